@@ -1,0 +1,54 @@
+/** The events of the audit trail (SPEC.md section 5) as the gateway hands them to audit/. */
+import type { Principal } from "./principal.ts";
+import type { Claimed, ClientFacts, DatabaseFacts } from "./session.ts";
+
+export type Durability = "process" | "disk" | "strict";
+
+/** Everything of a session that every one of its records repeats. */
+export interface SessionRecord {
+  readonly session: string;
+  readonly principal: Principal;
+  readonly client: ClientFacts;
+  readonly claimed: Claimed;
+  readonly database: DatabaseFacts;
+}
+
+/** What a statement is, without its literals: equal for all statements of one shape. */
+export interface StatementRecord {
+  /** SQL with literals stripped; null when the text could not be read safely and is sealed whole. */
+  readonly sql: string | null;
+  readonly fingerprint: string | null;
+  readonly kind: string | null;
+  readonly command: string | null;
+  /** null: not analysed. */
+  readonly effects: readonly string[] | null;
+  readonly reads: readonly string[] | null;
+  readonly writes: readonly string[] | null;
+  readonly columns: readonly string[] | null;
+  readonly functions: readonly string[] | null;
+  readonly labels: readonly string[] | null;
+}
+
+export interface DecisionRecord {
+  readonly verdict: "allow" | "deny" | "approve";
+  readonly rule: string | null;
+  readonly rules: readonly string[];
+  readonly code: string | null;
+  /** "sha256:…" of the active policy; null when no policy is loaded. */
+  readonly policy: string | null;
+  readonly masked: readonly string[];
+  readonly limits: Readonly<Record<string, number>>;
+}
+
+export type StatementProtocol = "simple" | "extended" | "sql-execute" | "copy" | "cursor" | "function";
+export type TransactionState = "I" | "T" | "E";
+export type OutcomeStatus = "ok" | "error" | "denied" | "cancelled" | "cut" | "unknown";
+
+/** One column of a RowDescription as it was delivered. */
+export interface ColumnRecord {
+  readonly name: string;
+  readonly type: string;
+  /** "schema.relation.column" where the server said so and the catalog knows it; else null. */
+  readonly origin: string | null;
+  readonly masked: boolean;
+}

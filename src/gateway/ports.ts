@@ -1,0 +1,64 @@
+/** What the parts of the gateway hand to each other. */
+import type { Duplex } from "node:stream";
+import type { Principal } from "../facts/principal.ts";
+import type { Claimed } from "../facts/session.ts";
+
+/** A socket as the relay needs it: net.Socket or tls.TLSSocket. */
+export interface WireSocket extends Duplex {
+  setNoDelay(on?: boolean): this;
+  setKeepAlive(on?: boolean, delayMs?: number): this;
+  readonly bytesRead: number;
+  readonly bytesWritten?: number;
+}
+
+/** A client that has shown a valid token and waits for its session; nothing was sent to it after the authentication request. */
+export interface AuthenticatedClient {
+  /** Paused, no listeners but an error guard. */
+  readonly socket: WireSocket;
+  /** Bytes that came behind the last authentication message; usually empty. */
+  readonly rest: Buffer;
+  readonly ip: string;
+  readonly port: number;
+  /** TLS version, null when plain. */
+  readonly tls: string | null;
+  /** Minor protocol version agreed with the client: 0 or 2. */
+  readonly minor: 0 | 2;
+  readonly principal: Principal;
+  readonly user: string;
+  readonly database: string;
+  readonly application: string | null;
+  /** Allow-listed settings of the startup packet and its `options`, to be sent upstream; names in PostgreSQL's spelling, lower case. */
+  readonly parameters: ReadonlyMap<string, string>;
+  readonly claimed: Claimed;
+  readonly replication: "off" | "physical" | "database";
+}
+
+/** An upstream connection that is logged in and idle. */
+export interface UpstreamConnection {
+  /** Paused, no listeners but an error guard; nothing is buffered. */
+  readonly socket: WireSocket;
+  /** ParameterStatus values in the order they came. */
+  readonly parameters: ReadonlyMap<string, string>;
+  readonly pid: number;
+  readonly key: Buffer;
+  /** server_version as reported, e.g. "18.4". */
+  readonly version: string;
+  /** Raw NoticeResponse messages that came during start-up, to be forwarded. */
+  readonly notices: readonly Buffer[];
+}
+
+/** One refused connection attempt, for the audit log. */
+export interface AuthFailure {
+  /** Stable code, e.g. TOKEN_EXPIRED, TLS_REQUIRED, STARTUP_TIMEOUT, PROTOCOL. */
+  readonly code: string;
+  /** For the auditor, no secrets. */
+  readonly cause: string;
+  readonly ip: string;
+  readonly port: number;
+  readonly tls: string | null;
+  readonly user: string | null;
+  readonly database: string | null;
+  readonly application: string | null;
+  /** From the refused token, unverified. */
+  readonly tokenSha256: string | null;
+}

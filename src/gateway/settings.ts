@@ -1,0 +1,67 @@
+import type { SecretSource } from "../facts/secret.ts";
+
+export type AuthMethod = "password" | "oauthbearer" | "cert";
+
+export interface ListenerSettings {
+  /** Host and port, or the absolute path of a Unix socket. Port 0 takes a free one. */
+  readonly address: { readonly host: string; readonly port: number } | { readonly path: string };
+  readonly auth: readonly AuthMethod[];
+  readonly tls: "required" | "optional";
+}
+
+/** PEM texts, read again on SIGHUP. */
+export interface TlsSettings {
+  readonly cert: string;
+  readonly key: string;
+  readonly clientCa: string | null;
+}
+
+export type TlsMode = "disable" | "require" | "verify-ca" | "verify-full";
+
+export interface ServerSettings {
+  /** A host name, an address, or the absolute folder of a Unix socket. */
+  readonly host: string;
+  readonly port: number;
+  readonly dbname: string;
+  readonly tls: {
+    readonly mode: TlsMode;
+    /** PEM texts; null: the system's roots, no client certificate. */
+    readonly ca: string | null;
+    readonly cert: string | null;
+    readonly key: SecretSource | null;
+  };
+}
+
+export interface LoginSettings {
+  /** "group" or "provider:group"; any one of them is enough. */
+  readonly groups: readonly string[];
+  readonly user: string;
+  /** null: trust or client certificate. */
+  readonly password: SecretSource | null;
+}
+
+export interface DatabaseSettings {
+  readonly name: string;
+  readonly server: ServerSettings;
+  readonly replication: boolean;
+  readonly logins: readonly LoginSettings[];
+  readonly pool: { readonly max: number; readonly minIdle: number; readonly reset: "discard_all" | "close" };
+}
+
+export interface Limits {
+  readonly statementBytes: number;
+  readonly messageBytes: number;
+  readonly connections: number;
+  readonly connectionsPerPrincipal: number;
+  readonly startupSeconds: number;
+  readonly idleSeconds: number;
+  readonly holdSeconds: number;
+}
+
+export interface GatewaySettings {
+  readonly listeners: readonly ListenerSettings[];
+  readonly tls: TlsSettings | null;
+  readonly databases: readonly DatabaseSettings[];
+  readonly protocol: { readonly functionCall: boolean };
+  readonly limits: Limits;
+}

@@ -1,0 +1,36 @@
+import type { PrincipalKind } from "../facts/principal.ts";
+import type { SecretSource } from "../facts/secret.ts";
+
+/** Maps a token to a kind; `when` is a CEL condition over `claims`. First match wins; no match: agent. */
+export interface KindRule {
+  readonly kind: PrincipalKind;
+  readonly when: string;
+}
+
+/** Dotted paths into the claims ("realm_access.roles"); a claim whose literal name holds dots wins over the path. */
+export interface ClaimPaths {
+  readonly subject: string;
+  readonly groups: string;
+  readonly email: string;
+  readonly agent: string;
+}
+
+export interface OidcProviderSettings {
+  readonly name: string;
+  readonly type: "oidc";
+  readonly issuer: string;
+  /** One of these must be in the token's `aud`. */
+  readonly audience: readonly string[];
+  /** URL or file: URL of a JWKS; null: by discovery. */
+  readonly jwks: string | null;
+  readonly algorithms: readonly string[];
+  /** Accepted `typ` header values, compared without case and without "application/". */
+  readonly tokenTypes: readonly string[];
+  readonly claims: ClaimPaths;
+  readonly kinds: readonly KindRule[];
+  readonly client: { readonly id: string; readonly secret: SecretSource | null } | null;
+  /** Longest accepted time since `iat`, in seconds; null: only `exp` bounds it. */
+  readonly maxTokenAge: number | null;
+}
+
+export type ProviderSettings = OidcProviderSettings;
