@@ -3,6 +3,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
+    globalSetup: ["test/support/global.ts"],
     testTimeout: 30_000,
     hookTimeout: 120_000,
     // Two cores: more workers than that only makes real servers time out.

@@ -19,7 +19,18 @@ const allowed: Record<string, readonly string[]> = {
   identity: ["store"],
   policy: [],
   approvals: ["store", "policy"],
-  gateway: ["protocol", "sql", "catalog", "store", "audit", "analysis", "masking", "identity", "policy", "approvals"],
+  gateway: [
+    "protocol",
+    "sql",
+    "catalog",
+    "store",
+    "audit",
+    "analysis",
+    "masking",
+    "identity",
+    "policy",
+    "approvals",
+  ],
   config: ["identity", "audit", "gateway", "policy"],
   mcp: ["gateway"],
   api: ["gateway", "approvals", "audit", "policy", "identity", "config"],
@@ -30,7 +41,8 @@ const allowed: Record<string, readonly string[]> = {
 const files = readdirSync(src, { recursive: true, encoding: "utf8" })
   .filter((f) => f.endsWith(".ts"))
   .map((f) => join(src, f));
-const importPattern = /(?:^|\n)\s*(import|export)\s+(type\s)?[^;"']*?from\s+"(\.[^"]+)"|import\(\s*"(\.[^"]+)"\s*\)/g;
+const importPattern =
+  /(?:^|\n)\s*(import|export)\s+(type\s)?[^;"']*?from\s+"(\.[^"]+)"|import\(\s*"(\.[^"]+)"\s*\)/g;
 const problems: string[] = [];
 const graph = new Map<string, string[]>();
 
@@ -51,7 +63,8 @@ for (const file of files) {
       problems.push(`${from}: config may import only types, not code, from ${targetRoom}/`);
       continue;
     }
-    if (!rule.includes("*") && !rule.includes(targetRoom)) problems.push(`${from}: ${room}/ may not import ${targetRoom}/ (${spec})`);
+    if (!rule.includes("*") && !rule.includes(targetRoom))
+      problems.push(`${from}: ${room}/ may not import ${targetRoom}/ (${spec})`);
     if (targetRoom === "demo" && room !== "cli") problems.push(`${from}: only cli/ may import demo/`);
   }
   graph.set(file, targets);

@@ -12,12 +12,18 @@ function isInstalled() {
   if (statSync(marker).mtimeMs >= statSync(lock).mtimeMs) return true;
   const wanted = JSON.parse(readFileSync(lock, "utf8")).packages;
   const have = JSON.parse(readFileSync(marker, "utf8")).packages;
-  return Object.entries(wanted).every(([path, p]) => path === "" || p.optional || have[path]?.version === p.version);
+  return Object.entries(wanted).every(
+    ([path, p]) => path === "" || p.optional || have[path]?.version === p.version,
+  );
 }
 
 if (!isInstalled()) {
   process.stdout.write("Installing dependencies (once) ...\n");
-  const done = spawnSync("npm", ["ci", "--no-audit", "--no-fund"], { cwd: root, stdio: "inherit", shell: process.platform === "win32" });
+  const done = spawnSync("npm", ["ci", "--no-audit", "--no-fund"], {
+    cwd: root,
+    stdio: "inherit",
+    shell: process.platform === "win32",
+  });
   if (done.status !== 0) {
     process.stderr.write("npm ci failed; see its output above. The npm registry must be reachable.\n");
     process.exit(1);

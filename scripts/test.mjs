@@ -6,7 +6,13 @@ import { join } from "node:path";
 
 const dir = mkdtempSync(join(tmpdir(), "postern-test-"));
 const report = join(dir, "report.json");
-const args = ["node_modules/vitest/vitest.mjs", "run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
+const args = [
+  "node_modules/vitest/vitest.mjs",
+  "run",
+  "--reporter=default",
+  "--reporter=json",
+  `--outputFile.json=${report}`,
+];
 const run = spawnSync(process.execPath, [...args, ...process.argv.slice(2)], { stdio: "inherit" });
 let passed = 0;
 let failed = 0;

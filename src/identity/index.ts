@@ -1,0 +1,144 @@
+/** Who is calling: tokens of the configured identity providers become principals (docs/identity.md). */
+import type { Principal } from "../facts/principal.ts";
+import { createTokenCache } from "./cache.ts";
+import { maybeTruncated } from "./claims.ts";
+import { maxTokenBytes, sha256 } from "./compact.ts";
+import { configurationUrl } from "./discovery.ts";
+import { IdentityError } from "./errors.ts";
+import { checkTogether, openProvider, type Provider } from "./provider.ts";
+import { createRevocations } from "./revocations.ts";
+import type { ProviderSettings } from "./settings.ts";
+import { verifyToken } from "./verify.ts";
+
+export { IdentityConfigError, IdentityError, type IdentityErrorCode } from "./errors.ts";
+
+export interface IdentityMetrics {
+  /** Tokens whose signature was verified anew. */
+  readonly verified: number;
+  /** Tokens answered from the cache. */
+  readonly cached: number;
+  readonly refused: number;
+  /** Verifications with keys that were due for a refresh their provider did not answer. */
+  readonly keysStale: number;
+  /** Principals with exactly 100 groups, where Okta cuts the list off silently. */
+  readonly groupsMaybeTruncated: number;
+}
+
+export interface Identity {
+  /** Gives the principal a token stands for. Rejects with IdentityError, and with nothing else. */
+  authenticate(token: string): Promise<Principal>;
+  /** What SASL OAUTHBEARER tells a client without a token (RFC 7628 section 3.2.2): of the first provider that can be discovered. */
+  readonly discovery: { readonly configurationUrl: string; readonly scope: string } | null;
+  /** From now on refuses the token with this SHA-256 (hex). Throws TypeError when it is none. */
+  revoke(tokenSha256: string): void;
+  readonly metrics: IdentityMetrics;
+  /** Ends fetches under way. */
+  close(): void;
+}
+
+export interface IdentityOptions {
+  readonly fetch?: typeof fetch;
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number;
+  /** How long a fetch of discovery and keys may take altogether, in ms. */
+  readonly fetchTimeoutMs?: number;
+}
+
+/** The cache holds at most so many tokens, and so many bytes of them. */
+const cacheLimits = { maxEntries: 4096, maxWeight: 8_388_608 };
+/** Below the 10 s a client has for its start-up. */
+const defaultFetchTimeoutMs = 5000;
+
+/**
+ * Makes the providers of postern.yaml ready. Nothing is fetched until the first token comes, so a provider that cannot be reached
+ * does not stop the gateway from starting. Throws IdentityConfigError for faults of the settings.
+ */
+export async function createIdentity(
+  settings: readonly ProviderSettings[],
+  options: IdentityOptions = {},
+): Promise<Identity> {
+  const now = options.now ?? Date.now;
+  checkTogether(settings);
+  const providers: Provider[] = [];
+  for (const provider of settings) {
+    providers.push(
+      await openProvider(provider, {
+        fetch: options.fetch ?? fetch,
+        now,
+        timeoutMs: options.fetchTimeoutMs ?? defaultFetchTimeoutMs,
+      }),
+    );
+  }
+  const cache = createTokenCache(cacheLimits);
+  const revocations = createRevocations();
+  const metrics = { verified: 0, cached: 0, refused: 0, keysStale: 0, groupsMaybeTruncated: 0 };
+
+  function refuseRevoked(tokenSha256: string, inputSha256: string | null): void {
+    if (revocations.has(tokenSha256, inputSha256, now()))
+      throw new IdentityError("TOKEN_REVOKED", "the token was revoked");
+  }
+
+  async function authenticate(token: string): Promise<Principal> {
+    // Before anything is done with its bytes, even hashing them.
+    if (token.length > maxTokenBytes) {
+      throw new IdentityError("TOKEN_TOO_LARGE", `the token is longer than ${maxTokenBytes} bytes`);
+    }
+    const tokenSha256 = sha256(token);
+    const known = cache.get(tokenSha256);
+    refuseRevoked(tokenSha256, known?.inputSha256 ?? null);
+    if (known !== null) {
+      if (now() < known.until && known.stillTrusted()) {
+        metrics.cached += 1;
+        return known.principal;
+      }
+      cache.delete(tokenSha256);
+    }
+    const verified = await verifyToken(providers, token, tokenSha256, now);
+    // It may have been revoked while the keys were on their way.
+    refuseRevoked(tokenSha256, verified.inputSha256);
+    const { principal, provider, keyId, inputSha256 } = verified;
+    metrics.verified += 1;
+    if (verified.staleKeys) metrics.keysStale += 1;
+    if (maybeTruncated(principal.groups)) metrics.groupsMaybeTruncated += 1;
+    const until = principal.token.expires * 1000;
+    if (now() < until) {
+      const stillTrusted = () => provider.keys.holds(keyId);
+      cache.set(tokenSha256, { principal, until, weight: token.length, inputSha256, stillTrusted });
+    }
+    return principal;
+  }
+
+  return {
+    async authenticate(token) {
+      try {
+        return await authenticate(token);
+      } catch (error) {
+        metrics.refused += 1;
+        if (error instanceof IdentityError) throw error;
+        throw new IdentityError(
+          "IDENTITY_INTERNAL",
+          `unexpected ${error instanceof Error ? error.name : "failure"}`,
+        );
+      }
+    },
+    discovery: discoveryOf(settings),
+    revoke(tokenSha256) {
+      const known = cache.get(tokenSha256.toLowerCase());
+      revocations.add(tokenSha256.toLowerCase(), known);
+      cache.delete(tokenSha256.toLowerCase());
+    },
+    metrics,
+    close() {
+      for (const provider of providers) provider.keys.close();
+      cache.clear();
+    },
+  };
+}
+
+function discoveryOf(settings: readonly ProviderSettings[]): Identity["discovery"] {
+  for (const { issuer } of settings) {
+    const url = configurationUrl(issuer);
+    if (url !== null) return { configurationUrl: url, scope: "openid" };
+  }
+  return null;
+}

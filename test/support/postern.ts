@@ -1,0 +1,155 @@
+/** A gateway in this process with a test issuer and a log in a temporary folder, in front of a real PostgreSQL. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import pino from "pino";
+import { type AuditLog, openAuditLog } from "../../src/audit/index.ts";
+import type { AuditSettings } from "../../src/audit/settings.ts";
+import { type Gateway, startGateway } from "../../src/gateway/index.ts";
+import type { DatabaseSettings, GatewaySettings, Limits } from "../../src/gateway/settings.ts";
+import { createIdentity, type Identity } from "../../src/identity/index.ts";
+import { startTestIdp } from "./idp.ts";
+
+export const testLimits: Limits = {
+  statementBytes: 4 * 1024 * 1024,
+  messageBytes: 64 * 1024 * 1024,
+  connections: 100,
+  connectionsPerPrincipal: 50,
+  startupSeconds: 10,
+  idleSeconds: 3600,
+  holdSeconds: 300,
+};
+
+export interface ServerAddress {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password: string;
+}
+
+export interface TestOptions {
+  readonly server: ServerAddress;
+  readonly dbname: string;
+  readonly limits?: Partial<Limits>;
+  readonly audit?: Partial<AuditSettings>;
+  readonly functionCall?: boolean;
+  readonly replication?: boolean;
+  readonly reset?: "discard_all" | "close";
+}
+
+export interface Leaf {
+  readonly type: string;
+  readonly [field: string]: unknown;
+}
+
+export interface TestPostern {
+  readonly host: string;
+  readonly port: number;
+  readonly gateway: Gateway;
+  readonly audit: AuditLog;
+  readonly auditSettings: AuditSettings;
+  readonly idp: Awaited<ReturnType<typeof startTestIdp>>;
+  readonly identity: Identity;
+  /** A token of a member of "testers", the only group with a login. */
+  token(claims?: Record<string, unknown>): Promise<string>;
+  /** Every leaf written so far, oldest first. */
+  records(): Promise<Leaf[]>;
+  stop(): Promise<void>;
+}
+
+export function testDatabase(options: TestOptions): DatabaseSettings {
+  const { server } = options;
+  return {
+    name: "shop",
+    server: {
+      host: server.host,
+      port: server.port,
+      dbname: options.dbname,
+      tls: { mode: "disable", ca: null, cert: null, key: null },
+    },
+    replication: options.replication ?? false,
+    logins: [
+      {
+        groups: ["testers"],
+        user: server.user,
+        password: { label: "test", read: async () => server.password },
+      },
+    ],
+    pool: { max: 50, minIdle: 0, reset: options.reset ?? "discard_all" },
+  };
+}
+
+export async function startTestPostern(options: TestOptions): Promise<TestPostern> {
+  const folder = mkdtempSync(join(tmpdir(), "postern-e2e-"));
+  const idp = await startTestIdp();
+  const auditSettings: AuditSettings = {
+    dir: join(folder, "audit"),
+    keys: join(folder, "keys"),
+    cluster: "test",
+    node: "node",
+    durability: "process",
+    parameters: "keep",
+    results: { digest: true, captureRows: 0 },
+    ...options.audit,
+  };
+  const audit = await openAuditLog(auditSettings, { version: "test" });
+  const identity = await createIdentity([
+    {
+      name: "corp",
+      type: "oidc",
+      issuer: idp.issuer,
+      audience: ["postern"],
+      jwks: null,
+      algorithms: ["RS256", "ES256", "EdDSA"],
+      tokenTypes: ["at+jwt", "JWT"],
+      claims: { subject: "sub", groups: "groups", email: "email", agent: "client_id" },
+      kinds: [],
+      client: null,
+      maxTokenAge: null,
+    },
+  ]);
+  const settings: GatewaySettings = {
+    listeners: [{ address: { host: "127.0.0.1", port: 0 }, auth: ["password"], tls: "optional" }],
+    tls: null,
+    databases: [testDatabase(options)],
+    protocol: { functionCall: options.functionCall ?? false },
+    limits: { ...testLimits, ...options.limits },
+  };
+  const logger = pino({ level: process.env.POSTERN_LOG ?? "silent" });
+  const gateway = await startGateway(settings, { identity, audit, auditSettings, logger });
+  const [address] = gateway.addresses;
+  if (address === undefined || !("port" in address)) throw new Error("no listener");
+  return {
+    host: address.host,
+    port: address.port,
+    gateway,
+    audit,
+    auditSettings,
+    idp,
+    identity,
+    token: (claims = {}) => idp.mint({ sub: "agent-7", groups: ["testers"], ...claims }),
+    async records() {
+      await audit.settle();
+      return readLeaves(auditSettings.dir);
+    },
+    async stop() {
+      await gateway.drain(1_000);
+      await audit.close();
+      identity.close();
+      await idp.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The leaves of every log below a folder. */
+export function readLeaves(dir: string): Leaf[] {
+  const leaves: Leaf[] = [];
+  for (const file of readdirSync(dir, { recursive: true, encoding: "utf8" }).sort()) {
+    if (!/segments\/\d+\.log$/.test(file)) continue;
+    for (const line of readFileSync(join(dir, file), "utf8").split("\n")) {
+      if (line.startsWith("L ")) leaves.push(JSON.parse(line.slice(2)));
+    }
+  }
+  return leaves;
+}
