@@ -70,6 +70,8 @@ interface Entry {
 
 function describe(schema: JsonSchema): string {
   const branches = schema.anyOf ?? schema.oneOf;
+  if (isSecretSchema(schema))
+    return branches?.some((branch) => branch.type === "string") ? "path or secret" : "secret";
   if (branches !== undefined) return [...new Set(branches.map(describe))].join(" or ");
   if (schema.const !== undefined) return `\`${String(schema.const)}\``;
   if (schema.enum !== undefined) return schema.enum.map((value) => `\`${String(value)}\``).join(", ");
@@ -77,7 +79,7 @@ function describe(schema: JsonSchema): string {
     case "array":
       return `list of ${schema.items === undefined ? "values" : describe(schema.items)}`;
     case "object":
-      return schema.properties === undefined ? "mapping" : `{ ${Object.keys(schema.properties).join(", ")} }`;
+      return "mapping";
     case "integer": {
       const bounded = schema.maximum !== undefined && schema.maximum < Number.MAX_SAFE_INTEGER;
       return bounded ? `${schema.minimum} to ${schema.maximum}` : "number";
@@ -96,8 +98,8 @@ function entries(schema: JsonSchema, prefix: string): Entry[] {
   const found: Entry[] = [];
   for (const [name, child] of Object.entries(schema.properties ?? {})) {
     const key = prefix === "" ? name : `${prefix}.${name}`;
-    const isSecret = secretBranch(child);
-    const type = isSecret ? "secret" : describe(child);
+    const isSecret = isSecretSchema(child);
+    const type = describe(child);
     found.push({
       key,
       type,
@@ -111,22 +113,28 @@ function entries(schema: JsonSchema, prefix: string): Entry[] {
 
 function below(schema: JsonSchema, key: string): Entry[] {
   const branches = schema.anyOf ?? schema.oneOf ?? [];
-  return [
+  const rows = [
     ...(schema.properties === undefined ? [] : entries(schema, key)),
     ...(schema.items === undefined ? [] : below(schema.items, `${key}[]`)),
-    ...branches.flatMap((branch) => {
-      const inner = below(branch, key);
-      const title =
-        branch.title === undefined || inner.length === 0
-          ? []
-          : [{ key, type: "", fallback: "", description: `**${branch.title}:**` }];
-      return [...title, ...inner];
-    }),
+    ...branches.flatMap((branch) => titled(branch, key)),
   ];
+  // "One or a list of them": the list's rows would repeat the one's.
+  const single = new Set(rows.map((row) => row.key));
+  return rows.filter(
+    (row) => !row.key.startsWith(`${key}[]`) || !single.has(key + row.key.slice(key.length + 2)),
+  );
 }
 
-function secretBranch(schema: JsonSchema): boolean {
-  return schema.anyOf?.some((branch) => branch.properties?.command !== undefined) ?? false;
+function titled(branch: JsonSchema, key: string): Entry[] {
+  const rows = below(branch, key);
+  if (rows.length === 0 || branch.title === undefined) return rows;
+  return [{ key, type: "", fallback: "", description: `**${branch.title}:**` }, ...rows];
+}
+
+/** Its own forms are explained once, above. */
+function isSecretSchema(schema: JsonSchema): boolean {
+  const forms = schema.anyOf?.map((branch) => Object.keys(branch.properties ?? {}).join()) ?? [];
+  return ["env", "file", "command"].every((form) => forms.includes(form));
 }
 
 function fallbackOf(parent: JsonSchema, name: string, schema: JsonSchema): string {

@@ -64,9 +64,17 @@ export function utf8OrNull(bytes: Buffer): string | null {
   return isUtf8(bytes) ? bytes.toString("utf8") : null;
 }
 
+/** Names and command tags are short and ASCII: telling so by hand costs less than two calls into native code. */
+function isShortAscii(b: Buffer, at: number, end: number): boolean {
+  if (end - at > 32) return false;
+  for (let i = at; i < end; i++) if ((b[i] as number) >= 0x80) return false;
+  return true;
+}
+
 /** A name or the like between `at` and `end`, which must be valid UTF-8. Throws ProtocolError. */
 export function strictText(b: Buffer, at: number, end: number): string {
   if (at === end) return "";
+  if (isShortAscii(b, at, end)) return b.toString("latin1", at, end);
   const bytes = b.subarray(at, end);
   if (!isUtf8(bytes)) throw new ProtocolError("invalid byte sequence for encoding UTF8 in message");
   return bytes.toString("utf8");
@@ -74,7 +82,8 @@ export function strictText(b: Buffer, at: number, end: number): string {
 
 /** Text of a server, which may be in any encoding: what is not UTF-8 becomes U+FFFD. */
 export function lenientText(b: Buffer, at: number, end: number): string {
-  return at === end ? "" : b.toString("utf8", at, end);
+  if (at === end) return "";
+  return isShortAscii(b, at, end) ? b.toString("latin1", at, end) : b.toString("utf8", at, end);
 }
 
 /** Throws ProtocolError unless the body ends exactly at `at`. */

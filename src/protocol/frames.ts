@@ -148,16 +148,17 @@ export class FrameReader {
     const missing = needed - (this.#scratchEnd - this.#scratchAt);
     if (missing <= 0) return true;
     const available = this.#chunk.length - this.#chunkAt;
-    this.#fill(Math.min(missing, available));
+    this.#fill(Math.min(missing, available), needed);
     return available >= missing;
   }
 
-  #fill(bytes: number): void {
+  /** @param enough bytes the scratch buffer need never exceed: the message that is being put together. */
+  #fill(bytes: number, enough = Number.POSITIVE_INFINITY): void {
     if (bytes === 0) return;
     const used = this.#scratchEnd - this.#scratchAt;
     if (this.#scratchEnd + bytes > this.#scratch.length) {
       // A new buffer, never a move in place: bodies given out since the last push are views on the old one.
-      const grown = Buffer.allocUnsafeSlow(Math.max(used * 2, used + bytes, 256));
+      const grown = Buffer.allocUnsafeSlow(Math.max(Math.min(used * 2, enough), used + bytes, 256));
       this.#scratch.copy(grown, 0, this.#scratchAt, this.#scratchEnd);
       this.#scratch = grown;
       this.#scratchAt = 0;

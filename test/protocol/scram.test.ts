@@ -182,6 +182,11 @@ describe("channel binding", () => {
     expect(client.verified).toBe(true);
   });
 
+  test("a binding without data is refused", () => {
+    const channelBinding: ChannelBinding = { type: "tls-server-end-point", data: Buffer.alloc(0) };
+    expect(() => scramClient({ password: "x", channelBinding })).toThrow(ProtocolError);
+  });
+
   test("nonces are new each time", () => {
     const nonces = new Set(
       Array.from({ length: 20 }, () =>

@@ -80,8 +80,8 @@ const facts: [oid: number, binary: string, text: string][] = [
   [1082, "ffffd533", "1970-01-01"],
   [1082, "fff4dbf9", "0001-01-01"],
   [1082, "fff4dbf8", "0001-12-31 BC"],
-  [1082, "ffda9787", "4714-11-24 BC"],
-  [1082, "7fda9614", "5874897-12-31"],
+  [1082, "ffda97a7", "4714-11-24 BC"],
+  [1082, "7fda970c", "5874897-12-31"],
   [1082, "7fffffff", "infinity"],
   [1082, "80000000", "-infinity"],
   [1083, "0000000000000000", "00:00:00"],
@@ -93,13 +93,13 @@ const facts: [oid: number, binary: string, text: string][] = [
   [1114, "0000000000000000", "2000-01-01 00:00:00"],
   [1114, "ffffffffffffffff", "1999-12-31 23:59:59.999999"],
   [1114, "000000000007a120", "2000-01-01 00:00:00.5"],
-  [1184, "fffca2fecc89f000", "1970-01-01 00:00:00+00"],
+  [1184, "fffca2fec4c82000", "1970-01-01 00:00:00+00"],
   [1184, "7fffffffffffffff", "infinity"],
   [1114, "8000000000000000", "-infinity"],
   [1186, "0000000000000000 00000000 00000000", "00:00:00"],
-  [1186, "000000036c8c4b48 00000003 0000000e", "1 year 2 mons 3 days 04:05:06.789"],
+  [1186, "000000036c97ca88000000030000000e", "1 year 2 mons 3 days 04:05:06.789"],
   [1186, "0000000000000000 00000000 fffffff4", "-1 years"],
-  [1186, "00000001b8210dc0 ffffffff 00000000", "-1 days +02:03:04"],
+  [1186, "00000001b81ee600ffffffff00000000", "-1 days +02:03:04"],
   [1186, "0000000000000000 ffffffff 00000001", "1 mon -1 days"],
   [1186, "fffffffffff85ee0 00000000 00000000", "-00:00:00.5"],
   [1186, "00000053d1ac1000 00000000 00000000", "100:00:00"],
@@ -192,7 +192,7 @@ describe("what has no text is given in base64", () => {
       return Buffer.concat([head, ...Array.from({ length: count }, () => element)]);
     };
     const few = decodeParameter(1231, 1, array(2));
-    expect(few).toHaveLength(2 * 131_073 + 3);
+    expect(few).toHaveLength(2 * 131_069 + 3);
     expect(decodeParameter(1231, 1, array(100))).toHaveProperty("base64");
   });
 });
@@ -208,7 +208,7 @@ describe("floats give back the value they show", () => {
   const digits = (text: string) =>
     text.replace(/^-/, "").replace(/e.*/, "").replace(".", "").replace(/^0+/, "");
 
-  test("float8: never more than 17 digits, at most one more than JavaScript", () => {
+  test("float8: never more than 17 digits", () => {
     fc.assert(
       fc.property(bits(8), (bytes) => {
         const b = Buffer.from(bytes);
@@ -247,7 +247,10 @@ describe("floats give back the value they show", () => {
         if (!Number.isFinite(value) || value === 0) return;
         const shown = digits(text).replace(/0+$/, "").length;
         expect(shown).toBeLessThanOrEqual(9);
-        if (shown > 2) expect(Math.fround(Number(value.toPrecision(shown - 2)))).not.toBe(value);
+        if (shown === 1) return;
+        // One digit less is another value, or lies exactly on the border to one: a step outwards crosses it.
+        const shorter = Number(value.toPrecision(shown - 1));
+        expect(Math.fround(shorter + (shorter - value) * 2 ** -20)).not.toBe(value);
       }),
       { numRuns: 2000 },
     );

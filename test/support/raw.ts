@@ -35,6 +35,12 @@ export function rawClient(socket: Duplex): RawClient {
     wake();
   });
   socket.on("error", () => {});
+  // The server's end of stream is the end: nothing more will come.
+  socket.on("end", () => {
+    closed = true;
+    if (!socket.writableEnded) socket.end();
+    wake();
+  });
   socket.on("close", () => {
     closed = true;
     wake();

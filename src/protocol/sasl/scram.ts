@@ -13,7 +13,10 @@ export type ChannelBinding =
   | { readonly type: "tls-server-end-point"; readonly data: Buffer }
   /** TLS, but the server offered no -PLUS: says so, so that a server that did offer it notices the downgrade. */
   | "tls-without-plus"
-  /** No TLS, or a certificate that has no binding data. */
+  /**
+   * No TLS; also where the server offered -PLUS and its certificate has no binding data ("tls-without-plus" would tell it
+   * of a downgrade, RFC 5802 section 6).
+   */
   | "none";
 
 export interface ScramOptions {
@@ -47,7 +50,10 @@ function refuse(what: string): never {
   throw new ProtocolError(`SCRAM: ${what}`);
 }
 
-/** Starts an exchange. One object is good for one authentication; steps out of order throw ProtocolError. */
+/**
+ * Starts an exchange. One object is good for one authentication; steps out of order throw ProtocolError, as does a binding
+ * without data.
+ */
 export function scramClient(options: ScramOptions): ScramClient {
   // 18 random bytes as in libpq. PostgreSQL ignores the user name here: it took it from the startup packet.
   return scramExchange(options, "", randomBytes(18).toString("base64"));
@@ -56,6 +62,7 @@ export function scramClient(options: ScramOptions): ScramClient {
 /** An exchange with a given user name and client nonce, as the published examples need it. */
 export function scramExchange(options: ScramOptions, user: string, clientNonce: string): ScramClient {
   const binding = options.channelBinding;
+  if (typeof binding !== "string" && binding.data.length === 0) refuse("no channel binding data");
   const gs2 = gs2Header(binding);
   const bindingInput =
     typeof binding === "string"
@@ -155,5 +162,5 @@ function proof(keys: ScramKeys, message: string): Buffer {
 }
 
 function hmac(key: Buffer, message: string): Buffer {
-  return createHmac("sha256", key).update(message, "latin1").digest();
+  return createHmac("sha256", key).update(message, "utf8").digest();
 }

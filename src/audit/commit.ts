@@ -1,0 +1,419 @@
+/**
+ * Group commit. Everything appended in one turn of the event loop is one batch and one write; whoever needs it on disk
+ * waits for one fdatasync that all share, under one signed checkpoint. One fdatasync runs at a time, the next batch gathers
+ * meanwhile. Any failure is final until the log is opened again (AUDIT.md, "Fail closed").
+ */
+import { hash, type KeyObject } from "node:crypto";
+import { closeSync, fdatasyncSync, fsyncSync, ftruncateSync, openSync, unlinkSync } from "node:fs";
+import { join } from "node:path";
+import type { Durability } from "../facts/audit.ts";
+import { Batch, bodyStart } from "./batch.ts";
+import { BlobStore } from "./blobs.ts";
+import { checkpointLine, type Signer } from "./checkpoint.ts";
+import { AuditUnavailable } from "./errors.ts";
+import { type AuditIo, replaceFile, syncFolder, writeAll } from "./files.ts";
+import { dayKey, type LogKeys } from "./keys.ts";
+import { type Resume, writeResume } from "./resume.ts";
+import type { SafeWaiter } from "./types.ts";
+import { chainStart, type SegmentStart, segmentName } from "./verify/segment.ts";
+import { CompactRange } from "./verify/tree.ts";
+
+export interface CommitLimits {
+  /** A segment that reaches this size or age is closed at the next checkpoint. */
+  readonly segmentBytes: number;
+  readonly segmentMs: number;
+  /** Longest time a batch handed to the operating system stays without fdatasync. */
+  readonly syncMs: number;
+  /** Longest time without a checkpoint. */
+  readonly idleMs: number;
+  /** An fdatasync that takes longer counts as failed. */
+  readonly stallMs: number;
+  /** A batch that gathers more than this is written before the turn ends. */
+  readonly batchBytes: number;
+  /** No new record is taken while more than this waits. */
+  readonly queueBytes: number;
+}
+
+export const defaultLimits: CommitLimits = {
+  segmentBytes: 256 * 1024 * 1024,
+  segmentMs: 24 * 3600 * 1000,
+  syncMs: 50,
+  idleMs: 60_000,
+  stallMs: 30_000,
+  batchBytes: 1024 * 1024,
+  queueBytes: 64 * 1024 * 1024,
+};
+
+/** Where the log stands when it is opened. */
+export interface CommitState {
+  readonly dir: string;
+  readonly keys: LogKeys;
+  readonly tree: CompactRange;
+  /** The open segment: file descriptor in append mode, first leaf, last chain point, bytes, time of creation. */
+  readonly fd: number;
+  readonly first: number;
+  readonly point: SegmentStart;
+  readonly createdMs: number;
+  readonly frame: number;
+}
+
+export class GroupCommit {
+  readonly batch: Batch;
+  readonly blobs: BlobStore;
+  failure: AuditUnavailable | null = null;
+  /** Intents that have no outcome yet, oldest first. */
+  readonly open = new Set<number>();
+  /** Bytes written to the present segment. */
+  segmentBytes: number;
+  /** The newest checkpoint that is durable. */
+  durable: { readonly size: number; readonly note: Buffer } | null = null;
+  /** Appends the leaf that says why the log ended; set by the owner of the record formats. */
+  sayClosed: ((reason: string) => void) | null = null;
+
+  private readonly state: CommitState;
+  private readonly signer: Signer;
+  private readonly io: AuditIo;
+  private readonly limits: CommitLimits;
+  private readonly tree: CompactRange;
+  private readonly before = new CompactRange();
+  private fd: number;
+  private first: number;
+  private createdMs: number;
+  private readonly leavesFd: number;
+  private hashes: Buffer[] = [];
+  private key: { readonly day: string; readonly key: KeyObject } | null = null;
+
+  private armed = false;
+  private syncing = false;
+  private syncStarted = 0;
+  /** Leaves were written or gathered since the last checkpoint line. */
+  private dirty = false;
+  /** The segment is full: nothing is written until the checkpoint under way is durable and the next segment begins. */
+  private hold = false;
+  private ended = false;
+  private lastCheckpoint = Date.now();
+  private lastSaved = 0;
+  private processWaiters: SafeWaiter[] = [];
+  private diskWaiters: SafeWaiter[] = [];
+  private inflight: SafeWaiter[] = [];
+  private syncTimer: NodeJS.Timeout | null = null;
+  private readonly watch: NodeJS.Timeout;
+
+  constructor(state: CommitState, signer: Signer, io: AuditIo, limits: CommitLimits) {
+    this.state = state;
+    this.signer = signer;
+    this.io = io;
+    this.limits = limits;
+    this.tree = state.tree;
+    this.fd = state.fd;
+    this.first = state.first;
+    this.createdMs = state.createdMs;
+    this.segmentBytes = state.point.offset;
+    this.batch = new Batch(signer.origin, state.keys.tail, state.frame);
+    this.batch.follow(state.point);
+    this.blobs = new BlobStore(state.dir);
+    this.leavesFd = openSync(join(state.dir, "leaves"), "a", 0o640);
+    this.watch = setInterval(() => this.tend(), 1000);
+    this.watch.unref();
+  }
+
+  /** Index of the next leaf. */
+  get size(): number {
+    return this.tree.size + this.batch.leaves;
+  }
+
+  /** Throws AuditUnavailable when no record can be taken. */
+  admit(): void {
+    if (this.failure !== null) throw this.failure;
+    if (this.batch.bytes > this.limits.queueBytes)
+      throw new AuditUnavailable("the audit log does not keep up: too much waits to be written");
+  }
+
+  /** To be called after each append: the batch is written when the turn ends, or at once when it has grown large. */
+  appended(): void {
+    this.dirty = true;
+    if (!this.armed) this.arm();
+    if (this.batch.bytes > this.limits.batchBytes && !this.hold) this.guarded(() => this.write(false));
+  }
+
+  whenSafe(level: Durability, waiter: SafeWaiter): void {
+    if (this.failure !== null) {
+      this.failLater([waiter]);
+      return;
+    }
+    if (level === "process") this.processWaiters.push(waiter);
+    else if (this.syncing && !this.dirty) {
+      this.inflight.push(waiter);
+      return;
+    } else this.diskWaiters.push(waiter);
+    if (!this.armed) this.arm();
+  }
+
+  private readonly tick = (): void => {
+    this.armed = false;
+    if (this.failure !== null || this.ended || this.hold) return;
+    this.guarded(() => this.turn());
+  };
+
+  private arm(): void {
+    this.armed = true;
+    setImmediate(this.tick);
+  }
+
+  private turn(): void {
+    if (this.diskWaiters.length > 0 && !this.syncing) {
+      if (this.dirty) this.sync();
+      else this.release(this.diskWaiters.splice(0));
+    } else if (this.batch.leaves > 0 && (!this.syncing || this.processWaiters.length > 0)) {
+      this.write(false);
+      this.armSync();
+    }
+    if (this.processWaiters.length > 0 && this.batch.leaves === 0) {
+      const waiters = this.processWaiters;
+      this.processWaiters = [];
+      this.release(waiters);
+    }
+  }
+
+  private armSync(): void {
+    if (this.syncTimer !== null || this.syncing || !this.dirty) return;
+    this.syncTimer = setTimeout(() => {
+      this.syncTimer = null;
+      if (this.failure === null && !this.syncing && !this.ended && this.dirty)
+        this.guarded(() => this.sync());
+    }, this.limits.syncMs);
+  }
+
+  /** Writes the batch with its last line: a MAC, or a signed checkpoint (then gives the note). Throws on any shortfall. */
+  private write(checkpoint: boolean): Buffer | null {
+    const { batch, tree } = this;
+    batch.sealFrame((day) => this.dayKey(day));
+    this.before.assign(tree);
+    const bytes = batch.leaves * 32;
+    for (let at = 0; at < bytes; at += 32) tree.push(batch.hashes, at);
+    const chain = batch.chain();
+    const note = checkpoint ? this.signer.note(tree.size, tree.root(), chain) : null;
+    const line = note === null ? batch.macLine(chain) : checkpointLine(note);
+    const length = batch.finish(line);
+    let written = 0;
+    try {
+      written = this.io.writeSync(this.fd, batch.buf, bodyStart, length);
+    } catch (error) {
+      throw new WriteFailed(error);
+    }
+    // A full disk shows in Node as a short write without an error.
+    if (written !== length) throw new WriteFailed(new Error(`short write: ${written} of ${length} bytes`));
+    this.segmentBytes += length;
+    if (bytes > 0) this.hashes.push(Buffer.from(batch.hashes.subarray(0, bytes)));
+    batch.clear(chain, line);
+    return note;
+  }
+
+  private dayKey(day: string): KeyObject {
+    if (this.key?.day !== day) {
+      const { dir, keys } = this.state;
+      this.key = { day, key: dayKey(dir, this.signer.origin, keys.wrap, day) };
+    }
+    return this.key.key;
+  }
+
+  /** Writes what has gathered under a checkpoint and starts its fdatasync. */
+  private sync(): void {
+    const note = this.write(true);
+    if (note === null) return;
+    if (this.syncTimer !== null) clearTimeout(this.syncTimer);
+    this.syncTimer = null;
+    const now = Date.now();
+    this.dirty = false;
+    this.syncing = true;
+    this.syncStarted = now;
+    this.lastCheckpoint = now;
+    this.inflight = this.diskWaiters;
+    this.diskWaiters = [];
+    this.hold =
+      this.tree.size > this.first &&
+      (this.segmentBytes >= this.limits.segmentBytes || now - this.createdMs >= this.limits.segmentMs);
+    const point = { size: this.tree.size, note };
+    const resume = this.hold || now - this.lastSaved >= 1000 ? this.resume(note) : null;
+    let open = 1;
+    const done = (error: Error | null): void => {
+      open--;
+      if (error !== null) this.fail("fdatasync failed", error);
+      else if (open === 0 && this.failure === null) this.guarded(() => this.synced(point, resume));
+    };
+    if (this.blobs.unsynced > 0) {
+      open++;
+      this.blobs.sync(done);
+    }
+    this.io.fdatasync(this.fd, done);
+  }
+
+  private synced(point: { readonly size: number; readonly note: Buffer }, resume: Resume | null): void {
+    this.syncing = false;
+    this.durable = point;
+    const waiters = this.inflight;
+    this.inflight = [];
+    this.release(waiters);
+    if (resume !== null) this.save(point.note, resume);
+    if (this.hold) this.rotate();
+    const waiting = this.batch.leaves > 0 || this.diskWaiters.length > 0 || this.processWaiters.length > 0;
+    if (waiting && !this.armed) this.arm();
+    else this.armSync();
+  }
+
+  private resume(note: Buffer): Resume {
+    const oldest = this.open.values().next().value;
+    return {
+      note: note.toString("base64"),
+      segment: this.first,
+      offset: this.segmentBytes,
+      nodes: this.tree.save(),
+      frame: this.batch.frame,
+      open: oldest !== undefined && oldest < this.tree.size ? oldest : null,
+      closed: this.ended,
+    };
+  }
+
+  /** Writes what can be made anew from the segments: leaf hashes, the place to resume at, the latest checkpoint. */
+  private save(note: Buffer, resume: Resume): void {
+    this.lastSaved = Date.now();
+    const hashes = this.hashes;
+    this.hashes = [];
+    writeAll(this.leavesFd, Buffer.concat(hashes));
+    writeResume(this.state.dir, this.state.keys.tail, resume);
+    replaceFile(join(this.state.dir, "checkpoint"), note);
+  }
+
+  private rotate(): void {
+    // The batch gathered meanwhile follows the new segment's start; the old one ends with the checkpoint just synced.
+    const tail = Buffer.from(this.batch.buf.subarray(this.batch.prefix, bodyStart));
+    const final = Buffer.from(hash("sha256", tail, "hex"), "hex");
+    fsyncSync(this.leavesFd);
+    closeSync(this.fd);
+    this.first = this.tree.size;
+    this.fd = openSync(join(this.state.dir, "segments", segmentName(this.first)), "ax", 0o640);
+    syncFolder(join(this.state.dir, "segments"));
+    this.segmentBytes = 0;
+    this.createdMs = Date.now();
+    this.batch.follow({ chain: chainStart(this.signer.origin, this.first, final), tail: Buffer.alloc(0) });
+    this.hold = false;
+  }
+
+  /** Once a second: the heartbeat checkpoint, the watch over a hanging disk, leaf hashes of a busy log. */
+  private tend(): void {
+    if (this.failure !== null || this.ended) return;
+    const now = Date.now();
+    if (this.syncing) {
+      if (now - this.syncStarted > this.limits.stallMs)
+        this.fail("fdatasync does not return", new Error(`${now - this.syncStarted} ms`));
+    } else if (now - this.lastCheckpoint >= this.limits.idleMs) {
+      this.guarded(() => this.sync());
+    } else if (this.hashes.length > 0 && !this.dirty && now - this.lastSaved >= 1000) {
+      this.guarded(() => this.saveEnd());
+    }
+  }
+
+  /** Saves the place to resume at when the segment ends with the durable checkpoint. */
+  private saveEnd(): void {
+    if (this.durable?.size === this.tree.size && this.segmentBytes > 0)
+      this.save(this.durable.note, this.resume(this.durable.note));
+  }
+
+  private release(waiters: readonly SafeWaiter[]): void {
+    for (const waiter of waiters) {
+      try {
+        waiter.auditSafe();
+      } catch (error) {
+        // A waiter's fault is its own: the others are safe all the same.
+        process.nextTick(() => {
+          throw error;
+        });
+      }
+    }
+  }
+
+  private failLater(waiters: readonly SafeWaiter[]): void {
+    if (waiters.length === 0) return;
+    setImmediate(() => {
+      const failure = this.failure ?? new AuditUnavailable("the audit log is closed");
+      for (const waiter of waiters) waiter.auditFailed(failure);
+    });
+  }
+
+  /** Ends the log for a failure outside of the commit (a blob that cannot be stored); gives the failure to throw. */
+  broken(error: unknown): AuditUnavailable {
+    this.fail("the audit log cannot be written", error);
+    return this.failure ?? new AuditUnavailable("the audit log cannot be written");
+  }
+
+  private guarded(step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      this.fail("the audit log cannot be written", error);
+    }
+  }
+
+  /** Ends the log's life: nothing is taken any more, everyone who waits is told. */
+  private fail(what: string, cause: unknown): void {
+    if (this.failure !== null) return;
+    const write = cause instanceof WriteFailed;
+    const code = errorCode(write ? cause.cause : cause);
+    this.failure = new AuditUnavailable(`${what} (${code})`, { cause });
+    clearInterval(this.watch);
+    if (this.syncTimer !== null) clearTimeout(this.syncTimer);
+    this.failLater([...this.processWaiters, ...this.diskWaiters, ...this.inflight]);
+    this.processWaiters = [];
+    this.diskWaiters = [];
+    this.inflight = [];
+    if (write) this.lastWords(`audit log failed: ${code}`);
+  }
+
+  /**
+   * After a failed write, and only then (a failed fdatasync is never tried again): cut off the torn batch, which nobody was
+   * told is safe, free the ballast and say in the log why it ends.
+   */
+  private lastWords(reason: string): void {
+    try {
+      ftruncateSync(this.fd, this.segmentBytes);
+      unlinkSync(join(this.state.dir, "ballast"));
+      this.tree.assign(this.before);
+      this.batch.discard();
+      this.sayClosed?.(reason);
+      this.write(true);
+      fdatasyncSync(this.fd);
+    } catch {
+      // Nothing more can be said; the next open repairs the end of the segment.
+    }
+  }
+
+  /** Stops taking part: the last checkpoint is saved, files are closed. Call when everything has settled. */
+  end(): void {
+    if (this.ended) return;
+    this.ended = true;
+    clearInterval(this.watch);
+    if (this.syncTimer !== null) clearTimeout(this.syncTimer);
+    try {
+      if (this.failure === null && !this.dirty && !this.syncing) {
+        this.saveEnd();
+        fsyncSync(this.leavesFd);
+      }
+    } finally {
+      this.failure ??= new AuditUnavailable("the audit log is closed");
+      this.blobs.close();
+      closeSync(this.fd);
+      closeSync(this.leavesFd);
+    }
+  }
+}
+
+class WriteFailed extends Error {
+  constructor(cause: unknown) {
+    super("write failed", { cause });
+  }
+}
+
+function errorCode(error: unknown): string {
+  if (error instanceof Error && "code" in error && typeof error.code === "string") return error.code;
+  return error instanceof Error && error.message.startsWith("short write") ? "ENOSPC" : "EIO";
+}

@@ -1,0 +1,182 @@
+/** Opening a log: lock it, find its end, repair that end, and say so in the log. */
+import { randomBytes } from "node:crypto";
+import {
+  closeSync,
+  existsSync,
+  fdatasync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from "node:fs";
+import { join } from "node:path";
+import { createSigner } from "./checkpoint.ts";
+import { type CommitLimits, defaultLimits, GroupCommit } from "./commit.ts";
+import { AuditOpenError } from "./errors.ts";
+import { type AuditIo, syncFolder, writeNewFile } from "./files.ts";
+import { type LogKeys, loadKeys } from "./keys.ts";
+import { ensureLeaves } from "./leaves.ts";
+import { takeLock } from "./lock.ts";
+import { OpenLog } from "./log.ts";
+import { type Recovered, recover, segmentFirsts } from "./recover.ts";
+import type { AuditSettings } from "./settings.ts";
+import type { AuditLog } from "./types.ts";
+import { chainStart, segmentName } from "./verify/segment.ts";
+import { CompactRange } from "./verify/tree.ts";
+
+export interface OpenOptions {
+  /** Postern's version, for the record. */
+  readonly version: string;
+  /** Other limits than the defaults (rotation, sync interval), and other system calls: for tests. */
+  readonly limits?: Partial<CommitLimits>;
+  readonly io?: AuditIo;
+}
+
+/** One log per gateway process; there is one process so far. */
+const worker = "0";
+const ballastBytes = 4 * 1024 * 1024;
+
+const systemIo: AuditIo = {
+  writeSync: (fd, buffer, offset, length) => writeSync(fd, buffer, offset, length, null),
+  fdatasync,
+};
+
+/** `<dir>/<node>/<worker>`: the folder of this process's log. */
+export function logFolder(settings: Pick<AuditSettings, "dir" | "node">): string {
+  return join(settings.dir, settings.node, worker);
+}
+
+/**
+ * Opens the log for writing, creating it (and its keys) when there is none. Repairs what a crash left behind and records
+ * that. Rejects with AuditOpenError: locked by another process, keys missing or foreign, damaged before the last
+ * checkpoint, rolled back, or not writable.
+ */
+export async function openAuditLog(settings: AuditSettings, options: OpenOptions): Promise<AuditLog> {
+  for (const [what, name] of [
+    ["cluster", settings.cluster],
+    ["node", settings.node],
+  ] as const)
+    if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(name))
+      throw new AuditOpenError(
+        "AUDIT_SETTINGS",
+        `audit.${what}: use up to 63 letters, digits, ".", "_" and "-", beginning with a letter or digit`,
+      );
+  const origin = `${settings.cluster}/${settings.node}/${worker}`;
+  const dir = logFolder(settings);
+  inFiles(dir, () => mkdirSync(join(dir, "segments"), { recursive: true, mode: 0o750 }));
+  const lock = takeLock(join(dir, "lock"));
+  let log: OpenLog | null = null;
+  try {
+    log = inFiles(dir, () => begin(settings, options, origin, dir, lock));
+    await log.settle();
+    return log;
+  } catch (error) {
+    log?.abandon();
+    lock.release();
+    if (error instanceof AuditOpenError) throw error;
+    throw new AuditOpenError("AUDIT_IO", `the audit log in ${dir} cannot be written`, { cause: error });
+  }
+}
+
+function inFiles<T>(dir: string, step: () => T): T {
+  try {
+    return step();
+  } catch (error) {
+    if (error instanceof AuditOpenError) throw error;
+    const code = error instanceof Error && "code" in error ? ` (${String(error.code)})` : "";
+    throw new AuditOpenError("AUDIT_IO", `the audit log in ${dir} cannot be read or written${code}`, {
+      cause: error,
+    });
+  }
+}
+
+function begin(
+  settings: AuditSettings,
+  options: OpenOptions,
+  origin: string,
+  dir: string,
+  lock: { release(): void },
+): OpenLog {
+  const fresh = segmentFirsts(dir).length === 0;
+  const keys = loadKeys(settings.keys, origin, fresh);
+  keepPublicKey(dir, keys, fresh);
+  const found = fresh ? startNew(dir, origin) : recover(dir, keys);
+  ensureLeaves(dir, segmentFirsts(dir), found.tree.size, found.clean);
+  keepBallast(dir);
+  const previous =
+    found.checkpoint === null ? null : { size: found.tree.size, root: found.tree.root().toString("base64") };
+  const path = join(dir, "segments", segmentName(found.first));
+  const { birthtimeMs, mtimeMs } = statSync(path);
+  const fd = openSync(path, "a");
+  let commit: GroupCommit;
+  try {
+    const { tree, first, point, frame } = found;
+    const createdMs = birthtimeMs > 0 ? birthtimeMs : mtimeMs;
+    commit = new GroupCommit(
+      { dir, keys, tree, fd, first, point, createdMs, frame },
+      createSigner(keys.vkey, keys.signing),
+      options.io ?? systemIo,
+      { ...defaultLimits, ...options.limits },
+    );
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+  const log = new OpenLog(origin, settings.node, dir, keys, commit, lock);
+  log.event("log.opened", {
+    log: origin,
+    version: options.version,
+    public_key: keys.vkey,
+    cluster: settings.cluster,
+    durability: settings.durability,
+    previous,
+  });
+  if (!found.clean || found.unresolved.length > 0) {
+    log.event("log.recovered", {
+      checkpoint:
+        found.checkpoint === null ? null : { size: found.checkpoint.size, time: found.checkpoint.time },
+      adopted: found.adopted,
+      quarantined: found.quarantined,
+      unresolved: found.unresolved.length,
+    });
+  }
+  for (const intent of found.unresolved) log.unknownOutcome(intent);
+  return log;
+}
+
+/** The public key lies beside the log, so that a copied folder can be checked. */
+function keepPublicKey(dir: string, keys: LogKeys, fresh: boolean): void {
+  const path = join(dir, "log.vkey");
+  if (!existsSync(path)) writeNewFile(path, `${keys.vkey}\n`, 0o644);
+  else if (readFileSync(path, "utf8") !== `${keys.vkey}\n`)
+    throw new AuditOpenError(
+      "AUDIT_KEYS",
+      `${path} is not the public key of the signing key in use: ${fresh ? "remove it" : "restore the keys this log was written with"}`,
+    );
+}
+
+function startNew(dir: string, origin: string): Recovered {
+  writeNewFile(join(dir, "segments", segmentName(0)), "", 0o640);
+  return {
+    tree: new CompactRange(),
+    first: 0,
+    point: { offset: 0, chain: chainStart(origin, 0, Buffer.alloc(32)), tail: Buffer.alloc(0) },
+    frame: 0,
+    checkpoint: null,
+    adopted: 0,
+    quarantined: null,
+    unresolved: [],
+    clean: true,
+  };
+}
+
+/** Space that is given back when the disk is full, to write why the log ends. Random bytes: no file system folds them away. */
+function keepBallast(dir: string): void {
+  const path = join(dir, "ballast");
+  if (existsSync(path) && statSync(path).size === ballastBytes) return;
+  rmSync(path, { force: true });
+  writeNewFile(path, randomBytes(ballastBytes), 0o600);
+  syncFolder(dir);
+}

@@ -1,0 +1,325 @@
+/**
+ * Where a log stands after whatever ended its last writer. Everything up to the last chain point that proves itself (a
+ * signed checkpoint, or a batch under the tail key's MAC) is the log; bytes behind it were acknowledged to nobody.
+ */
+import { createHmac, hash } from "node:crypto";
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { blobPath } from "./blobs.ts";
+import { AuditOpenError } from "./errors.ts";
+import type { LogKeys } from "./keys.ts";
+import { findCheckpoint, type Quarantined, setAside } from "./quarantine.ts";
+import { type Resume, readResume } from "./resume.ts";
+import {
+  type Checkpoint,
+  openCheckpoint,
+  parseVerifierKey,
+  strictBase64,
+  type VerifierKey,
+} from "./verify/note.ts";
+import {
+  chainStart,
+  readSegment,
+  type SegmentStart,
+  type SegmentVisitor,
+  segmentFirst,
+  segmentName,
+} from "./verify/segment.ts";
+import { CompactRange } from "./verify/tree.ts";
+
+/** An intent whose outcome nobody saw. */
+export interface OpenIntent {
+  readonly index: number;
+  readonly session: string;
+  readonly request: string;
+}
+
+export interface Recovered {
+  readonly tree: CompactRange;
+  /** First leaf of the segment to go on in, and the chain point to go on from. */
+  readonly first: number;
+  readonly point: SegmentStart;
+  /** Number of the next sealed frame. */
+  readonly frame: number;
+  /** The last checkpoint in the log. */
+  readonly checkpoint: Checkpoint | null;
+  /** Leaves behind that checkpoint which were adopted under the tail key's MAC. */
+  readonly adopted: number;
+  readonly quarantined: Quarantined | null;
+  readonly unresolved: readonly OpenIntent[];
+  /** The last writer closed the log and nothing had to be repaired. */
+  readonly clean: boolean;
+}
+
+/** The first leaf indexes of the segments in `dir`, ascending. Throws AuditOpenError on a file that is no segment. */
+export function segmentFirsts(dir: string): number[] {
+  const firsts: number[] = [];
+  for (const name of readdirSync(join(dir, "segments")).sort()) {
+    const first = segmentFirst(name);
+    if (first === null) throw corrupt(`${join(dir, "segments", name)} is no segment of the log`);
+    firsts.push(first);
+  }
+  return firsts;
+}
+
+function corrupt(what: string): AuditOpenError {
+  return new AuditOpenError(
+    "AUDIT_CORRUPT",
+    `${what}. Nothing was changed. "postern audit verify" shows the first bad place; restore the log, or go on under another node name`,
+  );
+}
+
+/**
+ * Reads the log in `dir` (which has segments) to its end and repairs that end. Throws AuditOpenError AUDIT_CORRUPT or
+ * AUDIT_ROLLED_BACK, having changed nothing.
+ */
+export function recover(dir: string, keys: LogKeys): Recovered {
+  const parsed = parseVerifierKey(keys.vkey);
+  if (!parsed.ok) throw new AuditOpenError("AUDIT_KEYS", parsed.problem);
+  return new Recovery(dir, keys, parsed.value).run();
+}
+
+const blobMember = Buffer.from('"blob":"', "latin1");
+/** `{"v":1,"id":"<36>","type":"` comes before a leaf's type. */
+const typeAt = 59;
+
+class Recovery implements SegmentVisitor {
+  private readonly dir: string;
+  private readonly keys: LogKeys;
+  private readonly key: VerifierKey;
+  private readonly tree = new CompactRange();
+  /** The state at the last good point: what came behind it does not count. */
+  private readonly goodTree = new CompactRange();
+  private goodFrame = 0;
+  private goodType = "";
+  private frameNumber = 0;
+  private type = "";
+  private checkpoint: Checkpoint | null = null;
+  private checkpointEnd = -1;
+  private adopted = 0;
+  private readonly open = new Map<number, OpenIntent>();
+  /** What the batch being read does to `open`, and the blobs it names. */
+  private changes: (OpenIntent | number)[] = [];
+  private blobs: string[] = [];
+
+  constructor(dir: string, keys: LogKeys, key: VerifierKey) {
+    this.dir = dir;
+    this.keys = keys;
+    this.key = key;
+  }
+
+  run(): Recovered {
+    const firsts = segmentFirsts(this.dir);
+    const resume = readResume(this.dir, this.keys.tail);
+    let { first, from } = this.begin(firsts, resume);
+    let at = firsts.indexOf(first);
+    let end = readSegment(this.path(first), from, this);
+    for (;;) {
+      const next = firsts[at + 1];
+      if (end.fault !== null || next !== this.goodTree.size || this.checkpointEnd !== end.good) break;
+      at++;
+      first = next;
+      from = { offset: 0, chain: chainStart(this.key.name, next, end.chain), tail: Buffer.alloc(0) };
+      this.checkpointEnd = -1;
+      end = readSegment(this.path(first), from, this);
+    }
+    const later = firsts.slice(at + 1);
+    this.refuseDamage(first, end.good, later, end.fault?.problem ?? "a segment that does not follow");
+    this.refuseRollback(resume);
+    const quarantined = setAside(this.dir, first, end.good, later);
+    return {
+      tree: this.goodTree,
+      first,
+      point: end.point,
+      frame: this.goodFrame,
+      checkpoint: this.checkpoint,
+      adopted: this.adopted,
+      quarantined,
+      unresolved: [...this.open.values()].sort((a, b) => a.index - b.index),
+      clean: this.goodType === "log.closed" && quarantined === null && this.adopted === 0,
+    };
+  }
+
+  private path(first: number): string {
+    return join(this.dir, "segments", segmentName(first));
+  }
+
+  /** Where to start reading: behind the checkpoint that `resume` holds, if that is there; else at the log's beginning. */
+  private begin(firsts: readonly number[], resume: Resume | null): { first: number; from: SegmentStart } {
+    if (resume !== null && this.fits(firsts, resume)) {
+      const tail = Buffer.from(`C ${resume.note}\n`, "latin1");
+      const chain = this.checkpoint?.chain ?? Buffer.alloc(32);
+      this.checkpointEnd = resume.offset;
+      this.frameNumber = resume.frame;
+      this.goodFrame = resume.frame;
+      this.goodType = resume.closed ? "log.closed" : "";
+      if (resume.open !== null) this.collect(firsts, resume.open, resume);
+      return { first: resume.segment, from: { offset: resume.offset, chain, tail } };
+    }
+    this.checkpoint = null;
+    this.tree.load(0, []);
+    this.goodTree.load(0, []);
+    const first = firsts[0];
+    if (first !== 0) throw corrupt("the log does not begin with leaf 0");
+    return {
+      first,
+      from: { offset: 0, chain: chainStart(this.key.name, 0, Buffer.alloc(32)), tail: Buffer.alloc(0) },
+    };
+  }
+
+  private fits(firsts: readonly number[], resume: Resume): boolean {
+    const note = openCheckpoint(Buffer.from(resume.note, "base64"), this.key);
+    if (!note.ok || !firsts.includes(resume.segment)) return false;
+    try {
+      this.tree.load(note.value.size, resume.nodes);
+    } catch {
+      return false;
+    }
+    if (!this.tree.root().equals(note.value.root)) return false;
+    const line = Buffer.from(`C ${resume.note}\n`, "latin1");
+    const there = Buffer.alloc(line.length);
+    const fd = openSync(this.path(resume.segment), "r");
+    try {
+      readSync(fd, there, 0, line.length, Math.max(0, resume.offset - line.length));
+    } finally {
+      closeSync(fd);
+    }
+    if (!there.equals(line)) return false;
+    this.goodTree.assign(this.tree);
+    this.checkpoint = note.value;
+    return true;
+  }
+
+  /** Finds the intents between leaf `from` and the checkpoint of `resume` that had no outcome by then. */
+  private collect(firsts: readonly number[], from: number, resume: Resume): void {
+    const start = firsts.findLast((first) => first <= from);
+    for (const first of firsts) {
+      if (start === undefined || first < start || first > resume.segment) continue;
+      let index = first;
+      const visitor: SegmentVisitor = {
+        leaf: (buf, begin, end) => {
+          const problem = index >= from ? this.note(index, buf, begin, end) : null;
+          index++;
+          return problem;
+        },
+        frame: () => null,
+        point: () => {
+          this.apply();
+          return null;
+        },
+      };
+      const until = first === resume.segment ? resume.offset : Number.POSITIVE_INFINITY;
+      const nothing = { offset: 0, chain: Buffer.alloc(32), tail: Buffer.alloc(0) };
+      const end = readSegment(this.path(first), nothing, visitor, { hashes: false, until });
+      if (end.fault !== null)
+        throw corrupt(`${segmentName(first)} at byte ${end.fault.at}: ${end.fault.problem}`);
+    }
+  }
+
+  /** Takes note of what a leaf opens or resolves. */
+  private note(index: number, buf: Buffer, start: number, end: number): string | null {
+    this.type = buf.toString("latin1", start + typeAt, Math.min(end, start + typeAt + 17));
+    const intent = this.type.startsWith('statement.intent"');
+    if (!intent && this.type !== "statement.outcome") return null;
+    try {
+      const leaf = JSON.parse(buf.toString("utf8", start, end));
+      if (intent) this.changes.push({ index, session: String(leaf.session), request: String(leaf.request) });
+      else if (leaf.intent.log === this.key.name) this.changes.push(Number(leaf.intent.index));
+      return null;
+    } catch {
+      return "a leaf that is not JSON";
+    }
+  }
+
+  private apply(): void {
+    for (const change of this.changes) {
+      if (typeof change === "number") this.open.delete(change);
+      else this.open.set(change.index, change);
+    }
+    this.changes = [];
+  }
+
+  leaf(buf: Buffer, start: number, end: number, leafHash: string): string | null {
+    const problem = this.note(this.tree.size, buf, start, end);
+    this.tree.push(Buffer.from(leafHash, "latin1"), 0);
+    const leaf = buf.subarray(start, end);
+    for (let at = leaf.indexOf(blobMember); at >= 0; at = leaf.indexOf(blobMember, at + 1))
+      this.blobs.push(leaf.toString("latin1", at + 8, at + 72));
+    return problem;
+  }
+
+  frame(frame: number): string | null {
+    if (frame !== this.frameNumber) return "a frame out of order";
+    this.frameNumber++;
+    return null;
+  }
+
+  point(kind: "B" | "C", text: string, chain: Buffer, _at: number, end: number): string | null {
+    const problem = kind === "B" ? this.batchEnd(text, chain) : this.checkpointLine(text, chain, end);
+    if (problem !== null) return problem;
+    this.goodTree.assign(this.tree);
+    this.goodFrame = this.frameNumber;
+    this.goodType = this.type.startsWith('log.closed"') ? "log.closed" : this.type;
+    this.blobs = [];
+    this.apply();
+    return null;
+  }
+
+  private batchEnd(text: string, chain: Buffer): string | null {
+    if (createHmac("sha256", this.keys.tail).update(chain).digest("base64") !== text)
+      return "a batch that is not ours";
+    // Without a checkpoint the blobs may not have reached the disk either; then the batch was acknowledged to nobody's disk.
+    for (const name of this.blobs) {
+      const path = blobPath(this.dir, name);
+      if (!existsSync(path) || hash("sha256", readFileSync(path), "hex") !== name)
+        return "a blob that was not stored";
+    }
+    this.adopted = this.tree.size - (this.checkpoint?.size ?? 0);
+    return null;
+  }
+
+  private checkpointLine(text: string, chain: Buffer, end: number): string | null {
+    const note = strictBase64(text);
+    const read = note === null ? null : openCheckpoint(note, this.key);
+    if (read === null || !read.ok) return "a checkpoint that is not ours";
+    const { size, root } = read.value;
+    if (size !== this.tree.size || !root.equals(this.tree.root()) || !read.value.chain.equals(chain))
+      return "a checkpoint that does not fit what is before it";
+    this.checkpoint = read.value;
+    this.checkpointEnd = end;
+    this.adopted = 0;
+    return null;
+  }
+
+  /** A signed checkpoint behind the last good byte means that acknowledged records were changed or are gone: not ours to repair. */
+  private refuseDamage(first: number, good: number, later: readonly number[], problem: string): void {
+    const places = [{ first, from: good }, ...later.map((l) => ({ first: l, from: 0 }))];
+    for (const { first: place, from } of places) {
+      const path = this.path(place);
+      if (statSync(path).size > from && findCheckpoint(path, from, this.key))
+        throw corrupt(
+          `the audit log ${path} is damaged before its last checkpoint, at byte ${good} of ${segmentName(first)}: ${problem}`,
+        );
+    }
+  }
+
+  /** Checkpoints kept beside the segments were durable: a log that does not reach them was cut off or set back. */
+  private refuseRollback(resume: Resume | null): void {
+    const path = join(this.dir, "checkpoint");
+    const notes = existsSync(path) ? [readFileSync(path)] : [];
+    if (resume !== null) notes.push(Buffer.from(resume.note, "base64"));
+    const present = this.checkpoint?.size ?? 0;
+    for (const note of notes) {
+      const read = openCheckpoint(note, this.key);
+      if (
+        read.ok &&
+        (read.value.size > present ||
+          (read.value.size === present && !this.checkpoint?.root.equals(read.value.root)))
+      )
+        throw new AuditOpenError(
+          "AUDIT_ROLLED_BACK",
+          `the audit log in ${this.dir} ends at ${present} records, but a checkpoint of ${read.value.time} covers ${read.value.size}: it was cut off or an old copy was put back. Nothing was changed; restore the newer log, or go on under another node name`,
+        );
+    }
+  }
+}

@@ -1,0 +1,152 @@
+/** What the gateway holds of the audit log: the calls of a statement's walk, as cheap as they can be. */
+import type {
+  ColumnRecord,
+  DecisionRecord,
+  Durability,
+  OutcomeStatus,
+  SessionRecord,
+  StatementProtocol,
+  StatementRecord,
+  TransactionState,
+} from "../facts/audit.ts";
+import type { AuditUnavailable } from "./errors.ts";
+import type { ResultDigest } from "./record/digest.ts";
+
+/** A session's share of its records as ready JSON text. Opaque: made by `AuditLog.session()`. */
+export interface SessionContext {
+  readonly kind: "session";
+  /** From the closing quote of `time` to the opening quote of `request`. */
+  readonly head: Buffer;
+  /** From the closing quote of `request` to the end of `database`. */
+  readonly facts: Buffer;
+  /** JSON members sealed with each statement of the session: `,"claimed":{"intent":"…"}` or "". */
+  readonly sealed: string;
+  /** JSON object sealed with `session.start`; null when there is nothing to seal. */
+  readonly start: string | null;
+}
+
+/** A statement's share of its intent as ready JSON text. Opaque: made by `AuditLog.statement()`. */
+export interface StatementContext {
+  readonly kind: "statement";
+  /** `,"sql":…,"sealed":` */
+  readonly sql: Buffer;
+  /** From `,"fingerprint":` to the opening quote of the transaction state. */
+  readonly facts: Buffer;
+}
+
+/** A decision as ready JSON text, to the end of the intent. Opaque: made by `AuditLog.decision()`. */
+export interface DecisionContext {
+  readonly kind: "decision";
+  readonly text: Buffer;
+}
+
+/** A result's columns as ready JSON text. Opaque: made by `AuditLog.columns()`. */
+export interface ColumnsContext {
+  readonly kind: "columns";
+  readonly text: Buffer;
+}
+
+/** One statement that is about to be forwarded (or was denied). */
+export interface IntentFields {
+  /** The client message's id (uuid v7 of `uuidv7()`); must need no JSON escape. */
+  readonly request: string;
+  readonly statement: StatementContext;
+  readonly protocol: StatementProtocol;
+  /** The statement's place in its message, from 0. */
+  readonly index: number;
+  readonly transaction: TransactionState;
+  /** Prepared statement and portal names, "" when unnamed. */
+  readonly name: string;
+  readonly portal: string;
+  /** JSON object text, e.g. `{"sql":"…","parameters":["1",null]}` (JSON.stringify's form, no raw newline): goes into the sealed frame. */
+  readonly sealed: string;
+  /** JSON array text, e.g. `[{"type":"int4"}]`. */
+  readonly parameters: string;
+  readonly decision: DecisionContext;
+}
+
+/** What became of an intent. Times in microseconds, sizes in bytes. */
+export interface OutcomeFields {
+  readonly request: string;
+  /** Leaf index that `intent()` gave. */
+  readonly intent: number;
+  readonly status: OutcomeStatus;
+  readonly sqlstate: string | null;
+  readonly tag: string | null;
+  readonly columns: ColumnsContext | null;
+  readonly rows: number;
+  readonly bytes: number;
+  /** false: the client did not get all rows (cancel, cut, disconnect). */
+  readonly complete: boolean;
+  readonly digest: ResultDigest | null;
+  readonly rowsAffected: number | null;
+  readonly durationUs: number;
+  readonly firstRowUs: number | null;
+  /** The server never executed it (skipped to Sync after an earlier error). */
+  readonly skipped?: boolean;
+}
+
+export interface SessionEndFields {
+  readonly reason: string;
+  readonly statements: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly durationMs: number;
+}
+
+/** One refused connection attempt (the fields of gateway/ports.ts AuthFailure). */
+export interface AuthFailureFields {
+  readonly code: string;
+  readonly cause: string;
+  readonly ip: string;
+  readonly port: number;
+  readonly tls: string | null;
+  readonly user: string | null;
+  readonly database: string | null;
+  readonly application: string | null;
+  readonly tokenSha256: string | null;
+}
+
+export interface SafeWaiter {
+  auditSafe(): void;
+  auditFailed(error: AuditUnavailable): void;
+}
+
+export interface AuditLog {
+  /** `<cluster>/<node>/<worker>`: names this log in checkpoints and in `{log, index}` references. */
+  readonly origin: string;
+  /** Leaves appended so far, queued ones included: the index of the next leaf. */
+  readonly size: number;
+  /** Set once the log cannot be written any more; stays until restart. */
+  readonly failure: AuditUnavailable | null;
+
+  session(record: SessionRecord): SessionContext;
+  /** May be kept and used again. As decision() and columns() it writes a blob when the text is too long for a leaf, and throws AuditUnavailable when that fails. */
+  statement(record: StatementRecord): StatementContext;
+  decision(record: DecisionRecord): DecisionContext;
+  columns(columns: readonly ColumnRecord[]): ColumnsContext;
+
+  /** Hot path. Queue a leaf, give its index; it is written in one batch at the end of this event-loop turn. Throws AuditUnavailable. */
+  intent(session: SessionContext, intent: IntentFields): number;
+  /** Hot path. Never throws AuditUnavailable: gives -1 once the log has failed (the next open records the outcome as unknown). */
+  outcome(session: SessionContext, outcome: OutcomeFields): number;
+  /** Throws AuditUnavailable. */
+  sessionStart(session: SessionContext): number;
+  /** Gives -1 once the log has failed. */
+  sessionEnd(session: SessionContext, end: SessionEndFields): number;
+  /** Gives -1 once the log has failed. */
+  authFailed(failure: AuthFailureFields): number;
+  /** Any other leaf type of SPEC section 5: log.*, config.changed, admin.action … `fields` may not name v, id, type, time or node. Throws AuditUnavailable. */
+  event(type: string, fields: Readonly<Record<string, unknown>>): number;
+
+  /**
+   * Calls waiter.auditSafe() once everything appended so far is as durable as `level` asks ("process": handed to the
+   * operating system; "disk" and "strict": fdatasync'ed under a signed checkpoint), waiter.auditFailed(error) otherwise.
+   * Never calls back synchronously.
+   */
+  whenSafe(level: Durability, waiter: SafeWaiter): void;
+  /** Everything appended so far is durable and checkpointed. Rejects with AuditUnavailable. */
+  settle(): Promise<void>;
+  /** Appends log.closed, checkpoints, syncs, frees the lock. Safe to call twice. Rejects with AuditUnavailable when the log had failed (the lock is freed all the same). */
+  close(): Promise<void>;
+}

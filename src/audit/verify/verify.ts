@@ -1,0 +1,379 @@
+/** Checks a log folder against itself, its public key and, if given, a checkpoint kept elsewhere. */
+import { createHash } from "node:crypto";
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, statSync } from "node:fs";
+import { join } from "node:path";
+import {
+  type Checkpoint,
+  openCheckpoint,
+  parseVerifierKey,
+  type Read,
+  strictBase64,
+  type VerifierKey,
+} from "./note.ts";
+import { chainStart, readSegment, type SegmentVisitor, segmentFirst } from "./segment.ts";
+import { CompactRange } from "./tree.ts";
+
+export interface VerifyOptions {
+  /** The log's verifier key as text; without it the folder's own `log.vkey` is believed. */
+  readonly vkey?: string;
+  /** A signed checkpoint of this log that was kept elsewhere: the log must continue it. */
+  readonly checkpoint?: Buffer;
+}
+
+export interface BadPlace {
+  /** Path below the log's folder; "" for what was handed in. */
+  readonly file: string;
+  readonly offset: number;
+  /** Index of the leaf at or behind the place; null where no leaf is meant. */
+  readonly leaf: number | null;
+  readonly problem: string;
+  /** The file only ends too early: a write in progress or cut off by a crash, which the next open repairs. */
+  readonly torn: boolean;
+}
+
+export interface VerifyReport {
+  readonly ok: boolean;
+  readonly origin: string | null;
+  /** The key that was used, and whether it came from outside the folder. */
+  readonly key: string | null;
+  readonly keyFrom: "given" | "folder";
+  /** Leaves under the last good checkpoint, and their root (base64). */
+  readonly size: number;
+  readonly root: string | null;
+  /** Time of the last good checkpoint, as signed. */
+  readonly time: string | null;
+  /** All leaves read, those behind the last checkpoint included. */
+  readonly leaves: number;
+  readonly checkpoints: number;
+  readonly sealedFrames: number;
+  readonly segments: number;
+  readonly bytes: number;
+  /** What no checkpoint covers yet: well-formed, but proven by nothing a stranger can check. */
+  readonly unsignedTail: { readonly leaves: number; readonly bytes: number } | null;
+  /** Whether the checkpoint kept elsewhere was found in the log; null when none was given. */
+  readonly continues: boolean | null;
+  readonly firstBadPlace: BadPlace | null;
+}
+
+interface Expectation {
+  readonly checkpoint: Checkpoint;
+  readonly file: string;
+  met: boolean;
+}
+
+class Bad extends Error {
+  readonly place: BadPlace;
+  constructor(file: string, offset: number, leaf: number | null, problem: string, torn = false) {
+    super(problem);
+    this.place = { file, offset, leaf, problem, torn };
+  }
+}
+
+const blobMember = Buffer.from('"blob":"', "latin1");
+/** A blob is read piecewise. */
+const piece = 1024 * 1024;
+
+/** Verifies one log (`<audit dir>/<node>/<worker>`). Never throws: whatever is wrong is in the report. */
+export function verifyLog(dir: string, options: VerifyOptions = {}): VerifyReport {
+  const run = new Run(dir, options);
+  let place: BadPlace | null = null;
+  try {
+    run.all();
+  } catch (error) {
+    place =
+      error instanceof Bad
+        ? error.place
+        : { file: run.file, offset: 0, leaf: null, problem: `cannot be read: ${reason(error)}`, torn: false };
+  }
+  return run.report(place);
+}
+
+function reason(error: unknown): string {
+  if (error instanceof Error && "code" in error && typeof error.code === "string") return error.code;
+  return "unexpected content";
+}
+
+class Run implements SegmentVisitor {
+  file = "";
+  private readonly dir: string;
+  private readonly options: VerifyOptions;
+  private key: VerifierKey | null = null;
+  private readonly tree = new CompactRange();
+  private readonly expected: Expectation[] = [];
+  private frames = 0;
+  private checkpoints = 0;
+  private segments = 0;
+  private bytes = 0;
+  private last: Checkpoint | null = null;
+  /** Offset behind the last line when that was a checkpoint. */
+  private checkpointEnd = -1;
+  private tailLeaves = 0;
+  private tailBytes = 0;
+  private leafFile: LeafFile | null = null;
+
+  constructor(dir: string, options: VerifyOptions) {
+    this.dir = dir;
+    this.options = options;
+  }
+
+  all(): void {
+    this.key = this.readKey();
+    if (this.options.checkpoint !== undefined) this.expect("", this.options.checkpoint, true);
+    const names = this.segmentNames();
+    // Both are written behind the segments: taken first, they can never be ahead of what is read then.
+    this.file = "checkpoint";
+    const note = readIfThere(join(this.dir, "checkpoint"));
+    if (note !== null) this.expect("checkpoint", note, false);
+    this.file = "leaves";
+    this.leafFile = LeafFile.open(join(this.dir, "leaves"));
+    try {
+      this.readSegments(names);
+      this.file = "leaves";
+      this.leafFile?.finish(this.tree.size);
+    } finally {
+      this.leafFile?.close();
+    }
+    for (const e of this.expected) this.settle(e);
+    this.readBlobs();
+  }
+
+  private readKey(): VerifierKey {
+    this.file = "log.vkey";
+    const own = readIfThere(join(this.dir, "log.vkey"));
+    const given = this.options.vkey?.trim();
+    const text = given ?? own?.toString("latin1");
+    if (text === undefined) throw new Bad("log.vkey", 0, null, "no public key: give one");
+    const key = parseVerifierKey(text);
+    if (!key.ok) throw new Bad(given === undefined ? "log.vkey" : "", 0, null, key.problem);
+    if (own !== null && own.toString("latin1") !== `${key.value.text}\n`)
+      throw new Bad("log.vkey", 0, null, "the folder's key is not the log's key");
+    return key.value;
+  }
+
+  private expect(file: string, note: Buffer, cosigned: boolean): void {
+    const read = this.checkpoint(note, cosigned);
+    if (!read.ok)
+      throw new Bad(file, 0, null, file === "" ? `the checkpoint given: ${read.problem}` : read.problem);
+    this.expected.push({ checkpoint: read.value, file, met: false });
+  }
+
+  private checkpoint(note: Buffer, cosigned: boolean): Read<Checkpoint> {
+    return this.key === null ? { ok: false, problem: "no key" } : openCheckpoint(note, this.key, cosigned);
+  }
+
+  private segmentNames(): string[] {
+    this.file = "segments";
+    const names = readdirSync(join(this.dir, "segments")).sort();
+    for (const name of names)
+      if (segmentFirst(name) === null)
+        throw new Bad(`segments/${name}`, 0, null, "a file that is no segment");
+    if (names.length === 0) throw new Bad("segments", 0, null, "no segments");
+    return names;
+  }
+
+  private readSegments(names: readonly string[]): void {
+    const key = this.key;
+    if (key === null) return;
+    let previous: Buffer = Buffer.alloc(32);
+    for (const [i, name] of names.entries()) {
+      this.file = `segments/${name}`;
+      const first = segmentFirst(name);
+      if (first !== this.tree.size)
+        throw new Bad(this.file, 0, this.tree.size, `the segment should begin with leaf ${this.tree.size}`);
+      this.segments++;
+      this.checkpointEnd = -1;
+      const start = { offset: 0, chain: chainStart(key.name, first, previous), tail: Buffer.alloc(0) };
+      const end = readSegment(join(this.dir, this.file), start, this);
+      this.bytes += end.good;
+      if (end.fault !== null) {
+        const torn = i === names.length - 1 && end.fault.problem.endsWith("cut off");
+        throw new Bad(this.file, end.fault.at, this.tree.size, end.fault.problem, torn);
+      }
+      if (i < names.length - 1 && this.checkpointEnd !== end.length)
+        throw new Bad(this.file, end.length, this.tree.size, "the segment does not end with a checkpoint");
+      previous = end.chain;
+    }
+    if (this.last === null) throw new Bad(this.file, 0, 0, "no checkpoint: nothing of this log is signed");
+  }
+
+  leaf(buf: Buffer, start: number, end: number, hash: string, _at: number): string | null {
+    for (const e of this.expected) if (!e.met) this.settleAt(e);
+    const bytes = Buffer.from(hash, "latin1");
+    if (this.leafFile !== null && !this.leafFile.next(bytes)) {
+      this.file = "leaves";
+      throw new Bad(
+        "leaves",
+        this.tree.size * 32,
+        this.tree.size,
+        "the leaf hash differs from the segment's leaf",
+      );
+    }
+    this.tree.push(bytes, 0);
+    this.tailLeaves++;
+    return this.missingBlob(buf, start, end);
+  }
+
+  frame(frame: number): string | null {
+    if (frame !== this.frames) return `frame ${frame} where ${this.frames} is due`;
+    this.frames++;
+    return null;
+  }
+
+  point(kind: "B" | "C", text: string, chain: Buffer, at: number, end: number): string | null {
+    if (kind === "B") {
+      this.tailBytes = end;
+      return strictBase64(text)?.length === 32 ? null : "a malformed batch line";
+    }
+    const note = strictBase64(text);
+    if (note === null) return "a malformed checkpoint line";
+    const read = this.checkpoint(note, false);
+    if (!read.ok) return read.problem;
+    const { size, root } = read.value;
+    if (size !== this.tree.size) return `the checkpoint says ${size} leaves, there are ${this.tree.size}`;
+    if (!root.equals(this.tree.root())) return "the leaves before this checkpoint do not give its root";
+    if (!read.value.chain.equals(chain))
+      return "the bytes before this checkpoint do not give its chain value";
+    this.last = read.value;
+    this.checkpoints++;
+    this.checkpointEnd = end;
+    this.tailLeaves = 0;
+    this.tailBytes = 0;
+    return at < 0 ? "unreachable offset" : null;
+  }
+
+  /** A leaf may name blobs by their SHA-256; they must be there (their content is checked once, by readBlobs). */
+  private missingBlob(buf: Buffer, start: number, end: number): string | null {
+    const leaf = buf.subarray(start, end);
+    for (let at = leaf.indexOf(blobMember); at >= 0; at = leaf.indexOf(blobMember, at + 1)) {
+      const name = leaf.toString("latin1", at + 8, at + 72);
+      if (!/^[0-9a-f]{64}$/.test(name)) continue;
+      if (!existsSync(join(this.dir, "blobs", name.slice(0, 2), name))) return `blob ${name} is missing`;
+    }
+    return null;
+  }
+
+  /** Compares an expected checkpoint with the tree as soon as the tree has its size. */
+  private settleAt(e: Expectation): void {
+    if (e.checkpoint.size !== this.tree.size) return;
+    if (!e.checkpoint.root.equals(this.tree.root()))
+      throw new Bad(
+        e.file,
+        0,
+        e.checkpoint.size,
+        `the first ${e.checkpoint.size} leaves are not those the checkpoint of ${e.checkpoint.time} was signed for`,
+      );
+    e.met = true;
+  }
+
+  private settle(e: Expectation): void {
+    if (!e.met) this.settleAt(e);
+    const size = this.last?.size ?? 0;
+    if (e.checkpoint.size > size)
+      throw new Bad(
+        e.file,
+        0,
+        size,
+        `the log is signed for ${size} leaves, a checkpoint of ${e.checkpoint.time} for ${e.checkpoint.size}: cut off or rolled back`,
+      );
+  }
+
+  private readBlobs(): void {
+    const root = join(this.dir, "blobs");
+    this.file = "blobs";
+    if (!existsSync(root)) return;
+    for (const group of readdirSync(root).sort()) {
+      for (const name of readdirSync(join(root, group)).sort()) {
+        this.file = `blobs/${group}/${name}`;
+        // A name that ends in .tmp is a write that a crash cut off; nothing refers to it.
+        if (name.endsWith(".tmp")) continue;
+        if (!/^[0-9a-f]{64}$/.test(name) || name.slice(0, 2) !== group)
+          throw new Bad(this.file, 0, null, "a file that is no blob");
+        if (fileHash(join(root, group, name)) !== name)
+          throw new Bad(this.file, 0, null, "the blob's content is not what its name says");
+      }
+    }
+  }
+
+  report(place: BadPlace | null): VerifyReport {
+    const unsigned = this.tailLeaves > 0 || this.tailBytes > 0;
+    return {
+      ok: place === null,
+      origin: this.key?.name ?? null,
+      key: this.key?.text ?? null,
+      keyFrom: this.options.vkey === undefined ? "folder" : "given",
+      size: this.last?.size ?? 0,
+      root: this.last?.root.toString("base64") ?? null,
+      time: this.last?.time ?? null,
+      leaves: this.tree.size,
+      checkpoints: this.checkpoints,
+      sealedFrames: this.frames,
+      segments: this.segments,
+      bytes: this.bytes,
+      unsignedTail: unsigned
+        ? { leaves: this.tailLeaves, bytes: Math.max(0, this.tailBytes - Math.max(0, this.checkpointEnd)) }
+        : null,
+      continues:
+        this.options.checkpoint === undefined ? null : (this.expected[0]?.met ?? false) && place === null,
+      firstBadPlace: place,
+    };
+  }
+}
+
+/** The `leaves` file beside the segments: 32 bytes a leaf, possibly some leaves behind. */
+class LeafFile {
+  private readonly fd: number;
+  private readonly count: number;
+  private index = 0;
+  private readonly chunk: Buffer = Buffer.allocUnsafeSlow(32 * 2048);
+
+  private constructor(fd: number, count: number) {
+    this.fd = fd;
+    this.count = count;
+  }
+
+  static open(path: string): LeafFile | null {
+    if (!existsSync(path)) return null;
+    const size = statSync(path).size;
+    return new LeafFile(openSync(path, "r"), Math.floor(size / 32));
+  }
+
+  /** Whether the next hash is `bytes`; true when the file does not reach so far. */
+  next(bytes: Buffer): boolean {
+    if (this.index >= this.count) return true;
+    const at = (this.index % 2048) * 32;
+    if (at === 0) readSync(this.fd, this.chunk, 0, this.chunk.length, this.index * 32);
+    this.index++;
+    return this.chunk.compare(bytes, 0, 32, at, at + 32) === 0;
+  }
+
+  finish(leaves: number): void {
+    if (this.count > leaves)
+      throw new Bad(
+        "leaves",
+        leaves * 32,
+        leaves,
+        `${this.count} leaf hashes, but ${leaves} leaves: cut off`,
+      );
+  }
+
+  close(): void {
+    closeSync(this.fd);
+  }
+}
+
+function readIfThere(path: string): Buffer | null {
+  return existsSync(path) ? readFileSync(path) : null;
+}
+
+function fileHash(path: string): string {
+  const fd = openSync(path, "r");
+  try {
+    const sum = createHash("sha256");
+    const buf = Buffer.allocUnsafe(piece);
+    for (let count = readSync(fd, buf, 0, piece, null); count > 0; count = readSync(fd, buf, 0, piece, null))
+      sum.update(buf.subarray(0, count));
+    return sum.digest("hex");
+  } finally {
+    closeSync(fd);
+  }
+}

@@ -1,0 +1,70 @@
+/** What the running gateway counts, as metrics. */
+import type { Metric } from "../../api/index.ts";
+import type { AuditLog } from "../../audit/index.ts";
+import type { Gateway } from "../../gateway/index.ts";
+import type { Identity } from "../../identity/index.ts";
+
+export function gatewayMetrics(gateway: Gateway, identity: Identity, audit: AuditLog): Metric[] {
+  const stats = gateway.stats();
+  const tokens = identity.metrics;
+  return [
+    one("postern_sessions", "gauge", "Sessions open now.", stats.sessions),
+    one("postern_sessions_total", "counter", "Sessions begun.", stats.sessionsTotal),
+    one(
+      "postern_statements_total",
+      "counter",
+      "Statements received, whatever became of them.",
+      stats.statements,
+    ),
+    one("postern_statements_denied_total", "counter", "Statements refused by Postern.", stats.denied),
+    one("postern_statements_failed_total", "counter", "Statements that ended with an error.", stats.errors),
+    one(
+      "postern_auth_failures_total",
+      "counter",
+      "Connections refused before a session began.",
+      stats.authFailures,
+    ),
+    {
+      name: "postern_client_bytes_total",
+      type: "counter",
+      help: "Bytes exchanged with clients.",
+      samples: [
+        { labels: { direction: "in" }, value: stats.bytesIn },
+        { labels: { direction: "out" }, value: stats.bytesOut },
+      ],
+    },
+    one("postern_audit_records", "gauge", "Records in this log.", audit.size),
+    one(
+      "postern_audit_failed",
+      "gauge",
+      "1: the log cannot be written, and nothing is forwarded.",
+      audit.failure === null ? 0 : 1,
+    ),
+    {
+      name: "postern_tokens_total",
+      type: "counter",
+      help: "Tokens judged.",
+      samples: [
+        { labels: { result: "verified" }, value: tokens.verified },
+        { labels: { result: "cached" }, value: tokens.cached },
+        { labels: { result: "refused" }, value: tokens.refused },
+      ],
+    },
+    one(
+      "postern_identity_stale_keys_total",
+      "counter",
+      "Tokens verified with keys past their refresh.",
+      tokens.keysStale,
+    ),
+    one(
+      "postern_identity_groups_maybe_truncated_total",
+      "counter",
+      "Tokens whose group list may have been cut by its issuer.",
+      tokens.groupsMaybeTruncated,
+    ),
+  ];
+}
+
+function one(name: string, type: Metric["type"], help: string, value: number): Metric {
+  return { name, type, help, samples: [{ value }] };
+}

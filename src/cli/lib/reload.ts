@@ -1,0 +1,58 @@
+/** Which settings changed, and which of them can change while the gateway runs. Pure. */
+import { isDeepStrictEqual } from "node:util";
+import type { Settings } from "../../config/index.ts";
+import type { TlsSettings } from "../../gateway/settings.ts";
+import type { ProviderSettings } from "../../identity/settings.ts";
+
+export interface Changes {
+  /** To be taken over; null: as before. */
+  readonly tls: TlsSettings | null;
+  readonly providers: readonly ProviderSettings[] | null;
+  /** Top-level keys of postern.yaml. */
+  readonly applied: readonly string[];
+  readonly waiting: readonly string[];
+}
+
+/** Compares the settings in force with new ones. */
+export function compareSettings(current: Settings, next: Settings): Changes {
+  const applied: string[] = [];
+  const waiting: string[] = [];
+  const changed = (pick: (settings: Settings) => unknown) =>
+    !isDeepStrictEqual(plain(pick(current)), plain(pick(next)));
+  for (const [key, pick] of restartKeys) if (changed(pick)) waiting.push(key);
+
+  let tls: TlsSettings | null = null;
+  if (changed((s) => s.gateway.tls)) {
+    const { tls: before } = current.gateway;
+    // With or without TLS is decided when a listener starts; only the certificate can be exchanged.
+    if (before !== null && next.gateway.tls !== null) tls = next.gateway.tls;
+    (tls === null ? waiting : applied).push("tls");
+  }
+
+  let providers: readonly ProviderSettings[] | null = null;
+  if (changed((s) => s.providers)) {
+    // Logins were checked against the old providers: a bare group that only one provider could grant must not come to be
+    // granted by a second one.
+    if (!waiting.includes("databases") && namesOf(current) === namesOf(next)) providers = next.providers;
+    (providers === null ? waiting : applied).push("identity");
+  }
+  return { tls, providers, applied, waiting };
+}
+
+const restartKeys: readonly (readonly [string, (settings: Settings) => unknown])[] = [
+  ["listen", (s) => [s.gateway.listeners, s.http]],
+  ["databases", (s) => s.gateway.databases],
+  ["audit", (s) => [s.audit, s.anchors]],
+  ["protocol", (s) => s.gateway.protocol],
+  ["admin", (s) => s.admin],
+  ["limits", (s) => s.gateway.limits],
+];
+
+function namesOf(settings: Settings): string {
+  return JSON.stringify(settings.providers.map((provider) => provider.name).sort());
+}
+
+/** Secret sources hold functions: what they are called is what can change. */
+function plain(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value ?? null));
+}

@@ -1,0 +1,81 @@
+/** `postern VERB …`: finds the verb and turns what it throws into an exit code (SPEC.md section 8). */
+import { ConfigError, formatProblem } from "../config/problem.ts";
+import { UsageError } from "./lib/args.ts";
+
+interface Verb {
+  readonly summary: string;
+  /** Loaded when it is asked for: `postern version` must not wait for the SQL parser. */
+  load(): Promise<(args: string[]) => Promise<number>>;
+}
+
+const verbs: Readonly<Record<string, Verb>> = {
+  serve: { summary: "run the gateway", load: async () => (await import("./serve.ts")).serve },
+  check: {
+    summary: "check a configuration and what its logins may do",
+    load: async () => (await import("./check.ts")).check,
+  },
+  demo: {
+    summary: "try it: PostgreSQL, an identity provider and an agent, all here",
+    load: async () => (await import("./demo.ts")).demo,
+  },
+  audit: {
+    summary: "search, show, follow and verify the audit trail",
+    load: async () => (await import("./audit.ts")).audit,
+  },
+  keys: {
+    summary: "show the key that verifies the audit log",
+    load: async () => (await import("./keys.ts")).keys,
+  },
+  version: { summary: "print the version", load: async () => (await import("./version.ts")).version },
+};
+
+/** Runs the command line (without program and script). Gives the exit code: 0 done, 1 a finding, 2 usage or configuration, 3 unreachable. */
+export async function main(args: string[]): Promise<number> {
+  endQuietlyWhenNobodyReads();
+  const [name, ...rest] = args;
+  if (name === undefined) {
+    process.stderr.write(usage());
+    return 2;
+  }
+  if (name === "--help" || name === "-h" || name === "help") {
+    process.stdout.write(usage());
+    return 0;
+  }
+  if (name === "--version" || name === "-v") return run("version", rest);
+  return run(name, rest);
+}
+
+async function run(name: string, args: string[]): Promise<number> {
+  const verb = Object.hasOwn(verbs, name) ? verbs[name] : undefined;
+  if (verb === undefined) {
+    process.stderr.write(`postern: there is no verb ${JSON.stringify(name)}\n\n${usage()}`);
+    return 2;
+  }
+  try {
+    return await (await verb.load())(args);
+  } catch (error) {
+    if (error instanceof UsageError) {
+      process.stderr.write(`postern ${name}: ${error.message}\n\n${error.usage}`);
+      return 2;
+    }
+    if (error instanceof ConfigError) {
+      for (const problem of error.problems) process.stderr.write(`${formatProblem(problem)}\n`);
+      return 2;
+    }
+    throw error;
+  }
+}
+
+function usage(): string {
+  const width = Math.max(...Object.keys(verbs).map((name) => name.length));
+  const list = Object.entries(verbs).map(([name, verb]) => `  ${name.padEnd(width)}  ${verb.summary}\n`);
+  return `Usage: postern VERB [options]\n\n${list.join("")}\npostern VERB --help says more.\n`;
+}
+
+/** `postern … | head` closes our output: that is no error. */
+function endQuietlyWhenNobodyReads(): void {
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(0);
+    throw error;
+  });
+}

@@ -1,0 +1,68 @@
+/**
+ * The schema is whole from the first version on; what this version cannot do is refused where ignoring it would leave the
+ * owner less protected than the file says, and pointed out where it would merely have no effect.
+ */
+import { valueAt } from "../explain.ts";
+import type { Path } from "../problem.ts";
+import type { Context } from "./context.ts";
+
+const what = "is not available in this version of Postern";
+
+export function refuseUnavailable(context: Context): void {
+  const refuse = (path: Path, expected: string) => context.problem(path, what, expected, "key");
+  const value = (path: Path) => valueAt(context.raw, path);
+  const items = (path: Path): readonly unknown[] => {
+    const list = value(path);
+    return Array.isArray(list) ? list : [];
+  };
+
+  if (value(["policy"]) !== undefined)
+    refuse(["policy"], "no policy (every statement is then forwarded and recorded)");
+  if (value(["tls", "client_ca"]) !== undefined)
+    refuse(["tls", "client_ca"], "no client_ca (clients show tokens)");
+  for (const [i, provider] of items(["identity", "providers"]).entries())
+    if (valueAt(provider, ["type"]) === "saml") refuse(["identity", "providers", i, "type"], "oidc");
+  for (const [i, database] of items(["databases"]).entries()) {
+    const logins = valueAt(database, ["logins"]);
+    for (const [j, login] of (Array.isArray(logins) ? logins : []).entries())
+      for (const form of ["vault", "aws_rds_iam"])
+        if (valueAt(login, ["password", form]) !== undefined)
+          refuse(["databases", i, "logins", j, "password", form], "env, file or command");
+  }
+  for (const [i, anchor] of items(["audit", "anchors"]).entries())
+    for (const form of ["webhook", "postgres"])
+      if (valueAt(anchor, [form]) !== undefined) refuse(["audit", "anchors", i, form], "{ log: true }");
+  const capture = value(["audit", "results", "capture_rows"]);
+  if (typeof capture === "number" && capture > 0) refuse(["audit", "results", "capture_rows"], "0");
+  const store = value(["store"]);
+  if (typeof store === "string" && /^postgres(ql)?:/.test(store)) refuse(["store"], "sqlite:PATH");
+  refuseCertificates(context, refuse);
+  for (const path of withoutEffect(context))
+    context.warning(path, "has no effect in this version of Postern yet", "");
+}
+
+function refuseCertificates(context: Context, refuse: (path: Path, expected: string) => void): void {
+  const base: Path = ["listen", "postgres"];
+  const given = valueAt(context.raw, base);
+  const listeners = Array.isArray(given)
+    ? given.map((one, i) => ({ one, path: [...base, i] }))
+    : [{ one: given, path: base }];
+  for (const { one, path } of listeners) {
+    const auth = valueAt(one, ["auth"]);
+    if (!Array.isArray(auth)) continue;
+    const index = auth.indexOf("cert");
+    if (index >= 0) refuse([...path, "auth", index], "password or oauthbearer");
+  }
+}
+
+function withoutEffect(context: Context): Path[] {
+  const paths: Path[] = [["store"], ["admin"], ["audit", "analysis"], ["limits", "hold_seconds"]];
+  for (const [list, key] of [
+    [["databases"], "pool"],
+    [["identity", "providers"], "client"],
+  ] as const) {
+    const given = valueAt(context.raw, list);
+    if (Array.isArray(given)) for (const index of given.keys()) paths.push([...list, index, key]);
+  }
+  return paths.filter((path) => valueAt(context.raw, path) !== undefined);
+}

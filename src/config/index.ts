@@ -1,0 +1,181 @@
+/** postern.yaml → validated, typed settings (SPEC.md section 2). */
+import { createHash } from "node:crypto";
+import { dirname, resolve } from "node:path";
+import type { AuditSettings } from "../audit/settings.ts";
+import type { GatewaySettings } from "../gateway/settings.ts";
+import type { ProviderSettings } from "../identity/settings.ts";
+import { buildAudit } from "./build/audit.ts";
+import { type Context, isGiven, take, takeItems } from "./build/context.ts";
+import { buildDatabases } from "./build/databases.ts";
+import { checkGroups } from "./build/groups.ts";
+import { buildProviders, providerNames } from "./build/identity.ts";
+import { buildListen, buildTls } from "./build/listen.ts";
+import { refuseUnavailable } from "./build/unavailable.ts";
+import { expectedText, explain } from "./explain.ts";
+import { FileFault, readText } from "./files.ts";
+import { knownKeys } from "./keys.ts";
+import { ConfigError, formatPath, type Path, type Problem } from "./problem.ts";
+import {
+  admin as adminSchema,
+  anchor as anchorSchema,
+  limits as limitsSchema,
+  protocol as protocolSchema,
+  root,
+} from "./schema/root.ts";
+import { maxFileBytes, readSource, type Source } from "./source.ts";
+
+export { ConfigError, formatProblem, type Problem } from "./problem.ts";
+
+export interface Settings {
+  readonly gateway: GatewaySettings;
+  /** Address of console, API, health and metrics; null: not served. */
+  readonly http: { readonly host: string; readonly port: number } | null;
+  readonly providers: readonly ProviderSettings[];
+  readonly audit: AuditSettings;
+  /** Where checkpoints go besides the audit log. `log`: the gateway's own log. */
+  readonly anchors: { readonly log: boolean };
+  readonly admin: {
+    readonly admins: readonly string[];
+    readonly auditors: readonly string[];
+    readonly approvers: readonly string[];
+  };
+  /** Absolute path of the file. */
+  readonly file: string;
+  /** "sha256:" and the hex digest of the file's text. */
+  readonly digest: string;
+  /** What is accepted but will surprise: no effect yet, never used, expired. */
+  readonly warnings: readonly Problem[];
+}
+
+/**
+ * Reads and checks a configuration file. `path` may be relative to the working folder; paths inside the file are relative to
+ * the file's folder. Named files are read and secrets resolved once, so that what is missing is known now.
+ * Throws ConfigError with every problem found, never anything else.
+ */
+export async function loadConfig(path: string, env: NodeJS.ProcessEnv = process.env): Promise<Settings> {
+  let text: string;
+  try {
+    // The byte order mark stays: the digest is of the file as it is.
+    text = await readText(resolve(path), maxFileBytes, { keepMark: true });
+  } catch (error) {
+    const why = error instanceof FileFault ? error.message : "cannot be read";
+    throw new ConfigError([
+      {
+        file: path,
+        line: 1,
+        column: 1,
+        key: "",
+        what: `the file ${why}`,
+        expected: "a readable postern.yaml",
+      },
+    ]);
+  }
+  return parseConfig(text, path, env);
+}
+
+/** As loadConfig, from a text; `file` names it in problems and says where relative paths start. */
+export async function parseConfig(
+  text: string,
+  file: string,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<Settings> {
+  const source = readSource(text, file);
+  if (!source.usable) throw new ConfigError(inOrder(source.problems));
+  const problems: Problem[] = [...source.problems];
+  const warnings: Problem[] = [];
+  if (typeof source.value !== "object" || source.value === null || Array.isArray(source.value)) {
+    const what = source.value === null ? "the file is empty" : "the file is not a mapping of keys to values";
+    const place = {
+      file,
+      line: 1,
+      column: 1,
+      key: "",
+      what,
+      expected: "a postern.yaml that starts with version: 1",
+    };
+    throw new ConfigError([...problems, place]);
+  }
+
+  const checks: (() => Promise<void>)[] = [];
+  const context: Context = {
+    folder: dirname(resolve(file)),
+    env,
+    raw: source.value,
+    problem: (path, what, expected, at = "value") =>
+      problems.push(problemAt(source, path, at, what, expected)),
+    warning: (path, what, expected) => warnings.push(problemAt(source, path, "key", what, expected)),
+    later: (check) => checks.push(check),
+  };
+  const shape = root.safeParse(source.value, { error: expectedText });
+  for (const fault of explain(shape.error?.issues ?? [], source.value, knownKeys))
+    context.problem(fault.path, fault.what, fault.expected, fault.atKey ? "key" : "value");
+
+  refuseUnavailable(context);
+  const names = providerNames(context);
+  const { listeners, http } = buildListen(context);
+  const tls = await buildTls(context);
+  const providers = buildProviders(context);
+  const databases = await buildDatabases(context, names);
+  const audit = buildAudit(context);
+  const limits = take(context, ["limits"], limitsSchema);
+  const protocol = take(context, ["protocol"], protocolSchema);
+  const admin = take(context, ["admin"], adminSchema);
+  if (limits !== null && limits.statement_bytes > limits.message_bytes)
+    context.problem(
+      ["limits", "statement_bytes"],
+      "is more than limits.message_bytes",
+      "at most limits.message_bytes",
+    );
+  for (const role of ["admins", "auditors", "approvers"] as const)
+    if (admin !== null) checkGroups(context, ["admin", role], admin[role], names);
+  await runAll(checks);
+
+  if (problems.length > 0 || audit === null || limits === null || protocol === null || admin === null)
+    throw new ConfigError(inOrder(problems));
+  return {
+    gateway: {
+      listeners,
+      tls,
+      databases,
+      protocol: { functionCall: protocol.function_call },
+      limits: {
+        statementBytes: limits.statement_bytes,
+        messageBytes: limits.message_bytes,
+        connections: limits.connections,
+        connectionsPerPrincipal: limits.connections_per_principal,
+        startupSeconds: limits.startup_seconds,
+        idleSeconds: limits.idle_seconds,
+        holdSeconds: limits.hold_seconds,
+      },
+    },
+    http,
+    providers,
+    audit,
+    anchors: {
+      log:
+        takeItems(context, ["audit", "anchors"], anchorSchema).length > 0 ||
+        !isGiven(context, ["audit", "anchors"]),
+    },
+    admin,
+    file: resolve(file),
+    digest: `sha256:${createHash("sha256").update(text).digest("hex")}`,
+    warnings: inOrder(warnings),
+  };
+}
+
+function problemAt(source: Source, path: Path, at: "key" | "value", what: string, expected: string): Problem {
+  return { file: source.file, ...source.place(path, at), key: formatPath(path), what, expected };
+}
+
+function inOrder(problems: readonly Problem[]): Problem[] {
+  return [...problems].sort((a, b) => a.line - b.line || a.column - b.column);
+}
+
+/** A few at a time: a thousand databases must not start a thousand programs at once. */
+async function runAll(checks: readonly (() => Promise<void>)[]): Promise<void> {
+  const queue = [...checks];
+  const worker = async () => {
+    for (let check = queue.shift(); check !== undefined; check = queue.shift()) await check();
+  };
+  await Promise.all(Array.from({ length: 4 }, worker));
+}

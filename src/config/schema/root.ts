@@ -1,0 +1,174 @@
+/** postern.yaml as a whole (SPEC.md section 2). docs/config.md and docs/postern.schema.json are made from this. */
+import { z } from "zod";
+import { databases } from "./databases.ts";
+import { identity } from "./identity.ts";
+import { address, flag, folder, path, secret, size, tcpAddress, text, whole } from "./scalars.ts";
+
+const addressExpected = "an address such as 127.0.0.1:6432, { address, auth, tls }, or a list of such";
+
+const listener = z
+  .strictObject({
+    address: address.meta({
+      description: "`host:port`, `[IPv6]:port` or `unix:/absolute/path`; port 0 takes a free one.",
+    }),
+    auth: z
+      .array(z.enum(["password", "oauthbearer", "cert"]))
+      .min(1)
+      .default(["password"])
+      .meta({
+        description:
+          "How clients show their token. `oauthbearer` needs PostgreSQL 18's libpq. `cert`: not in this version.",
+      }),
+    tls: z
+      .enum(["required", "optional"])
+      .optional()
+      .meta({ description: "Default: `required`; `optional` on loopback and Unix sockets." }),
+  })
+  .meta({ title: "a listener with its options" });
+
+export const oneListener = z.union([address, listener], { error: addressExpected });
+
+export const defaultAddress = "127.0.0.1:6432";
+
+export const listen = z
+  .strictObject({
+    postgres: z
+      .union([oneListener, z.array(oneListener).min(1).max(16)], { error: addressExpected })
+      .default(defaultAddress)
+      .meta({ description: "Where PostgreSQL clients connect: an address, an object, or a list of either." }),
+    http: tcpAddress
+      .optional()
+      .meta({ description: "Console, REST, MCP, health and metrics. Default: none." }),
+  })
+  .prefault({})
+  .meta({ description: "Addresses. Without `tls` only loopback addresses and Unix sockets are accepted." });
+export type ListenerInput = z.output<typeof oneListener>;
+
+export const tls = z
+  .strictObject({
+    cert: path.meta({ description: "PEM file: certificate, then its chain." }),
+    key: path.meta({ description: "PEM file: its private key." }),
+    client_ca: path.optional().meta({ description: "PEM file: authorities of client certificates." }),
+  })
+  .meta({ description: "TLS towards clients, for all listeners. Read again on SIGHUP." });
+
+export const anchor = z.union(
+  [
+    z.strictObject({ log: z.literal(true, { error: "true" }) }),
+    z.strictObject({ webhook: text("an https URL") }),
+    z.strictObject({ postgres: secret }),
+  ],
+  { error: "{ log: true }, { webhook: URL } or { postgres: SECRET }" },
+);
+
+const node = z
+  .string({ error: "a name of a-z, 0-9 and -" })
+  .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, { error: "a name of 1 to 63 of a-z, 0-9 and -" });
+
+export const audit = z
+  .strictObject({
+    dir: folder.default("./data/audit").meta({ description: "Folder of the audit logs." }),
+    keys: folder
+      .optional()
+      .meta({ description: "Folder of the signing and sealing keys. Default: `keys` beside `dir`." }),
+    cluster: node.default("postern").meta({ description: "First part of the log's name: all your nodes." }),
+    node: node
+      .optional()
+      .meta({ description: "Second part of the log's name: this node. Default: the host's name." }),
+    durability: z.enum(["process", "disk", "strict"]).default("disk").meta({
+      description:
+        "`process`: with the operating system; `disk`: on disk before anything commits or leaves; `strict`: outcomes too.",
+    }),
+    anchors: z
+      .array(anchor)
+      .max(16)
+      .default([{ log: true }])
+      .meta({ description: "Where checkpoints are kept besides the log. In this version: `{ log: true }`." }),
+    parameters: z
+      .enum(["keep", "digest", "drop"])
+      .default("keep")
+      .meta({ description: "What is kept of statement parameters (always sealed)." }),
+    results: z
+      .strictObject({
+        digest: flag.default(true).meta({ description: "Record a salted digest of the rows delivered." }),
+        capture_rows: whole(0, 1_000_000)
+          .default(0)
+          .meta({ description: "Rows kept of each result. In this version: 0." }),
+      })
+      .prefault({}),
+    analysis: z
+      .enum(["always", "lazy"])
+      .default("always")
+      .meta({ description: "When statements are analysed." }),
+  })
+  .prefault({})
+  .meta({ description: "The audit trail." });
+
+const groups = z.array(text("a group, or provider:group", 512)).default([]);
+export const admin = z
+  .strictObject({
+    admins: groups.meta({ description: "Groups that may administer." }),
+    auditors: groups.meta({ description: "Groups that may read the audit trail." }),
+    approvers: groups.meta({ description: "Groups that may approve. Agents never can." }),
+  })
+  .prefault({})
+  .meta({ description: "Administrative roles by group." });
+
+const mebi = 1024 ** 2;
+/** setTimeout takes at most 2^31 - 1 ms. */
+const maxSeconds = 2_147_483;
+export const limits = z
+  .strictObject({
+    statement_bytes: size(1024, 1023 * mebi)
+      .prefault("4MiB")
+      .meta({ description: "Longest SQL text." }),
+    message_bytes: size(65_536, 1023 * mebi)
+      .prefault("64MiB")
+      .meta({ description: "Longest message of a client." }),
+    connections: whole(1, 100_000).default(1000).meta({ description: "Client connections at a time." }),
+    connections_per_principal: whole(1, 100_000)
+      .default(50)
+      .meta({ description: "Of these, for one principal." }),
+    startup_seconds: whole(1, 600).default(10).meta({ description: "From connect to authenticated." }),
+    idle_seconds: whole(1, maxSeconds)
+      .default(3600)
+      .meta({ description: "A session without a statement is ended after this." }),
+    hold_seconds: whole(1, maxSeconds)
+      .default(300)
+      .meta({ description: "Longest wait of a held statement." }),
+  })
+  .prefault({})
+  .meta({ description: "Bounds on what clients may use." });
+
+export const protocol = z
+  .strictObject({
+    function_call: flag
+      .default(false)
+      .meta({ description: "Let the FunctionCall message (large objects, fast path) pass." }),
+  })
+  .prefault({})
+  .meta({ description: "Rarely needed parts of the protocol." });
+
+export const store = z
+  .string({ error: "sqlite:PATH or a postgres:// URL" })
+  .regex(/^(sqlite:.+|postgres(ql)?:\/\/.+)$/, { error: "sqlite:PATH or a postgres:// URL" })
+  .default("sqlite:./data/postern.db")
+  .meta({ description: "State shared by nodes. In this version: `sqlite:` only." });
+
+export const policy = path.meta({
+  description: "A policy file, or a folder of `*.yaml`. Not in this version.",
+});
+
+export const root = z.strictObject({
+  version: z.literal(1, { error: "1" }).meta({ description: "Version of this file's format." }),
+  listen,
+  tls: tls.optional(),
+  identity,
+  databases,
+  policy: policy.optional(),
+  audit,
+  store,
+  protocol,
+  admin,
+  limits,
+});

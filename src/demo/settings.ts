@@ -1,0 +1,43 @@
+/** The demo's postern.yaml: written out and loaded like anybody's, so that it can be read, copied and changed. */
+import { shopDatabase } from "./database.ts";
+import { audience } from "./idp.ts";
+
+export interface DemoPorts {
+  /** Port of the gateway for PostgreSQL clients. */
+  readonly gateway: number;
+  readonly http: number;
+  /** Port of the demo's PostgreSQL. */
+  readonly postgres: number;
+}
+
+/** The text of the file. Paths in it are relative to the state folder it lies in. */
+export function demoConfig(ports: DemoPorts, issuer: string): string {
+  return `# Written by "postern demo" at each start: change a copy, not this file.
+version: 1
+listen:
+  postgres: 127.0.0.1:${ports.gateway}
+  http: 127.0.0.1:${ports.http}
+identity:
+  providers:
+    - name: demo
+      type: oidc
+      issuer: ${issuer}
+      audience: ${audience}
+      algorithms: [ES256]
+      token_types: [at+jwt]
+      kinds: # first match; none: agent
+        - { kind: agent, when: 'claims.client_id.startsWith("agent-")' }
+        - { kind: human, when: '"employees" in claims.groups' }
+databases:
+  - name: ${shopDatabase}
+    server: { host: 127.0.0.1, port: ${ports.postgres}, dbname: ${shopDatabase}, tls: { mode: disable } }
+    logins: # first match by group; none: refused
+      - { groups: [dba], user: shop_admin, password: { file: secrets/shop_admin } }
+      - { groups: [support], user: shop_writer, password: { file: secrets/shop_writer } }
+      - { groups: [agents, data-stewards], user: shop_reader, password: { file: secrets/shop_reader } }
+audit:
+  dir: audit
+  node: demo
+  durability: disk
+`;
+}

@@ -1,0 +1,153 @@
+/** Asking a client for its token and having it checked (PostgreSQL manual, "Start-up"; PROTOCOL.md B1, B4, B5). */
+import { createHash } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
+import type { Principal } from "../../facts/principal.ts";
+import { IdentityError } from "../../identity/errors.ts";
+import {
+  decodeOauthBearer,
+  decodePassword,
+  decodeSaslInitialResponse,
+  encodeAuthenticationCleartext,
+  encodeAuthenticationSasl,
+  encodeAuthenticationSaslContinue,
+  encodeOauthFailure,
+  isOauthFailureReply,
+} from "../../protocol/index.ts";
+import type { Line } from "./line.ts";
+import { type Answer, Over, protocolRefusal } from "./refusal.ts";
+
+/** What this part needs of the identity room. */
+export interface Authenticator {
+  /** Rejects with an IdentityError: `code` from a closed list, `cause` for the audit log. */
+  authenticate(token: string): Promise<Principal>;
+  /** Where a client learns how to get a token. */
+  readonly discovery: { readonly configurationUrl: string; readonly scope: string } | null;
+}
+
+/** The ways of carrying a token that can be offered; one listener offers one (see `offered`). */
+export type Offer = "password" | "oauthbearer";
+
+/** Largest authentication message, its length field included (auth.c, PG_MAX_AUTH_TOKEN_LENGTH). */
+const maxMessage = 65_535;
+/**
+ * A refusal is answered only at a multiple of this time after the token came, so that a forged token, an unknown issuer
+ * and an expired token cannot be told apart by the clock.
+ */
+const refusalStepMs = 250;
+const passwordType = 0x70;
+const terminateType = 0x58;
+const oauthBearer = "OAUTHBEARER";
+
+/** One text for every cause: which of them it was is for the audit log. */
+function notAccepted(offer: Offer): Answer {
+  return {
+    sqlstate: offer === "password" ? "28P01" : "28000",
+    message:
+      "authentication failed: the token was not accepted; get a fresh token and try again; details are in the gateway's audit log",
+  };
+}
+
+/**
+ * Asks for a token and checks it.
+ * @param greeting bytes to send in front of the request, in one write with it (NegotiateProtocolVersion).
+ * @returns the principal; nothing has been sent behind the last authentication request.
+ * Throws Refusal, ProtocolError, or Over when the refusal is on the record already or the client left.
+ */
+export async function authenticate(
+  line: Line,
+  offer: Offer,
+  identity: Authenticator,
+  greeting: Buffer,
+): Promise<Principal> {
+  switch (offer) {
+    case "password":
+      line.write(Buffer.concat([greeting, encodeAuthenticationCleartext()]));
+      return byPassword(line, identity);
+    case "oauthbearer":
+      line.write(Buffer.concat([greeting, encodeAuthenticationSasl([oauthBearer])]));
+      return byOauthBearer(line, identity);
+  }
+}
+
+/** AuthenticationCleartextPassword: the token is the password. */
+async function byPassword(line: Line, identity: Authenticator): Promise<Principal> {
+  const { password: token } = decodePassword(await message(line));
+  const principal = await check(line, identity, token);
+  if (principal === null) throw new Over(notAccepted("password"));
+  return principal;
+}
+
+/**
+ * SASL OAUTHBEARER (RFC 7628; PostgreSQL 18, auth-oauth.c). A client without a token sends an empty `auth` to learn where
+ * to get one (RFC 7628 section 4.3): that is no failed login. On success AuthenticationOk follows at once, no SASLFinal.
+ */
+async function byOauthBearer(line: Line, identity: Authenticator): Promise<Principal> {
+  const initial = decodeSaslInitialResponse(await message(line));
+  if (initial.mechanism !== oauthBearer)
+    throw protocolRefusal("client selected an invalid SASL authentication mechanism");
+  let data = initial.data;
+  if (data === null) {
+    line.write(encodeAuthenticationSaslContinue(Buffer.alloc(0)));
+    data = await message(line);
+  }
+  const { token } = decodeOauthBearer(data);
+  const principal = token === null ? null : await check(line, identity, token);
+  if (principal !== null) return principal;
+  const { discovery } = identity;
+  if (discovery !== null) {
+    line.write(
+      encodeAuthenticationSaslContinue(encodeOauthFailure(discovery.configurationUrl, discovery.scope)),
+    );
+    if (!isOauthFailureReply(await message(line)))
+      throw protocolRefusal("malformed OAUTHBEARER message: expected the reply to a failure");
+  }
+  throw new Over(notAccepted("oauthbearer"));
+}
+
+/** The body of the next message, which must be one of authentication ('p'). Throws Over when the client leaves instead. */
+async function message(line: Line): Promise<Buffer> {
+  const header = await line.take(5);
+  if (header === null || header[0] === terminateType) throw new Over();
+  if (header[0] !== passwordType)
+    throw protocolRefusal(`expected password response, got message type ${header[0]}`);
+  const length = header.readInt32BE(1);
+  if (length < 4) throw protocolRefusal("invalid message length");
+  if (length > maxMessage)
+    throw protocolRefusal(
+      `a message of authentication may have at most ${maxMessage} bytes; the token is too long`,
+    );
+  const body = await line.take(length - 4);
+  if (body === null) throw protocolRefusal("the connection was closed in the middle of a message");
+  return body;
+}
+
+/** Checks a token. A refusal is put on the record before it is answered with null, after a while. */
+async function check(line: Line, identity: Authenticator, token: string): Promise<Principal | null> {
+  const started = performance.now();
+  const verdict = await line.until(judge(identity, token));
+  if (verdict.accepted) return verdict.principal;
+  const sha256 = token === "" ? null : createHash("sha256").update(token).digest("hex");
+  line.report(verdict.code, verdict.cause, sha256);
+  const spent = performance.now() - started;
+  await line.until(
+    pause(refusalStepMs * (Math.floor(spent / refusalStepMs) + 1) - spent, undefined, { ref: false }),
+  );
+  return null;
+}
+
+type Verdict =
+  | { readonly accepted: true; readonly principal: Principal }
+  | { readonly accepted: false; readonly code: string; readonly cause: string };
+
+/** Never rejects. */
+async function judge(identity: Authenticator, token: string): Promise<Verdict> {
+  if (token === "") return { accepted: false, code: "TOKEN_MISSING", cause: "the password was empty" };
+  try {
+    return { accepted: true, principal: await identity.authenticate(token) };
+  } catch (error) {
+    if (error instanceof IdentityError) return { accepted: false, code: error.code, cause: error.cause };
+    // Not an error made for the record: its text could hold anything, the token included.
+    const name = error instanceof Error ? error.name : typeof error;
+    return { accepted: false, code: "INTERNAL", cause: `the check of the token failed (${name})` };
+  }
+}

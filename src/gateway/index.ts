@@ -1,0 +1,270 @@
+/** The gateway: listeners, sessions and their limits. */
+import type pino from "pino";
+import type { AuditLog } from "../audit/index.ts";
+import type { AuditSettings } from "../audit/settings.ts";
+import type { Identity } from "../identity/index.ts";
+import { encodeError } from "../protocol/index.ts";
+import { createSqlReader } from "../sql/index.ts";
+import { createCancelKeys } from "./cancel.ts";
+import { createListener, type Listener } from "./client/listener.ts";
+import type { AuthenticatedClient, AuthFailure } from "./ports.ts";
+import { type EndReason, type Session, type SessionDeps, SessionRefused, startSession } from "./session.ts";
+import type { GatewaySettings, TlsSettings } from "./settings.ts";
+import { createUpstreamPool, type UpstreamPool } from "./upstream/pool.ts";
+
+export type { Session } from "./session.ts";
+
+export interface GatewayRooms {
+  readonly identity: Identity;
+  readonly audit: AuditLog;
+  readonly auditSettings: Pick<AuditSettings, "durability" | "parameters" | "results">;
+  readonly logger: pino.Logger;
+}
+
+export interface GatewayStats {
+  readonly sessions: number;
+  readonly sessionsTotal: number;
+  readonly statements: number;
+  readonly denied: number;
+  readonly errors: number;
+  readonly authFailures: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+}
+
+export interface Gateway {
+  readonly addresses: readonly ({ host: string; port: number } | { path: string })[];
+  readonly sessions: ReadonlyMap<string, Session>;
+  /** false once draining has begun. */
+  readonly accepting: boolean;
+  stats(): GatewayStats;
+  /** New connections get the new certificate; sessions keep theirs. */
+  reloadTls(tls: TlsSettings): void;
+  /** Stops accepting, lets running transactions finish for `graceMs`, then ends what is left. Resolves when all is closed. */
+  drain(graceMs: number): Promise<void>;
+}
+
+const shutdown: EndReason = {
+  sqlstate: "57P01",
+  message: "terminating connection due to administrator command",
+  reason: "gateway shut down",
+};
+const idleTooLong: EndReason = {
+  sqlstate: "57P05",
+  message: "terminating connection due to idle time-out",
+  reason: "idle time-out",
+};
+const tokenExpired: EndReason = {
+  sqlstate: "57P01",
+  message: "the token has expired; connect again with a fresh one",
+  reason: "token expired",
+};
+
+/** Starts listening. Rejects when an address cannot be taken; nothing is left open then. */
+export async function startGateway(settings: GatewaySettings, rooms: GatewayRooms): Promise<Gateway> {
+  const { identity, audit, logger } = rooms;
+  const pools = new Map<string, UpstreamPool>();
+  for (const database of settings.databases) pools.set(database.name, createUpstreamPool(database));
+  const deps: SessionDeps = {
+    settings,
+    auditSettings: rooms.auditSettings,
+    audit,
+    reader: createSqlReader(),
+    allowed: audit.decision({
+      verdict: "allow",
+      rule: null,
+      rules: [],
+      code: null,
+      policy: null,
+      masked: [],
+      limits: {},
+    }),
+    contexts: new WeakMap(),
+    columnsCache: new Map(),
+    cancelKeys: createCancelKeys(),
+    pools,
+    logger,
+  };
+  const sessions = new Map<string, Session>();
+  /** Sessions and connections that are becoming sessions, by principal. */
+  const perPrincipal = new Map<string, number>();
+  const past = { sessions: 0, statements: 0, denied: 0, errors: 0, authFailures: 0, bytesIn: 0, bytesOut: 0 };
+  let starting = 0;
+  let accepting = true;
+
+  function refuse(client: AuthenticatedClient, refused: SessionRefused): void {
+    recordFailure({
+      code: refused.code,
+      cause: refused.cause,
+      ip: client.ip,
+      port: client.port,
+      tls: client.tls,
+      user: client.user,
+      database: client.database,
+      application: client.application,
+      tokenSha256: client.principal.token.sha256,
+    });
+    client.socket.end(encodeError({ severity: "FATAL", code: refused.sqlstate, message: refused.message }));
+    setTimeout(() => client.socket.destroy(), 5_000).unref();
+    client.socket.resume();
+  }
+
+  function recordFailure(failure: AuthFailure): void {
+    past.authFailures++;
+    logger.warn(
+      { code: failure.code, cause: failure.cause, ip: failure.ip, database: failure.database },
+      "connection refused",
+    );
+    try {
+      audit.authFailed(failure);
+    } catch {
+      // The log has failed: that is known and told elsewhere, and nothing was let in.
+    }
+  }
+
+  async function admitClient(client: AuthenticatedClient): Promise<void> {
+    const who = `${client.principal.issuer}\0${client.principal.subject}`;
+    const open = perPrincipal.get(who) ?? 0;
+    if (!accepting)
+      return refuse(
+        client,
+        new SessionRefused("57P03", "SHUTTING_DOWN", "the gateway is shutting down", "shutting down"),
+      );
+    if (audit.failure !== null) {
+      return refuse(
+        client,
+        new SessionRefused(
+          "58030",
+          "AUDIT_UNAVAILABLE",
+          "the audit log is unavailable; no session can begin",
+          "audit log unavailable",
+        ),
+      );
+    }
+    if (
+      sessions.size + starting >= settings.limits.connections ||
+      open >= settings.limits.connectionsPerPrincipal
+    ) {
+      return refuse(
+        client,
+        new SessionRefused("53300", "TOO_MANY_CONNECTIONS", "too many connections", "connection limit"),
+      );
+    }
+    perPrincipal.set(who, open + 1);
+    starting++;
+    try {
+      const session = await startSession(client, deps);
+      sessions.set(session.id, session);
+      past.sessions++;
+      if (!accepting) session.end(shutdown, false);
+      void session.closed.then(() => {
+        sessions.delete(session.id);
+        release(who);
+        past.statements += session.counters.statements;
+        past.denied += session.counters.denied;
+        past.errors += session.counters.errors;
+        past.bytesIn += session.counters.bytesIn;
+        past.bytesOut += session.counters.bytesOut;
+      });
+    } catch (error) {
+      release(who);
+      if (error instanceof SessionRefused) refuse(client, error);
+      else {
+        logger.error({ err: error }, "internal error while a session began");
+        refuse(
+          client,
+          new SessionRefused("XX000", "INTERNAL", "internal error of the gateway", "internal error"),
+        );
+      }
+    } finally {
+      starting--;
+    }
+  }
+
+  function release(who: string): void {
+    const open = (perPrincipal.get(who) ?? 1) - 1;
+    if (open <= 0) perPrincipal.delete(who);
+    else perPrincipal.set(who, open);
+  }
+
+  /** Idle limits and the ends of tokens, looked at once a second. */
+  const sweep = setInterval(() => {
+    const now = performance.now();
+    const wall = Date.now() / 1000;
+    for (const session of sessions.values()) {
+      if (wall >= session.principal.token.expires) session.end(tokenExpired, false);
+      else if (session.idle && now - session.lastActive > settings.limits.idleSeconds * 1000)
+        session.end(idleTooLong, false);
+    }
+  }, 1_000);
+  sweep.unref();
+
+  const listeners: Listener[] = [];
+  try {
+    for (const address of settings.listeners) {
+      listeners.push(
+        await createListener(address, {
+          tls: settings.tls,
+          identity,
+          limits: settings.limits,
+          databases: settings.databases.map((d) => d.name),
+          onClient: (client) => void admitClient(client),
+          onCancel: (request) => deps.cancelKeys.cancel(request.pid, request.key),
+          onFailure: recordFailure,
+          admit: () => accepting,
+        }),
+      );
+    }
+  } catch (error) {
+    clearInterval(sweep);
+    await Promise.all(listeners.map((listener) => listener.close()));
+    for (const pool of pools.values()) await pool.close();
+    throw error;
+  }
+
+  return {
+    addresses: listeners.map((listener) => listener.address),
+    sessions,
+    get accepting() {
+      return accepting;
+    },
+    stats() {
+      let { statements, denied, errors, bytesIn, bytesOut } = past;
+      for (const { counters } of sessions.values()) {
+        statements += counters.statements;
+        denied += counters.denied;
+        errors += counters.errors;
+        bytesIn += counters.bytesIn;
+        bytesOut += counters.bytesOut;
+      }
+      return {
+        sessions: sessions.size,
+        sessionsTotal: past.sessions,
+        statements,
+        denied,
+        errors,
+        authFailures: past.authFailures,
+        bytesIn,
+        bytesOut,
+      };
+    },
+    reloadTls(tls) {
+      for (const listener of listeners) listener.reloadTls(tls);
+    },
+    async drain(graceMs) {
+      accepting = false;
+      clearInterval(sweep);
+      for (const listener of listeners) listener.stopAccepting();
+      for (const session of sessions.values()) session.end(shutdown, false);
+      const all = Promise.all([...sessions.values()].map((session) => session.closed));
+      const grace = Promise.withResolvers<void>();
+      const timer = setTimeout(grace.resolve, graceMs);
+      await Promise.race([all, grace.promise]);
+      clearTimeout(timer);
+      for (const session of sessions.values()) session.end(shutdown, true);
+      await Promise.all([...sessions.values()].map((session) => session.closed));
+      await Promise.all(listeners.map((listener) => listener.close()));
+      for (const pool of pools.values()) await pool.close();
+    },
+  };
+}

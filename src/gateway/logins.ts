@@ -1,0 +1,38 @@
+/** Which upstream login a principal gets, and what the server is told about the session. */
+import type { Principal } from "../facts/principal.ts";
+import type { DatabaseSettings, LoginSettings } from "./settings.ts";
+
+/** First login one of whose groups the principal has; null: refused. A group may be written "provider:group". */
+export function chooseLogin(database: DatabaseSettings, principal: Principal): LoginSettings | null {
+  const plain = new Set(principal.groups);
+  const qualified = new Set(principal.groups.map((group) => `${principal.provider}:${group}`));
+  return (
+    database.logins.find((login) => login.groups.some((group) => plain.has(group) || qualified.has(group))) ??
+    null
+  );
+}
+
+/** PostgreSQL cuts names, application_name among them, at NAMEDATALEN - 1 bytes. */
+const maxName = 63;
+
+/**
+ * Settings for the start-up packet: what the client asked for and may have, and the session facts that the gateway sets
+ * (SPEC.md section 4). In the start-up packet they survive RESET ALL and DISCARD ALL.
+ */
+export function startupParameters(
+  principal: Principal,
+  requested: ReadonlyMap<string, string>,
+): Map<string, string> {
+  const parameters = new Map(requested);
+  const who = principal.subject.replace(/[^\x20-\x7e]/g, "?");
+  parameters.set("application_name", `postern:${who}`.slice(0, maxName));
+  parameters.set("postern.subject", clean(principal.subject));
+  parameters.set("postern.groups", clean(JSON.stringify(principal.groups)));
+  parameters.set("postern.kind", principal.kind);
+  return parameters;
+}
+
+/** A value of a start-up packet ends at its NUL byte. */
+function clean(value: string): string {
+  return value.replaceAll("\0", "");
+}

@@ -1,0 +1,504 @@
+/** One client's session: its upstream connection, both streams wired to the statement's walk, and its end. */
+import type pino from "pino";
+import {
+  type AuditLog,
+  type ColumnsContext,
+  type DecisionContext,
+  ResultDigest,
+  type SessionContext,
+  type StatementContext,
+  uuidv7,
+} from "../audit/index.ts";
+import type { AuditSettings } from "../audit/settings.ts";
+import type { Principal } from "../facts/principal.ts";
+import {
+  encodeAuthenticationOk,
+  encodeBackendKeyData,
+  encodeError,
+  encodeParameterStatus,
+  encodeReadyForQuery,
+  ProtocolError,
+  terminate,
+} from "../protocol/index.ts";
+import type { SqlReader } from "../sql/index.ts";
+import type { CancelKeys } from "./cancel.ts";
+import { chooseLogin, startupParameters } from "./logins.ts";
+import type { AuthenticatedClient, UpstreamConnection } from "./ports.ts";
+import type { DatabaseSettings, GatewaySettings, LoginSettings } from "./settings.ts";
+import { concludeUnknown } from "./statement/conclude.ts";
+import { createGate } from "./statement/forward.ts";
+import { createNames, type Shape } from "./statement/names.ts";
+import { createQueue, queueLength, shift } from "./statement/queue.ts";
+import { maxHeld, receive, resume } from "./statement/receive.ts";
+import { poisonName } from "./statement/refuse.ts";
+import { relay } from "./statement/relay.ts";
+import type { Counters, Walk } from "./statement/state.ts";
+import { tunnel } from "./tunnel.ts";
+import { cancelUpstream, connectUpstream, UpstreamError } from "./upstream/connect.ts";
+import type { UpstreamPool } from "./upstream/pool.ts";
+
+/** What sessions share. */
+export interface SessionDeps {
+  readonly settings: GatewaySettings;
+  readonly auditSettings: Pick<AuditSettings, "durability" | "parameters" | "results">;
+  readonly audit: AuditLog;
+  readonly reader: SqlReader;
+  readonly allowed: DecisionContext;
+  readonly contexts: WeakMap<Shape, StatementContext>;
+  readonly columnsCache: Map<string, ColumnsContext>;
+  readonly cancelKeys: CancelKeys;
+  readonly pools: ReadonlyMap<string, UpstreamPool>;
+  readonly logger: pino.Logger;
+}
+
+export interface Session {
+  readonly id: string;
+  readonly principal: Principal;
+  readonly database: string;
+  readonly started: number;
+  readonly counters: Counters;
+  /** performance.now() of the last byte from the client or ReadyForQuery. */
+  readonly lastActive: number;
+  /** Nothing is outstanding and no transaction is open. */
+  readonly idle: boolean;
+  /** Ends the session with a FATAL error as soon as no statement is running; `now`: whatever is running. */
+  end(reason: EndReason, now: boolean): void;
+  readonly closed: Promise<void>;
+}
+
+export interface EndReason {
+  readonly sqlstate: string;
+  readonly message: string;
+  /** For the record. */
+  readonly reason: string;
+}
+
+/** A cancel request that the server has not taken by then is given up. */
+const cancelMs = 5_000;
+/** How long a cancelled statement of a client that is gone may take to answer before the connection is dropped. */
+const lingerMs = 10_000;
+
+/** A refusal before the session began: told to the client, recorded as a failed login or start. */
+export class SessionRefused extends Error {
+  readonly sqlstate: string;
+  readonly code: string;
+  override readonly cause: string;
+  constructor(sqlstate: string, code: string, message: string, cause: string) {
+    super(message);
+    this.sqlstate = sqlstate;
+    this.code = code;
+    this.cause = cause;
+  }
+}
+
+/**
+ * Connects an authenticated client upstream and runs its session. Resolves when the client has its ReadyForQuery.
+ * Throws SessionRefused, with a message that may be told to the client.
+ */
+export async function startSession(client: AuthenticatedClient, deps: SessionDeps): Promise<Session> {
+  const database = deps.settings.databases.find((d) => d.name === client.database);
+  if (database === undefined)
+    throw new SessionRefused("3D000", "UNKNOWN_DATABASE", "unknown database", "unknown database");
+  const login = chooseLogin(database, client.principal);
+  if (login === null) {
+    throw new SessionRefused(
+      "28000",
+      "NO_LOGIN",
+      "no access to this database: none of your groups has a login here; ask its owner",
+      "no login for the principal's groups",
+    );
+  }
+  if (client.replication !== "off" && !database.replication) {
+    throw new SessionRefused(
+      "0A000",
+      "REPLICATION",
+      "replication connections are not allowed here",
+      "replication refused",
+    );
+  }
+  const parameters = startupParameters(client.principal, client.parameters);
+  const upstream = await openUpstream(client, database, login, parameters, deps);
+  const id = uuidv7();
+  let context: SessionContext;
+  try {
+    context = deps.audit.session({
+      session: id,
+      principal: client.principal,
+      client: {
+        ip: client.ip,
+        port: client.port,
+        tls: client.tls,
+        application: client.application,
+        user: client.user,
+        via: "wire",
+      },
+      claimed: client.claimed,
+      database: {
+        name: database.name,
+        login: login.user,
+        backend: upstream.pid,
+        server_version: upstream.version,
+      },
+    });
+    deps.audit.sessionStart(context);
+    await new Promise<void>((auditSafe, auditFailed) =>
+      deps.audit.whenSafe(deps.auditSettings.durability, { auditSafe, auditFailed }),
+    );
+  } catch {
+    upstream.socket.destroy();
+    deps.pools.get(database.name)?.release(upstream, false);
+    throw new SessionRefused(
+      "58030",
+      "AUDIT_UNAVAILABLE",
+      "the audit log is unavailable; no session can begin",
+      "audit log unavailable",
+    );
+  }
+  return runSession(id, context, client, database, upstream, deps);
+}
+
+async function openUpstream(
+  client: AuthenticatedClient,
+  database: DatabaseSettings,
+  login: LoginSettings,
+  parameters: ReadonlyMap<string, string>,
+  deps: SessionDeps,
+): Promise<UpstreamConnection> {
+  const timeoutMs = deps.settings.limits.startupSeconds * 1000;
+  const gone = new AbortController();
+  const onGone = () => gone.abort();
+  client.socket.once("close", onGone);
+  try {
+    if (client.replication !== "off") {
+      return await connectUpstream(database, login, parameters, {
+        timeoutMs,
+        replication: client.replication,
+        signal: gone.signal,
+      });
+    }
+    const pool = deps.pools.get(database.name);
+    if (pool === undefined)
+      throw new SessionRefused("3D000", "UNKNOWN_DATABASE", "unknown database", "no pool");
+    return await pool.acquire(login, parameters, { timeoutMs, signal: gone.signal });
+  } catch (error) {
+    if (error instanceof UpstreamError)
+      throw new SessionRefused(error.sqlstate, "UPSTREAM", error.clientMessage, error.cause);
+    throw error;
+  } finally {
+    client.socket.removeListener("close", onGone);
+  }
+}
+
+/** What the client gets when its session begins: PostgreSQL manual, "Start-up". */
+function greeting(
+  client: AuthenticatedClient,
+  upstream: UpstreamConnection,
+  pid: number,
+  key: Buffer,
+): Buffer {
+  const messages: Buffer[] = [encodeAuthenticationOk()];
+  for (const [name, value] of upstream.parameters) {
+    // Upstream the name is the gateway's; the client sees the one it gave.
+    messages.push(
+      encodeParameterStatus(name, name === "application_name" ? (client.application ?? "") : value),
+    );
+  }
+  messages.push(encodeBackendKeyData(pid, key), ...upstream.notices, encodeReadyForQuery("I"));
+  return Buffer.concat(messages);
+}
+
+function runSession(
+  id: string,
+  context: SessionContext,
+  client: AuthenticatedClient,
+  database: DatabaseSettings,
+  upstream: UpstreamConnection,
+  deps: SessionDeps,
+): Session {
+  const { audit, settings, auditSettings } = deps;
+  const pool = deps.pools.get(database.name);
+  const started = performance.now();
+  const counters: Counters = { statements: 0, denied: 0, errors: 0, bytesIn: 0, bytesOut: 0 };
+  const { socket } = client;
+  const server = upstream.socket;
+  let lastActive = started;
+  let finished = false;
+  let endWhenIdle: EndReason | null = null;
+  let reason = "client closed the connection";
+  let linger: NodeJS.Timeout | null = null;
+  const { promise: closed, resolve: resolveClosed } = Promise.withResolvers<void>();
+
+  const auditFailed = () =>
+    fail(
+      { sqlstate: "58030", message: "the audit log is unavailable; the session ends" },
+      "audit unavailable",
+    );
+  const walk: Walk = {
+    client: socket,
+    server,
+    toServer: createGate(server, audit, { failed: auditFailed, released: readOn }),
+    toClient: createGate(socket, audit, { failed: auditFailed, released: () => server.resume() }),
+    audit,
+    reader: deps.reader,
+    limits: settings.limits,
+    durability: auditSettings.durability,
+    parameters: auditSettings.parameters,
+    digestResults: auditSettings.results.digest,
+    functionCall: settings.protocol.functionCall,
+    context,
+    allowed: deps.allowed,
+    contexts: deps.contexts,
+    columnsCache: deps.columnsCache,
+    counters,
+    queue: createQueue(),
+    names: createNames(),
+    poison: poisonName(),
+    transaction: "I",
+    batch: 1,
+    skipping: false,
+    copyIn: false,
+    copyRefused: false,
+    utf8: upstream.parameters.get("client_encoding") === "UTF8",
+    conforming: upstream.parameters.get("standard_conforming_strings") !== "off",
+    stalled: [],
+    stalledBytes: 0,
+    stall: null,
+    cancelling: 0,
+    frontend: null,
+    frontendStream: 0,
+    frontendSwallow: 0,
+    backend: null,
+    backendStream: 0,
+    backendStreamType: 0,
+    result: { rows: 0, bytes: 0, columns: null, firstRow: 0, digest: new ResultDigest() },
+    leaving: false,
+    fatal: false,
+    fail,
+    resume: () => guarded(() => resume(walk)),
+    onLeaving: () => walk.toServer.whenWritten(leave),
+    onIdle() {
+      lastActive = performance.now();
+      if (endWhenIdle !== null && walk.transaction === "I") setImmediate(endIfIdle);
+    },
+  };
+
+  const cancelKey = deps.cancelKeys.add({
+    minor: client.minor,
+    ip: client.ip,
+    async cancel() {
+      if (finished || queueLength(walk.queue) === 0) return;
+      walk.cancelling++;
+      try {
+        await cancelUpstream(database, upstream.pid, upstream.key, cancelMs);
+      } finally {
+        walk.cancelling--;
+        if (walk.cancelling === 0 && walk.stall?.until === "cancelled") {
+          walk.stall = null;
+          walk.resume();
+        }
+      }
+    },
+  });
+
+  /** No exception of a handler may leave the session half alive: protocol errors are told, anything else is our fault. */
+  function guarded(step: () => void): void {
+    if (finished) return;
+    try {
+      step();
+    } catch (error) {
+      if (error instanceof ProtocolError)
+        fail({ sqlstate: error.code, message: error.message }, `protocol error: ${error.message}`);
+      else {
+        deps.logger.error({ session: id, err: error }, "internal error in a session");
+        fail(
+          { sqlstate: "XX000", message: "internal error of the gateway; the session ends" },
+          "internal error",
+        );
+      }
+    }
+  }
+
+  function fail(error: { sqlstate: string; message: string; hint?: string }, why: string): void {
+    if (finished) return;
+    reason = why;
+    const fatal = encodeError({
+      severity: "FATAL",
+      code: error.sqlstate,
+      message: error.message,
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+    });
+    // Only at a message boundary would the client understand it.
+    const tellable = walk.backendStream === 0 && walk.backend === null;
+    finish(tellable ? fatal : null, false);
+  }
+
+  /** The end: what is outstanding is of unknown outcome, both connections close, the record says why. */
+  function finish(last: Buffer | null, reusable: boolean): void {
+    if (finished) return;
+    finished = true;
+    if (linger !== null) clearTimeout(linger);
+    deps.cancelKeys.remove(cancelKey.pid);
+    if (queueLength(walk.queue) > 0) void cancelUpstream(database, upstream.pid, upstream.key, cancelMs);
+    for (let entry = shift(walk.queue); entry !== undefined; entry = shift(walk.queue))
+      concludeUnknown(walk, entry);
+    walk.toServer.close();
+    walk.toClient.close();
+    server.removeListener("data", onServerData);
+    server.removeListener("end", onServerEnd);
+    server.removeListener("close", onServerClose);
+    server.removeListener("drain", readOn);
+    socket.removeListener("data", onClientData);
+    audit.sessionEnd(context, {
+      reason,
+      statements: counters.statements,
+      bytesIn: counters.bytesIn,
+      bytesOut: counters.bytesOut,
+      durationMs: Math.round(performance.now() - started),
+    });
+    if (client.replication === "off") pool?.release(upstream, reusable);
+    else server.destroy();
+    // The client may still be reading what was written; its own close, or a time limit, ends the connection.
+    socket.resume();
+    if (last !== null && !socket.destroyed) socket.write(last);
+    if (!socket.destroyed) {
+      socket.end();
+      setTimeout(() => socket.destroy(), 5_000).unref();
+    }
+    resolveClosed();
+  }
+
+  function onClientData(chunk: Buffer): void {
+    lastActive = performance.now();
+    guarded(() => receive(walk, chunk));
+  }
+
+  /** Terminate was received: nothing outstanding means that the connection can serve again. */
+  function leave(): void {
+    if (finished) return;
+    reason = "client terminated";
+    if (clean()) finish(null, true);
+    // The server carries out what it has got, then closes, as it would for a client of its own.
+    else walk.toServer.write([terminate], null);
+  }
+
+  function clean(): boolean {
+    return (
+      queueLength(walk.queue) === 0 &&
+      walk.transaction === "I" &&
+      walk.cancelling === 0 &&
+      walk.backend === null &&
+      walk.backendStream === 0 &&
+      walk.frontendStream === 0 &&
+      !walk.skipping &&
+      walk.toServer.held === 0
+    );
+  }
+
+  /** The client's end of stream is passed on: the server answers what it has got, then closes (PROTOCOL.md D8). */
+  function onClientEnd(): void {
+    if (finished) return;
+    walk.toServer.whenWritten(() => {
+      if (finished) return;
+      if (walk.frontend === null && walk.stall === null && clean()) finish(null, true);
+      else server.end();
+    });
+  }
+
+  /** The client's connection broke: what it was running is cancelled, and its outcome still awaited for the record. */
+  function onClientClose(): void {
+    if (finished) return;
+    if (queueLength(walk.queue) === 0) {
+      finish(null, clean());
+      return;
+    }
+    reason = walk.leaving ? "client terminated" : "client connection lost";
+    linger = setTimeout(() => finish(null, false), lingerMs);
+    linger.unref();
+    server.resume();
+    void cancelUpstream(database, upstream.pid, upstream.key, cancelMs).then(() => server.end(terminate));
+  }
+
+  function onServerData(chunk: Buffer): void {
+    guarded(() => relay(walk, chunk));
+  }
+
+  function onServerEnd(): void {
+    onServerClose();
+  }
+
+  function onServerClose(): void {
+    if (!finished) walk.toClient.whenWritten(serverGone);
+  }
+
+  function serverGone(): void {
+    if (finished) return;
+    if (walk.leaving || socket.destroyed || socket.readableEnded) {
+      finish(null, false);
+      return;
+    }
+    // After the server's own FATAL a second error would only confuse drivers (PROTOCOL.md D11).
+    if (walk.fatal) {
+      reason = "the database ended the session";
+      finish(null, false);
+    } else
+      fail(
+        { sqlstate: "57P01", message: "the connection to the database was lost" },
+        "upstream connection lost",
+      );
+  }
+
+  /** The client is read again once the server and the log keep up with it. */
+  function readOn(): void {
+    if (!finished && walk.toServer.held <= maxHeld && walk.stalledBytes <= maxHeld) socket.resume();
+  }
+
+  function endIfIdle(): void {
+    if (
+      finished ||
+      endWhenIdle === null ||
+      queueLength(walk.queue) > 0 ||
+      walk.transaction !== "I" ||
+      walk.toServer.held > 0
+    )
+      return;
+    fail(endWhenIdle, endWhenIdle.reason);
+  }
+
+  socket.on("end", onClientEnd);
+  socket.on("close", onClientClose);
+  socket.on("drain", () => server.resume());
+  server.on("close", onServerClose);
+  server.on("end", onServerEnd);
+  server.on("drain", readOn);
+  walk.toClient.write([greeting(client, upstream, cancelKey.pid, cancelKey.key)], null);
+  if (client.replication !== "off") tunnel(walk, client.rest, guarded);
+  else {
+    server.on("data", onServerData);
+    socket.on("data", onClientData);
+    if (client.rest.length > 0) onClientData(client.rest);
+  }
+  server.resume();
+  socket.resume();
+  if (socket.destroyed) onClientClose();
+  if (server.destroyed) onServerClose();
+
+  return {
+    id,
+    principal: client.principal,
+    database: database.name,
+    started,
+    counters,
+    get lastActive() {
+      return lastActive;
+    },
+    get idle() {
+      return queueLength(walk.queue) === 0 && walk.transaction === "I";
+    },
+    end(why, now) {
+      endWhenIdle = why;
+      if (now) fail(why, why.reason);
+      else endIfIdle();
+    },
+    closed,
+  };
+}

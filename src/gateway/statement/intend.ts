@@ -1,0 +1,168 @@
+/**
+ * Step `intend`: the record of what is about to be forwarded. Nothing of a Query or Execute goes to the server before its
+ * intents are on the log (rule 4 of docs/architecture.md).
+ */
+import { isUtf8 } from "node:buffer";
+import { createHash } from "node:crypto";
+import type { DecisionContext, StatementContext } from "../../audit/index.ts";
+import type { StatementProtocol } from "../../facts/audit.ts";
+import { decodeParameter, typeName } from "../../protocol/index.ts";
+import type { MessageText, StatementShape } from "../../sql/index.ts";
+import type { PreparedStatement, Shape } from "./names.ts";
+import type { Part, Run } from "./queue.ts";
+import type { Walk } from "./state.ts";
+
+/** A single parameter value above this is recorded by digest and size. */
+const parameterBytes = 1024 * 1024;
+
+export function run(request: string, parts: readonly Part[]): Run {
+  return { request, since: performance.now(), parts, at: 0 };
+}
+
+/** Appends one intent. Throws AuditUnavailable. */
+export function intent(
+  walk: Walk,
+  request: string,
+  statement: StatementContext,
+  protocol: StatementProtocol,
+  index: number,
+  name: string,
+  portal: string,
+  sealed: string,
+  parameters: string,
+  decision: DecisionContext = walk.allowed,
+): number {
+  const { transaction } = walk;
+  return walk.audit.intent(walk.context, {
+    request,
+    statement,
+    protocol,
+    index,
+    transaction,
+    name,
+    portal,
+    sealed,
+    parameters,
+    decision,
+  });
+}
+
+/** The text if it means to the server what it means to us, else null: then it is sealed whole and not read. */
+export function readable(walk: Walk, bytes: Buffer): string | null {
+  if (!walk.utf8 || !walk.conforming) return null;
+  const text = bytes.toString("utf8");
+  // Invalid bytes decode to U+FFFD; a text may also really hold that character.
+  return text.includes("\ufffd") && !isUtf8(bytes) ? null : text;
+}
+
+export const opaqueShape = {
+  stripped: "",
+  fingerprint: null,
+  kind: "unknown",
+  command: "",
+  secret: false,
+  names: [],
+  copy: null,
+} as const satisfies StatementShape;
+export const emptyShape: Shape = { ...opaqueShape, kind: "empty" };
+
+/** A message whose text is not read: one statement, everything in the seal. */
+export function sealedWhole(bytes: Buffer): MessageText {
+  const secret = /passw|identified|secret|token|credential/i.test(bytes.toString("latin1"));
+  return {
+    parsed: false,
+    reason: "encoding",
+    statements: [{ text: bytes.toString("latin1"), shape: { ...opaqueShape, secret }, comment: null }],
+  };
+}
+
+/** The pre-serialised part of a record that all statements of one shape share. */
+export function contextOf(walk: Walk, shape: Shape): StatementContext {
+  let context = walk.contexts.get(shape);
+  if (context === undefined) {
+    context = walk.audit.statement({
+      sql: shape.kind === "unknown" ? null : shape.stripped,
+      fingerprint: shape.fingerprint,
+      kind: shape.kind,
+      command: shape.command,
+      effects: null,
+      reads: null,
+      writes: null,
+      columns: null,
+      functions: null,
+      labels: null,
+    });
+    walk.contexts.set(shape, context);
+  }
+  return context;
+}
+
+/** What the records of one statement text need. `raw`: the bytes, when the text could not be read. */
+export function prepare(walk: Walk, text: string, shape: Shape, raw: Buffer | null): PreparedStatement {
+  return {
+    shape,
+    context: contextOf(walk, shape),
+    sealed: sealedText(walk, text, shape, raw),
+    bytes: text.length,
+    types: [],
+    typesJson: null,
+    columns: null,
+  };
+}
+
+function sealedText(walk: Walk, text: string, shape: Shape, raw: Buffer | null): string {
+  // A password stays out even of the seal; what the shape shows is all there is.
+  if (shape.secret) return `{"sql":${JSON.stringify(shape.stripped)},"redacted":true`;
+  if (walk.parameters === "drop") return `{"sql":${JSON.stringify(shape.stripped)},"dropped":true`;
+  if (walk.parameters === "digest") {
+    return `{"sql":${JSON.stringify(shape.stripped)},"sha256":"${createHash("sha256")
+      .update(raw ?? text)
+      .digest("hex")}"`;
+  }
+  if (raw !== null && !isUtf8(raw)) return `{"base64":"${raw.toString("base64")}"`;
+  return `{"sql":${JSON.stringify(raw === null ? text : raw.toString("utf8"))}`;
+}
+
+/** PREPARE and DECLARE: what the new name stands for. */
+export function innerStatement(walk: Walk, text: string, secret: boolean): PreparedStatement {
+  const message = walk.reader.read(text);
+  const shape = message.statements[0]?.shape ?? opaqueShape;
+  return prepare(walk, text, secret ? { ...shape, secret } : shape, null);
+}
+
+/** For EXECUTE and FETCH: the statement that the name stands for. */
+export function resolved(statement: PreparedStatement | undefined): string {
+  return statement === undefined ? "" : `,"prepared":${statement.sealed}}`;
+}
+
+/** JSON array text of parameter types, built once for each list. */
+export function typesJson(statement: PreparedStatement, count: number): string {
+  if (count === 0) return "[]";
+  if (statement.typesJson !== null && statement.types.length === count) return statement.typesJson;
+  const types: string[] = [];
+  for (let i = 0; i < count; i++) types.push(`{"type":"${typeName(statement.types[i] ?? 0)}"}`);
+  const json = `[${types.join(",")}]`;
+  if (statement.types.length === count) statement.typesJson = json;
+  return json;
+}
+
+/** JSON array text of parameter values as the record keeps them. */
+export function valuesJson(
+  walk: Walk,
+  statement: PreparedStatement,
+  parameters: readonly (Buffer | null)[],
+  formats: readonly number[],
+): string | null {
+  if (parameters.length === 0 || walk.parameters === "drop" || statement.shape?.secret === true) return null;
+  let json = "[";
+  for (let i = 0; i < parameters.length; i++) {
+    if (i > 0) json += ",";
+    const bytes = parameters[i];
+    const format = (formats.length === 1 ? formats[0] : formats[i]) === 1 ? 1 : 0;
+    if (bytes === null || bytes === undefined) json += "null";
+    else if (walk.parameters === "digest" || bytes.length > parameterBytes) {
+      json += `{"bytes":${bytes.length},"sha256":"${createHash("sha256").update(bytes).digest("hex")}"}`;
+    } else json += JSON.stringify(decodeParameter(statement.types[i] ?? 0, format, bytes));
+  }
+  return `${json}]`;
+}

@@ -1,0 +1,149 @@
+/**
+ * The replies that are still to come from the server, oldest first: one entry for each forwarded message that gets an
+ * answer (PostgreSQL manual, "Message Flow"). Everything the relay knows about what a backend message means comes from
+ * the entry at the head of this queue.
+ */
+import type { NameChange, PreparedStatement } from "./names.ts";
+import type { Refusal } from "./refuse.ts";
+
+export const Kind = {
+  query: 1,
+  functionCall: 2,
+  parse: 3,
+  bind: 4,
+  close: 5,
+  describeStatement: 6,
+  describePortal: 7,
+  execute: 8,
+  sync: 9,
+  /** CopyDone or CopyFail: gets no reply of its own, but marks which Syncs were sent while the server was copying. */
+  copyEnd: 10,
+} as const;
+export type Kind = (typeof Kind)[keyof typeof Kind];
+
+/** One statement of a message: its place on the log and what it does to names once it has succeeded. */
+export interface Part {
+  /** Leaf index of the intent. */
+  readonly intent: number;
+  /** The statement, where its shape matters for the answer: it changes names, or copies. */
+  readonly statement: PreparedStatement | null;
+}
+
+/** What one Query or Execute is doing. */
+export interface Run {
+  readonly request: string;
+  /** performance.now() when it was received, or when its previous part was answered; milliseconds. */
+  since: number;
+  readonly parts: readonly Part[];
+  /** Index of the part the server is working on. */
+  at: number;
+}
+
+export interface Expected {
+  readonly kind: Kind;
+  /** Number of the batch (messages up to a Sync or Query) it belongs to. */
+  readonly batch: number;
+  readonly run: Run | null;
+  /** Set when this entry is our poison: its ErrorResponse is replaced by the refusal. */
+  refusal: Refusal | null;
+  /** Query and FunctionCall: the ErrorResponse has come, only ReadyForQuery is missing. */
+  errored: boolean;
+  /** COPY FROM STDIN: the server has asked for data. */
+  copying: boolean;
+  /** What to take back if the server does not carry this message out. */
+  readonly change: NameChange | null;
+  /** Parse and Describe: the statement that the reply tells about. */
+  readonly statement: PreparedStatement | null;
+}
+
+export interface ReplyQueue {
+  items: (Expected | undefined)[];
+  head: number;
+}
+
+export function createQueue(): ReplyQueue {
+  return { items: [], head: 0 };
+}
+
+export function expected(
+  kind: Kind,
+  batch: number,
+  run: Run | null,
+  change: NameChange | null,
+  statement: PreparedStatement | null,
+): Expected {
+  return { kind, batch, run, refusal: null, errored: false, copying: false, change, statement };
+}
+
+export function queueLength(queue: ReplyQueue): number {
+  return queue.items.length - queue.head;
+}
+
+export function queueHead(queue: ReplyQueue): Expected | undefined {
+  return queue.items[queue.head];
+}
+
+export function push(queue: ReplyQueue, entry: Expected): void {
+  queue.items.push(entry);
+}
+
+/** Takes the head off, and any CopyDone marks behind it. */
+export function shift(queue: ReplyQueue): Expected | undefined {
+  const entry = take(queue);
+  while (queue.items[queue.head]?.kind === Kind.copyEnd) take(queue);
+  return entry;
+}
+
+function take(queue: ReplyQueue): Expected | undefined {
+  const { items } = queue;
+  const entry = items[queue.head];
+  if (entry === undefined) return undefined;
+  items[queue.head] = undefined;
+  queue.head++;
+  if (queue.head === items.length) {
+    items.length = 0;
+    queue.head = 0;
+  } else if (queue.head > 256 && queue.head * 2 > items.length) {
+    items.splice(0, queue.head);
+    queue.head = 0;
+  }
+  return entry;
+}
+
+/**
+ * After an error in an extended batch the server discards everything up to the next Sync: takes those entries off.
+ * Gives them oldest first, without the Sync.
+ */
+export function skipToSync(queue: ReplyQueue): Expected[] {
+  const skipped: Expected[] = [];
+  for (;;) {
+    const head = queueHead(queue);
+    if (head === undefined || head.kind === Kind.sync) return skipped;
+    const entry = take(queue);
+    if (entry !== undefined) skipped.push(entry);
+  }
+}
+
+/**
+ * The server entered copy-in for the entry at the head: Syncs sent before the end of the copy are ignored by it
+ * (PostgreSQL manual, "COPY Operations"), so no ReadyForQuery will answer them.
+ */
+export function dropSyncsDuringCopy(queue: ReplyQueue): void {
+  const kept: (Expected | undefined)[] = [];
+  let inCopy = true;
+  for (let i = queue.head + 1; i < queue.items.length; i++) {
+    const entry = queue.items[i];
+    if (entry?.kind === Kind.copyEnd) inCopy = false;
+    if (inCopy && entry?.kind === Kind.sync) continue;
+    kept.push(entry);
+  }
+  queue.items.length = queue.head + 1;
+  queue.items.push(...kept);
+}
+
+/** Whether a CopyDone or CopyFail was already sent behind the head. */
+export function copyEndIsQueued(queue: ReplyQueue): boolean {
+  for (let i = queue.head + 1; i < queue.items.length; i++)
+    if (queue.items[i]?.kind === Kind.copyEnd) return true;
+  return false;
+}

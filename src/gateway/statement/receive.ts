@@ -1,0 +1,218 @@
+/**
+ * Step `receive`: the client's bytes → frontend messages → what goes to the server. Bytes that need no change are
+ * forwarded as the slices they came in, with one write a chunk; a message is put together only when it is looked into.
+ */
+import type { Durability } from "../../facts/audit.ts";
+import { flush, frontendLimits, ProtocolError } from "../../protocol/index.ts";
+import {
+  onBind,
+  onClose,
+  onDescribe,
+  onExecute,
+  onFunctionCall,
+  onParse,
+  onSync,
+  refuseLargeParse,
+} from "./extended.ts";
+import { collect, gather } from "./gather.ts";
+import { expected, Kind, push, queueHead, queueLength } from "./queue.ts";
+import { onQuery, refuseLargeQuery } from "./simple.ts";
+import type { Walk } from "./state.ts";
+
+/**
+ * What became of a message: forwarded as it is; forwarded with a Flush behind it, because its answer is waited for;
+ * replaced by other bytes (none: swallowed); or left for later, when the server has answered what is outstanding.
+ */
+export type Verdict = "forward" | "forward-flush" | "later" | readonly Buffer[];
+
+/** Bytes of a client that may wait in the gateway before it is no longer read from. */
+export const maxHeld = 1024 * 1024;
+
+/** What one pass over a chunk sends on. */
+interface Output {
+  readonly buffers: Buffer[];
+  /** The bytes depend on records that were just appended. */
+  level: Durability | null;
+}
+
+/**
+ * Takes what the client sent. Throws ProtocolError on bytes that are no message of the protocol; the session ends then.
+ */
+export function receive(walk: Walk, chunk: Buffer): void {
+  walk.counters.bytesIn += chunk.length;
+  // Nothing counts that comes behind Terminate.
+  if (walk.leaving) return;
+  if (walk.cancelling > 0 && walk.stall === null && queueLength(walk.queue) === 0)
+    walk.stall = { until: "cancelled" };
+  if (walk.stall !== null) {
+    walk.stalled.push(chunk);
+    walk.stalledBytes += chunk.length;
+    if (walk.stalledBytes > maxHeld) walk.client.pause();
+    return;
+  }
+  scan(walk, chunk);
+  if (walk.toServer.held > maxHeld) walk.client.pause();
+}
+
+/** Goes on after a stall; the caller has set `walk.stall` to null. */
+export function resume(walk: Walk): void {
+  while (walk.stall === null) {
+    const chunk = walk.stalled.shift();
+    if (chunk === undefined) break;
+    walk.stalledBytes -= chunk.length;
+    scan(walk, chunk);
+  }
+  if (walk.stall === null && walk.toServer.held <= maxHeld) walk.client.resume();
+}
+
+/** Hands buffers on to the server; the client is not read from while the server does not keep up. */
+export function send(walk: Walk, buffers: readonly Buffer[], level: Durability | null): void {
+  if (buffers.length > 0 && !walk.toServer.write(buffers, level)) walk.client.pause();
+}
+
+function scan(walk: Walk, first: Buffer): void {
+  let chunk = first;
+  const out: Output = { buffers: [], level: null };
+  let pos = 0;
+
+  if (walk.frontend !== null) {
+    const whole = gather(walk.frontend, chunk);
+    if (whole === null) return;
+    chunk = whole;
+    walk.frontend = null;
+  }
+
+  let run = pos;
+  const end = chunk.length;
+  while (pos < end) {
+    if (walk.frontendStream > 0) {
+      const n = Math.min(walk.frontendStream, end - pos);
+      walk.frontendStream -= n;
+      pos += n;
+      continue;
+    }
+    if (walk.frontendSwallow > 0) {
+      if (run < pos) out.buffers.push(chunk.subarray(run, pos));
+      const n = Math.min(walk.frontendSwallow, end - pos);
+      walk.frontendSwallow -= n;
+      pos += n;
+      run = pos;
+      continue;
+    }
+    if (end - pos < 5) {
+      walk.frontend = collect(chunk, pos, 5 - (end - pos));
+      break;
+    }
+    const type = chunk[pos] as number;
+    const length = chunk.readInt32BE(pos + 1);
+    checkLength(walk, type, length);
+    const next = pos + 1 + length;
+
+    if (type === 0x64 /* CopyData */) {
+      if (walk.skipping || walk.copyRefused) {
+        walk.frontendSwallow = 1 + length;
+      } else walk.frontendStream = 1 + length;
+      continue;
+    }
+    if (!walk.skipping && length > walk.limits.statementBytes && (type === 0x51 || type === 0x50)) {
+      // Too large to be read: the message is swallowed as it comes and refused in its place.
+      if (run < pos) out.buffers.push(chunk.subarray(run, pos));
+      out.buffers.push(...(type === 0x51 ? refuseLargeQuery(walk) : refuseLargeParse(walk)));
+      out.level = walk.durability;
+      run = pos;
+      walk.frontendSwallow = 1 + length;
+      continue;
+    }
+    if (next > end) {
+      walk.frontend = collect(chunk, pos, next - end);
+      break;
+    }
+
+    const before = walk.audit.size;
+    const verdict = dispatch(walk, type, chunk.subarray(pos + 5, next));
+    if (walk.audit.size !== before) out.level = walk.durability;
+    if (verdict === "later") {
+      if (run < pos) out.buffers.push(chunk.subarray(run, pos));
+      run = pos;
+      // Without it the answers that are waited for might stay in the server's buffer.
+      if (queueHead(walk.queue)?.kind !== Kind.query) out.buffers.push(flush);
+    } else {
+      if (verdict !== "forward") {
+        if (run < pos) out.buffers.push(chunk.subarray(run, verdict === "forward-flush" ? next : pos));
+        else if (verdict === "forward-flush") out.buffers.push(chunk.subarray(pos, next));
+        if (verdict === "forward-flush") out.buffers.push(flush);
+        else out.buffers.push(...verdict);
+        run = next;
+      }
+      pos = next;
+    }
+    if (walk.leaving) {
+      run = pos;
+      break;
+    }
+    if (walk.stall !== null) {
+      if (pos < end) {
+        const rest = chunk.subarray(pos, end);
+        walk.stalled.unshift(rest);
+        walk.stalledBytes += rest.length;
+      }
+      break;
+    }
+  }
+  if (run < pos) out.buffers.push(chunk.subarray(run, pos));
+  send(walk, out.buffers, out.level);
+  if (walk.leaving) walk.onLeaving();
+}
+
+function checkLength(walk: Walk, type: number, length: number): void {
+  const limit = frontendLimits[type] ?? 0;
+  if (limit === 0) throw new ProtocolError(`invalid frontend message type ${type}`);
+  if (length < 4 || length > limit)
+    throw new ProtocolError(`invalid length ${length} of message "${String.fromCharCode(type)}"`);
+  if (type !== 0x64 && length > walk.limits.messageBytes) {
+    throw new ProtocolError(
+      `message "${String.fromCharCode(type)}" of ${length} bytes is larger than the limit of ${walk.limits.messageBytes}`,
+      "54000",
+    );
+  }
+}
+
+function dispatch(walk: Walk, type: number, body: Buffer): Verdict {
+  if (walk.skipping && type !== 0x53 && type !== 0x58) return [];
+  switch (type) {
+    case 0x51: // Q
+      return onQuery(walk, body);
+    case 0x50: // P
+      return onParse(walk, body);
+    case 0x42: // B
+      return onBind(walk, body);
+    case 0x44: // D
+      return onDescribe(walk, body);
+    case 0x45: // E
+      return onExecute(walk, body);
+    case 0x43: // C
+      return onClose(walk, body);
+    case 0x53: // S
+      if (body.length !== 0) throw new ProtocolError("Sync has no body");
+      return onSync(walk);
+    case 0x48: // H
+      if (body.length !== 0) throw new ProtocolError("Flush has no body");
+      return "forward";
+    case 0x46: // F
+      return onFunctionCall(walk, body);
+    case 0x63: // c
+    case 0x66: // f
+      if (walk.copyRefused) {
+        walk.copyRefused = false;
+        return [];
+      }
+      walk.copyIn = false;
+      if (queueLength(walk.queue) > 0) push(walk.queue, expected(Kind.copyEnd, walk.batch, null, null, null));
+      return "forward";
+    case 0x58: // X
+      walk.leaving = true;
+      return [];
+    default:
+      throw new ProtocolError(`unexpected frontend message type ${type}`);
+  }
+}

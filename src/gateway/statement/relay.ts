@@ -1,0 +1,123 @@
+/**
+ * Step `relay`: the server's bytes → the client. Rows pass as the slices they came in, counted and digested but not looked
+ * into; other messages are small and are matched with what is expected (queue.ts). A message that makes no sense where it
+ * comes ends the session: a relay that has lost its place must not guess.
+ */
+import type { Durability } from "../../facts/audit.ts";
+import { backendLimits, ProtocolError } from "../../protocol/index.ts";
+import { answer } from "./answer.ts";
+import { collect, gather } from "./gather.ts";
+import type { Walk } from "./state.ts";
+
+const DATA_ROW = 0x44;
+const COPY_DATA = 0x64;
+const FUNCTION_RESPONSE = 0x56;
+
+/** Messages that are held back until they are whole are small by nature; rows and copy data are not among them. */
+const maxHeldMessage = 16 * 1024 * 1024;
+
+/** Takes what the server sent. Throws ProtocolError on bytes that cannot come here. */
+export function relay(walk: Walk, first: Buffer): void {
+  walk.counters.bytesOut += first.length;
+  let chunk = first;
+  if (walk.backend !== null) {
+    const whole = gather(walk.backend, chunk);
+    if (whole === null) return;
+    chunk = whole;
+    walk.backend = null;
+  }
+
+  const out: Buffer[] = [];
+  const before = walk.audit.size;
+  const end = chunk.length;
+  const { result } = walk;
+  let pos = 0;
+  let run = 0;
+  // Rows that follow each other are digested in one piece.
+  let rows = -1;
+  while (pos < end) {
+    if (walk.backendStream > 0) {
+      const n = Math.min(walk.backendStream, end - pos);
+      if (walk.backendStreamType !== FUNCTION_RESPONSE && rows < 0) rows = pos;
+      walk.backendStream -= n;
+      pos += n;
+      continue;
+    }
+    if (end - pos < 5) {
+      if (rows >= 0) rows = digestRows(walk, chunk, rows, pos);
+      walk.backend = collect(chunk, pos, 5 - (end - pos));
+      break;
+    }
+    const type = chunk[pos] as number;
+    const length =
+      ((chunk[pos + 1] as number) << 24) |
+      ((chunk[pos + 2] as number) << 16) |
+      ((chunk[pos + 3] as number) << 8) |
+      (chunk[pos + 4] as number);
+    if (type === DATA_ROW || type === COPY_DATA) {
+      if (length < 4) throw new ProtocolError("the server sent a row of impossible length");
+      if (rows < 0) {
+        rows = pos;
+        if (result.firstRow === 0) result.firstRow = performance.now();
+      }
+      result.rows++;
+      const next = pos + 1 + length;
+      if (next > end) {
+        walk.backendStream = next - end;
+        walk.backendStreamType = type;
+        pos = end;
+      } else pos = next;
+      continue;
+    }
+    if (rows >= 0) rows = digestRows(walk, chunk, rows, pos);
+    checkLength(type, length);
+    if (type === FUNCTION_RESPONSE) {
+      result.bytes += 1 + length;
+      walk.backendStream = 1 + length;
+      walk.backendStreamType = type;
+      continue;
+    }
+    const next = pos + 1 + length;
+    if (next > end) {
+      if (length > maxHeldMessage)
+        throw new ProtocolError(`the server sent a message of ${length} bytes that must be read whole`);
+      walk.backend = collect(chunk, pos, next - end);
+      break;
+    }
+    let replaced: Buffer | null;
+    try {
+      replaced = answer(walk, type, chunk, pos + 5, next);
+    } catch (error) {
+      // What came before it was in order, and ends at a message boundary.
+      if (run < pos) out.push(chunk.subarray(run, pos));
+      if (out.length > 0) walk.toClient.write(out, null);
+      throw error;
+    }
+    if (replaced !== null) {
+      if (run < pos) out.push(chunk.subarray(run, pos));
+      if (replaced.length > 0) out.push(replaced);
+      run = next;
+    }
+    pos = next;
+  }
+  if (rows >= 0) digestRows(walk, chunk, rows, pos);
+  if (run < pos) out.push(chunk.subarray(run, pos));
+  if (out.length === 0) return;
+  // In strict mode the client learns of an outcome only when its record is durable.
+  const level: Durability | null =
+    walk.durability === "strict" && walk.audit.size !== before ? "strict" : null;
+  if (!walk.toClient.write(out, level)) walk.server.pause();
+}
+
+function digestRows(walk: Walk, chunk: Buffer, from: number, to: number): -1 {
+  walk.result.bytes += to - from;
+  if (walk.digestResults) walk.result.digest.update(chunk, from, to);
+  return -1;
+}
+
+function checkLength(type: number, length: number): void {
+  const limit = backendLimits[type] ?? 0;
+  if (limit === 0) throw new ProtocolError(`the server sent an unknown message type ${type}`);
+  if (length < 4 || length > limit)
+    throw new ProtocolError(`the server sent message ${type} with impossible length ${length}`);
+}

@@ -1,0 +1,118 @@
+/** The state that the steps of a statement's walk share: one object a session. */
+import type {
+  AuditLog,
+  ColumnsContext,
+  DecisionContext,
+  ResultDigest,
+  SessionContext,
+  StatementContext,
+} from "../../audit/index.ts";
+import type { Durability, TransactionState } from "../../facts/audit.ts";
+import type { SqlReader } from "../../sql/index.ts";
+import type { WireSocket } from "../ports.ts";
+import type { Limits } from "../settings.ts";
+import type { Gate } from "./forward.ts";
+import type { Collecting } from "./gather.ts";
+import type { Names, Shape } from "./names.ts";
+import type { Expected, ReplyQueue } from "./queue.ts";
+import type { Refusal } from "./refuse.ts";
+
+/** What is counted of the result that is being delivered. */
+export interface Result {
+  rows: number;
+  bytes: number;
+  columns: ColumnsContext | null;
+  /** performance.now() of the first row; 0: none yet. */
+  firstRow: number;
+  readonly digest: ResultDigest;
+}
+
+export interface Counters {
+  statements: number;
+  denied: number;
+  errors: number;
+  bytesIn: number;
+  bytesOut: number;
+}
+
+export interface Walk {
+  readonly client: WireSocket;
+  readonly server: WireSocket;
+  readonly toServer: Gate;
+  readonly toClient: Gate;
+  readonly audit: AuditLog;
+  readonly reader: SqlReader;
+  readonly limits: Limits;
+  readonly durability: Durability;
+  readonly parameters: "keep" | "digest" | "drop";
+  readonly digestResults: boolean;
+  readonly functionCall: boolean;
+  readonly context: SessionContext;
+  readonly allowed: DecisionContext;
+  /** The records' pre-serialised part for each shape of statement. */
+  readonly contexts: WeakMap<Shape, StatementContext>;
+  /** The records' pre-serialised result columns, by the bytes of the RowDescription. */
+  readonly columnsCache: Map<string, ColumnsContext>;
+  readonly counters: Counters;
+
+  readonly queue: ReplyQueue;
+  readonly names: Names;
+  /** Name of the statement that does not exist, for poison. */
+  readonly poison: string;
+  /** From the last ReadyForQuery. */
+  transaction: TransactionState;
+  /** Number of the batch that is being filled: messages up to a Sync or Query, which ReadyForQuery answers. */
+  batch: number;
+  /** An error or refusal in this extended batch: everything up to Sync is swallowed, as the server would skip it. */
+  skipping: boolean;
+  /** The server is reading COPY data: CopyDone has not been sent yet. */
+  copyIn: boolean;
+  /** A refusal ended the copy; the client's remaining data is swallowed. */
+  copyRefused: boolean;
+  /** client_encoding is UTF8 and standard_conforming_strings is on: the text means to the server what it means to us. */
+  utf8: boolean;
+  conforming: boolean;
+
+  /** Chunks of the client that wait until `stall` is over. */
+  readonly stalled: Buffer[];
+  stalledBytes: number;
+  /** Why nothing more is read from the client's stream for now. */
+  stall: Stall | null;
+  /** A cancel request for this session that the server has not taken yet. */
+  cancelling: number;
+
+  frontend: Collecting | null;
+  /** Bytes of a CopyData that are still to be forwarded as they come. */
+  frontendStream: number;
+  /** Bytes of an oversized message that are still to be swallowed. */
+  frontendSwallow: number;
+  backend: Collecting | null;
+  backendStream: number;
+  /** Message type of what streams. */
+  backendStreamType: number;
+
+  readonly result: Result;
+  /** The client has sent Terminate. */
+  leaving: boolean;
+  /** The server has sent a FATAL error: it closes the connection. */
+  fatal: boolean;
+  /** Terminate was received, and everything before it handed on. */
+  onLeaving(): void;
+  /** Ends the session: FATAL to the client if it can still read it. */
+  fail(refusal: { sqlstate: string; message: string; hint?: string }, reason: string): void;
+  /** Goes on with the client's bytes once nothing stalls them. */
+  resume(): void;
+  /** ReadyForQuery was delivered and nothing is outstanding. */
+  onIdle(): void;
+}
+
+export type Stall =
+  /** Until the server has answered this message. */
+  | { readonly until: "answered"; readonly entry: Expected }
+  /** Until a large text has been read beside the event loop. */
+  | { readonly until: "read" }
+  /** Until a cancel request that is under way has reached the server. */
+  | { readonly until: "cancelled" };
+
+/** A refusal of a whole message, before it has a request id. */
+export type Reason = Omit<Refusal, "request">;

@@ -1,0 +1,62 @@
+/** PostgreSQL's names for kinds of objects, as its command tags spell them (tcop/cmdtaglist.h). */
+
+const names: ReadonlyMap<string, string> = new Map([
+  ["OBJECT_ACCESS_METHOD", "ACCESS METHOD"],
+  ["OBJECT_AGGREGATE", "AGGREGATE"],
+  ["OBJECT_CAST", "CAST"],
+  ["OBJECT_COLLATION", "COLLATION"],
+  ["OBJECT_CONVERSION", "CONVERSION"],
+  ["OBJECT_DATABASE", "DATABASE"],
+  ["OBJECT_DOMAIN", "DOMAIN"],
+  ["OBJECT_EVENT_TRIGGER", "EVENT TRIGGER"],
+  ["OBJECT_EXTENSION", "EXTENSION"],
+  ["OBJECT_FDW", "FOREIGN DATA WRAPPER"],
+  ["OBJECT_FOREIGN_SERVER", "SERVER"],
+  ["OBJECT_FOREIGN_TABLE", "FOREIGN TABLE"],
+  ["OBJECT_FUNCTION", "FUNCTION"],
+  ["OBJECT_INDEX", "INDEX"],
+  ["OBJECT_LANGUAGE", "LANGUAGE"],
+  ["OBJECT_LARGEOBJECT", "LARGE OBJECT"],
+  ["OBJECT_MATVIEW", "MATERIALIZED VIEW"],
+  ["OBJECT_OPCLASS", "OPERATOR CLASS"],
+  ["OBJECT_OPERATOR", "OPERATOR"],
+  ["OBJECT_OPFAMILY", "OPERATOR FAMILY"],
+  ["OBJECT_POLICY", "POLICY"],
+  ["OBJECT_PROCEDURE", "PROCEDURE"],
+  ["OBJECT_PUBLICATION", "PUBLICATION"],
+  ["OBJECT_ROLE", "ROLE"],
+  ["OBJECT_ROUTINE", "ROUTINE"],
+  ["OBJECT_RULE", "RULE"],
+  ["OBJECT_SCHEMA", "SCHEMA"],
+  ["OBJECT_SEQUENCE", "SEQUENCE"],
+  ["OBJECT_STATISTIC_EXT", "STATISTICS"],
+  ["OBJECT_SUBSCRIPTION", "SUBSCRIPTION"],
+  ["OBJECT_TABLE", "TABLE"],
+  ["OBJECT_TABLESPACE", "TABLESPACE"],
+  ["OBJECT_TRANSFORM", "TRANSFORM"],
+  ["OBJECT_TRIGGER", "TRIGGER"],
+  ["OBJECT_TSCONFIGURATION", "TEXT SEARCH CONFIGURATION"],
+  ["OBJECT_TSDICTIONARY", "TEXT SEARCH DICTIONARY"],
+  ["OBJECT_TSPARSER", "TEXT SEARCH PARSER"],
+  ["OBJECT_TSTEMPLATE", "TEXT SEARCH TEMPLATE"],
+  ["OBJECT_TYPE", "TYPE"],
+  ["OBJECT_VIEW", "VIEW"],
+]);
+
+/** Parts of objects are altered through the object (AlterObjectTypeCommandTag in tcop/utility.c). */
+const owners: ReadonlyMap<string, string> = new Map([
+  ["OBJECT_ATTRIBUTE", "OBJECT_TYPE"],
+  ["OBJECT_COLUMN", "OBJECT_TABLE"],
+  ["OBJECT_TABCONSTRAINT", "OBJECT_TABLE"],
+  ["OBJECT_DOMCONSTRAINT", "OBJECT_DOMAIN"],
+]);
+
+/** "OBJECT_MATVIEW" → "MATERIALIZED VIEW"; "OBJECT" for one this version does not know. */
+export function objectName(type: string): string {
+  return names.get(type) ?? "OBJECT";
+}
+
+/** "OBJECT_MATVIEW" → "ALTER MATERIALIZED VIEW". */
+export function alterTag(type: string): string {
+  return `ALTER ${objectName(owners.get(type) ?? type)}`;
+}

@@ -1,0 +1,198 @@
+/**
+ * libpg-query 18 (PostgreSQL's own grammar in WebAssembly) behind a loader of our own, so that an instance can be thrown
+ * away: an exception that unwinds its WASM frames leaves its stack pointer and memory contexts wrong, and after some thirty
+ * of them the instance is dead (MASKING.md 1.4). The module is compiled once; a new instance costs 2 to 10 ms.
+ */
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { setFlagsFromString } from "node:v8";
+import { UnreadableSql } from "./limits.ts";
+import type { JsonObject } from "./tree.ts";
+import { isObject, numberAt, objectAt } from "./tree.ts";
+
+/** One statement as the parser gives it; places are UTF-8 bytes. */
+export interface RawStatement {
+  readonly node: JsonObject;
+  readonly location: number;
+  /** 0: up to the end of the text. */
+  readonly length: number;
+}
+
+/** The part of the Emscripten module that is used (wasm/index.js of libpg-query is the reference for its calls). */
+interface PgQueryModule {
+  _malloc(bytes: number): number;
+  _free(pointer: number): void;
+  _wasm_parse_query_raw(query: number): number;
+  _wasm_free_parse_result(result: number): void;
+  _wasm_fingerprint(query: number): number;
+  _wasm_free_string(string: number): void;
+  lengthBytesUTF8(text: string): number;
+  stringToUTF8(text: string, pointer: number, bytes: number): void;
+  UTF8ToString(pointer: number): string;
+  getValue(pointer: number, type: "i32"): number;
+}
+/** The part of the WebAssembly API that is used; Node has it, TypeScript only declares it with the browser's library. */
+interface WasmInstance {
+  readonly exports: object;
+}
+declare const WebAssembly: {
+  readonly Module: new (bytes: Uint8Array) => object;
+  readonly Instance: new (module: object, imports: object) => WasmInstance;
+};
+type ModuleFactory = (options: {
+  instantiateWasm(imports: object, done: (instance: WasmInstance) => void): object;
+  print(line: string): void;
+  printErr(line: string): void;
+}) => Promise<PgQueryModule>;
+
+const require = createRequire(import.meta.url);
+const folder = dirname(require.resolve("libpg-query"));
+const factory = require(join(folder, "libpg-query.js")) as ModuleFactory;
+// V8's optimizing compiler takes 60 to 130 MB for this module and makes a parse some 20 % faster: not worth it. The three
+// flags go together (--liftoff-only implies the others only on the command line); they act on WebAssembly alone.
+for (const flag of ["--liftoff-only", "--no-wasm-tier-up", "--no-wasm-dynamic-tiering"])
+  setFlagsFromString(flag);
+const compiled = new WebAssembly.Module(readFileSync(join(folder, "libpg-query.wasm")));
+
+/** The grammar accepted nothing. Says no more: the parser's message repeats the text. */
+class GrammarError extends Error {}
+
+/** One instance. Every method throws GrammarError, or anything else when the instance is ruined. */
+class Parser {
+  readonly #module: PgQueryModule;
+
+  private constructor(module: PgQueryModule) {
+    this.#module = module;
+  }
+
+  static async create(): Promise<Parser> {
+    const module = await factory({
+      instantiateWasm(imports, done) {
+        const instance = new WebAssembly.Instance(compiled, imports);
+        done(instance);
+        return instance.exports;
+      },
+      print: () => {},
+      printErr: () => {},
+    });
+    return new Parser(module);
+  }
+
+  parse(text: string): RawStatement[] {
+    const module = this.#module;
+    const query = this.#copyIn(text);
+    const result = module._wasm_parse_query_raw(query);
+    if (result === 0) throw new Error("no result");
+    // PgQueryParseResult: parse_tree, stderr_buffer, error
+    const tree = module.getValue(result, "i32");
+    const failed = module.getValue(result + 8, "i32") !== 0;
+    const json = failed || tree === 0 ? null : module.UTF8ToString(tree);
+    module._wasm_free_parse_result(result);
+    module._free(query);
+    if (failed) throw new GrammarError();
+    if (json === null) throw new Error("no tree");
+    return rawStatements(JSON.parse(json));
+  }
+
+  /** Only for texts that parse() accepted: errors come back as if they were fingerprints. */
+  fingerprint(text: string): string | null {
+    const module = this.#module;
+    const query = this.#copyIn(text);
+    const result = module._wasm_fingerprint(query);
+    const fingerprint = result === 0 ? "" : module.UTF8ToString(result);
+    if (result !== 0) module._wasm_free_string(result);
+    module._free(query);
+    return /^[0-9a-f]{16}$/.test(fingerprint) ? fingerprint : null;
+  }
+
+  #copyIn(text: string): number {
+    const module = this.#module;
+    const bytes = module.lengthBytesUTF8(text) + 1;
+    const pointer = module._malloc(bytes);
+    if (pointer === 0) throw new Error("no memory");
+    module.stringToUTF8(text, pointer, bytes);
+    return pointer;
+  }
+}
+
+function rawStatements(tree: unknown): RawStatement[] {
+  const statements = isObject(tree) ? tree.stmts : undefined;
+  if (!Array.isArray(statements)) throw new Error("not a parse result");
+  return statements.map((raw: unknown) => {
+    const node = objectAt(raw, "stmt");
+    if (node === undefined || !isObject(raw)) throw new Error("not a statement");
+    return { node, location: numberAt(raw, "stmt_location"), length: numberAt(raw, "stmt_len") };
+  });
+}
+
+/** The instances of one thread: one in use, spares behind it. Every failure is an UnreadableSql. */
+export class ParserPool {
+  /** How many instances were thrown away. */
+  poisoned = 0;
+  readonly #ready: Parser[];
+  readonly #size: number;
+  #coming = 0;
+
+  private constructor(ready: Parser[]) {
+    this.#ready = ready;
+    this.#size = ready.length;
+  }
+
+  /** @param size instances kept ready, the one in use included */
+  static async create(size = 2): Promise<ParserPool> {
+    return new ParserPool(await Promise.all(Array.from({ length: size }, () => Parser.create())));
+  }
+
+  /**
+   * The text's statements. Throws UnreadableSql: "syntax"; "parser-failed" when the instance broke down and was thrown away;
+   * "parser-busy" when none is ready (new ones are, as soon as the running turn of the event loop ends).
+   */
+  parse(text: string): RawStatement[] {
+    return this.#use((parser) => parser.parse(text));
+  }
+
+  /** The fingerprint of a text that parse() accepted; null where libpg_query gives none. Throws as parse(). */
+  fingerprint(text: string): string | null {
+    return this.#use((parser) => parser.fingerprint(text));
+  }
+
+  #use<T>(work: (parser: Parser) => T): T {
+    const parser = this.#ready[0];
+    if (parser === undefined) {
+      this.#refill();
+      throw new UnreadableSql("parser-busy");
+    }
+    const exitCode = process.exitCode;
+    try {
+      return work(parser);
+    } catch (error) {
+      if (error instanceof GrammarError) throw new UnreadableSql("syntax");
+      // Emscripten's exit() sets the process' exit code before it throws.
+      process.exitCode = exitCode;
+      this.#ready.shift();
+      this.poisoned++;
+      this.#refill();
+      throw new UnreadableSql("parser-failed");
+    }
+  }
+
+  #refill(): void {
+    while (this.#ready.length + this.#coming < this.#size) {
+      this.#coming++;
+      Parser.create().then(
+        (parser) => {
+          this.#coming--;
+          this.#ready.push(parser);
+        },
+        () => {
+          // No memory just now: the next statement asks again.
+          this.#coming--;
+        },
+      );
+    }
+  }
+}
+
+/** The parsers of this thread, shared by all readers: an instance costs memory, not time. */
+export const parsers: ParserPool = await ParserPool.create();

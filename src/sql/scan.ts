@@ -1,0 +1,104 @@
+/** What is looked at before any parser sees a text: linear checks, and what the lexer can tell of it. */
+import { DepthMeter } from "./depth.ts";
+import { isSpace, Lexer, token } from "./lexer.ts";
+import { type SqlLimits, UnreadableSql } from "./limits.ts";
+import { Marks } from "./marks.ts";
+
+/** The text's length in UTF-8 bytes. Throws UnreadableSql for a NUL, a lone surrogate, or a text over the cap. */
+export function checkText(text: string, limits: SqlLimits): number {
+  if (text.length > limits.bytes) throw new UnreadableSql("too-large");
+  if (text.includes("\0")) throw new UnreadableSql("nul");
+  if (!text.isWellFormed()) throw new UnreadableSql("encoding");
+  const bytes = Buffer.byteLength(text);
+  if (bytes > limits.bytes) throw new UnreadableSql("too-large");
+  return bytes;
+}
+
+/** A literal's place, and that of the sign before it: the parser folds `- 1` into one constant that starts at the sign. */
+export interface LiteralPlace {
+  /** Index of a "-" that is the last token before it, else -1. */
+  readonly sign: number;
+  readonly start: number;
+}
+
+export interface Scan {
+  /** As StatementShape.stripped, for the whole text. */
+  readonly stripped: string;
+  readonly literals: readonly LiteralPlace[];
+  readonly marks: Marks;
+}
+
+/**
+ * Reads all tokens of `text.slice(start, end)`. Throws UnreadableSql where the lexer does, and for operators and nesting
+ * over the limits. Literals become `?`, comments and white space one blank, semicolons at both ends are dropped.
+ */
+export function scan(text: string, limits: SqlLimits, start = 0, end: number = text.length): Scan {
+  const lexer = new Lexer(text, start, end, limits.comments);
+  const depth = new DepthMeter();
+  const literals: LiteralPlace[] = [];
+  const marks = new Marks();
+  let stripped = "";
+  let gap = false;
+  let sign = -1;
+  for (;;) {
+    const kind = lexer.next();
+    if (kind === token.end) break;
+    if (kind === token.space || kind === token.comment) {
+      gap = true;
+      if (kind === token.comment && text.charCodeAt(lexer.start) === 47)
+        marks.comment(lexer.start, lexer.end);
+      continue;
+    }
+    let piece = text.slice(lexer.start, lexer.end);
+    let nextSign = -1;
+    switch (kind) {
+      case token.literal:
+        literals.push({ sign, start: lexer.start });
+        piece = "?";
+        break;
+      case token.word:
+        depth.word(piece.toLowerCase());
+        break;
+      case token.operator:
+        if (piece.length > limits.operator) throw new UnreadableSql("operators");
+        depth.link();
+        if (piece.endsWith("-")) nextSign = lexer.end - 1;
+        break;
+      case token.punctuation:
+        punctuation(piece, depth);
+        break;
+      case token.quoted:
+      case token.parameter:
+        break;
+      default:
+        kind satisfies never;
+    }
+    if (depth.deepest > limits.depth) throw new UnreadableSql("nesting");
+    sign = nextSign;
+    if (piece === ";") marks.semicolon(lexer.start);
+    else marks.token();
+    if (stripped === "" && piece === ";") continue;
+    stripped += gap && stripped !== "" ? ` ${piece}` : piece;
+    gap = false;
+  }
+  marks.end();
+  return { stripped: withoutSemicolons(stripped), literals, marks };
+}
+
+function punctuation(piece: string, depth: DepthMeter): void {
+  if (piece === "(" || piece === "[") depth.open();
+  else if (piece === ")" || piece === "]") depth.close();
+  else if (piece === ",") depth.comma();
+  else if (piece === ";") depth.semicolon();
+  else depth.link();
+}
+
+function withoutSemicolons(stripped: string): string {
+  let end = stripped.length;
+  while (end > 0) {
+    const code = stripped.charCodeAt(end - 1);
+    if (code !== 59 && !isSpace(code)) break;
+    end--;
+  }
+  return stripped.slice(0, end);
+}

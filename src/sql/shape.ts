@@ -1,0 +1,246 @@
+/**
+ * The key under which statements of equal shape meet: one quick pass over a text that copies everything but plain literals,
+ * comments and surplus white space (MASKING.md section 1.5). Each literal becomes one unit that tells its class, for the
+ * grammar knows integers, other numbers and strings apart. Whatever is not plain gives no key at all, and the text is parsed:
+ * backslashes (so the key does not depend on standard_conforming_strings), E'' U&'' B'' X'' N'', $tag$, strings that go on in
+ * the next line, nested comments, unusual numbers, control characters, anything unterminated.
+ */
+import { isSpace } from "./lexer.ts";
+import type { Marks } from "./marks.ts";
+import { looksSecret, secretLiteralLength } from "./secrets.ts";
+
+const integer = "\u0001";
+const number = "\u0002";
+const string = "\u0003";
+
+const other = 0;
+const blank = 1;
+const letter = 2;
+const digit = 3;
+const quote = 4;
+const doubleQuote = 5;
+const dash = 6;
+const slash = 7;
+const dot = 8;
+const dollar = 9;
+const semicolon = 10;
+const refused = 11;
+const classes = new Uint8Array(128).fill(refused, 0, 32);
+classes[127] = refused;
+for (const c of " \t\n\r\f\v") classes[c.charCodeAt(0)] = blank;
+for (let c = 65; c <= 90; c++) classes[c] = classes[c + 32] = letter;
+classes[95] = letter;
+for (let c = 48; c <= 57; c++) classes[c] = digit;
+for (const [c, kind] of Object.entries({
+  "'": quote,
+  '"': doubleQuote,
+  "-": dash,
+  "/": slash,
+  ".": dot,
+  $: dollar,
+  ";": semicolon,
+})) {
+  classes[c.charCodeAt(0)] = kind;
+}
+function classOf(code: number): number {
+  return code < 128 ? (classes[code] ?? refused) : letter;
+}
+
+/** The key of `text`, or null where a parse must decide. Fills `marks` (cleared by the caller). Linear. */
+export function shapeKey(text: string, marks: Marks): string | null {
+  if (text.includes("\\") || !text.isWellFormed()) return null;
+  const length = text.length;
+  let key = "";
+  let copied = 0;
+  let at = 0;
+  let gap = false;
+  let afterString = false;
+  while (at < length) {
+    const code = text.charCodeAt(at);
+    const kind = classOf(code);
+    if (kind === blank) {
+      // A single blank between two tokens is copied along with them.
+      if (code === 32 && at > copied && plain(text.charCodeAt(at + 1))) {
+        at++;
+        continue;
+      }
+      if (at > copied) key += text.slice(copied, at);
+      gap = true;
+      at++;
+      while (at < length && isSpace(text.charCodeAt(at))) at++;
+      copied = at;
+      continue;
+    }
+    if (kind === dash || kind === slash) {
+      const comment = commentEnd(text, at, kind);
+      if (comment < 0) return null;
+      if (comment > 0) {
+        if (at > copied) key += text.slice(copied, at);
+        gap = true;
+        if (kind === slash) marks.comment(at, comment);
+        copied = at = comment;
+        continue;
+      }
+    }
+    if (gap) {
+      if (key !== "") key += " ";
+      gap = false;
+    }
+    if (kind === semicolon) {
+      marks.semicolon(at);
+      afterString = false;
+      at++;
+      continue;
+    }
+    marks.token();
+    switch (kind) {
+      case letter: {
+        let end = at + 1;
+        while (end < length) {
+          const next = text.charCodeAt(end);
+          const nextKind = classOf(next);
+          if (nextKind !== letter && nextKind !== digit && nextKind !== dollar) break;
+          end++;
+        }
+        if (end === at + 1 && prefixed(code, text, end)) return null;
+        at = end;
+        break;
+      }
+      case digit: {
+        const end = numberEnd(text, at);
+        if (end < 0) return null;
+        const mark = numberClass(text, at, end);
+        if (mark === null) return null;
+        key += text.slice(copied, at) + mark;
+        copied = at = end;
+        break;
+      }
+      case quote: {
+        // 'a' 'b' is one string where a line end stands between.
+        if (afterString) return null;
+        const end = stringEnd(text, at);
+        if (end < 0) return null;
+        if (end - at >= secretLiteralLength && looksSecret(text.slice(at, end))) return null;
+        key += text.slice(copied, at) + string;
+        copied = at = end;
+        afterString = true;
+        continue;
+      }
+      case doubleQuote: {
+        let end = at + 1;
+        while (end < length && text.charCodeAt(end) !== 34) {
+          if (classOf(text.charCodeAt(end)) === refused) return null;
+          end++;
+        }
+        if (end >= length) return null;
+        at = end + 1;
+        break;
+      }
+      case dot:
+        if (classOf(text.charCodeAt(at + 1)) === digit) return null;
+        at++;
+        break;
+      case dollar: {
+        let end = at + 1;
+        while (end < length && classOf(text.charCodeAt(end)) === digit) end++;
+        if (end === at + 1) return null;
+        const next = end < length ? classOf(text.charCodeAt(end)) : other;
+        if (next === letter || next === dollar) return null;
+        at = end;
+        break;
+      }
+      case refused:
+        return null;
+      default:
+        at++;
+    }
+    afterString = false;
+  }
+  marks.end();
+  return withoutEnd(copied === 0 ? text : key + text.slice(copied));
+}
+
+/** Semicolons and blanks at the end say nothing. */
+function withoutEnd(key: string): string {
+  let end = key.length;
+  while (end > 0) {
+    const code = key.charCodeAt(end - 1);
+    if (code !== 59 && code !== 32) break;
+    end--;
+  }
+  return end === key.length ? key : key.slice(0, end);
+}
+
+/** Neither white space nor what may start a comment. */
+function plain(code: number): boolean {
+  const kind = classOf(code);
+  return kind !== blank && kind !== dash && kind !== slash;
+}
+
+/** 0: no comment starts here; -1: nested or unterminated; else its end. */
+function commentEnd(text: string, at: number, kind: number): number {
+  const next = text.charCodeAt(at + 1);
+  if (kind === dash) {
+    if (next !== 45) return 0;
+    let end = at + 2;
+    while (end < text.length && text.charCodeAt(end) !== 10 && text.charCodeAt(end) !== 13) end++;
+    return end;
+  }
+  if (next !== 42) return 0;
+  const close = text.indexOf("*/", at + 2);
+  if (close < 0) return -1;
+  const inner = text.indexOf("/*", at + 2);
+  return inner >= 0 && inner < close ? -1 : close + 2;
+}
+
+/** E'…' and its kin, U&"…". */
+function prefixed(code: number, text: string, next: number): boolean {
+  const lower = code | 32;
+  const follows = text.charCodeAt(next);
+  if (follows === 39) return lower === 101 || lower === 98 || lower === 120 || lower === 110;
+  return follows === 38 && lower === 117;
+}
+
+function stringEnd(text: string, open: number): number {
+  let at = open + 1;
+  for (;;) {
+    const close = text.indexOf("'", at);
+    if (close < 0) return -1;
+    if (text.charCodeAt(close + 1) !== 39) return close + 1;
+    at = close + 2;
+  }
+}
+
+function digitsEnd(text: string, from: number): number {
+  let at = from;
+  while (at < text.length && classOf(text.charCodeAt(at)) === digit) at++;
+  return at;
+}
+
+/** Digits, digits.digits, digitse±digits; -1 for every other form and for anything glued to it. */
+function numberEnd(text: string, from: number): number {
+  let at = digitsEnd(text, from);
+  if (text.charCodeAt(at) === 46) {
+    const fraction = digitsEnd(text, at + 1);
+    if (fraction === at + 1) return -1;
+    at = fraction;
+  }
+  if ((text.charCodeAt(at) | 32) === 101) {
+    const sign = text.charCodeAt(at + 1);
+    const power = sign === 43 || sign === 45 ? at + 2 : at + 1;
+    const end = digitsEnd(text, power);
+    if (end === power) return -1;
+    at = end;
+  }
+  if (at >= text.length) return at;
+  const next = classOf(text.charCodeAt(at));
+  return next === letter || next === dot || next === dollar ? -1 : at;
+}
+
+/** Integers up to 2147483647 are another token (ICONST) than all other numbers (FCONST). */
+function numberClass(text: string, from: number, end: number): string | null {
+  for (let at = from; at < end; at++) if (classOf(text.charCodeAt(at)) !== digit) return number;
+  if (end - from < 10) return integer;
+  if (text.charCodeAt(from) === 48) return null;
+  return end - from === 10 && text.slice(from, end) <= "2147483647" ? integer : number;
+}

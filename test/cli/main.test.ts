@@ -1,0 +1,127 @@
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { minimal } from "../config/support.ts";
+import { folder, postern } from "./support.ts";
+
+let dir: ReturnType<typeof folder>;
+beforeAll(() => {
+  dir = folder();
+});
+afterAll(() => dir.remove());
+
+const manifest = JSON.parse(readFileSync(resolve(import.meta.dirname, "../../package.json"), "utf8"));
+const verbs = ["serve", "check", "demo", "audit", "keys", "version"];
+
+describe("usage", () => {
+  test.each([["--help"], ["-h"], ["help"]])("%s lists every verb and ends with 0", async (flag) => {
+    const { code, stdout, stderr } = await postern([flag]);
+    expect([code, stderr]).toEqual([0, ""]);
+    for (const verb of verbs) expect(stdout).toMatch(new RegExp(`^ {2}${verb} +\\S`, "m"));
+  });
+
+  test("nothing at all says the same on stderr and ends with 2", async () => {
+    const { code, stdout, stderr } = await postern([]);
+    expect([code, stdout]).toEqual([2, ""]);
+    expect(stderr).toContain("Usage: postern VERB");
+  });
+
+  test.each(["nope", "constructor", "__proto__", "Serve"])(
+    "the unknown verb %s ends with 2 and the list",
+    async (verb) => {
+      const { code, stdout, stderr } = await postern([verb]);
+      expect([code, stdout]).toEqual([2, ""]);
+      expect(stderr).toMatch(new RegExp(`^postern: there is no verb "${verb}"\n`));
+      for (const known of verbs) expect(stderr).toContain(`  ${known} `);
+    },
+  );
+
+  test("control characters in a wrong verb do not reach the terminal", async () => {
+    const { stderr } = await postern(["\u001b[2Jx"]);
+    expect(stderr).not.toContain("\u001b");
+  });
+
+  test.each(["serve", "check", "keys", "version"])(
+    "%s --help ends with 0 and says how it is used",
+    async (verb) => {
+      for (const flag of ["--help", "-h"]) {
+        const { code, stdout, stderr } = await postern([verb, flag]);
+        expect([code, stderr]).toEqual([0, ""]);
+        expect(stdout).toMatch(new RegExp(`^Usage: postern ${verb}`));
+      }
+    },
+  );
+
+  test.each([
+    [["serve", "--port", "1"], "Unknown option '--port'"],
+    [["serve", "extra"], 'unexpected argument "extra"'],
+    [["serve", "-c"], "'-c, --config <value>' argument missing"],
+    [["keys"], "an argument is missing"],
+    [["keys", "burn"], 'there is no action "burn"'],
+    [["version", "--json=1"], "does not take an argument"],
+  ])("%j ends with 2", async (args, why) => {
+    const { code, stdout, stderr } = await postern(args);
+    expect([code, stdout]).toEqual([2, ""]);
+    expect(stderr).toContain(why);
+    expect(stderr).toContain(`Usage: postern ${args[0]}`);
+  });
+});
+
+test("version", async () => {
+  for (const args of [["version"], ["--version"], ["-v"]])
+    expect(await postern(args)).toEqual({ code: 0, stdout: `postern ${manifest.version}\n`, stderr: "" });
+  const { stdout } = await postern(["version", "--json"]);
+  expect(JSON.parse(stdout)).toEqual({ postern: manifest.version, node: process.versions.node });
+});
+
+describe("a wrong configuration ends with 2 and one line for each problem", () => {
+  test.each(["serve", "check"])("%s", async (verb) => {
+    dir.write("wrong.yaml", `${minimal()}polcy: x\nlimits: { connections: many }\n`);
+    const { code, stdout, stderr } = await postern([verb, "-c", "wrong.yaml"], {
+      cwd: dir.path,
+      env: { PW: "x" },
+    });
+    expect([code, stdout]).toEqual([2, ""]);
+    expect(stderr).toBe(
+      "wrong.yaml:13:1 polcy: is not a known key (did you mean policy?); expected one of version, listen, tls, identity, databases, policy, audit, store, protocol, admin, limits\n" +
+        "wrong.yaml:14:24 limits.connections: is a text; expected a whole number from 1 to 100000\n",
+    );
+  });
+
+  test.each(["serve", "check"])("%s: a missing file, by default postern.yaml", async (verb) => {
+    const { code, stderr } = await postern([verb], { cwd: dir.path });
+    expect([code, stderr]).toEqual([
+      2,
+      "postern.yaml:1:1: the file does not exist; expected a readable postern.yaml\n",
+    ]);
+  });
+
+  test.each(["serve", "check"])("%s: a condition that does not compile has its place too", async (verb) => {
+    const text = minimal().replace(
+      "audience: postern",
+      "audience: postern\n      kinds:\n        - { kind: human, when: 'claims.x ==' }",
+    );
+    dir.write("cel.yaml", text);
+    const { code, stderr } = await postern([verb, "-c", "cel.yaml"], { cwd: dir.path, env: { PW: "x" } });
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^cel\.yaml:9:32 identity\.providers\[0\]\.kinds\[0\]\.when: /);
+  });
+});
+
+describe("keys show", () => {
+  test("prints the verifier key, or says that there is none yet", async () => {
+    dir.write("keys.yaml", `${minimal()}audit: { dir: a/audit }\n`);
+    const run = (...more: string[]) =>
+      postern(["keys", "show", "-c", "keys.yaml", ...more], { cwd: dir.path, env: { PW: "x" } });
+    const none = await run();
+    expect([none.code, none.stdout]).toEqual([1, ""]);
+    expect(none.stderr).toContain("log.vkey does not exist");
+    mkdirSync(join(dir.path, "a/keys"), { recursive: true });
+    writeFileSync(join(dir.path, "a/keys/log.vkey"), "postern/gw/0+abcd+key\n");
+    expect(await run()).toEqual({ code: 0, stdout: "postern/gw/0+abcd+key\n", stderr: "" });
+    expect(JSON.parse((await run("--json")).stdout)).toEqual({
+      file: join(dir.path, "a/keys/log.vkey"),
+      key: "postern/gw/0+abcd+key",
+    });
+  });
+});
