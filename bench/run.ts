@@ -65,6 +65,7 @@ try {
     { name: "direct", port: cluster.port, user: "bench", database, password: "bench", pid: null },
   ];
   if (pgbouncer !== null) targets.push(await startPgBouncer(database));
+  targets.push(await startPipe(database));
   targets.push(await startPostern(database));
 
   const only = options.only;
@@ -224,6 +225,14 @@ max_client_conn = 200
   children.push(child);
   await listening(port, child);
   return { name: "pgbouncer", port, user: "bench", database, password: "bench", pid: child.pid ?? null };
+}
+
+async function startPipe(database: string): Promise<Target> {
+  const port = await freePort();
+  const child = start(process.execPath, [join(import.meta.dirname, "pipe.ts"), String(port), String(cluster.port)]);
+  children.push(child);
+  await listening(port, child);
+  return { name: "node pipe", port, user: "bench", database, password: "bench", pid: child.pid ?? null };
 }
 
 async function startPostern(database: string): Promise<Target> {

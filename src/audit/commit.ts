@@ -129,10 +129,14 @@ export class GroupCommit {
       throw new AuditUnavailable("the audit log does not keep up: too much waits to be written");
   }
 
-  /** To be called after each append: the batch is written when the turn ends, or at once when it has grown large. */
-  appended(): void {
+  /**
+   * To be called after each append: the batch is written when the turn ends, or at once when it has grown large.
+   * A record that nobody waits for (`urgent` false: an outcome) goes with the next batch, or with the next fdatasync.
+   */
+  appended(urgent: boolean): void {
     this.dirty = true;
-    if (!this.armed) this.arm();
+    if (!urgent) this.armSync();
+    else if (!this.armed) this.arm();
     if (this.batch.bytes > this.limits.batchBytes && !this.hold) this.guarded(() => this.write(false));
   }
 

@@ -310,7 +310,7 @@ export class OpenLog implements AuditLog {
     buf[p++] = 0x7d;
     buf[p++] = 0x0a;
     commit.open.delete(outcome.intent);
-    return this.endLeaf(line, p);
+    return this.endLeaf(line, p, false);
   }
 
   sessionStart(session: SessionContext): number {
@@ -431,7 +431,7 @@ export class OpenLog implements AuditLog {
   }
 
   /** Ends the leaf begun at `line`; one that is too long for a leaf hands its longest parts to blobs. */
-  private endLeaf(line: number, end: number): number {
+  private endLeaf(line: number, end: number, urgent = true): number {
     const { commit } = this;
     const { batch } = commit;
     let stop = end;
@@ -442,7 +442,7 @@ export class OpenLog implements AuditLog {
     }
     const index = commit.size;
     batch.endLeaf(line, stop);
-    commit.appended();
+    commit.appended(urgent);
     return index;
   }
 

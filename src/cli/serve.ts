@@ -29,21 +29,22 @@ export async function serve(args: string[]): Promise<number> {
   if (parsed === null) return 0;
   const file = parsed.values.config;
   const settings = await loadConfig(file);
-  const { logger, flush } = openLog();
+  const { logger, close } = openLog();
   tellWarnings(settings, logger);
   let running: ComposedGateway;
   try {
     running = await composeGateway(settings, logger);
   } catch (error) {
-    flush();
+    await close();
     if (error instanceof IdentityConfigError) throw await asConfigError(error, file);
     return tellWhyNot(error, file);
   }
   tellWhere(running, settings, logger);
   const code = await untilStopped(running, file, logger);
-  flush();
-  // What keeps a handle open now is not worth staying for.
-  setTimeout(() => process.exit(code), lastWordMs).unref();
+  await close();
+  // What keeps a handle open now is not worth staying for; whoever asked twice, or met an error, does not wait at all.
+  const wait = code === 0 ? lastWordMs : 0;
+  setTimeout(() => process.exit(code), wait).unref();
   return code;
 }
 

@@ -44,6 +44,14 @@ export class Marks {
     this.#comments.push(this.#start, this.#start < 0 ? 0 : this.#end);
   }
 
+  /** The comment behind the tokens of a text of one statement. */
+  lastComment(text: string): string | null {
+    let at = this.semicolons.length;
+    while (at > 0 && this.#comments[2 * at] === nothing) at--;
+    const start = this.#comments[2 * at] ?? nothing;
+    return start < 0 ? null : text.slice(start, this.#comments[2 * at + 1]);
+  }
+
   /**
    * The statements' places, given which semicolon ends each of them but the last. One statement: the whole text, as it was
    * sent. Several: each up to its semicolon, without white space and empty statements around it; the last takes the rest.

@@ -9,14 +9,14 @@ import { LargeReader, type LargeStats } from "./large.ts";
 import { defaultLimits, type SqlLimits, UnreadableSql } from "./limits.ts";
 import { Marks } from "./marks.ts";
 import { type ParserPool, parsers as sharedParsers } from "./parser.ts";
-import { checkText } from "./scan.ts";
+import { checkText, checkTokens } from "./scan.ts";
 import { shapeKey } from "./shape.ts";
 import { readStatements, unreadShape } from "./statements.ts";
 import type { MessageText, Reading, Span, StatementShape, StatementText, Unread } from "./types.ts";
 
 /** Texts longer than this (UTF-16 units) are known again by their SHA-256, not by themselves. */
 const verbatimLength = 16 * 1024;
-/** Longer texts have no shape: the pass over them would take longer than a millisecond or two. */
+/** Longer texts have no shape and go to the worker unseen: a pass over them would take more than a few milliseconds. */
 const shapeLength = 256 * 1024;
 /** Rough cost of a cached entry beside its text. */
 const entryBytes = 512;
@@ -25,7 +25,7 @@ export interface SqlReaderOptions {
   /** Bound of all caches together, default 16 MiB. */
   readonly cacheBytes?: number;
   readonly limits?: Partial<SqlLimits>;
-  /** Wall-clock limit for one large text, milliseconds; default 10,000. */
+  /** Wall-clock limit for one large text, milliseconds; default 20,000. */
   readonly largeTimeoutMs?: number;
   /** For tests. */
   readonly parsers?: ParserPool;
@@ -77,7 +77,7 @@ export function createSqlReader(options: SqlReaderOptions = {}): SqlReader {
   const hashed = new ByteCache<Reading | Unread>(cacheBytes / 4, (_, known) =>
     typeof known === "string" ? entryBytes : shapesBytes(known.shapes),
   );
-  const large = new LargeReader(limits, options.largeTimeoutMs ?? 10_000);
+  const large = new LargeReader(limits, options.largeTimeoutMs ?? 20_000);
   const marks = new Marks();
   const counts = { exactHits: 0, shapeHits: 0, misses: 0, unread: 0, poisoned: 0 };
 
@@ -99,6 +99,8 @@ export function createSqlReader(options: SqlReaderOptions = {}): SqlReader {
     const shape = key === null ? undefined : shapes.get(key);
     if (shape === undefined) return null;
     counts.shapeHits++;
+    const [only] = shape.shapes;
+    if (only !== undefined && shape.shapes.length === 1) return single(text, only, marks.lastComment(text));
     return message(text, shape.shapes, marks.spans(text, shape.cuts));
   }
 
@@ -107,7 +109,7 @@ export function createSqlReader(options: SqlReaderOptions = {}): SqlReader {
     if (text.length > shapeLength || text.includes("\0")) return null;
     marks.clear();
     const key = shapeKey(text, marks);
-    return key === null || key.length <= verbatimLength ? key : digest(key);
+    return key === null || key.length <= verbatimLength ? key : `\0${digest(key)}`;
   }
 
   /** Keeps what may be kept: nothing of a secret text, and nothing that another try might read. */
@@ -142,7 +144,10 @@ export function createSqlReader(options: SqlReaderOptions = {}): SqlReader {
     counts.misses++;
     try {
       const bytes = checkText(text, limits);
-      if (bytes > limits.inlineBytes) throw new UnreadableSql("large");
+      if (bytes > limits.inlineBytes) {
+        if (text.length <= shapeLength) checkTokens(text, limits);
+        throw new UnreadableSql("large");
+      }
       return done(text, readStatements(text, bytes, parsers, limits));
     } catch (error) {
       return fail(text, error instanceof UnreadableSql ? error.reason : "parser-failed");
@@ -159,6 +164,7 @@ export function createSqlReader(options: SqlReaderOptions = {}): SqlReader {
       counts.misses++;
       try {
         checkText(text, limits);
+        if (text.length <= shapeLength) checkTokens(text, limits);
         return done(text, await large.read(text));
       } catch (error) {
         return fail(text, error instanceof UnreadableSql ? error.reason : "parser-failed");
@@ -175,19 +181,25 @@ function unread(text: string, reason: Unread): MessageText {
   return { statements: [{ text, shape: unreadShape(text), comment: null }], parsed: false, reason };
 }
 
+/** As message() for the one statement that is the whole text: the hot path. */
+function single(text: string, shape: StatementShape, comment: string | null): MessageText {
+  const seen = comment !== null && resembles(comment) ? comment : null;
+  return { statements: [{ text, shape, comment: seen }], parsed: true, reason: null };
+}
+
 function message(text: string, shapes: readonly StatementShape[], spans: readonly Span[]): MessageText {
   const statements: StatementText[] = [];
   for (let i = 0; i < shapes.length; i++) {
     const shape = shapes[i];
     const span = spans[i];
     if (shape === undefined || span === undefined) break;
-    let comment: string | null = null;
-    if (span.commentEnd > 0) {
-      const raw = text.slice(span.commentStart, span.commentEnd);
-      if (resembles(raw)) comment = raw;
-    }
+    const comment = span.commentEnd > 0 ? text.slice(span.commentStart, span.commentEnd) : null;
     const whole = span.start === 0 && span.end === text.length;
-    statements.push({ text: whole ? text : text.slice(span.start, span.end), shape, comment });
+    statements.push({
+      text: whole ? text : text.slice(span.start, span.end),
+      shape,
+      comment: comment !== null && resembles(comment) ? comment : null,
+    });
   }
   return { statements, parsed: true, reason: null };
 }

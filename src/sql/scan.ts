@@ -14,6 +14,18 @@ export function checkText(text: string, limits: SqlLimits): number {
   return bytes;
 }
 
+/**
+ * The quick part of scan(): throws UnreadableSql for unterminated tokens, nested comments and long operators, so that a
+ * hostile text does not even reach a worker.
+ */
+export function checkTokens(text: string, limits: SqlLimits): void {
+  const lexer = new Lexer(text, 0, text.length, limits.comments);
+  for (let kind = lexer.next(); kind !== token.end; kind = lexer.next()) {
+    if (kind === token.operator && lexer.end - lexer.start > limits.operator)
+      throw new UnreadableSql("operators");
+  }
+}
+
 /** A literal's place, and that of the sign before it: the parser folds `- 1` into one constant that starts at the sign. */
 export interface LiteralPlace {
   /** Index of a "-" that is the last token before it, else -1. */

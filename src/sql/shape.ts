@@ -120,7 +120,7 @@ export function shapeKey(text: string, marks: Marks): string | null {
         if (afterString) return null;
         const end = stringEnd(text, at);
         if (end < 0) return null;
-        if (end - at >= secretLiteralLength && looksSecret(text.slice(at, end))) return null;
+        if (end - at >= secretLiteralLength && looksSecret(stringValue(text, at, end))) return null;
         key += text.slice(copied, at) + string;
         copied = at = end;
         afterString = true;
@@ -209,6 +209,12 @@ function stringEnd(text: string, open: number): number {
     if (text.charCodeAt(close + 1) !== 39) return close + 1;
     at = close + 2;
   }
+}
+
+/** The value of a plain string literal: what the parser's tree would hold. */
+function stringValue(text: string, open: number, end: number): string {
+  const raw = text.slice(open + 1, end - 1);
+  return raw.includes("'") ? raw.replaceAll("''", "'") : raw;
 }
 
 function digitsEnd(text: string, from: number): number {

@@ -2,8 +2,9 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { createSqlReader, statementKinds } from "../../src/sql/index.ts";
+import { createSqlReader } from "../../src/sql/index.ts";
 import { classifiedNodes, classify, innerNodes } from "../../src/sql/kinds.ts";
+import { statementKinds } from "../../src/sql/types.ts";
 import { examples } from "./statements.ts";
 
 /** All node names of the parser's own type declarations. */

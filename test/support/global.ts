@@ -6,7 +6,8 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { rm } from "node:fs/promises";
 import { createServer } from "node:http";
-import { type Cluster, guard, initTemplate, privateFolder, startFrom, type Template } from "./cluster.ts";
+import { type Cluster, initTemplate, startFrom, type Template } from "./cluster.ts";
+import { guard, privateFolder } from "./processes.ts";
 
 export default async function setup(): Promise<() => Promise<void>> {
   let folder: string | null = null;

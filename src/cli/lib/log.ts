@@ -3,8 +3,8 @@ import pino from "pino";
 
 export interface OpenLog {
   readonly logger: pino.Logger;
-  /** Writes out what is queued; for the last line before an exit. */
-  flush(): void;
+  /** Resolves when all lines are written, in their order, or nobody reads them any more; later lines are dropped. */
+  close(): Promise<void>;
 }
 
 const levels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"];
@@ -21,18 +21,15 @@ export function openLog(env: NodeJS.ProcessEnv = process.env, terminal = process
     formatters: { level: (level) => ({ level }) },
     serializers: { err: describeError },
   };
-  const open = (): OpenLog => {
-    if (terminal) return { logger: pino(options, { write: writePretty }), flush: () => {} };
-    const destination = pino.destination({ dest: 1, sync: false, maxLength: maxQueuedBytes });
-    // Whoever read the log has gone: the gateway's work goes on.
-    destination.on("error", () => {});
-    return { logger: pino(options, destination), flush: () => flushQuietly(destination) };
-  };
-  const log = open();
-  if (!levels.includes(wanted))
-    log.logger.warn(`POSTERN_LOG must be one of ${levels.join(", ")}; using info`);
-  return log;
+  const { stream, close } = terminal
+    ? { stream: { write: writePretty }, close: async () => {} }
+    : openStdout();
+  const logger = pino(options, stream);
+  if (!levels.includes(wanted)) logger.warn(`POSTERN_LOG must be one of ${levels.join(", ")}; using info`);
+  return { logger, close };
 }
+
+const closeMs = 1_000;
 
 /** Name, code and message; of system errors the message stays out, as it holds addresses ("connect ECONNREFUSED 10.0.0.1:5432"). */
 export function describeError(error: unknown): Record<string, unknown> {
@@ -44,12 +41,27 @@ export function describeError(error: unknown): Record<string, unknown> {
   return { type: error.name, code, message: error.message, stack: error.stack };
 }
 
-function flushQuietly(destination: { flushSync(): void }): void {
-  try {
-    destination.flushSync();
-  } catch {
-    // Not open yet, or nobody reads any more.
-  }
+function openStdout(): { stream: pino.DestinationStream; close(): Promise<void> } {
+  const destination = pino.destination({ dest: 1, sync: false, maxLength: maxQueuedBytes });
+  const gone = Promise.withResolvers<void>();
+  let open = true;
+  // Whoever read the log may have gone: the gateway's work goes on.
+  destination.on("error", () => gone.resolve());
+  destination.on("close", () => gone.resolve());
+  return {
+    stream: {
+      write(line) {
+        if (open) destination.write(line);
+      },
+    },
+    async close() {
+      if (open) destination.end();
+      open = false;
+      const timer = setTimeout(() => gone.resolve(), closeMs);
+      await gone.promise;
+      clearTimeout(timer);
+    },
+  };
 }
 
 function writePretty(line: string): void {

@@ -57,12 +57,8 @@ function refuseCertificates(context: Context, refuse: (path: Path, expected: str
 
 function withoutEffect(context: Context): Path[] {
   const paths: Path[] = [["store"], ["admin"], ["audit", "analysis"], ["limits", "hold_seconds"]];
-  for (const [list, key] of [
-    [["databases"], "pool"],
-    [["identity", "providers"], "client"],
-  ] as const) {
-    const given = valueAt(context.raw, list);
-    if (Array.isArray(given)) for (const index of given.keys()) paths.push([...list, index, key]);
-  }
+  const providers = valueAt(context.raw, ["identity", "providers"]);
+  if (Array.isArray(providers))
+    for (const index of providers.keys()) paths.push(["identity", "providers", index, "client"]);
   return paths.filter((path) => valueAt(context.raw, path) !== undefined);
 }

@@ -1,0 +1,166 @@
+/** Reading logs: which logs a folder holds, their leaves one after the other, and members of leaves without trust in their shape. */
+import { hash } from "node:crypto";
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
+import { join } from "node:path";
+import { blobPath } from "../blobs.ts";
+import { maxLeaf, readSegment, segmentFirst, segmentName } from "../verify/segment.ts";
+
+export type Json = Readonly<Record<string, unknown>>;
+
+/** One leaf with its place. */
+export interface Entry {
+  /** The log's origin-like name below the audit folder: `<node>/<worker>`. */
+  readonly log: string;
+  /** The log's folder. */
+  readonly dir: string;
+  readonly index: number;
+  readonly segment: string;
+  readonly offset: number;
+  readonly leaf: Json;
+}
+
+export interface LogPlace {
+  readonly name: string;
+  readonly dir: string;
+}
+
+/** The logs in `dir`: itself when it is one, else `<node>/<worker>` below it. Throws what the file system throws. */
+export function findLogs(dir: string): LogPlace[] {
+  if (existsSync(join(dir, "segments"))) return [{ name: "", dir }];
+  const logs: LogPlace[] = [];
+  for (const node of folders(dir))
+    for (const worker of folders(join(dir, node)))
+      if (existsSync(join(dir, node, worker, "segments")))
+        logs.push({ name: `${node}/${worker}`, dir: join(dir, node, worker) });
+  return logs;
+}
+
+function folders(dir: string): string[] {
+  return readdirSync(dir, { withFileTypes: true })
+    .filter((e) => e.isDirectory())
+    .map((e) => e.name)
+    .sort();
+}
+
+/** First leaf indexes of a log's segments, ascending; files of other names are left out. */
+export function segmentsOf(dir: string): number[] {
+  return readdirSync(join(dir, "segments"))
+    .map(segmentFirst)
+    .filter((first) => first !== null)
+    .sort((a, b) => a - b);
+}
+
+export interface LeafReader {
+  /** The JSON bytes at [start, end) of `buf`, valid during the call; false ends the reading. */
+  leaf(buf: Buffer, start: number, end: number, index: number, segment: string, offset: number): boolean;
+  frame?(frame: number, key: string, sealed: string): void;
+}
+
+const nowhere = { offset: 0, chain: Buffer.alloc(32), tail: Buffer.alloc(0) };
+
+/** Reads all leaves of a log in order, without verifying them. A torn end is simply the end. */
+export function readLeaves(log: LogPlace, reader: LeafReader): void {
+  for (const first of segmentsOf(log.dir)) {
+    const segment = segmentName(first);
+    let index = first;
+    let more = true;
+    readSegment(
+      join(log.dir, "segments", segment),
+      nowhere,
+      {
+        leaf(buf, start, end, _hash, at) {
+          more = reader.leaf(buf, start, end, index++, segment, at);
+          return more ? null : "stopped";
+        },
+        frame(frame, key, sealed) {
+          reader.frame?.(frame, key, sealed);
+          return null;
+        },
+        point: () => null,
+      },
+      { hashes: false },
+    );
+    if (!more) return;
+  }
+}
+
+/** A leaf's JSON as an object; null when it is none. */
+export function parseLeaf(buf: Buffer, start: number, end: number): Json | null {
+  try {
+    const value: unknown = JSON.parse(buf.toString("utf8", start, end));
+    return isObject(value) ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+export function isObject(value: unknown): value is Json {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** The value at a dotted path; undefined where there is none. */
+export function at(value: unknown, path: string): unknown {
+  let here: unknown = value;
+  for (const name of path.split(".")) {
+    if (!isObject(here) || !Object.hasOwn(here, name)) return undefined;
+    here = here[name];
+  }
+  return here;
+}
+
+/** The text at a dotted path; null where there is none. */
+export function text(value: unknown, path: string): string | null {
+  const found = at(value, path);
+  return typeof found === "string" ? found : null;
+}
+
+/** The number at a dotted path; null where there is none. */
+export function number(value: unknown, path: string): number | null {
+  const found = at(value, path);
+  return typeof found === "number" ? found : null;
+}
+
+/** The texts at a dotted path; null where there is no list. */
+export function list(value: unknown, path: string): string[] | null {
+  const found = at(value, path);
+  return Array.isArray(found) ? found.filter((v) => typeof v === "string") : null;
+}
+
+/** The content of a blob; null when it is missing or not what its name says. */
+export function readBlob(dir: string, name: string): Buffer | null {
+  if (!/^[0-9a-f]{64}$/.test(name)) return null;
+  const path = blobPath(dir, name);
+  if (!existsSync(path)) return null;
+  const content = readFileSync(path);
+  return hash("sha256", content, "hex") === name ? content : null;
+}
+
+/** A copy of the leaf in which values that moved to blobs are back in their place; a blob that is gone stays a reference. */
+export function withBlobs(dir: string, value: unknown): unknown {
+  if (Array.isArray(value)) return value.map((v) => withBlobs(dir, v));
+  if (!isObject(value)) return value;
+  const { blob, bytes } = value;
+  if (typeof blob === "string" && typeof bytes === "number" && Object.keys(value).length === 2) {
+    const content = readBlob(dir, blob);
+    if (content === null) return value;
+    try {
+      return JSON.parse(content.toString("utf8"));
+    } catch {
+      return value;
+    }
+  }
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, withBlobs(dir, member)]));
+}
+
+/** A record exactly as it is stored. Throws what the file system throws. */
+export function leafText(log: LogPlace, entry: Pick<Entry, "segment" | "offset">): string {
+  const fd = openSync(join(log.dir, "segments", entry.segment), "r");
+  try {
+    const line = Buffer.alloc(maxLeaf + 3);
+    const count = readSync(fd, line, 0, line.length, entry.offset);
+    const end = line.subarray(0, count).indexOf(0x0a);
+    return line.toString("utf8", 2, end < 0 ? count : end);
+  } finally {
+    closeSync(fd);
+  }
+}

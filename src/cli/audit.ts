@@ -1,0 +1,40 @@
+/** `postern audit …`: the verbs of the audit trail. */
+import { UsageError } from "./lib/args.ts";
+
+const verbs: Readonly<Record<string, () => Promise<(args: string[]) => Promise<number>>>> = {
+  search: async () => (await import("./audit/search.ts")).search,
+  show: async () => (await import("./audit/show.ts")).show,
+  tail: async () => (await import("./audit/tail.ts")).tail,
+  verify: async () => (await import("./audit/verify.ts")).verify,
+  prove: async () => (await import("./audit/prove.ts")).prove,
+  "verify-proof": async () => (await import("./audit/prove.ts")).verifyProofFile,
+};
+
+const usage = `Usage: postern audit VERB [options]
+
+  search        find records by who, what, where, when and how it ended
+  show REQUEST  everything on one statement or client message; --open unseals its text and parameters
+  tail [-f]     the latest records, one sentence each
+  verify DIR    check a log: every leaf, root, signature; exit 1 and the first bad place when something is wrong
+  prove ID      write a proof that a record is in the log
+  verify-proof  check such a proof, with no access to the log
+
+Each takes -c postern.yaml or --dir AUDIT_DIR. postern audit VERB --help says more.
+Reading the files directly, as these verbs do, cannot itself be recorded.
+`;
+
+/** Runs a verb. Gives 0 done, 1 a finding. Throws UsageError, ConfigError. */
+export async function audit(args: string[]): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === "--help" || name === "-h") {
+    process.stdout.write(usage);
+    return 0;
+  }
+  const load = name !== undefined && Object.hasOwn(verbs, name) ? verbs[name] : undefined;
+  if (load === undefined)
+    throw new UsageError(
+      name === undefined ? "a verb is missing" : `there is no verb ${JSON.stringify(name)}`,
+      usage,
+    );
+  return (await load())(rest);
+}

@@ -1,0 +1,145 @@
+/** `postern audit show REQUEST`: who asked what, what was decided, what came of it, and where it stands in the log. */
+
+import { AuditOpenError } from "../../audit/index.ts";
+import { at, isObject, type Json, list, text } from "../../audit/read/leaves.ts";
+import { became, person, printable, sentence, sqlOf } from "../../audit/read/sentence.ts";
+import { type Shown, showRequest } from "../../audit/read/show.ts";
+import { readArgs } from "../lib/args.ts";
+import { findPlace, ownKey, placeOptions, placeUsage } from "./place.ts";
+
+const usage = `Usage: postern audit show REQUEST [--open] [--keys DIR] [--json]
+
+REQUEST is the request id of a client message (search prints it), or the id of any record.
+
+      --open      unseal exact SQL, parameters and claimed prompts, with the master key of this machine
+      --keys DIR  the folder of the keys (default: as postern.yaml says; with --dir: "keys" beside the audit folder)
+      --json      all records as one JSON document
+${placeUsage}
+Exit code 0: shown. 1: not found, or the seal did not open.
+`;
+
+export async function show(args: string[]): Promise<number> {
+  const options = {
+    ...placeOptions,
+    open: { type: "boolean" },
+    keys: { type: "string" },
+    json: { type: "boolean" },
+  } as const;
+  const parsed = readArgs(args, usage, options, { least: 1, most: 1 });
+  if (parsed === null) return 0;
+  const request = parsed.positionals[0] ?? "";
+  const place = await findPlace(parsed.values, usage);
+  const keys = parsed.values.open === true ? (parsed.values.keys ?? place.keys) : null;
+  const shown: Shown[] = [];
+  try {
+    for (const log of place.logs) shown.push(...showRequest(log, ownKey(log)?.origin ?? "", request, keys));
+  } catch (error) {
+    if (!(error instanceof AuditOpenError)) throw error;
+    process.stderr.write(`postern audit show: ${error.message}\n`);
+    return 1;
+  }
+  if (shown.length === 0) {
+    process.stderr.write(
+      `postern audit show: no record of ${JSON.stringify(request)} in ${place.logs.length} log(s)\n`,
+    );
+    return 1;
+  }
+  if (parsed.values.json === true) {
+    const records = shown.map(({ log, index, segment, offset, record, opened }) => ({
+      ...record,
+      place: { log, index, segment, offset },
+      opened: opened?.state === "open" ? opened.content : opened,
+    }));
+    process.stdout.write(`${JSON.stringify({ request, records })}\n`);
+  } else process.stdout.write(describe(shown));
+  return shown.some(({ opened }) => opened?.state === "closed") ? 1 : 0;
+}
+
+function describe(shown: readonly Shown[]): string {
+  const lines: string[] = [];
+  const outcomes = new Map<unknown, Shown>();
+  for (const s of shown)
+    if (s.record.type === "statement.outcome") outcomes.set(at(s.record, "intent.index"), s);
+  for (const s of shown) {
+    if (s.record.type === "statement.intent") lines.push(...statement(s, outcomes.get(s.index)), "");
+    else if (
+      s.record.type !== "statement.outcome" ||
+      !shown.some((i) => i.index === at(s.record, "intent.index"))
+    )
+      lines.push(sentence(s.record), ...where(s), ...sealed(s), "");
+  }
+  return lines.join("\n");
+}
+
+function line(name: string, value: string | null): string[] {
+  return value === null ? [] : [`  ${name.padEnd(11)} ${value}`];
+}
+
+function where({ log, index, segment, offset }: Shown): string[] {
+  return line("place", `${log === "" ? "record" : `${log}, record`} ${index}, ${segment} at byte ${offset}`);
+}
+
+function statement(intent: Shown, outcome: Shown | undefined): string[] {
+  const { record } = intent;
+  const facts = record.statement;
+  const claims = Object.entries(isObject(record.claimed) ? record.claimed : {}).map(
+    ([n, v]) => `${n} ${printable(String(v))}`,
+  );
+  const database = `${printable(text(record, "database.name") ?? "?")} as ${printable(text(record, "database.login") ?? "?")}`;
+  const rule = text(record, "decision.rule");
+  const code = text(record, "decision.code");
+  const types = at(record, "parameters");
+  const parameters =
+    Array.isArray(types) && types.length > 0 ? types.map((t) => text(t, "type") ?? "?").join(", ") : null;
+  return [
+    `${printable(text(record, "time") ?? "")}  ${sqlOf(record)}`,
+    ...line("who", person(record)),
+    ...line("token", text(record, "principal.token.sha256")),
+    ...line("groups", list(record, "principal.groups")?.map(printable).join(", ") ?? null),
+    ...line(
+      "from",
+      `${text(record, "client.ip") ?? "?"}:${String(at(record, "client.port"))}, ${text(record, "client.tls") ?? "no TLS"}, ${printable(text(record, "client.application") ?? "no application name")}`,
+    ),
+    ...line("claims", claims.length > 0 ? claims.join(", ") : null),
+    ...line("database", `${database}, backend ${String(at(record, "database.backend"))}`),
+    ...line(
+      "statement",
+      `${text(facts, "protocol") ?? "?"}, part ${String(at(facts, "index"))}, ${text(facts, "command") ?? "?"}, fingerprint ${text(facts, "fingerprint") ?? "none"}`,
+    ),
+    ...line("parameters", parameters),
+    ...line(
+      "decision",
+      `${text(record, "decision.verdict") ?? "?"}${rule === null ? "" : ` by ${printable(rule)}`}${code === null ? "" : ` (${printable(code)})`}`,
+    ),
+    ...sealed(intent),
+    ...line("outcome", outcome === undefined ? "none on the record yet" : became(outcome.record)),
+    ...(outcome === undefined ? [] : result(outcome.record)),
+    ...line("request", text(record, "request")),
+    ...line("session", text(record, "session")),
+    ...where(intent),
+    ...(outcome === undefined ? [] : where(outcome)),
+  ];
+}
+
+function result(outcome: Json): string[] {
+  const columns = at(outcome, "result.columns");
+  const names = Array.isArray(columns)
+    ? columns.map(
+        (c) =>
+          `${printable(text(c, "name") ?? "?")} ${printable(text(c, "type") ?? "?")}${at(c, "masked") === true ? " (masked)" : ""}`,
+      )
+    : [];
+  return [
+    ...line("columns", names.length > 0 ? names.join(", ") : null),
+    ...line("digest", text(outcome, "result.digests.delivered.value")),
+  ];
+}
+
+function sealed({ opened }: Shown): string[] {
+  if (opened === null) return [];
+  if (opened.state === "closed") return line("sealed", `not opened: ${opened.why}`);
+  return Object.entries(opened.content).flatMap(([name, value]) => {
+    if (typeof value === "string") return line(name, printable(value));
+    return line(name, printable(JSON.stringify(value)));
+  });
+}

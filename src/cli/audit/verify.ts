@@ -1,0 +1,99 @@
+/** `postern audit verify DIR`: whether a log is what its signer wrote, and the first bad place if not. */
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import type { LogPlace } from "../../audit/read/leaves.ts";
+import { type VerifyOptions, type VerifyReport, verifyLog } from "../../audit/verify/index.ts";
+import { readArgs, UsageError } from "../lib/args.ts";
+import { givenKey, logsIn } from "./place.ts";
+
+const usage = `Usage: postern audit verify DIR [--key KEY] [--checkpoint FILE] [--json]
+
+Checks every log in DIR (an audit folder, or one log in it): each leaf, root, signature and byte. Needs no secret.
+Without a key and a checkpoint from elsewhere it cannot see a log that was cut at a checkpoint, or written anew with
+the stolen signing key.
+
+      --key KEY          the log's verifier key, or a file with it (default: the log's own log.vkey)
+      --checkpoint FILE  a checkpoint kept elsewhere: the log must continue it
+      --json             the whole report
+
+Exit code 0: all is well. 1: something is wrong. 2: DIR holds no log.
+`;
+
+export async function verify(args: string[]): Promise<number> {
+  const options = {
+    key: { type: "string" },
+    checkpoint: { type: "string" },
+    json: { type: "boolean" },
+  } as const;
+  const parsed = readArgs(args, usage, options, { least: 1, most: 1 });
+  if (parsed === null) return 0;
+  const logs = logsIn(resolve(parsed.positionals[0] ?? "."), usage);
+  const vkey = parsed.values.key === undefined ? undefined : givenKey(parsed.values.key, usage);
+  const checkpoint = parsed.values.checkpoint === undefined ? undefined : readNote(parsed.values.checkpoint);
+  const kept = checkpoint?.toString("utf8").split("\n", 1)[0];
+  const reports: { log: string; dir: string; report: VerifyReport }[] = [];
+  for (const log of logs) {
+    const first = await patiently(log, vkey === undefined ? {} : { vkey });
+    const meant = checkpoint !== undefined && (logs.length === 1 || first.origin === kept);
+    const report = meant
+      ? await patiently(log, { checkpoint, ...(vkey === undefined ? {} : { vkey }) })
+      : first;
+    reports.push({ log: report.origin ?? log.name, dir: log.dir, report });
+  }
+  const lost = checkpoint !== undefined && reports.every(({ report }) => report.continues === null);
+  const ok = !lost && reports.every(({ report }) => report.ok);
+  if (parsed.values.json === true) {
+    const list = reports.map(({ log, dir, report }) => ({ log, dir, ...report }));
+    process.stdout.write(
+      `${JSON.stringify({ ok, checkpoint_found: checkpoint === undefined ? null : !lost, logs: list })}\n`,
+    );
+  } else {
+    for (const { dir, report } of reports) process.stdout.write(describe(dir, report));
+    if (lost) process.stdout.write(`BAD  no log here is ${kept}, which the checkpoint speaks of\n`);
+  }
+  return ok ? 0 : 1;
+}
+
+function readNote(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch {
+    throw new UsageError(`cannot read ${path}`, usage);
+  }
+}
+
+/** Verifies; a log that is being written may end in half a batch at the very moment: then once more. */
+async function patiently(log: LogPlace, options: VerifyOptions): Promise<VerifyReport> {
+  const terminal = process.stderr.isTTY === true;
+  const progress = (leaves: number) => void process.stderr.write(`\r${leaves} records …`);
+  for (let attempt = 1; ; attempt++) {
+    const report = verifyLog(log.dir, terminal ? { ...options, progress } : options);
+    if (terminal) process.stderr.write("\r\x1b[K");
+    if (report.ok || report.firstBadPlace?.torn !== true || attempt === 3) return report;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
+
+function describe(dir: string, r: VerifyReport): string {
+  const lines: string[] = [];
+  const what = `${r.size} records under ${r.checkpoints} checkpoints, ${r.sealedFrames} sealed frames, ${r.segments} segments`;
+  lines.push(`${r.ok ? "OK  " : "BAD "} ${r.origin ?? dir}: ${what}`);
+  if (r.firstBadPlace !== null) {
+    const { file, offset, leaf, problem, torn } = r.firstBadPlace;
+    const where = file === "" ? "" : `${file}, byte ${offset}${leaf === null ? "" : `, record ${leaf}`}: `;
+    lines.push(`     first bad place: ${where}${problem}`);
+    if (torn)
+      lines.push("     A crash can leave this behind; opening the log repairs it and says so in the log.");
+  }
+  if (r.root !== null) lines.push(`     root ${r.root}, signed ${r.time ?? "?"}`);
+  if (r.continues === true) lines.push("     continues the checkpoint given");
+  if (r.unsignedTail !== null)
+    lines.push(
+      `     ${r.unsignedTail.leaves} records (${r.unsignedTail.bytes} bytes) behind the last checkpoint are not signed yet`,
+    );
+  if (r.key !== null)
+    lines.push(
+      `     key ${r.key}${r.keyFrom === "folder" ? " (from the log's own folder: compare it)" : ""}`,
+    );
+  return `${lines.join("\n")}\n`;
+}
