@@ -229,7 +229,11 @@ max_client_conn = 200
 
 async function startPipe(database: string): Promise<Target> {
   const port = await freePort();
-  const child = start(process.execPath, [join(import.meta.dirname, "pipe.ts"), String(port), String(cluster.port)]);
+  const child = start(process.execPath, [
+    join(import.meta.dirname, "pipe.ts"),
+    String(port),
+    String(cluster.port),
+  ]);
   children.push(child);
   await listening(port, child);
   return { name: "node pipe", port, user: "bench", database, password: "bench", pid: child.pid ?? null };

@@ -4,56 +4,33 @@
  * meanwhile. Any failure is final until the log is opened again (AUDIT.md, "Fail closed").
  */
 import { hash, type KeyObject } from "node:crypto";
-import { closeSync, fdatasyncSync, fsyncSync, ftruncateSync, openSync, unlinkSync } from "node:fs";
+import { unlinkSync } from "node:fs";
 import { join } from "node:path";
 import type { Durability } from "../facts/audit.ts";
 import { Batch, bodyStart } from "./batch.ts";
 import { BlobStore } from "./blobs.ts";
 import { checkpointLine, type Signer } from "./checkpoint.ts";
 import { AuditUnavailable } from "./errors.ts";
-import { type AuditIo, replaceFile, syncFolder, writeAll } from "./files.ts";
+import { errorCode, WriteFailed } from "./failure.ts";
+import type { AuditIo } from "./files.ts";
+import { Keeper } from "./keeper.ts";
 import { dayKey, type LogKeys } from "./keys.ts";
-import { type Resume, writeResume } from "./resume.ts";
+import type { CommitLimits } from "./limits.ts";
+import type { Resume } from "./resume.ts";
+import { SegmentFile } from "./segmentfile.ts";
 import type { SafeWaiter } from "./types.ts";
-import { chainStart, type SegmentStart, segmentName } from "./verify/segment.ts";
+import { chainStart, type SegmentStart } from "./verify/segment.ts";
 import { CompactRange } from "./verify/tree.ts";
-
-export interface CommitLimits {
-  /** A segment that reaches this size or age is closed at the next checkpoint. */
-  readonly segmentBytes: number;
-  readonly segmentMs: number;
-  /** Longest time a batch handed to the operating system stays without fdatasync. */
-  readonly syncMs: number;
-  /** Longest time without a checkpoint. */
-  readonly idleMs: number;
-  /** An fdatasync that takes longer counts as failed. */
-  readonly stallMs: number;
-  /** A batch that gathers more than this is written before the turn ends. */
-  readonly batchBytes: number;
-  /** No new record is taken while more than this waits. */
-  readonly queueBytes: number;
-}
-
-export const defaultLimits: CommitLimits = {
-  segmentBytes: 256 * 1024 * 1024,
-  segmentMs: 24 * 3600 * 1000,
-  syncMs: 50,
-  idleMs: 60_000,
-  stallMs: 30_000,
-  batchBytes: 1024 * 1024,
-  queueBytes: 64 * 1024 * 1024,
-};
+import { failLater, release } from "./waiters.ts";
 
 /** Where the log stands when it is opened. */
 export interface CommitState {
   readonly dir: string;
   readonly keys: LogKeys;
   readonly tree: CompactRange;
-  /** The open segment: file descriptor in append mode, first leaf, last chain point, bytes, time of creation. */
-  readonly fd: number;
+  /** First leaf of the segment to go on in, and its last chain point. */
   readonly first: number;
   readonly point: SegmentStart;
-  readonly createdMs: number;
   readonly frame: number;
 }
 
@@ -63,8 +40,6 @@ export class GroupCommit {
   failure: AuditUnavailable | null = null;
   /** Intents that have no outcome yet, oldest first. */
   readonly open = new Set<number>();
-  /** Bytes written to the present segment. */
-  segmentBytes: number;
   /** The newest checkpoint that is durable. */
   durable: { readonly size: number; readonly note: Buffer } | null = null;
   /** Appends the leaf that says why the log ended; set by the owner of the record formats. */
@@ -72,15 +47,11 @@ export class GroupCommit {
 
   private readonly state: CommitState;
   private readonly signer: Signer;
-  private readonly io: AuditIo;
+  private readonly segment: SegmentFile;
   private readonly limits: CommitLimits;
   private readonly tree: CompactRange;
   private readonly before = new CompactRange();
-  private fd: number;
-  private first: number;
-  private createdMs: number;
-  private readonly leavesFd: number;
-  private hashes: Buffer[] = [];
+  private readonly keeper: Keeper;
   private key: { readonly day: string; readonly key: KeyObject } | null = null;
 
   private armed = false;
@@ -92,7 +63,6 @@ export class GroupCommit {
   private hold = false;
   private ended = false;
   private lastCheckpoint = Date.now();
-  private lastSaved = 0;
   private processWaiters: SafeWaiter[] = [];
   private diskWaiters: SafeWaiter[] = [];
   private inflight: SafeWaiter[] = [];
@@ -102,17 +72,13 @@ export class GroupCommit {
   constructor(state: CommitState, signer: Signer, io: AuditIo, limits: CommitLimits) {
     this.state = state;
     this.signer = signer;
-    this.io = io;
     this.limits = limits;
     this.tree = state.tree;
-    this.fd = state.fd;
-    this.first = state.first;
-    this.createdMs = state.createdMs;
-    this.segmentBytes = state.point.offset;
     this.batch = new Batch(signer.origin, state.keys.tail, state.frame);
     this.batch.follow(state.point);
     this.blobs = new BlobStore(state.dir);
-    this.leavesFd = openSync(join(state.dir, "leaves"), "a", 0o640);
+    this.keeper = new Keeper(state.dir, state.keys.tail);
+    this.segment = new SegmentFile(state.dir, io, state.first, state.point.offset);
     this.watch = setInterval(() => this.tend(), 1000);
     this.watch.unref();
   }
@@ -142,7 +108,7 @@ export class GroupCommit {
 
   whenSafe(level: Durability, waiter: SafeWaiter): void {
     if (this.failure !== null) {
-      this.failLater([waiter]);
+      failLater([waiter], this.failure);
       return;
     }
     if (level === "process") this.processWaiters.push(waiter);
@@ -167,7 +133,7 @@ export class GroupCommit {
   private turn(): void {
     if (this.diskWaiters.length > 0 && !this.syncing) {
       if (this.dirty) this.sync();
-      else this.release(this.diskWaiters.splice(0));
+      else release(this.diskWaiters.splice(0));
     } else if (this.batch.leaves > 0 && (!this.syncing || this.processWaiters.length > 0)) {
       this.write(false);
       this.armSync();
@@ -175,7 +141,7 @@ export class GroupCommit {
     if (this.processWaiters.length > 0 && this.batch.leaves === 0) {
       const waiters = this.processWaiters;
       this.processWaiters = [];
-      this.release(waiters);
+      release(waiters);
     }
   }
 
@@ -199,16 +165,8 @@ export class GroupCommit {
     const note = checkpoint ? this.signer.note(tree.size, tree.root(), chain) : null;
     const line = note === null ? batch.macLine(chain) : checkpointLine(note);
     const length = batch.finish(line);
-    let written = 0;
-    try {
-      written = this.io.writeSync(this.fd, batch.buf, bodyStart, length);
-    } catch (error) {
-      throw new WriteFailed(error);
-    }
-    // A full disk shows in Node as a short write without an error.
-    if (written !== length) throw new WriteFailed(new Error(`short write: ${written} of ${length} bytes`));
-    this.segmentBytes += length;
-    if (bytes > 0) this.hashes.push(Buffer.from(batch.hashes.subarray(0, bytes)));
+    this.segment.append(batch.buf, bodyStart, length);
+    this.keeper.add(batch.hashes, bytes);
     batch.clear(chain, line);
     return note;
   }
@@ -235,10 +193,11 @@ export class GroupCommit {
     this.inflight = this.diskWaiters;
     this.diskWaiters = [];
     this.hold =
-      this.tree.size > this.first &&
-      (this.segmentBytes >= this.limits.segmentBytes || now - this.createdMs >= this.limits.segmentMs);
+      this.tree.size > this.segment.first &&
+      (this.segment.bytes >= this.limits.segmentBytes ||
+        now - this.segment.createdMs >= this.limits.segmentMs);
     const point = { size: this.tree.size, note };
-    const resume = this.hold || now - this.lastSaved >= 1000 ? this.resume(note) : null;
+    const resume = this.hold || now - this.keeper.savedMs >= 1000 ? this.resume(note) : null;
     let open = 1;
     const done = (error: Error | null): void => {
       open--;
@@ -249,7 +208,7 @@ export class GroupCommit {
       open++;
       this.blobs.sync(done);
     }
-    this.io.fdatasync(this.fd, done);
+    this.segment.sync(done);
   }
 
   private synced(point: { readonly size: number; readonly note: Buffer }, resume: Resume | null): void {
@@ -257,8 +216,8 @@ export class GroupCommit {
     this.durable = point;
     const waiters = this.inflight;
     this.inflight = [];
-    this.release(waiters);
-    if (resume !== null) this.save(point.note, resume);
+    release(waiters);
+    if (resume !== null) this.keeper.save(point.note, resume);
     if (this.hold) this.rotate();
     const waiting = this.batch.leaves > 0 || this.diskWaiters.length > 0 || this.processWaiters.length > 0;
     if (waiting && !this.armed) this.arm();
@@ -269,8 +228,8 @@ export class GroupCommit {
     const oldest = this.open.values().next().value;
     return {
       note: note.toString("base64"),
-      segment: this.first,
-      offset: this.segmentBytes,
+      segment: this.segment.first,
+      offset: this.segment.bytes,
       nodes: this.tree.save(),
       frame: this.batch.frame,
       open: oldest !== undefined && oldest < this.tree.size ? oldest : null,
@@ -278,28 +237,14 @@ export class GroupCommit {
     };
   }
 
-  /** Writes what can be made anew from the segments: leaf hashes, the place to resume at, the latest checkpoint. */
-  private save(note: Buffer, resume: Resume): void {
-    this.lastSaved = Date.now();
-    const hashes = this.hashes;
-    this.hashes = [];
-    writeAll(this.leavesFd, Buffer.concat(hashes));
-    writeResume(this.state.dir, this.state.keys.tail, resume);
-    replaceFile(join(this.state.dir, "checkpoint"), note);
-  }
-
   private rotate(): void {
     // The batch gathered meanwhile follows the new segment's start; the old one ends with the checkpoint just synced.
     const tail = Buffer.from(this.batch.buf.subarray(this.batch.prefix, bodyStart));
     const final = Buffer.from(hash("sha256", tail, "hex"), "hex");
-    fsyncSync(this.leavesFd);
-    closeSync(this.fd);
-    this.first = this.tree.size;
-    this.fd = openSync(join(this.state.dir, "segments", segmentName(this.first)), "ax", 0o640);
-    syncFolder(join(this.state.dir, "segments"));
-    this.segmentBytes = 0;
-    this.createdMs = Date.now();
-    this.batch.follow({ chain: chainStart(this.signer.origin, this.first, final), tail: Buffer.alloc(0) });
+    this.keeper.sync();
+    const first = this.tree.size;
+    this.segment.rotate(first);
+    this.batch.follow({ chain: chainStart(this.signer.origin, first, final), tail: Buffer.alloc(0) });
     this.hold = false;
   }
 
@@ -312,36 +257,15 @@ export class GroupCommit {
         this.fail("fdatasync does not return", new Error(`${now - this.syncStarted} ms`));
     } else if (now - this.lastCheckpoint >= this.limits.idleMs) {
       this.guarded(() => this.sync());
-    } else if (this.hashes.length > 0 && !this.dirty && now - this.lastSaved >= 1000) {
+    } else if (this.keeper.waiting && !this.dirty && now - this.keeper.savedMs >= 1000) {
       this.guarded(() => this.saveEnd());
     }
   }
 
   /** Saves the place to resume at when the segment ends with the durable checkpoint. */
   private saveEnd(): void {
-    if (this.durable?.size === this.tree.size && this.segmentBytes > 0)
-      this.save(this.durable.note, this.resume(this.durable.note));
-  }
-
-  private release(waiters: readonly SafeWaiter[]): void {
-    for (const waiter of waiters) {
-      try {
-        waiter.auditSafe();
-      } catch (error) {
-        // A waiter's fault is its own: the others are safe all the same.
-        process.nextTick(() => {
-          throw error;
-        });
-      }
-    }
-  }
-
-  private failLater(waiters: readonly SafeWaiter[]): void {
-    if (waiters.length === 0) return;
-    setImmediate(() => {
-      const failure = this.failure ?? new AuditUnavailable("the audit log is closed");
-      for (const waiter of waiters) waiter.auditFailed(failure);
-    });
+    if (this.durable?.size === this.tree.size && this.segment.bytes > 0)
+      this.keeper.save(this.durable.note, this.resume(this.durable.note));
   }
 
   /** Ends the log for a failure outside of the commit (a blob that cannot be stored); gives the failure to throw. */
@@ -366,7 +290,7 @@ export class GroupCommit {
     this.failure = new AuditUnavailable(`${what} (${code})`, { cause });
     clearInterval(this.watch);
     if (this.syncTimer !== null) clearTimeout(this.syncTimer);
-    this.failLater([...this.processWaiters, ...this.diskWaiters, ...this.inflight]);
+    failLater([...this.processWaiters, ...this.diskWaiters, ...this.inflight], this.failure);
     this.processWaiters = [];
     this.diskWaiters = [];
     this.inflight = [];
@@ -379,13 +303,13 @@ export class GroupCommit {
    */
   private lastWords(reason: string): void {
     try {
-      ftruncateSync(this.fd, this.segmentBytes);
+      this.segment.cutBack();
       unlinkSync(join(this.state.dir, "ballast"));
       this.tree.assign(this.before);
       this.batch.discard();
       this.sayClosed?.(reason);
       this.write(true);
-      fdatasyncSync(this.fd);
+      this.segment.syncNow();
     } catch {
       // Nothing more can be said; the next open repairs the end of the segment.
     }
@@ -400,24 +324,13 @@ export class GroupCommit {
     try {
       if (this.failure === null && !this.dirty && !this.syncing) {
         this.saveEnd();
-        fsyncSync(this.leavesFd);
+        this.keeper.sync();
       }
     } finally {
       this.failure ??= new AuditUnavailable("the audit log is closed");
       this.blobs.close();
-      closeSync(this.fd);
-      closeSync(this.leavesFd);
+      this.segment.close();
+      this.keeper.close();
     }
   }
-}
-
-class WriteFailed extends Error {
-  constructor(cause: unknown) {
-    super("write failed", { cause });
-  }
-}
-
-function errorCode(error: unknown): string {
-  if (error instanceof Error && "code" in error && typeof error.code === "string") return error.code;
-  return error instanceof Error && error.message.startsWith("short write") ? "ENOSPC" : "EIO";
 }

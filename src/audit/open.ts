@@ -1,23 +1,14 @@
 /** Opening a log: lock it, find its end, repair that end, and say so in the log. */
 import { randomBytes } from "node:crypto";
-import {
-  closeSync,
-  existsSync,
-  fdatasync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from "node:fs";
+import { existsSync, fdatasync, mkdirSync, readFileSync, rmSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { createSigner } from "./checkpoint.ts";
-import { type CommitLimits, defaultLimits, GroupCommit } from "./commit.ts";
+import { GroupCommit } from "./commit.ts";
 import { AuditOpenError } from "./errors.ts";
 import { type AuditIo, syncFolder, writeNewFile } from "./files.ts";
 import { type LogKeys, loadKeys } from "./keys.ts";
 import { ensureLeaves } from "./leaves.ts";
+import { type CommitLimits, defaultLimits } from "./limits.ts";
 import { takeLock } from "./lock.ts";
 import { OpenLog } from "./log.ts";
 import { type Recovered, recover, segmentFirsts } from "./recover.ts";
@@ -107,43 +98,40 @@ function begin(
   keepBallast(dir);
   const previous =
     found.checkpoint === null ? null : { size: found.tree.size, root: found.tree.root().toString("base64") };
-  const path = join(dir, "segments", segmentName(found.first));
-  const { birthtimeMs, mtimeMs } = statSync(path);
-  const fd = openSync(path, "a");
-  let commit: GroupCommit;
+  const { tree, first, point, frame } = found;
+  const commit = new GroupCommit(
+    { dir, keys, tree, first, point, frame },
+    createSigner(keys.vkey, keys.signing),
+    options.io ?? systemIo,
+    { ...defaultLimits, ...options.limits },
+  );
   try {
-    const { tree, first, point, frame } = found;
-    const createdMs = birthtimeMs > 0 ? birthtimeMs : mtimeMs;
-    commit = new GroupCommit(
-      { dir, keys, tree, fd, first, point, createdMs, frame },
-      createSigner(keys.vkey, keys.signing),
-      options.io ?? systemIo,
-      { ...defaultLimits, ...options.limits },
-    );
+    const log = new OpenLog(origin, settings.node, dir, keys, commit, lock);
+    log.event("log.opened", {
+      log: origin,
+      version: options.version,
+      public_key: keys.vkey,
+      cluster: settings.cluster,
+      durability: settings.durability,
+      previous,
+    });
+    if (!found.clean || found.unresolved.length > 0) log.event("log.recovered", repair(found));
+    for (const intent of found.unresolved) log.unknownOutcome(intent);
+    return log;
   } catch (error) {
-    closeSync(fd);
+    commit.end();
     throw error;
   }
-  const log = new OpenLog(origin, settings.node, dir, keys, commit, lock);
-  log.event("log.opened", {
-    log: origin,
-    version: options.version,
-    public_key: keys.vkey,
-    cluster: settings.cluster,
-    durability: settings.durability,
-    previous,
-  });
-  if (!found.clean || found.unresolved.length > 0) {
-    log.event("log.recovered", {
-      checkpoint:
-        found.checkpoint === null ? null : { size: found.checkpoint.size, time: found.checkpoint.time },
-      adopted: found.adopted,
-      quarantined: found.quarantined,
-      unresolved: found.unresolved.length,
-    });
-  }
-  for (const intent of found.unresolved) log.unknownOutcome(intent);
-  return log;
+}
+
+/** What the log says of its repair. */
+function repair({ checkpoint, adopted, quarantined, unresolved }: Recovered): Record<string, unknown> {
+  return {
+    checkpoint: checkpoint === null ? null : { size: checkpoint.size, time: checkpoint.time },
+    adopted,
+    quarantined,
+    unresolved: unresolved.length,
+  };
 }
 
 /** The public key lies beside the log, so that a copied folder can be checked. */

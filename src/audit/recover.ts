@@ -10,6 +10,7 @@ import { AuditOpenError } from "./errors.ts";
 import type { LogKeys } from "./keys.ts";
 import { findCheckpoint, type Quarantined, setAside } from "./quarantine.ts";
 import { type Resume, readResume } from "./resume.ts";
+import { type OpenIntent, Unresolved } from "./unresolved.ts";
 import {
   type Checkpoint,
   openCheckpoint,
@@ -26,13 +27,6 @@ import {
   segmentName,
 } from "./verify/segment.ts";
 import { CompactRange } from "./verify/tree.ts";
-
-/** An intent whose outcome nobody saw. */
-export interface OpenIntent {
-  readonly index: number;
-  readonly session: string;
-  readonly request: string;
-}
 
 export interface Recovered {
   readonly tree: CompactRange;
@@ -80,9 +74,6 @@ export function recover(dir: string, keys: LogKeys): Recovered {
 }
 
 const blobMember = Buffer.from('"blob":"', "latin1");
-/** `{"v":1,"id":"<36>","type":"` comes before a leaf's type. */
-const typeAt = 59;
-
 class Recovery implements SegmentVisitor {
   private readonly dir: string;
   private readonly keys: LogKeys;
@@ -91,21 +82,20 @@ class Recovery implements SegmentVisitor {
   /** The state at the last good point: what came behind it does not count. */
   private readonly goodTree = new CompactRange();
   private goodFrame = 0;
-  private goodType = "";
+  private closed = false;
   private frameNumber = 0;
-  private type = "";
   private checkpoint: Checkpoint | null = null;
   private checkpointEnd = -1;
   private adopted = 0;
-  private readonly open = new Map<number, OpenIntent>();
-  /** What the batch being read does to `open`, and the blobs it names. */
-  private changes: (OpenIntent | number)[] = [];
+  private readonly unresolved: Unresolved;
+  /** Blobs that the batch being read names. */
   private blobs: string[] = [];
 
   constructor(dir: string, keys: LogKeys, key: VerifierKey) {
     this.dir = dir;
     this.keys = keys;
     this.key = key;
+    this.unresolved = new Unresolved(key.name);
   }
 
   run(): Recovered {
@@ -135,8 +125,8 @@ class Recovery implements SegmentVisitor {
       checkpoint: this.checkpoint,
       adopted: this.adopted,
       quarantined,
-      unresolved: [...this.open.values()].sort((a, b) => a.index - b.index),
-      clean: this.goodType === "log.closed" && quarantined === null && this.adopted === 0,
+      unresolved: this.unresolved.list(),
+      clean: this.closed && quarantined === null && this.adopted === 0,
     };
   }
 
@@ -152,8 +142,12 @@ class Recovery implements SegmentVisitor {
       this.checkpointEnd = resume.offset;
       this.frameNumber = resume.frame;
       this.goodFrame = resume.frame;
-      this.goodType = resume.closed ? "log.closed" : "";
-      if (resume.open !== null) this.collect(firsts, resume.open, resume);
+      this.closed = resume.closed;
+      if (resume.open !== null) {
+        const fault = this.unresolved.collect(this.dir, firsts, resume.open, resume.segment, resume.offset);
+        if (fault !== null)
+          throw corrupt(`the log is damaged at byte ${fault.at} of a segment: ${fault.problem}`);
+      }
       return { first: resume.segment, from: { offset: resume.offset, chain, tail } };
     }
     this.checkpoint = null;
@@ -190,57 +184,8 @@ class Recovery implements SegmentVisitor {
     return true;
   }
 
-  /** Finds the intents between leaf `from` and the checkpoint of `resume` that had no outcome by then. */
-  private collect(firsts: readonly number[], from: number, resume: Resume): void {
-    const start = firsts.findLast((first) => first <= from);
-    for (const first of firsts) {
-      if (start === undefined || first < start || first > resume.segment) continue;
-      let index = first;
-      const visitor: SegmentVisitor = {
-        leaf: (buf, begin, end) => {
-          const problem = index >= from ? this.note(index, buf, begin, end) : null;
-          index++;
-          return problem;
-        },
-        frame: () => null,
-        point: () => {
-          this.apply();
-          return null;
-        },
-      };
-      const until = first === resume.segment ? resume.offset : Number.POSITIVE_INFINITY;
-      const nothing = { offset: 0, chain: Buffer.alloc(32), tail: Buffer.alloc(0) };
-      const end = readSegment(this.path(first), nothing, visitor, { hashes: false, until });
-      if (end.fault !== null)
-        throw corrupt(`${segmentName(first)} at byte ${end.fault.at}: ${end.fault.problem}`);
-    }
-  }
-
-  /** Takes note of what a leaf opens or resolves. */
-  private note(index: number, buf: Buffer, start: number, end: number): string | null {
-    this.type = buf.toString("latin1", start + typeAt, Math.min(end, start + typeAt + 17));
-    const intent = this.type.startsWith('statement.intent"');
-    if (!intent && this.type !== "statement.outcome") return null;
-    try {
-      const leaf = JSON.parse(buf.toString("utf8", start, end));
-      if (intent) this.changes.push({ index, session: String(leaf.session), request: String(leaf.request) });
-      else if (leaf.intent.log === this.key.name) this.changes.push(Number(leaf.intent.index));
-      return null;
-    } catch {
-      return "a leaf that is not JSON";
-    }
-  }
-
-  private apply(): void {
-    for (const change of this.changes) {
-      if (typeof change === "number") this.open.delete(change);
-      else this.open.set(change.index, change);
-    }
-    this.changes = [];
-  }
-
   leaf(buf: Buffer, start: number, end: number, leafHash: string): string | null {
-    const problem = this.note(this.tree.size, buf, start, end);
+    const problem = this.unresolved.leaf(this.tree.size, buf, start, end);
     this.tree.push(Buffer.from(leafHash, "latin1"), 0);
     const leaf = buf.subarray(start, end);
     for (let at = leaf.indexOf(blobMember); at >= 0; at = leaf.indexOf(blobMember, at + 1))
@@ -259,9 +204,9 @@ class Recovery implements SegmentVisitor {
     if (problem !== null) return problem;
     this.goodTree.assign(this.tree);
     this.goodFrame = this.frameNumber;
-    this.goodType = this.type.startsWith('log.closed"') ? "log.closed" : this.type;
+    this.closed = this.unresolved.closed;
     this.blobs = [];
-    this.apply();
+    this.unresolved.apply();
     return null;
   }
 

@@ -37,6 +37,11 @@ export interface AuthenticatedClient {
 export interface UpstreamConnection {
   /** Paused, no listeners but an error guard; nothing is buffered. */
   readonly socket: WireSocket;
+  /**
+   * Takes the chunks from a plain socket in place of 'data' events; the reader gives true while it still needs the chunk's
+   * memory. null: the socket has only 'data' events (TLS).
+   */
+  readonly readInto: ((reader: ((chunk: Buffer) => boolean) | null) => void) | null;
   /** ParameterStatus values in the order they came. */
   readonly parameters: ReadonlyMap<string, string>;
   readonly pid: number;

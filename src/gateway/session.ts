@@ -344,6 +344,7 @@ function runSession(
     walk.toServer.close();
     walk.toClient.close();
     server.removeListener("data", onServerData);
+    upstream.readInto?.(null);
     server.removeListener("end", onServerEnd);
     server.removeListener("close", onServerClose);
     server.removeListener("drain", readOn);
@@ -422,6 +423,12 @@ function runSession(
     guarded(() => relay(walk, chunk));
   }
 
+  /** The chunk's memory is used again unless something of it still waits to be written. */
+  function onServerChunk(chunk: Buffer): boolean {
+    onServerData(chunk);
+    return socket.writableLength > 0 || walk.toClient.held > 0;
+  }
+
   function onServerEnd(): void {
     onServerClose();
   }
@@ -473,7 +480,8 @@ function runSession(
   walk.toClient.write([greeting(client, upstream, cancelKey.pid, cancelKey.key)], null);
   if (client.replication !== "off") tunnel(walk, client.rest, guarded);
   else {
-    server.on("data", onServerData);
+    if (upstream.readInto === null) server.on("data", onServerData);
+    else upstream.readInto(onServerChunk);
     socket.on("data", onClientData);
     if (client.rest.length > 0) onClientData(client.rest);
   }

@@ -1,13 +1,16 @@
 import {
+  closeSync,
   copyFileSync,
   cpSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
   truncateSync,
   writeFileSync,
+  writeSync,
 } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -19,6 +22,7 @@ import {
   open,
   type Place,
   place,
+  safe,
   segments,
   sessionRecord,
   writeSample,
@@ -64,38 +68,47 @@ test("the sample has what the attacks need: two segments, leaves, frames, MACs a
 });
 
 describe("every single-bit flip is found, and the verifier never throws", () => {
-  const files = ["checkpoint", "leaves", "log.vkey"];
+  /** A log with a batch under a MAC and one under a checkpoint, as small as they come: each byte costs eight verifications. */
+  async function small(): Promise<Place> {
+    const at = place();
+    const log = await open(at);
+    const session = log.session({ ...sessionRecord, claimed: {} });
+    const sent = intend(log, session, "x");
+    await safe(log, "process");
+    conclude(log, session, sent);
+    await safe(log, "disk");
+    log.event("admin.action", { what: "x" });
+    await log.close();
+    return at;
+  }
 
-  test("in the segments", { timeout: 300_000 }, () => {
-    const dir = copy();
-    rmSync(join(dir, "leaves"));
-    rmSync(join(dir, "checkpoint"));
-    const missed: string[] = [];
-    for (const name of readdirSync(join(dir, "segments"))) {
-      const path = join(dir, "segments", name);
+  test.each(["segments", "checkpoint", "leaves", "log.vkey"])("in %s", { timeout: 120_000 }, async (part) => {
+    const at = await small();
+    try {
+      expect(new Set(lines(at).map((l) => l.tag))).toEqual(new Set(["L", "S", "B", "C"]));
+      // One witness at a time: what is flipped must be found without the help of the copies beside it.
+      if (part !== "leaves") rmSync(join(at.dir, "leaves"));
+      if (part !== "checkpoint") rmSync(join(at.dir, "checkpoint"));
+      const path = part === "segments" ? join(at.dir, part, segments(at)[0] ?? "") : join(at.dir, part);
       const bytes = readFileSync(path);
-      for (let bit = 0; bit < bytes.length * 8; bit++) {
-        const at = bit >> 3;
-        bytes[at] = (bytes[at] ?? 0) ^ (1 << (bit & 7));
-        writeFileSync(path, bytes);
-        if (verifyLog(dir).ok) missed.push(`${name} bit ${bit}`);
-        bytes[at] = (bytes[at] ?? 0) ^ (1 << (bit & 7));
+      const fd = openSync(path, "r+");
+      const missed: number[] = [];
+      try {
+        for (let bit = 0; bit < bytes.length * 8; bit++) {
+          const byte = bytes.subarray(bit >> 3, (bit >> 3) + 1);
+          byte[0] = (byte[0] ?? 0) ^ (1 << (bit & 7));
+          writeSync(fd, byte, 0, 1, bit >> 3);
+          if (verifyLog(at.dir).ok) missed.push(bit);
+          byte[0] = (byte[0] ?? 0) ^ (1 << (bit & 7));
+          writeSync(fd, byte, 0, 1, bit >> 3);
+        }
+      } finally {
+        closeSync(fd);
       }
-      writeFileSync(path, bytes);
-    }
-    expect(missed).toEqual([]);
-    expect(verifyLog(dir).ok).toBe(true);
-  });
-
-  test.each(files)("in %s", (name) => {
-    const dir = copy();
-    const path = join(dir, name);
-    const bytes = readFileSync(path);
-    for (let bit = 0; bit < bytes.length * 8; bit++) {
-      const changed = Buffer.from(bytes);
-      changed[bit >> 3] = (changed[bit >> 3] ?? 0) ^ (1 << (bit & 7));
-      writeFileSync(path, changed);
-      expect(verifyLog(dir).ok, `bit ${bit}`).toBe(false);
+      expect(missed).toEqual([]);
+      expect(verifyLog(at.dir).ok).toBe(true);
+    } finally {
+      at.remove();
     }
   });
 });

@@ -415,7 +415,14 @@ describe("the same bytes, directly and through the gateway", () => {
       fc.asyncProperty(fc.array(message, { minLength: 1, maxLength: 14 }), async (messages) => {
         await compare(messages);
       }),
-      { seed: Number(process.env.FC_SEED) || undefined, path: process.env.FC_PATH ?? "", numRuns: Number(process.env.FC_RUNS ?? 60), endOnFailure: false, interruptAfterTimeLimit: 200_000 },
+      {
+        ...(process.env.FC_SEED === undefined
+          ? {}
+          : { seed: Number(process.env.FC_SEED), path: process.env.FC_PATH ?? "" }),
+        numRuns: Number(process.env.FC_RUNS ?? 60),
+        endOnFailure: false,
+        interruptAfterTimeLimit: 200_000,
+      },
     );
   });
 });

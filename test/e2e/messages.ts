@@ -45,7 +45,8 @@ export const functionCall = (oid: number, args: string[] = []): Buffer =>
 /** One line a message; without what differs between two sessions: object ids, temporary schemas, source positions. */
 export function written(messages: readonly RawMessage[]): string[] {
   return messages.map(({ type, body }) => {
-    if (type === "T") return `T ${JSON.stringify(decodeRowDescription(body).fields.map((f) => ({ ...f, table: Math.sign(f.table) })))}`;
+    if (type === "T")
+      return `T ${JSON.stringify(decodeRowDescription(body).fields.map((f) => ({ ...f, table: Math.sign(f.table) })))}`;
     if (type !== "E" && type !== "N") return `${type} ${body.toString("latin1")}`;
     const fields = body
       .toString("utf8")

@@ -3,7 +3,7 @@
  * all stand on this; what a fault means is theirs to say.
  */
 import { createHash, type Hash, hash } from "node:crypto";
-import { closeSync, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 
 /** No line of a segment is longer. */
 export const maxLine = 32 * 1024 * 1024;
@@ -93,7 +93,10 @@ function pass(
   hashes: boolean,
   until: number,
 ): SegmentEnd {
-  let buf: Buffer = Buffer.allocUnsafeSlow(firstRead);
+  // A small segment needs no large buffer, and one byte of room shows that it has not grown meanwhile.
+  let buf: Buffer = Buffer.allocUnsafeSlow(
+    Math.min(firstRead, Math.max(fstatSync(fd).size - start.offset, 0) + 256),
+  );
   let filled = 0; // bytes of buf that hold file content
   let line = 0; // start of the present line in buf
   let base = start.offset; // file offset of buf[0]

@@ -1,7 +1,8 @@
 /** Checks a log folder against itself, its public key and, if given, a checkpoint kept elsewhere. */
-import { createHash } from "node:crypto";
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, statSync } from "node:fs";
+import { createHmac } from "node:crypto";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { checkBlobs, LeafFile } from "./beside.ts";
 import {
   type Checkpoint,
   openCheckpoint,
@@ -10,52 +11,9 @@ import {
   strictBase64,
   type VerifierKey,
 } from "./note.ts";
+import { Bad, type BadPlace, type VerifyOptions, type VerifyReport } from "./report.ts";
 import { chainStart, readSegment, type SegmentVisitor, segmentFirst } from "./segment.ts";
 import { CompactRange } from "./tree.ts";
-
-export interface VerifyOptions {
-  /** The log's verifier key as text; without it the folder's own `log.vkey` is believed. */
-  readonly vkey?: string;
-  /** A signed checkpoint of this log that was kept elsewhere: the log must continue it. */
-  readonly checkpoint?: Buffer;
-  /** Called now and then with the number of leaves read. */
-  readonly progress?: (leaves: number) => void;
-}
-
-export interface BadPlace {
-  /** Path below the log's folder; "" for what was handed in. */
-  readonly file: string;
-  readonly offset: number;
-  /** Index of the leaf at or behind the place; null where no leaf is meant. */
-  readonly leaf: number | null;
-  readonly problem: string;
-  /** The file only ends too early: a write in progress or cut off by a crash, which the next open repairs. */
-  readonly torn: boolean;
-}
-
-export interface VerifyReport {
-  readonly ok: boolean;
-  readonly origin: string | null;
-  /** The key that was used, and whether it came from outside the folder. */
-  readonly key: string | null;
-  readonly keyFrom: "given" | "folder";
-  /** Leaves under the last good checkpoint, and their root (base64). */
-  readonly size: number;
-  readonly root: string | null;
-  /** Time of the last good checkpoint, as signed. */
-  readonly time: string | null;
-  /** All leaves read, those behind the last checkpoint included. */
-  readonly leaves: number;
-  readonly checkpoints: number;
-  readonly sealedFrames: number;
-  readonly segments: number;
-  readonly bytes: number;
-  /** What no checkpoint covers yet: well-formed, but proven by nothing a stranger can check. */
-  readonly unsignedTail: { readonly leaves: number; readonly bytes: number } | null;
-  /** Whether the checkpoint kept elsewhere was found in the log; null when none was given. */
-  readonly continues: boolean | null;
-  readonly firstBadPlace: BadPlace | null;
-}
 
 interface Expectation {
   readonly checkpoint: Checkpoint;
@@ -63,17 +21,7 @@ interface Expectation {
   met: boolean;
 }
 
-class Bad extends Error {
-  readonly place: BadPlace;
-  constructor(file: string, offset: number, leaf: number | null, problem: string, torn = false) {
-    super(problem);
-    this.place = { file, offset, leaf, problem, torn };
-  }
-}
-
 const blobMember = Buffer.from('"blob":"', "latin1");
-/** A blob is read piecewise. */
-const piece = 1024 * 1024;
 
 /** Verifies one log (`<audit dir>/<node>/<worker>`). Never throws: whatever is wrong is in the report. */
 export function verifyLog(dir: string, options: VerifyOptions = {}): VerifyReport {
@@ -136,7 +84,8 @@ class Run implements SegmentVisitor {
       this.leafFile?.close();
     }
     for (const e of this.expected) this.settle(e);
-    this.readBlobs();
+    this.file = "blobs";
+    checkBlobs(this.dir);
   }
 
   private readKey(): VerifierKey {
@@ -225,7 +174,11 @@ class Run implements SegmentVisitor {
   point(kind: "B" | "C", text: string, chain: Buffer, _at: number, end: number): string | null {
     if (kind === "B") {
       this.tailBytes = end;
-      return strictBase64(text)?.length === 32 ? null : "a malformed batch line";
+      if (strictBase64(text)?.length !== 32) return "a malformed batch line";
+      const { tailKey } = this.options;
+      if (tailKey === undefined) return null;
+      const mac = createHmac("sha256", tailKey).update(chain).digest("base64");
+      return mac === text ? null : "the bytes of this batch do not give its MAC";
     }
     const note = strictBase64(text);
     if (note === null) return "a malformed checkpoint line";
@@ -280,23 +233,6 @@ class Run implements SegmentVisitor {
       );
   }
 
-  private readBlobs(): void {
-    const root = join(this.dir, "blobs");
-    this.file = "blobs";
-    if (!existsSync(root)) return;
-    for (const group of readdirSync(root).sort()) {
-      for (const name of readdirSync(join(root, group)).sort()) {
-        this.file = `blobs/${group}/${name}`;
-        // A name that ends in .tmp is a write that a crash cut off; nothing refers to it.
-        if (name.endsWith(".tmp")) continue;
-        if (!/^[0-9a-f]{64}$/.test(name) || name.slice(0, 2) !== group)
-          throw new Bad(this.file, 0, null, "a file that is no blob");
-        if (fileHash(join(root, group, name)) !== name)
-          throw new Bad(this.file, 0, null, "the blob's content is not what its name says");
-      }
-    }
-  }
-
   report(place: BadPlace | null): VerifyReport {
     const unsigned = this.tailLeaves > 0 || this.tailBytes > 0;
     return {
@@ -322,61 +258,6 @@ class Run implements SegmentVisitor {
   }
 }
 
-/** The `leaves` file beside the segments: 32 bytes a leaf, possibly some leaves behind. */
-class LeafFile {
-  private readonly fd: number;
-  private readonly count: number;
-  private index = 0;
-  private readonly chunk: Buffer = Buffer.allocUnsafeSlow(32 * 2048);
-
-  private constructor(fd: number, count: number) {
-    this.fd = fd;
-    this.count = count;
-  }
-
-  static open(path: string): LeafFile | null {
-    if (!existsSync(path)) return null;
-    const size = statSync(path).size;
-    return new LeafFile(openSync(path, "r"), Math.floor(size / 32));
-  }
-
-  /** Whether the next hash is `bytes`; true when the file does not reach so far. */
-  next(bytes: Buffer): boolean {
-    if (this.index >= this.count) return true;
-    const at = (this.index % 2048) * 32;
-    if (at === 0) readSync(this.fd, this.chunk, 0, this.chunk.length, this.index * 32);
-    this.index++;
-    return this.chunk.compare(bytes, 0, 32, at, at + 32) === 0;
-  }
-
-  finish(leaves: number): void {
-    if (this.count > leaves)
-      throw new Bad(
-        "leaves",
-        leaves * 32,
-        leaves,
-        `${this.count} leaf hashes, but ${leaves} leaves: cut off`,
-      );
-  }
-
-  close(): void {
-    closeSync(this.fd);
-  }
-}
-
 function readIfThere(path: string): Buffer | null {
   return existsSync(path) ? readFileSync(path) : null;
-}
-
-function fileHash(path: string): string {
-  const fd = openSync(path, "r");
-  try {
-    const sum = createHash("sha256");
-    const buf = Buffer.allocUnsafe(piece);
-    for (let count = readSync(fd, buf, 0, piece, null); count > 0; count = readSync(fd, buf, 0, piece, null))
-      sum.update(buf.subarray(0, count));
-    return sum.digest("hex");
-  } finally {
-    closeSync(fd);
-  }
 }

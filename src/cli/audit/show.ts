@@ -106,7 +106,7 @@ function statement(intent: Shown, outcome: Shown | undefined): string[] {
       "statement",
       `${text(facts, "protocol") ?? "?"}, part ${String(at(facts, "index"))}, ${text(facts, "command") ?? "?"}, fingerprint ${text(facts, "fingerprint") ?? "none"}`,
     ),
-    ...line("parameters", parameters),
+    ...line("types", parameters),
     ...line(
       "decision",
       `${text(record, "decision.verdict") ?? "?"}${rule === null ? "" : ` by ${printable(rule)}`}${code === null ? "" : ` (${printable(code)})`}`,

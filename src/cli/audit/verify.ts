@@ -1,12 +1,13 @@
 /** `postern audit verify DIR`: whether a log is what its signer wrote, and the first bad place if not. */
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { readMasterKey, tailKey } from "../../audit/keys.ts";
 import type { LogPlace } from "../../audit/read/leaves.ts";
 import { type VerifyOptions, type VerifyReport, verifyLog } from "../../audit/verify/index.ts";
 import { readArgs, UsageError } from "../lib/args.ts";
-import { givenKey, logsIn } from "./place.ts";
+import { givenKey, logsIn, ownKey } from "./place.ts";
 
-const usage = `Usage: postern audit verify DIR [--key KEY] [--checkpoint FILE] [--json]
+const usage = `Usage: postern audit verify DIR [--key KEY] [--checkpoint FILE] [--keys DIR] [--json]
 
 Checks every log in DIR (an audit folder, or one log in it): each leaf, root, signature and byte. Needs no secret.
 Without a key and a checkpoint from elsewhere it cannot see a log that was cut at a checkpoint, or written anew with
@@ -14,30 +15,30 @@ the stolen signing key.
 
       --key KEY          the log's verifier key, or a file with it (default: the log's own log.vkey)
       --checkpoint FILE  a checkpoint kept elsewhere: the log must continue it
+      --keys DIR         this machine's audit keys: checks also the last records, which no checkpoint covers yet
       --json             the whole report
 
 Exit code 0: all is well. 1: something is wrong. 2: DIR holds no log.
 `;
 
 export async function verify(args: string[]): Promise<number> {
-  const options = {
-    key: { type: "string" },
-    checkpoint: { type: "string" },
-    json: { type: "boolean" },
-  } as const;
+  const word = { type: "string" } as const;
+  const options = { key: word, checkpoint: word, keys: word, json: { type: "boolean" } } as const;
   const parsed = readArgs(args, usage, options, { least: 1, most: 1 });
   if (parsed === null) return 0;
+  const { key, keys } = parsed.values;
   const logs = logsIn(resolve(parsed.positionals[0] ?? "."), usage);
-  const vkey = parsed.values.key === undefined ? undefined : givenKey(parsed.values.key, usage);
+  const vkey = key === undefined ? undefined : givenKey(key, usage);
   const checkpoint = parsed.values.checkpoint === undefined ? undefined : readNote(parsed.values.checkpoint);
   const kept = checkpoint?.toString("utf8").split("\n", 1)[0];
   const reports: { log: string; dir: string; report: VerifyReport }[] = [];
   for (const log of logs) {
-    const first = await patiently(log, vkey === undefined ? {} : { vkey });
-    const meant = checkpoint !== undefined && (logs.length === 1 || first.origin === kept);
-    const report = meant
-      ? await patiently(log, { checkpoint, ...(vkey === undefined ? {} : { vkey }) })
-      : first;
+    const origin = ownKey(log)?.origin;
+    const report = await patiently(log, {
+      ...(vkey === undefined ? {} : { vkey }),
+      ...(checkpoint !== undefined && (logs.length === 1 || origin === kept) ? { checkpoint } : {}),
+      ...(keys === undefined ? {} : { tailKey: tailKeyIn(keys, origin ?? "") }),
+    });
     reports.push({ log: report.origin ?? log.name, dir: log.dir, report });
   }
   const lost = checkpoint !== undefined && reports.every(({ report }) => report.continues === null);
@@ -52,6 +53,14 @@ export async function verify(args: string[]): Promise<number> {
     if (lost) process.stdout.write(`BAD  no log here is ${kept}, which the checkpoint speaks of\n`);
   }
   return ok ? 0 : 1;
+}
+
+function tailKeyIn(keys: string, origin: string): Buffer {
+  try {
+    return tailKey(readMasterKey(keys), origin);
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : `cannot read ${keys}`, usage);
+  }
 }
 
 function readNote(path: string): Buffer {

@@ -118,6 +118,7 @@ function applyNames(walk: Walk, entry: Expected, part: Part): void {
       case "discard-all":
         dropStatements(names);
         names.portals.clear();
+        names.unnamed = undefined;
         break;
       case "declare":
         if (effect.name !== null) {

@@ -22,6 +22,7 @@ import {
   valuesJson,
 } from "./intend.ts";
 import {
+  getPortal,
   maxPortals,
   maxStatementBytes,
   maxStatements,
@@ -125,7 +126,7 @@ export function onBind(walk: Walk, body: Buffer): Verdict {
 export function onDescribe(walk: Walk, body: Buffer): Verdict {
   const { target, name } = decodeDescribe(body);
   const statement =
-    (target === "statement" ? walk.names.statements.get(name) : walk.names.portals.get(name)?.statement) ??
+    (target === "statement" ? walk.names.statements.get(name) : getPortal(walk.names, name)?.statement) ??
     null;
   const kind = target === "statement" ? Kind.describeStatement : Kind.describePortal;
   push(walk.queue, expected(kind, walk.batch, null, null, statement));
@@ -143,7 +144,7 @@ export function onClose(walk: Walk, body: Buffer): Verdict {
 
 export function onExecute(walk: Walk, body: Buffer): Verdict {
   const { portal: name } = decodeExecute(body);
-  const portal = walk.names.portals.get(name);
+  const portal = getPortal(walk.names, name);
   const statement: PreparedStatement = portal?.statement ?? prepare(walk, "", opaqueShape, null);
   const { shape } = statement;
   let protocol: StatementProtocol =
@@ -156,7 +157,7 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
       sealed += resolved(walk.names.statements.get(effect.name));
     } else if (effect.kind === "fetch" || effect.kind === "close") {
       protocol = "cursor";
-      sealed += resolved(walk.names.portals.get(effect.name ?? "")?.statement);
+      sealed += resolved(getPortal(walk.names, effect.name ?? "")?.statement);
     } else changes = true;
   }
   sealed += portal?.values == null ? "}" : `,"parameters":${portal.values}}`;

@@ -20,15 +20,6 @@ export interface Gate {
   close(): void;
 }
 
-interface Group {
-  readonly buffers: readonly Buffer[];
-  readonly bytes: number;
-  safe: boolean;
-  readonly then: (() => void) | null;
-  auditSafe(): void;
-  auditFailed(error: AuditUnavailable): void;
-}
-
 /** Writes a few buffers with one system call. */
 function writeAll(socket: WireSocket, buffers: readonly Buffer[]): void {
   if (socket.destroyed || socket.writableEnded) return;
@@ -56,6 +47,28 @@ export function createGate(
   let held = 0;
   let closed = false;
 
+  /** Bytes that go out together. A class: one is made for each chunk, and the log calls its methods. */
+  class Group {
+    readonly buffers: readonly Buffer[];
+    readonly bytes: number;
+    readonly then: (() => void) | null;
+    safe: boolean;
+    constructor(buffers: readonly Buffer[], bytes: number, safe: boolean, then: (() => void) | null) {
+      this.buffers = buffers;
+      this.bytes = bytes;
+      this.safe = safe;
+      this.then = then;
+    }
+    auditSafe(): void {
+      this.safe = true;
+      release();
+      if (!closed) on.released();
+    }
+    auditFailed(error: AuditUnavailable): void {
+      if (!closed) on.failed(error);
+    }
+  }
+
   function release(): void {
     for (let head = waiting[0]; head?.safe === true; head = waiting[0]) {
       waiting.shift();
@@ -68,20 +81,7 @@ export function createGate(
   function wait(buffers: readonly Buffer[], level: Durability | null, then: (() => void) | null): void {
     let bytes = 0;
     for (const buffer of buffers) bytes += buffer.length;
-    const group: Group = {
-      buffers,
-      bytes,
-      safe: level === null,
-      then,
-      auditSafe() {
-        group.safe = true;
-        release();
-        on.released();
-      },
-      auditFailed(error) {
-        if (!closed) on.failed(error);
-      },
-    };
+    const group = new Group(buffers, bytes, level === null, then);
     waiting.push(group);
     held += bytes;
     if (level !== null) audit.whenSafe(level, group);

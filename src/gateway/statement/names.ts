@@ -50,6 +50,8 @@ export type NameChange =
 export interface Names {
   readonly statements: Map<string, PreparedStatement>;
   readonly portals: Map<string, Portal>;
+  /** The unnamed portal: every driver's hot path, so no map entry comes and goes for it. */
+  unnamed: Portal | undefined;
   /** Sum of the statements' text sizes, bytes. */
   bytes: number;
 }
@@ -60,7 +62,7 @@ export const maxPortals = 1_000;
 export const maxStatementBytes = 64 * 1024 * 1024;
 
 export function createNames(): Names {
-  return { statements: new Map(), portals: new Map(), bytes: 0 };
+  return { statements: new Map(), portals: new Map(), unnamed: undefined, bytes: 0 };
 }
 
 export function setStatement(
@@ -84,11 +86,20 @@ function put(
   else names.statements.set(name, after);
 }
 
+export function getPortal(names: Names, name: string): Portal | undefined {
+  return name === "" ? names.unnamed : names.portals.get(name);
+}
+
 export function setPortal(names: Names, name: string, portal: Portal | undefined): NameChange {
-  const before = names.portals.get(name);
-  if (portal === undefined) names.portals.delete(name);
-  else names.portals.set(name, portal);
+  const before = getPortal(names, name);
+  putPortal(names, name, portal);
   return { what: "portal", name, before, after: portal };
+}
+
+function putPortal(names: Names, name: string, portal: Portal | undefined): void {
+  if (name === "") names.unnamed = portal;
+  else if (portal === undefined) names.portals.delete(name);
+  else names.portals.set(name, portal);
 }
 
 /** Takes a change back, unless something newer already stands in its place. */
@@ -96,14 +107,13 @@ export function undo(names: Names, change: NameChange): void {
   if (change.what === "statement") {
     if (names.statements.get(change.name) !== change.after) return;
     put(names, change.name, change.before, change.after);
-  } else if (names.portals.get(change.name) === change.after) {
-    if (change.before === undefined) names.portals.delete(change.name);
-    else names.portals.set(change.name, change.before);
-  }
+  } else if (getPortal(names, change.name) === change.after) putPortal(names, change.name, change.before);
 }
 
 /** The transaction that ended with `batch` took its portals with it. */
 export function dropPortals(names: Names, batch: number): void {
+  if (names.unnamed !== undefined && names.unnamed.batch <= batch) names.unnamed = undefined;
+  if (names.portals.size === 0) return;
   for (const [name, portal] of names.portals) if (portal.batch <= batch) names.portals.delete(name);
 }
 

@@ -13,7 +13,7 @@ import {
   run,
   sealedWhole,
 } from "./intend.ts";
-import type { PreparedStatement } from "./names.ts";
+import { getPortal, type PreparedStatement } from "./names.ts";
 import { expected, Kind, type Part, push } from "./queue.ts";
 import type { Verdict } from "./receive.ts";
 import { badText, refuseQuery, refuseUnrecorded, tooLarge } from "./refuse.ts";
@@ -95,7 +95,7 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
         } else if (effect.kind === "fetch" || effect.kind === "close") {
           protocol = "cursor";
           name = effect.name ?? "";
-          sealed += resolved(walk.names.portals.get(name)?.statement);
+          sealed += resolved(getPortal(walk.names, name)?.statement);
         } else {
           changes = true;
           if (effect.kind === "prepare" && effect.name !== null) {

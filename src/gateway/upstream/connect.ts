@@ -59,7 +59,7 @@ export function connectUpstream(
     // Nothing may come unasked behind ReadyForQuery now: it would be taken for the answer to the first statement.
     if (talk.end() > 0) throw errors.protocol("data behind ReadyForQuery");
     if (line.socket.destroyed) throw errors.lost();
-    return { socket: line.socket, ...session };
+    return { ...session, socket: line.socket, readInto: line.reads?.use ?? null };
   });
 }
 
@@ -124,7 +124,7 @@ function isReserved(name: string): boolean {
   return ["user", "database", "replication", "options"].includes(lower) || lower.startsWith("_pq_.");
 }
 
-type Session = Omit<UpstreamConnection, "socket">;
+type Session = Omit<UpstreamConnection, "socket" | "readInto">;
 
 /** Reads what follows AuthenticationOk, up to ReadyForQuery. */
 async function untilReady(

@@ -13,12 +13,15 @@ import type { DatabaseSettings, ServerSettings } from "../settings.ts";
 import type { Attempt } from "./attempt.ts";
 import { errorGuard } from "./conversation.ts";
 import type { Failures } from "./errors.ts";
+import { type Reads, reusedReads } from "./reads.ts";
 
 export interface Line {
   /** Paused, no listeners but the error guard. */
   readonly socket: Socket;
   /** Who may be listening in, or answering in the server's stead: what may be said over it follows from that. */
   readonly privacy: "local" | "verified" | "unverified" | "plain";
+  /** How a plain socket is read; null inside TLS. */
+  readonly reads: Reads | null;
   /** The server's certificate (DER) when there is TLS. */
   readonly certificate: Buffer | null;
 }
@@ -38,26 +41,34 @@ export async function dial(database: DatabaseSettings, attempt: Attempt, errors:
   const unix = isUnix(server);
   // Read before the first byte goes out: between the server's answer and the handshake nothing may wait.
   const secure = unix || server.tls.mode === "disable" ? null : await tlsOptions(server, attempt, errors);
+  const reads = secure === null ? reusedReads() : null;
   const raw = connect({
+    ...(reads === null ? {} : { onread: reads.onread }),
     ...(unix ? { path: `${server.host}/.s.PGSQL.${server.port}` } : { host: server.host, port: server.port }),
     allowHalfOpen: true,
     noDelay: true,
     keepAlive: true,
     keepAliveInitialDelay: 30_000,
   });
+  reads?.attach(raw);
   raw.on("error", errorGuard);
   attempt.hold(raw);
   await attempt.wait(once(raw, "connect")).catch((error: unknown) => {
     throw raw.errored === null ? error : errors.unreachable(raw.errored);
   });
   const local = unix || isLoopback(raw.remoteAddress);
-  if (secure === null) return { socket: raw, privacy: local ? "local" : "plain", certificate: null };
+  if (secure === null) return { socket: raw, privacy: local ? "local" : "plain", reads, certificate: null };
   await attempt.wait(requestTls(raw, errors));
   const socket = await secureSocket(raw, secure, attempt, errors);
   const certificate = socket.getPeerX509Certificate()?.raw ?? null;
   if (certificate === null) throw errors.tls("the server showed no certificate");
   const verified = server.tls.mode === "verify-ca" || server.tls.mode === "verify-full";
-  return { socket, privacy: verified ? "verified" : local ? "local" : "unverified", certificate };
+  return {
+    socket,
+    reads: null,
+    privacy: verified ? "verified" : local ? "local" : "unverified",
+    certificate,
+  };
 }
 
 function isLoopback(address: string | undefined): boolean {

@@ -1,0 +1,54 @@
+/** Keeps what can be made anew from the segments: leaf hashes, the place to resume at, the latest checkpoint. */
+import { closeSync, fsyncSync, openSync } from "node:fs";
+import { join } from "node:path";
+import { replaceFile, writeAll } from "./files.ts";
+import { grow } from "./record/bytes.ts";
+import { type Resume, writeResume } from "./resume.ts";
+
+export class Keeper {
+  /** When `save()` was last called, milliseconds since the epoch. */
+  savedMs = 0;
+  private readonly dir: string;
+  private readonly tail: Buffer;
+  private readonly fd: number;
+  private hashes: Buffer = Buffer.allocUnsafeSlow(32 * 1024);
+  private used = 0;
+
+  /** `tail`: the key under which `resume` is believed. Throws what the file system throws. */
+  constructor(dir: string, tail: Buffer) {
+    this.dir = dir;
+    this.tail = tail;
+    this.fd = openSync(join(dir, "leaves"), "a", 0o640);
+  }
+
+  /** Takes the hashes of written leaves, the first `bytes` of `hashes`. */
+  add(hashes: Buffer, bytes: number): void {
+    if (this.used + bytes > this.hashes.length) this.hashes = grow(this.hashes, this.used, this.used + bytes);
+    hashes.copy(this.hashes, this.used, 0, bytes);
+    this.used += bytes;
+  }
+
+  /** Whether leaf hashes wait for `save()`. */
+  get waiting(): boolean {
+    return this.used > 0;
+  }
+
+  /** Leaf hashes first: a saved checkpoint never speaks of leaves whose hashes are not there. Throws what the file system throws. */
+  save(note: Buffer, resume: Resume): void {
+    this.savedMs = Date.now();
+    const bytes = this.used;
+    this.used = 0;
+    writeAll(this.fd, this.hashes.subarray(0, bytes));
+    writeResume(this.dir, this.tail, resume);
+    replaceFile(join(this.dir, "checkpoint"), note);
+  }
+
+  /** Makes the leaf hashes durable. */
+  sync(): void {
+    fsyncSync(this.fd);
+  }
+
+  close(): void {
+    closeSync(this.fd);
+  }
+}

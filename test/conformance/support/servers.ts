@@ -1,0 +1,179 @@
+/**
+ * Two equal PostgreSQL servers for one run: clients reach the first directly, the second through Postern (a process of
+ * its own, started as an operator would). Two servers rather than two databases, so that database names, object
+ * numbers and sequences are the same on both ways.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { exportJWK, generateKeyPair, SignJWT } from "jose";
+import { freePort, listening, stop } from "../../../bench/processes.ts";
+import { type Cluster, startCluster } from "../../support/cluster.ts";
+import { startDebianCluster } from "./debian.ts";
+
+/** One way to a server, as clients are told of it. */
+export interface Way {
+  readonly name: "direct" | "postern";
+  readonly port: number;
+  readonly password: string;
+}
+
+export interface Pair {
+  /** "18.4": what server_version says. */
+  readonly version: string;
+  readonly direct: Way;
+  readonly postern: Way;
+  /** The same gateway configuration with `protocol.function_call: false`. */
+  readonly closed: Way;
+  readonly servers: { readonly direct: Query; readonly postern: Query };
+  /** Checks the gateway's audit log after everything: what `postern audit verify` said, and whether it was content. */
+  verify(): Promise<{ ok: boolean; said: string }>;
+  stop(): Promise<void>;
+}
+
+/** Runs SQL as the server's superuser, around the gateway. */
+export type Query = (database: string, sql: string) => Promise<Record<string, unknown>[]>;
+
+/** The login of all clients, on both ways: a superuser, so that no test meets a limit of rights. */
+export const user = "conformance";
+/** One database for each suite. */
+export const databases = [
+  "psql",
+  "dump",
+  "restored",
+  "pgbench",
+  "node_postgres",
+  "postgres_js",
+  "psycopg2",
+  "psycopg3",
+  "asyncpg",
+  "pgjdbc",
+] as const;
+export type DatabaseName = (typeof databases)[number];
+
+const password = "conformance";
+const conf = { max_connections: "100", max_prepared_transactions: "10", wal_level: "logical" };
+const bin = join(import.meta.dirname, "../../../bin/postern.js");
+
+/** Starts both servers and the gateways; `debian`: of Debian's PostgreSQL in this folder, else of the one npm installed. */
+export async function startPair(debian: string | null): Promise<Pair> {
+  const folder = mkdtempSync(join(tmpdir(), "postern-conformance-"));
+  const clusters: Pick<Cluster, "port" | "query" | "stop">[] = [];
+  const children: ChildProcess[] = [];
+  const stopAll = async () => {
+    for (const child of children) await stop(child);
+    for (const cluster of clusters) await cluster.stop();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    const start = () => (debian === null ? startCluster({ conf }) : startDebianCluster(debian, conf));
+    const [left, right] = await Promise.all([start(), start()]);
+    clusters.push(left, right);
+    for (const cluster of clusters) {
+      await cluster.query("postgres", `create role ${user} login superuser password '${password}'`);
+      for (const name of databases) await cluster.query("postgres", `create database ${name} owner ${user}`);
+    }
+    const [row] = await left.query("postgres", "show server_version");
+    const { privateKey, publicKey } = await generateKeyPair("ES256");
+    const jwk = { ...(await exportJWK(publicKey)), kid: "conformance", alg: "ES256", use: "sig" };
+    writeFileSync(join(folder, "jwks.json"), JSON.stringify({ keys: [jwk] }));
+    const token = await new SignJWT({ groups: ["testers"], client_id: "conformance" })
+      .setProtectedHeader({ alg: "ES256", kid: "conformance", typ: "at+jwt" })
+      .setIssuer("https://idp.example.com")
+      .setAudience("postern")
+      .setSubject("tester")
+      .setIssuedAt()
+      .setExpirationTime("2h")
+      .sign(privateKey);
+    const gateway = async (name: string, functionCall: boolean): Promise<Way> => {
+      const port = await startGateway(join(folder, name), right.port, functionCall, children);
+      return { name: "postern", port, password: token };
+    };
+    return {
+      version: String(row?.server_version).split(" ")[0] ?? "",
+      direct: { name: "direct", port: left.port, password },
+      postern: await gateway("open", true),
+      closed: await gateway("closed", false),
+      servers: { direct: left.query, postern: right.query },
+      async verify() {
+        for (const child of children.splice(0)) await stop(child);
+        return verifyLog(join(folder, "open"));
+      },
+      stop: stopAll,
+    };
+  } catch (error) {
+    await stopAll();
+    throw error;
+  }
+}
+
+async function startGateway(
+  folder: string,
+  serverPort: number,
+  functionCall: boolean,
+  children: ChildProcess[],
+): Promise<number> {
+  const port = await freePort();
+  mkdirSync(folder);
+  const database = (name: string) => `  - name: ${name}
+    server: { host: 127.0.0.1, port: ${serverPort}, dbname: ${name}, tls: { mode: disable } }
+    logins:
+      - { groups: [testers], user: ${user}, password: { env: CONFORMANCE_PASSWORD } }
+`;
+  writeFileSync(
+    join(folder, "postern.yaml"),
+    `version: 1
+listen:
+  postgres: 127.0.0.1:${port}
+identity:
+  providers:
+    - name: conformance
+      type: oidc
+      issuer: https://idp.example.com
+      audience: postern
+      jwks: file:../jwks.json
+databases:
+${["postgres", ...databases].map(database).join("")}audit:
+  dir: ./audit
+  durability: process
+protocol: { function_call: ${functionCall} }
+limits: { connections_per_principal: 100 }
+`,
+  );
+  const child = spawn(process.execPath, [bin, "serve", "-c", join(folder, "postern.yaml")], {
+    stdio: ["ignore", "ignore", "inherit"],
+    env: { ...process.env, CONFORMANCE_PASSWORD: password, POSTERN_LOG: "error" },
+  });
+  children.push(child);
+  await listening(port, child);
+  return port;
+}
+
+/** `postern audit verify`, run on the log of a gateway that has ended. */
+async function verifyLog(folder: string): Promise<{ ok: boolean; said: string }> {
+  const child = spawn(process.execPath, [bin, "audit", "verify", join(folder, "audit")], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let said = "";
+  child.stdout.on("data", (data: Buffer) => {
+    said += data.toString();
+  });
+  child.stderr.on("data", (data: Buffer) => {
+    said += data.toString();
+  });
+  const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
+  return { ok: code === 0, said: said.trim() };
+}
+
+/** Folder of Debian's PostgreSQL server of a major version; null when it is not installed. */
+export function debianFolder(major: string): string | null {
+  const folder = `/usr/lib/postgresql/${major}/bin`;
+  return existsSync(join(folder, "initdb")) && existsSync(join(folder, "postgres")) ? folder : null;
+}
+
+/** The name of this machine's distribution. */
+export function distribution(): string {
+  const text = existsSync("/etc/os-release") ? readFileSync("/etc/os-release", "utf8") : "";
+  return /^PRETTY_NAME="(.*)"$/m.exec(text)?.[1] ?? process.platform;
+}
