@@ -2,16 +2,27 @@
  * The batch in the making: leaves, their hashes, and the plaintext of its sealed frame, written straight into reused
  * buffers. `finish()` turns it into the bytes of one write. Format: docs/audit-format.md.
  */
-import { hash, type KeyObject } from "node:crypto";
+import { type CipherGCM, hash, type KeyObject } from "node:crypto";
 import { grow, putLatin1, putUtf8 } from "./record/bytes.ts";
 import { SaltPool, saltBytes, saltText } from "./record/random.ts";
-import { frameAad, seal } from "./seal.ts";
+import { beginFrame, frameAad } from "./seal.ts";
 import type { SegmentStart } from "./verify/segment.ts";
 
 /** Records begin here; the chain value and the last point's line stand right before, so that one call hashes them all. */
 export const bodyStart = 4096;
 const newline = 0x0a;
 const salts = new SaltPool();
+
+/** A sealed frame in the making: it takes the sealed lines of all batches up to the next checkpoint. */
+interface Frame {
+  readonly number: number;
+  readonly day: string;
+  /** null until its first piece is written. */
+  cipher: CipherGCM | null;
+  lines: number;
+  /** A piece of it is in the segment. */
+  written: boolean;
+}
 
 export class Batch {
   /** Records under construction at [bodyStart, pos). Replaced when it grows: read it anew after `reserve()`. */
@@ -20,16 +31,16 @@ export class Batch {
   leaves = 0;
   /** 32 bytes a leaf of this batch. */
   hashes: Buffer = Buffer.allocUnsafeSlow(32 * 256);
-  /** Number of the frame this batch will carry, and the day whose key seals it. */
+  /** Number of the next frame to be begun. */
   frame: number;
-  day = "";
-  sealedLines = 0;
+  private open: Frame | null = null;
+  /** A frame of yesterday's key, to be closed before a new one begins. */
+  private stale: CipherGCM | null = null;
+  private closing = false;
   private plain: Buffer = Buffer.allocUnsafeSlow(64 * 1024);
   private plainPos = 0;
   /** Where the last point's chain value and line stand, up to `bodyStart`. */
   prefix = bodyStart;
-  /** Frame number to fall back to when the batch is discarded. */
-  private firstFrame: number;
   private readonly origin: string;
   private readonly inner: Buffer = Buffer.alloc(96, 0x36);
   private readonly outer: Buffer = Buffer.alloc(96, 0x5c);
@@ -37,7 +48,6 @@ export class Batch {
   constructor(origin: string, tail: Buffer, frame: number) {
     this.origin = origin;
     this.frame = frame;
-    this.firstFrame = frame;
     // HMAC (RFC 2104) with its key blocks made once: two one-shot hashes cost half of a createHmac.
     for (let i = 0; i < tail.length; i++) {
       this.inner[i] = (tail[i] ?? 0) ^ 0x36;
@@ -76,7 +86,26 @@ export class Batch {
     this.pos = end;
   }
 
-  /** Puts a line into the batch's frame: `<base64 salt> <json>`. Gives the line's salted digest; its number is `sealedLines - 1`. */
+  /**
+   * The frame that the next sealed line goes to, begun if need be: one lasts until the next checkpoint, or until the day's
+   * key changes between two batches.
+   */
+  openFrame(day: string): { readonly number: number; readonly day: string } {
+    let frame = this.open;
+    if (frame === null || (frame.day !== day && this.plainPos === 0)) {
+      if (frame !== null) this.stale = frame.cipher;
+      frame = { number: this.frame++, day, cipher: null, lines: 0, written: false };
+      this.open = frame;
+    }
+    return frame;
+  }
+
+  /** Number of the line sealed last in its frame. */
+  get lastLine(): number {
+    return (this.open?.lines ?? 0) - 1;
+  }
+
+  /** Puts a line into the open frame: `<base64 salt> <json>`. Gives the line's salted digest; its number is `lastLine`. */
   sealLine(json: string): string {
     const start = this.plainPos;
     const room = start + saltText + 2 + json.length * 3;
@@ -92,7 +121,7 @@ export class Batch {
     plain[text - 1] = 0x20;
     plain[end] = newline;
     this.plainPos = end + 1;
-    this.sealedLines++;
+    if (this.open !== null) this.open.lines++;
     return digest;
   }
 
@@ -105,20 +134,39 @@ export class Batch {
     return { line, digest: hash("sha256", Buffer.concat([raw, body]), "base64") };
   }
 
-  /** Writes the S line, if anything is sealed. `dayKey` is asked for the key of `day`. */
-  sealFrame(dayKey: (day: string) => KeyObject): void {
-    if (this.sealedLines === 0) return;
-    const sealed = seal(
-      dayKey(this.day),
-      frameAad(this.origin, this.frame, this.day),
-      this.plain.subarray(0, this.plainPos),
-    );
-    const line = `S ${this.frame} ${this.day} ${sealed.toString("base64")}\n`;
+  /** Writes an S line with this batch's piece of the frame, if anything is sealed. `dayKey` is asked for the key of a day. */
+  sealPiece(dayKey: (day: string) => KeyObject): void {
+    const frame = this.open;
+    if (frame === null || this.plainPos === 0) return;
+    if (this.stale !== null) this.putTag(this.stale);
+    this.stale = null;
+    const plain = this.plain.subarray(0, this.plainPos);
+    let piece: string;
+    if (frame.cipher === null) {
+      const begun = beginFrame(dayKey(frame.day), frameAad(this.origin, frame.number, frame.day));
+      frame.cipher = begun.cipher;
+      piece = Buffer.concat([begun.nonce, begun.cipher.update(plain)]).toString("base64");
+    } else piece = frame.cipher.update(plain).toString("base64");
+    const line = `S ${frame.number} ${frame.day} ${piece}\n`;
     this.reserve(line.length + bodyStart);
     this.pos += putLatin1(this.buf, line, this.pos);
-    this.frame++;
-    this.sealedLines = 0;
     this.plainPos = 0;
+  }
+
+  /** Writes the T line that closes the open frame, if there is one: a checkpoint comes next. */
+  closeFrame(): void {
+    if (this.stale !== null) this.putTag(this.stale);
+    this.stale = null;
+    if (this.open?.cipher == null) return;
+    this.putTag(this.open.cipher);
+    this.closing = true;
+  }
+
+  private putTag(cipher: CipherGCM): void {
+    cipher.final();
+    const line = `T ${cipher.getAuthTag().toString("base64")}\n`;
+    this.reserve(line.length + bodyStart);
+    this.pos += putLatin1(this.buf, line, this.pos);
   }
 
   /** The chain value over everything so far. */
@@ -145,8 +193,11 @@ export class Batch {
     this.pos = bodyStart;
     this.leaves = 0;
     this.plainPos = 0;
-    this.sealedLines = 0;
-    this.frame = this.firstFrame;
+    // A frame with a piece in the segment stays without its end; one without was never there.
+    if (this.open !== null && !this.open.written) this.frame = this.open.number;
+    this.open = null;
+    this.stale = null;
+    this.closing = false;
   }
 
   /** Empties the batch after its write; the next one follows the point just written. */
@@ -156,6 +207,8 @@ export class Batch {
     putLatin1(this.buf, line, this.prefix + 32);
     this.pos = bodyStart;
     this.leaves = 0;
-    this.firstFrame = this.frame;
+    if (this.closing) this.open = null;
+    else if (this.open?.cipher != null) this.open.written = true;
+    this.closing = false;
   }
 }

@@ -157,7 +157,8 @@ export class GroupCommit {
   /** Writes the batch with its last line: a MAC, or a signed checkpoint (then gives the note). Throws on any shortfall. */
   private write(checkpoint: boolean): Buffer | null {
     const { batch, tree } = this;
-    batch.sealFrame((day) => this.dayKey(day));
+    batch.sealPiece((day) => this.dayKey(day));
+    if (checkpoint) batch.closeFrame();
     this.before.assign(tree);
     const bytes = batch.leaves * 32;
     for (let at = 0; at < bytes; at += 32) tree.push(batch.hashes, at);

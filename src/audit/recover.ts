@@ -84,6 +84,7 @@ class Recovery implements SegmentVisitor {
   private goodFrame = 0;
   private closed = false;
   private frameNumber = 0;
+  private openFrame = -1;
   private checkpoint: Checkpoint | null = null;
   private checkpointEnd = -1;
   private adopted = 0;
@@ -194,8 +195,16 @@ class Recovery implements SegmentVisitor {
   }
 
   frame(frame: number): string | null {
+    if (frame === this.openFrame) return null;
     if (frame !== this.frameNumber) return "a frame out of order";
+    this.openFrame = frame;
     this.frameNumber++;
+    return null;
+  }
+
+  frameEnd(): string | null {
+    if (this.openFrame < 0) return "the end of a frame that was not begun";
+    this.openFrame = -1;
     return null;
   }
 

@@ -1,5 +1,5 @@
 /** Sealing personal content: AES-256-GCM under a day's key, bound to its place by the associated data. */
-import { createCipheriv, createDecipheriv, type KeyObject } from "node:crypto";
+import { type CipherGCM, createCipheriv, createDecipheriv, type KeyObject } from "node:crypto";
 import { BytePool } from "./record/random.ts";
 
 const nonces = new BytePool();
@@ -12,6 +12,30 @@ export function frameAad(origin: string, frame: number, day: string): Buffer {
 /** Associated data of a sealed blob. */
 export function blobAad(origin: string, day: string): Buffer {
   return Buffer.from(`${origin}\nblob\n${day}`, "utf8");
+}
+
+/** Begins a frame, which is written piece by piece: the nonce goes before the first, the tag behind the last. */
+export function beginFrame(
+  key: KeyObject,
+  aad: Buffer,
+): { readonly nonce: Buffer; readonly cipher: CipherGCM } {
+  const nonce = Buffer.allocUnsafe(12);
+  const at = nonces.take(12);
+  nonces.bytes.copy(nonce, 0, at, at + 12);
+  const cipher = createCipheriv("aes-256-gcm", key, nonce);
+  cipher.setAAD(aad);
+  return { nonce, cipher };
+}
+
+/**
+ * The plaintext of a frame's pieces. A writer that was killed left its last frame without a tag (null): what such a
+ * frame says is to be believed only line by line, under the salted digests in the leaves. null when it does not open.
+ */
+export function openFrame(key: KeyObject, aad: Buffer, pieces: Buffer, tag: Buffer | null): Buffer | null {
+  if (pieces.length < 12) return null;
+  if (tag !== null) return unseal(key, aad, Buffer.concat([pieces, tag]));
+  const decipher = createDecipheriv("aes-256-gcm", key, pieces.subarray(0, 12));
+  return decipher.setAAD(aad).update(pieces.subarray(12));
 }
 
 /** nonce (12) ‖ ciphertext ‖ tag (16). */

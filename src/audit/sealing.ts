@@ -1,4 +1,4 @@
-/** Sealing the personal part of a record: into the frame of its batch, or into a blob when it is long. */
+/** Sealing the personal part of a record: into the open frame, or into a blob when it is long. */
 import type { GroupCommit } from "./commit.ts";
 import { dayKey, type LogKeys } from "./keys.ts";
 import { putLatin1, putNumber } from "./record/bytes.ts";
@@ -17,7 +17,8 @@ export class Sealing {
   private readonly keys: LogKeys;
   private dayStart = 0;
   private day = "";
-  /** Beginning of the places in the batch's frame. */
+  private frameNumber = -1;
+  /** Beginning of the places in the open frame. */
   private frameText: Buffer = Buffer.alloc(0);
 
   constructor(commit: GroupCommit, dir: string, origin: string, keys: LogKeys) {
@@ -28,16 +29,17 @@ export class Sealing {
   }
 
   /**
-   * Seals JSON text into the batch's frame and gives its digest (44 characters), or into a blob and gives its whole place
+   * Seals JSON text into the open frame and gives its digest (44 characters), or into a blob and gives its whole place
    * as JSON; `putPlace()` and `placeText()` take either. Throws AuditUnavailable.
    */
   seal(json: string): string {
     this.today();
     if (json.length > maxSealed / 3 && Buffer.byteLength(json) > maxSealed) return this.sealBlob(json);
     const { batch } = this.commit;
-    if (batch.sealedLines === 0) {
-      batch.day = this.day;
-      this.frameText = Buffer.from(`{"key":"${batch.day}","frame":${batch.frame},"at":`, "latin1");
+    const { number, day } = batch.openFrame(this.day);
+    if (number !== this.frameNumber) {
+      this.frameNumber = number;
+      this.frameText = Buffer.from(`{"key":"${day}","frame":${number},"at":`, "latin1");
     }
     return batch.sealLine(json);
   }
@@ -50,7 +52,7 @@ export class Sealing {
     let p = at;
     buf.set(this.frameText, p);
     p += this.frameText.length;
-    p += putNumber(buf, batch.sealedLines - 1, p);
+    p += putNumber(buf, batch.lastLine, p);
     buf.set(words.sealedDigest, p);
     p += words.sealedDigest.length;
     p += putLatin1(buf, place, p);
@@ -62,7 +64,7 @@ export class Sealing {
   /** The place of the line sealed last, as JSON. */
   placeText(place: string): string {
     if (place.startsWith("{")) return place;
-    return `${this.frameText.toString("latin1")}${this.commit.batch.sealedLines - 1},"digest":"${place}"}`;
+    return `${this.frameText.toString("latin1")}${this.commit.batch.lastLine},"digest":"${place}"}`;
   }
 
   private sealBlob(json: string): string {

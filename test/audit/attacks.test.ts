@@ -61,7 +61,7 @@ function edited(change: (lines: string[]) => string[]): string {
 
 test("the sample has what the attacks need: two segments, leaves, frames, MACs and checkpoints", () => {
   expect(segments(sample).length).toBeGreaterThan(1);
-  expect(new Set(lines(sample).map((l) => l.tag))).toEqual(new Set(["L", "S", "B", "C"]));
+  expect(new Set(lines(sample).map((l) => l.tag))).toEqual(new Set(["L", "S", "T", "B", "C"]));
   const report = verifyLog(sample.dir);
   expect(report).toMatchObject({ ok: true, unsignedTail: null, firstBadPlace: null });
   expect(report.size).toBe(lines(sample).filter((l) => l.tag === "L").length);
@@ -85,7 +85,7 @@ describe("every single-bit flip is found, and the verifier never throws", () => 
   test.each(["segments", "checkpoint", "leaves", "log.vkey"])("in %s", { timeout: 120_000 }, async (part) => {
     const at = await small();
     try {
-      expect(new Set(lines(at).map((l) => l.tag))).toEqual(new Set(["L", "S", "B", "C"]));
+      expect(new Set(lines(at).map((l) => l.tag))).toEqual(new Set(["L", "S", "T", "B", "C"]));
       // One witness at a time: what is flipped must be found without the help of the copies beside it.
       if (part !== "leaves") rmSync(join(at.dir, "leaves"));
       if (part !== "checkpoint") rmSync(join(at.dir, "checkpoint"));
@@ -179,6 +179,8 @@ describe("changes of whole lines", () => {
       "S 0 2026-01-01 AAAA\n",
       `B ${"A".repeat(43)}=\n`,
       "C AAAA\n",
+      `T ${"A".repeat(22)}==\n`,
+      `T ${"A".repeat(21)}B==\n`,
     ])
       expect(verifyLog(edited((l) => [...l, line])).firstBadPlace === null, line).toBe(false);
   });

@@ -93,7 +93,7 @@ test("leaves are the records of SPEC section 5, byte for byte", async () => {
       '"tag":"SELECT 1","result":{"columns":[{"name":"email","type":"text","origin":"public.customers.email","masked":true}],' +
       '"rows":1,"bytes":12,"complete":true,"digests":{"delivered":{"alg":"sha256-salted-v1","value":"<digest>"},"source":null},' +
       '"capture":null},"rows_affected":null,"duration_us":1234,"first_row_us":800,' +
-      '"sealed":{"key":"<day>","frame":1,"at":0,"digest":"<digest>"}}',
+      '"sealed":{"key":"<day>","frame":0,"at":2,"digest":"<digest>"}}',
     `${head("session.end")}${session},${facts},"reason":"client left","statements":1,"bytes_in":10,"bytes_out":20,"duration_ms":30}`,
     `${head("auth.failed")}"code":"TOKEN_EXPIRED","cause":"exp is 5 s ago","client":{"ip":"127.0.0.1","port":9,"tls":null,"application":null,"user":"mary","via":"wire"},"database":{"name":"shop"},"token":{"sha256":"${"cd".repeat(32)}"}}`,
     `${head("config.changed")}"digest":"sha256:00"}`,
@@ -132,20 +132,23 @@ describe("a reader written from docs/audit-format.md alone", () => {
       expect(first).toBe(found.length);
       let chain = sha(`postern-segment-v1\n${name}\n${first}\n`, previous);
       let since = "";
+      let open: { frame: number; day: string; pieces: Buffer[] } | null = null;
       for (const line of readFileSync(join(at.dir, "segments", file), "utf8").split(/(?<=\n)/)) {
         const text = line.slice(2, -1);
         if (line.startsWith("L ")) found.push(sha(Buffer.from([0]), text));
         else if (line.startsWith("S ")) {
-          const [frame = "", day = "", sealed = ""] = text.split(" ");
+          const [frame = "", day = "", piece = ""] = text.split(" ");
+          if (Number(frame) !== open?.frame) open = { frame: Number(frame), day, pieces: [] };
+          open.pieces.push(Buffer.from(piece, "base64"));
+        } else if (line.startsWith("T ")) {
+          const { frame = -1, day = "", pieces = [] } = open ?? {};
           const wrapped = Buffer.from(readFileSync(join(at.dir, "keys", `${day}.key`), "utf8"), "base64");
           const dayKey = openGcm(derive("postern-wrap-v1"), wrapped, `postern-day-key-v1\n${name}\n${day}`);
-          const content = openGcm(
-            dayKey,
-            Buffer.from(sealed, "base64"),
-            `${name}\n${frame}\n${day}`,
-          ).toString("utf8");
+          const sealed = Buffer.concat([...pieces, Buffer.from(text, "base64")]);
+          const content = openGcm(dayKey, sealed, `${name}\n${frame}\n${day}`).toString("utf8");
           expect(content.endsWith("\n")).toBe(true);
-          plain.set(Number(frame), content.slice(0, -1).split("\n"));
+          plain.set(frame, content.slice(0, -1).split("\n"));
+          open = null;
         } else {
           chain = sha(chain, since);
           since = "";

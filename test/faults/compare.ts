@@ -12,7 +12,7 @@ export interface Comparison {
 
 /**
  * `concluded`: the log was opened again or closed in order since the load, so every intent has its one outcome.
- * `graceful`: nothing crashed, so what a client was told has its outcome on the record, and not "unknown".
+ * `graceful`: nothing crashed, or the durability is strict: what a client was told has its outcome on the record, and not "unknown".
  */
 export async function compare(
   server: Server,

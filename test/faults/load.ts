@@ -1,7 +1,8 @@
 /** Clients that write through the gateway until their connection breaks, and remember what they were told. */
+import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import postgres from "postgres";
-import { connect } from "./support.ts";
+import { connect, endOf } from "./support.ts";
 
 /** Statements that take effect together, or not at all. */
 export interface Unit {
@@ -108,7 +109,7 @@ export function startLoad(port: number, token: string, options: LoadOptions = {}
         });
         await own.end();
       } catch (error) {
-        ends.push(codeOf(error));
+        ends.push(codeOf((client === null ? undefined : endOf(client)) ?? error));
         client?.end().catch(() => {});
       }
     } while (options.again === true && !stopping);
@@ -205,6 +206,8 @@ async function reader(c: Connection): Promise<void> {
         const text = `select '${id}', repeat('x', 500) from generate_series(1, 200)`;
         await c.answer([id], client.query(text));
       }
+    } catch (error) {
+      throw endOf(client) ?? error;
     } finally {
       client.end().catch(() => {});
     }
@@ -241,11 +244,11 @@ async function pipeline(c: Connection): Promise<void> {
         const unit = c.unit([id], id);
         return c.answer([id], sql`insert into t values (${id})`, unit);
       });
-      const settled = await Promise.allSettled(batch);
-      const lost = settled.find((result) => result.status === "rejected");
-      if (lost !== undefined) throw lost.reason;
+      // Statements behind one that was lost are lost too; the driver may take its time to say so, or never say it.
+      for (const one of batch) one.catch(() => {});
+      await Promise.all(batch);
     }
   } finally {
-    await sql.end({ timeout: 1 });
+    await Promise.race([sql.end({ timeout: c.stopping ? 1 : 0 }), sleep(2_000)]);
   }
 }

@@ -7,7 +7,7 @@ import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import pg from "pg";
 import { readDayKey, readMasterKey, wrapKey } from "../../src/audit/keys.ts";
 import { findLogs, parseLeaf, readLeaves } from "../../src/audit/read/leaves.ts";
-import { frameAad, unseal } from "../../src/audit/seal.ts";
+import { frameAad, openFrame } from "../../src/audit/seal.ts";
 import type { Durability } from "../../src/facts/audit.ts";
 import { folder, postern, type Ran, type Started, startPostern } from "../cli/support.ts";
 import { type Cluster, startCluster } from "../support/cluster.ts";
@@ -24,8 +24,8 @@ export interface Server {
   fresh(): Promise<void>;
   /** Ids that are in the table. */
   rows(): Promise<Set<string>>;
-  /** Waits until no session of the login is left. */
-  quiet(): Promise<void>;
+  /** Waits until no session of the login is left, or none that does anything. */
+  quiet(but?: "idle sessions"): Promise<void>;
   /** What the server logged of the login's statements, in order, once it has written all of it. */
   logged(): Promise<Logged[]>;
 }
@@ -77,11 +77,12 @@ export async function startServer(): Promise<Server> {
       const found = await cluster.query(database, "select id from t");
       return new Set(found.map((row) => String(row.id)));
     },
-    async quiet() {
+    async quiet(but) {
       await until("the server's sessions end", async () => {
         const [row] = await cluster.query(
           "postgres",
-          `select count(*)::int as n from pg_stat_activity where usename = '${login}'`,
+          "select count(*)::int as n from pg_stat_activity where usename = $1 and ($2 or state <> 'idle')",
+          [login, but === undefined],
         );
         return row?.n === 0;
       });
@@ -261,6 +262,13 @@ function readTrail(auditDir: string, keys: string): Trail {
   const wrap = wrapKey(readMasterKey(keys), origin);
   const leaves: Readonly<Record<string, unknown>>[] = [];
   const frames = new Map<number, string[]>();
+  interface Frame {
+    readonly day: string;
+    readonly bytes: Buffer[];
+    tag: Buffer | null;
+  }
+  const pieces = new Map<number, Frame>();
+  let last: Frame | null = null as Frame | null;
   readLeaves(log, {
     leaf(buf, start, end) {
       const leaf = parseLeaf(buf, start, end);
@@ -268,14 +276,23 @@ function readTrail(auditDir: string, keys: string): Trail {
       leaves.push(leaf);
       return true;
     },
-    frame(number, day, text) {
-      const key = readDayKey(log.dir, origin, wrap, day);
-      const plain =
-        key === null ? null : unseal(key, frameAad(origin, number, day), Buffer.from(text, "base64"));
-      if (plain === null) throw new Error(`frame ${number} does not open`);
-      frames.set(number, plain.toString("utf8").split("\n"));
+    frame(number, day, piece) {
+      const frame = pieces.get(number) ?? { day, bytes: [], tag: null };
+      frame.bytes.push(Buffer.from(piece, "base64"));
+      pieces.set(number, frame);
+      last = frame;
+    },
+    frameEnd(tag) {
+      if (last !== null) last.tag = Buffer.from(tag, "base64");
     },
   });
+  for (const [number, { day, bytes, tag }] of pieces) {
+    const key = readDayKey(log.dir, origin, wrap, day);
+    const plain =
+      key === null ? null : openFrame(key, frameAad(origin, number, day), Buffer.concat(bytes), tag);
+    if (plain === null) throw new Error(`frame ${number} does not open`);
+    frames.set(number, plain.toString("utf8").split("\n"));
+  }
   const outcomes = new Map<number, Outcome[]>();
   for (const leaf of leaves) {
     if (leaf.type !== "statement.outcome") continue;
@@ -316,6 +333,11 @@ function readTrail(auditDir: string, keys: string): Trail {
   };
 }
 
+const broken = new WeakMap<pg.Client, Error>();
+
+/** The error that ended this connection, where it came between two statements. */
+export const endOf = (client: pg.Client): Error | undefined => broken.get(client);
+
 export async function connect(port: number, token: string): Promise<pg.Client> {
   const client = new pg.Client({
     host: "127.0.0.1",
@@ -325,7 +347,9 @@ export async function connect(port: number, token: string): Promise<pg.Client> {
     database: "shop",
     connectionTimeoutMillis: 15_000,
   });
-  client.on("error", () => {});
+  client.on("error", (error) => {
+    if (!broken.has(client)) broken.set(client, error);
+  });
   await client.connect();
   return client;
 }

@@ -53,7 +53,10 @@ export function segmentsOf(dir: string): number[] {
 export interface LeafReader {
   /** The JSON bytes at [start, end) of `buf`, valid during the call; false ends the reading. */
   leaf(buf: Buffer, start: number, end: number, index: number, segment: string, offset: number): boolean;
-  frame?(frame: number, key: string, sealed: string): void;
+  /** A piece of a sealed frame, base64. */
+  frame?(frame: number, key: string, piece: string): void;
+  /** The open frame ends: its tag, base64. */
+  frameEnd?(tag: string): void;
 }
 
 const nowhere = { offset: 0, chain: Buffer.alloc(32), tail: Buffer.alloc(0) };
@@ -72,8 +75,12 @@ export function readLeaves(log: LogPlace, reader: LeafReader): void {
           more = reader.leaf(buf, start, end, index++, segment, at);
           return more ? null : "stopped";
         },
-        frame(frame, key, sealed) {
-          reader.frame?.(frame, key, sealed);
+        frame(frame, key, piece) {
+          reader.frame?.(frame, key, piece);
+          return null;
+        },
+        frameEnd(tag) {
+          reader.frameEnd?.(tag);
           return null;
         },
         point: () => null,

@@ -1,7 +1,7 @@
 /** Everything a log has on one client message, with the seal opened where the keys allow it. */
 import { hash, type KeyObject } from "node:crypto";
 import { readDayKey, readMasterKey, wrapKey } from "../keys.ts";
-import { blobAad, frameAad, unseal } from "../seal.ts";
+import { blobAad, frameAad, openFrame, unseal } from "../seal.ts";
 import { strictBase64 } from "../verify/note.ts";
 import {
   at,
@@ -42,13 +42,16 @@ export function readRequest(
 
 export interface SealedFrame {
   readonly key: string;
-  readonly sealed: string;
+  readonly pieces: Buffer[];
+  /** null when its writer was killed before the frame's end. */
+  tag: Buffer | null;
 }
 
 function collect(log: LogPlace, id: string): { entries: Entry[]; frames: Map<number, SealedFrame> } {
   const entries: Entry[] = [];
   const frames = new Map<number, SealedFrame>();
   const wanted = new Set<number>();
+  let open: { readonly number: number; readonly frame: SealedFrame } | null = null;
   const needle = Buffer.from(JSON.stringify(id), "utf8");
   readLeaves(log, {
     leaf(buf, start, end, index, segment, offset) {
@@ -60,8 +63,20 @@ function collect(log: LogPlace, id: string): { entries: Entry[]; frames: Map<num
       if (typeof frame === "number") wanted.add(frame);
       return true;
     },
-    frame(frame, key, sealed) {
-      if (wanted.has(frame)) frames.set(frame, { key, sealed });
+    // Which frame is wanted may be known only behind its first pieces: the open one is kept until it ends.
+    frame(frame, key, piece) {
+      if (open?.number !== frame) {
+        if (open !== null && !wanted.has(open.number)) frames.delete(open.number);
+        open = { number: frame, frame: { key, pieces: [], tag: null } };
+        frames.set(frame, open.frame);
+      }
+      open.frame.pieces.push(Buffer.from(piece, "base64"));
+    },
+    frameEnd(tag) {
+      if (open === null) return;
+      if (wanted.has(open.number)) open.frame.tag = Buffer.from(tag, "base64");
+      else frames.delete(open.number);
+      open = null;
     },
   });
   return { entries, frames };
@@ -146,7 +161,7 @@ class Opener {
       const plain =
         frame === undefined
           ? null
-          : unseal(key, frameAad(this.origin, number, frame.key), Buffer.from(frame.sealed, "base64"));
+          : openFrame(key, frameAad(this.origin, number, frame.key), Buffer.concat(frame.pieces), frame.tag);
       lines = plain === null ? null : plain.toString("utf8").split("\n");
       this.plain.set(number, lines);
     }

@@ -18,8 +18,10 @@ const firstRead = 1024 * 1024;
 export interface SegmentVisitor {
   /** A leaf line: its JSON at [start, end) of `buf`, `hash` its 32-byte leaf hash as latin1 text ("" when not asked for). `at`: offset of the line in the file. */
   leaf(buf: Buffer, start: number, end: number, hash: string, at: number): string | null;
-  /** A sealed frame line. */
-  frame(frame: number, key: string, sealed: string, at: number): string | null;
+  /** A piece of a sealed frame. */
+  frame(frame: number, key: string, piece: string, at: number): string | null;
+  /** The end of the open frame: its tag, base64. */
+  frameEnd?(tag: string, at: number): string | null;
   /** A chain point: a B line (`text`: base64 of the mac) or a C line (base64 of the note). `chain`: the value over all bytes before the line, meaningless without `hashes`. `end`: offset behind the line. */
   point(kind: "B" | "C", text: string, chain: Buffer, at: number, end: number): string | null;
 }
@@ -106,9 +108,10 @@ function pass(
   let goodChain: Buffer = start.chain;
   let goodTail: Buffer = start.tail;
   let fault: SegmentFault | null = null;
-  // A batch is leaves, then at most one frame, then a point.
+  // A batch is leaves, then at most one piece of a frame, with ends of frames before and behind it, then a point.
   let leaves = 0;
   let framed = false;
+  let ends = 0;
 
   reading: for (;;) {
     if (line > 0) {
@@ -134,7 +137,7 @@ function pass(
     filled += count;
     if (count === 0) {
       if (filled > 0) fault = { at: base, problem: "the last line is cut off" };
-      else if (leaves > 0 || framed) fault = { at: base, problem: "the last batch is cut off" };
+      else if (leaves > 0 || framed || ends > 0) fault = { at: base, problem: "the last batch is cut off" };
       break;
     }
     for (
@@ -147,7 +150,7 @@ function pass(
       const tag = buf[line + 1] === space ? buf[line] : 0;
       const from = line + 2;
       if (tag === 0x4c) {
-        problem = framed ? "a leaf behind the batch's frame" : checkLeafShape(buf, from, end);
+        problem = framed || ends > 0 ? "a leaf behind the batch's frame" : checkLeafShape(buf, from, end);
         if (problem === null) {
           let leaf = "";
           if (hashes) {
@@ -168,6 +171,12 @@ function pass(
           framed = true;
           problem = visitor.frame(Number(parts[1]), parts[2] ?? "", parts[3] ?? "", at);
         }
+      } else if (tag === 0x54) {
+        const text = buf.toString("latin1", from, end);
+        // 16 bytes: the last character before the padding has four spare bits.
+        if (!/^[A-Za-z0-9+/]{21}[AQgw]==$/.test(text)) problem = "a malformed end of a frame";
+        else if (++ends > 2) problem = "too many ends of frames";
+        else problem = visitor.frameEnd?.(text, at) ?? null;
       } else if (tag === 0x42 || tag === 0x43) {
         const kind = tag === 0x42 ? "B" : "C";
         if (kind === "B" && leaves === 0) problem = "a batch without leaves";
@@ -186,6 +195,7 @@ function pass(
             goodTail = Buffer.from(buf.subarray(line, end + 1));
             leaves = 0;
             framed = false;
+            ends = 0;
           }
         }
       } else {

@@ -51,6 +51,8 @@ class Run implements SegmentVisitor {
   private readonly tree = new CompactRange();
   private readonly expected: Expectation[] = [];
   private frames = 0;
+  /** Number of the frame whose end has not come; -1: none. */
+  private openFrame = -1;
   private checkpoints = 0;
   private segments = 0;
   private bytes = 0;
@@ -166,8 +168,17 @@ class Run implements SegmentVisitor {
   }
 
   frame(frame: number): string | null {
-    if (frame !== this.frames) return `frame ${frame} where ${this.frames} is due`;
-    this.frames++;
+    if (frame !== this.openFrame) {
+      if (frame !== this.frames) return `frame ${frame} where ${this.frames} is due`;
+      this.frames++;
+      this.openFrame = frame;
+    }
+    return null;
+  }
+
+  frameEnd(): string | null {
+    if (this.openFrame < 0) return "the end of a frame that was not begun";
+    this.openFrame = -1;
     return null;
   }
 
