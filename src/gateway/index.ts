@@ -60,6 +60,12 @@ const tokenExpired: EndReason = {
   reason: "token expired",
 };
 
+const auditLost: EndReason = {
+  sqlstate: "58030",
+  message: "the audit log is unavailable; the session ends, open transactions are rolled back",
+  reason: "audit unavailable",
+};
+
 /** Starts listening. Rejects when an address cannot be taken; nothing is left open then. */
 export async function startGateway(settings: GatewaySettings, rooms: GatewayRooms): Promise<Gateway> {
   const { identity, audit, logger } = rooms;
@@ -91,6 +97,7 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
   const past = { sessions: 0, statements: 0, denied: 0, errors: 0, authFailures: 0, bytesIn: 0, bytesOut: 0 };
   let starting = 0;
   let accepting = true;
+  let toldFailure = false;
 
   function refuse(client: AuthenticatedClient, refused: SessionRefused): void {
     recordFailure({
@@ -187,12 +194,18 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
     else perPrincipal.set(who, open);
   }
 
-  /** Idle limits and the ends of tokens, looked at once a second. */
+  /** Idle limits, the ends of tokens, and whether the audit log still lives: looked at once a second. */
   const sweep = setInterval(() => {
     const now = performance.now();
     const wall = Date.now() / 1000;
+    if (audit.failure !== null && !toldFailure) {
+      toldFailure = true;
+      logger.fatal({ err: audit.failure }, "the audit log has failed: nothing is forwarded until a restart");
+    }
     for (const session of sessions.values()) {
-      if (wall >= session.principal.token.expires) session.end(tokenExpired, false);
+      // What PostgreSQL has open it rolls back; an idle session is told with its next statement.
+      if (audit.failure !== null && !session.idle) session.end(auditLost, true);
+      else if (wall >= session.principal.token.expires) session.end(tokenExpired, false);
       else if (session.idle && now - session.lastActive > settings.limits.idleSeconds * 1000)
         session.end(idleTooLong, false);
     }

@@ -2,6 +2,7 @@
 import type pino from "pino";
 import {
   type AuditLog,
+  AuditUnavailable,
   type ColumnsContext,
   type DecisionContext,
   ResultDigest,
@@ -26,10 +27,10 @@ import { chooseLogin, startupParameters } from "./logins.ts";
 import type { AuthenticatedClient, UpstreamConnection } from "./ports.ts";
 import type { DatabaseSettings, GatewaySettings, LoginSettings } from "./settings.ts";
 import { concludeUnknown } from "./statement/conclude.ts";
-import { createGate } from "./statement/forward.ts";
+import { createGate, maxHeld } from "./statement/forward.ts";
 import { createNames, type Shape } from "./statement/names.ts";
 import { createQueue, queueLength, shift } from "./statement/queue.ts";
-import { maxHeld, receive, resume } from "./statement/receive.ts";
+import { ready, receive, resume } from "./statement/receive.ts";
 import { poisonName } from "./statement/refuse.ts";
 import { relay } from "./statement/relay.ts";
 import type { Counters, Walk } from "./statement/state.ts";
@@ -223,6 +224,7 @@ function runSession(
   const server = upstream.socket;
   let lastActive = started;
   let finished = false;
+  let clientEnded = false;
   let endWhenIdle: EndReason | null = null;
   let reason = "client closed the connection";
   let linger: NodeJS.Timeout | null = null;
@@ -237,7 +239,7 @@ function runSession(
     client: socket,
     server,
     toServer: createGate(server, audit, { failed: auditFailed, released: readOn }),
-    toClient: createGate(socket, audit, { failed: auditFailed, released: () => server.resume() }),
+    toClient: createGate(socket, audit, { failed: auditFailed, released: readServer }),
     audit,
     reader: deps.reader,
     limits: settings.limits,
@@ -260,6 +262,13 @@ function runSession(
     copyRefused: false,
     utf8: upstream.parameters.get("client_encoding") === "UTF8",
     conforming: upstream.parameters.get("standard_conforming_strings") !== "off",
+    touched: false,
+    unsettledBatch: -1,
+    texts: 0,
+    unsynced: false,
+    copySync: false,
+    crowded: false,
+    wake: false,
     stalled: [],
     stalledBytes: 0,
     stall: null,
@@ -272,10 +281,18 @@ function runSession(
     backendStreamType: 0,
     result: { rows: 0, bytes: 0, columns: null, firstRow: 0, digest: new ResultDigest() },
     leaving: false,
+    auditLost: false,
     fatal: false,
     fail,
-    resume: () => guarded(() => resume(walk)),
-    onLeaving: () => walk.toServer.whenWritten(leave),
+    resume: () =>
+      guarded(() => {
+        resume(walk);
+        endOfClient();
+      }),
+    readOn,
+    guarded,
+    // What was answered is the client's, whatever comes next.
+    onLeaving: () => walk.toServer.whenWritten(() => walk.toClient.whenWritten(leave)),
     onIdle() {
       lastActive = performance.now();
       if (endWhenIdle !== null && walk.transaction === "I") setImmediate(endIfIdle);
@@ -308,6 +325,7 @@ function runSession(
     } catch (error) {
       if (error instanceof ProtocolError)
         fail({ sqlstate: error.code, message: error.message }, `protocol error: ${error.message}`);
+      else if (error instanceof AuditUnavailable) auditFailed();
       else {
         deps.logger.error({ session: id, err: error }, "internal error in a session");
         fail(
@@ -328,8 +346,7 @@ function runSession(
       ...(error.hint === undefined ? {} : { hint: error.hint }),
     });
     // Only at a message boundary would the client understand it.
-    const tellable = walk.backendStream === 0 && walk.backend === null;
-    finish(tellable ? fatal : null, false);
+    finish(walk.toClient.whole ? fatal : null, false);
   }
 
   /** The end: what is outstanding is of unknown outcome, both connections close, the record says why. */
@@ -349,6 +366,7 @@ function runSession(
     server.removeListener("close", onServerClose);
     server.removeListener("drain", readOn);
     socket.removeListener("data", onClientData);
+    socket.removeListener("drain", readServer);
     audit.sessionEnd(context, {
       reason,
       statements: counters.statements,
@@ -391,18 +409,27 @@ function runSession(
       walk.backendStream === 0 &&
       walk.frontendStream === 0 &&
       !walk.skipping &&
+      !walk.unsynced &&
       walk.toServer.held === 0
     );
   }
 
   /** The client's end of stream is passed on: the server answers what it has got, then closes (PROTOCOL.md D8). */
   function onClientEnd(): void {
-    if (finished) return;
-    walk.toServer.whenWritten(() => {
-      if (finished) return;
-      if (walk.frontend === null && walk.stall === null && clean()) finish(null, true);
-      else server.end();
-    });
+    clientEnded = true;
+    endOfClient();
+  }
+
+  function endOfClient(): void {
+    // What the client has sent and still waits here goes first.
+    if (finished || !clientEnded || walk.stall !== null) return;
+    walk.toServer.whenWritten(() =>
+      walk.toClient.whenWritten(() => {
+        if (finished) return;
+        if (walk.frontend === null && clean()) finish(null, true);
+        else server.end();
+      }),
+    );
   }
 
   /** The client's connection broke: what it was running is cancelled, and its outcome still awaited for the record. */
@@ -416,7 +443,9 @@ function runSession(
     linger = setTimeout(() => finish(null, false), lingerMs);
     linger.unref();
     server.resume();
-    void cancelUpstream(database, upstream.pid, upstream.key, cancelMs).then(() => server.end(terminate));
+    void cancelUpstream(database, upstream.pid, upstream.key, cancelMs).then(() => {
+      if (!finished) server.end(terminate);
+    });
   }
 
   function onServerData(chunk: Buffer): void {
@@ -456,7 +485,12 @@ function runSession(
 
   /** The client is read again once the server and the log keep up with it. */
   function readOn(): void {
-    if (!finished && walk.toServer.held <= maxHeld && walk.stalledBytes <= maxHeld) socket.resume();
+    if (!finished && ready(walk)) socket.resume();
+  }
+
+  /** The server is read again once the client and the log keep up with it. */
+  function readServer(): void {
+    if (!finished && !socket.writableNeedDrain && walk.toClient.held <= maxHeld) server.resume();
   }
 
   function endIfIdle(): void {
@@ -468,12 +502,14 @@ function runSession(
       walk.toServer.held > 0
     )
       return;
-    fail(endWhenIdle, endWhenIdle.reason);
+    // The last answer is the client's first.
+    if (walk.toClient.held > 0) walk.toClient.whenWritten(() => setImmediate(endIfIdle));
+    else fail(endWhenIdle, endWhenIdle.reason);
   }
 
   socket.on("end", onClientEnd);
   socket.on("close", onClientClose);
-  socket.on("drain", () => server.resume());
+  socket.on("drain", readServer);
   server.on("close", onServerClose);
   server.on("end", onServerEnd);
   server.on("drain", readOn);
@@ -504,7 +540,8 @@ function runSession(
     },
     end(why, now) {
       endWhenIdle = why;
-      if (now) fail(why, why.reason);
+      // A replication stream has no statements to wait for.
+      if (now || client.replication !== "off") fail(why, why.reason);
       else endIfIdle();
     },
     closed,

@@ -4,7 +4,7 @@
  */
 import { uuidv7 } from "../audit/index.ts";
 import { conclude } from "./statement/conclude.ts";
-import { intent, opaqueShape, prepare } from "./statement/intend.ts";
+import { intent, opaqueShape, prepare, run } from "./statement/intend.ts";
 import { expected, Kind, push, shift } from "./statement/queue.ts";
 import type { Walk } from "./statement/state.ts";
 
@@ -14,8 +14,8 @@ export function tunnel(walk: Walk, first: Buffer, guarded: (step: () => void) =>
   const request = uuidv7();
   guarded(() => {
     const index = intent(walk, request, statement.context, "simple", 0, "", "", "{}", "[]");
-    const run = { request, since: performance.now(), parts: [{ intent: index, statement: null }], at: 0 };
-    push(walk.queue, expected(Kind.query, walk.batch, run, null, null));
+    const streamed = run(request, [{ intent: index, statement: null }]);
+    push(walk.queue, expected(Kind.query, walk.batch, streamed, null, null));
     walk.counters.statements++;
     walk.toServer.write(first.length > 0 ? [first] : [], walk.durability);
   });
@@ -26,9 +26,10 @@ export function tunnel(walk: Walk, first: Buffer, guarded: (step: () => void) =>
   walk.server.on("data", (chunk: Buffer) => {
     walk.counters.bytesOut += chunk.length;
     walk.result.bytes += chunk.length;
-    if (!walk.toClient.write([chunk], null)) walk.server.pause();
+    if (!walk.toClient.write([chunk], null, false)) walk.server.pause();
   });
-  walk.server.once("end", () => {
+  // Before the session hears of it, and takes what has no outcome for unknown.
+  walk.server.prependOnceListener("end", () => {
     const entry = shift(walk.queue);
     if (entry !== undefined) conclude(walk, entry, "ok", null, null, true);
   });

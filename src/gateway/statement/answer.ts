@@ -6,21 +6,26 @@ import {
   decodeParameterStatus,
   decodeRowDescription,
   ProtocolError,
+  sync,
   typeName,
 } from "../../protocol/index.ts";
 import { conclude, concludeSkipped, concludeUnknown } from "./conclude.ts";
-import { dropPortals, undo } from "./names.ts";
+import { dropPortals, settleChange, undo } from "./names.ts";
 import {
   copyEndIsQueued,
+  dropCopyEnd,
   dropSyncsDuringCopy,
   type Expected,
+  expected,
   Kind,
+  push,
   queueHead,
   queueLength,
   shift,
   skipToSync,
 } from "./queue.ts";
 import { refusalError } from "./refuse.ts";
+import { onSetting } from "./settings.ts";
 import type { Walk } from "./state.ts";
 
 /**
@@ -74,9 +79,12 @@ export function answer(walk: Walk, type: number, chunk: Buffer, start: number, e
       return errorResponse(walk, chunk.subarray(start, end));
     case 0x5a: // ReadyForQuery
       return readyForQuery(walk, chunk, start, end);
-    case 0x53: // ParameterStatus
-      parameterStatus(walk, chunk.subarray(start, end));
+    case 0x53: {
+      // ParameterStatus
+      const { name, value } = decodeParameterStatus(chunk.subarray(start, end));
+      onSetting(walk, name, value);
       return null;
+    }
     case 0x4e: // NoticeResponse
     case 0x41: // NotificationResponse
       return null;
@@ -133,14 +141,16 @@ function copyHead(walk: Walk, type: number): Expected {
 }
 
 function done(walk: Walk, entry: Expected): null {
+  settleChange(walk.names, entry);
   unstall(walk, entry);
   return null;
 }
 
+/** What stalled goes on once this chunk of the server's is on its way to the client. */
 function unstall(walk: Walk, entry: Expected): void {
   if (walk.stall?.until !== "answered" || walk.stall.entry !== entry) return;
   walk.stall = null;
-  walk.resume();
+  walk.wake = true;
 }
 
 function commandComplete(walk: Walk, tag: string): null {
@@ -148,6 +158,8 @@ function commandComplete(walk: Walk, tag: string): null {
   if (head.refusal !== null && !head.copying) throw unexpected(0x43);
   walk.copyIn = false;
   if (head.kind === Kind.query) {
+    if (head.copying) dropCopyEnd(walk.queue);
+    head.copying = false;
     conclude(walk, head, "ok", null, tag, true);
     return null;
   }
@@ -159,16 +171,24 @@ function commandComplete(walk: Walk, tag: string): null {
 function errorResponse(walk: Walk, body: Buffer): Buffer | null {
   const { queue } = walk;
   const head = queueHead(queue);
+  const missingSync = walk.copyIn && walk.copySync;
   walk.copyIn = false;
+  walk.copySync = false;
   const fields = decodeErrorFields(body);
   const sqlstate = fields.get("C") ?? "XX000";
   const severity = fields.get("V") ?? fields.get("S") ?? "ERROR";
-  if (head === undefined || severity === "FATAL" || severity === "PANIC" || head.kind === Kind.sync) {
+  if (head === undefined || severity === "FATAL" || severity === "PANIC") {
     walk.fatal = true;
     // The server ends the session: what it was working on failed with this error, what is behind it never ran.
     if (head?.run != null && !head.errored) conclude(walk, head, "error", sqlstate, null, false);
     for (let entry = shift(queue); entry !== undefined; entry = shift(queue))
       concludeSkipped(walk, entry, sqlstate);
+    return null;
+  }
+  if (head.kind === Kind.sync) {
+    // Sync commits what the batch did; that failed (a deferred constraint, a serialization failure). ReadyForQuery follows.
+    head.errored = true;
+    walk.counters.errors++;
     return null;
   }
   const { refusal } = head;
@@ -181,15 +201,18 @@ function errorResponse(walk: Walk, body: Buffer): Buffer | null {
   } else {
     const skipped = skipToSync(queue);
     // No Sync was sent yet: the server throws away whatever comes before it, and so do we.
-    if (queueLength(queue) === 0) walk.skipping = true;
-    for (let i = skipped.length - 1; i >= 0; i--) {
-      const entry = skipped[i] as Expected;
-      if (entry.change !== null) undo(walk.names, entry.change);
-    }
+    if (queueLength(queue) === 0) walk.skipping = !missingSync;
     for (const entry of skipped) {
+      if (entry.change !== null) undo(walk.names, entry.change);
+      settleChange(walk.names, entry);
       if (entry !== head) concludeSkipped(walk, entry, sqlstate);
       unstall(walk, entry);
     }
+  }
+  if (missingSync) {
+    // The copy had failed before the server could have seen the client's Sync, which now has its answer.
+    push(queue, expected(Kind.sync, walk.batch++, null, null, null));
+    walk.toServer.write([sync], null, true);
   }
   return refusal === null ? null : refusalError(refusal);
 }
@@ -210,16 +233,16 @@ function readyForQuery(walk: Walk, chunk: Buffer, start: number, end: number): B
     else concludeUnknown(walk, head);
   }
   shift(walk.queue);
-  if (walk.transaction === "I") dropPortals(walk.names, head.batch);
+  if (head.batch >= walk.unsettledBatch) walk.unsettledBatch = -1;
+  if (walk.transaction === "I") {
+    dropPortals(walk.names, head.batch);
+    walk.touched = false;
+  }
   unstall(walk, head);
-  if (queueLength(walk.queue) === 0) walk.onIdle();
+  if (queueLength(walk.queue) > 0) return null;
+  walk.unsynced = false;
+  walk.onIdle();
   return null;
-}
-
-function parameterStatus(walk: Walk, body: Buffer): void {
-  const { name, value } = decodeParameterStatus(body);
-  if (name === "client_encoding") walk.utf8 = value === "UTF8";
-  else if (name === "standard_conforming_strings") walk.conforming = value === "on";
 }
 
 /** The same result descriptions come over and over: one pre-serialised record for each, bounded. */

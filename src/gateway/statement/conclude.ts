@@ -1,14 +1,22 @@
 /** Step `conclude`: the outcome of each recorded statement, never guessed. */
 import type { OutcomeStatus } from "../../facts/audit.ts";
-import { innerStatement } from "./intend.ts";
-import { dropStatements, type Names, setPortal, setStatement } from "./names.ts";
+import { innerStatement, maxLevels, opaqueShape, prepare } from "./intend.ts";
+import {
+  dropCursors,
+  dropStatements,
+  forget,
+  type PreparedStatement,
+  type Shape,
+  setPortal,
+  setStatement,
+} from "./names.ts";
 import type { Expected, Part } from "./queue.ts";
 import type { Walk } from "./state.ts";
 
 /**
  * The server has answered the part of `entry` that it was working on.
  * `tag`: the command tag, null when there is none. `complete`: the whole result was delivered.
- * More answers than the parser told statements apart are outcomes of the last one.
+ * More answers than the parser told statements apart are outcomes of the last one, as are all of a text that was not read.
  */
 export function conclude(
   walk: Walk,
@@ -20,11 +28,15 @@ export function conclude(
 ): void {
   const { run } = entry;
   if (run === null) return;
-  const part = run.parts[run.at] ?? (status === "ok" ? run.parts[run.parts.length - 1] : undefined);
+  const more = status === "ok" || run.unread;
+  const part = run.parts[run.at] ?? (more ? run.parts[run.parts.length - 1] : undefined);
   if (part === undefined) return;
   record(walk, entry, part, status, sqlstate, tag, complete, false);
   run.at++;
-  if (status === "ok" && tag !== null && part.statement !== null) applyNames(walk, entry, part);
+  if (part.statement === null) return;
+  if (part.statement.hides) forget(walk.names, () => prepare(walk, "", opaqueShape, null));
+  else if (status !== "ok") applyFailed(walk, part.statement, 0);
+  else if (tag !== null) applyNames(walk, entry, part.statement, 0);
 }
 
 /** The rest of `entry` was never carried out, because something before it failed with `sqlstate`. */
@@ -68,14 +80,15 @@ function record(
     columns: result.columns ?? (result.rows > 0 ? (entry.statement?.columns ?? null) : null),
     rows: result.rows,
     bytes: result.bytes,
-    complete,
+    // What was written to a connection that is gone was not delivered.
+    complete: complete && !walk.client.destroyed,
     digest: walk.digestResults && result.bytes > 0 ? result.digest : null,
     rowsAffected: tag === null ? null : affected(tag),
     durationUs: Math.round((now - run.since) * 1000),
     firstRowUs: result.firstRow === 0 ? null : Math.round((result.firstRow - run.since) * 1000),
     skipped,
   });
-  if (index < 0) walk.fail(auditLost, "audit unavailable");
+  if (index < 0) walk.auditLost = true;
   run.since = now;
   if (result.bytes > 0) result.digest.reset();
   result.rows = 0;
@@ -83,11 +96,6 @@ function record(
   result.firstRow = 0;
   result.columns = null;
 }
-
-const auditLost = {
-  sqlstate: "58030",
-  message: "the audit log is unavailable; the session ends, open transactions are rolled back",
-};
 
 /** Rows a command changed, from its tag (PostgreSQL manual, "CommandComplete"); null for tags that do not say. */
 function affected(tag: string): number | null {
@@ -98,10 +106,37 @@ function affected(tag: string): number | null {
   return match === null ? null : Number(match[1]);
 }
 
+/**
+ * PREPARE is not undone with its transaction: where the error came from the transaction's end, the statement is there. So
+ * it is noted, unless the name was taken; then PREPARE itself failed.
+ */
+function applyFailed(walk: Walk, { shape }: PreparedStatement, level: number): void {
+  const { statements } = walk.names;
+  for (const effect of shape.names) {
+    if (effect.name === null) continue;
+    if (effect.kind === "prepare" && !statements.has(effect.name))
+      setStatement(walk.names, effect.name, innerStatement(walk, effect.text ?? "", shape.secret));
+    else if (effect.kind === "execute")
+      executed(walk, shape, effect.name, level, (used) => applyFailed(walk, used, level + 1));
+  }
+}
+
+/** EXECUTE of a statement that changes names itself. EXPLAIN and CREATE TABLE AS run no such statement. */
+function executed(
+  walk: Walk,
+  shape: Shape,
+  name: string,
+  level: number,
+  apply: (used: PreparedStatement) => void,
+): void {
+  const used = walk.names.statements.get(name);
+  if (shape.kind !== "execute" || used === undefined) return;
+  if (used.hides || level === maxLevels) forget(walk.names, () => prepare(walk, "", opaqueShape, null));
+  else apply(used);
+}
+
 /** SQL that made, dropped or opened a name has succeeded. */
-function applyNames(walk: Walk, entry: Expected, part: Part): void {
-  const shape = part.statement?.shape;
-  if (shape === undefined || shape.names.length === 0) return;
+function applyNames(walk: Walk, entry: Expected, { shape }: PreparedStatement, level: number): void {
   const { names } = walk;
   for (const effect of shape.names) {
     switch (effect.kind) {
@@ -117,8 +152,7 @@ function applyNames(walk: Walk, entry: Expected, part: Part): void {
         break;
       case "discard-all":
         dropStatements(names);
-        names.portals.clear();
-        names.unnamed = undefined;
+        dropCursors(names, true);
         break;
       case "declare":
         if (effect.name !== null) {
@@ -129,6 +163,7 @@ function applyNames(walk: Walk, entry: Expected, part: Part): void {
             typesJson: "[]",
             batch: entry.batch,
             cursor: true,
+            hold: / with hold\b/i.test(shape.stripped),
           });
         }
         break;
@@ -136,17 +171,16 @@ function applyNames(walk: Walk, entry: Expected, part: Part): void {
         if (effect.name !== null) setPortal(names, effect.name, undefined);
         break;
       case "close-all":
-        closeCursors(names);
+        dropCursors(names, false);
         break;
       case "execute":
+        if (effect.name !== null)
+          executed(walk, shape, effect.name, level, (used) => applyNames(walk, entry, used, level + 1));
+        break;
       case "fetch":
         break;
       default:
         effect.kind satisfies never;
     }
   }
-}
-
-function closeCursors(names: Names): void {
-  for (const [name, portal] of names.portals) if (portal.cursor) names.portals.delete(name);
 }

@@ -13,26 +13,32 @@ import type { MessageText } from "../../sql/index.ts";
 import {
   intent,
   opaqueShape,
+  openName,
   prepare,
   readable,
-  resolved,
   run,
   sealedWhole,
   typesJson,
+  Use,
   valuesJson,
 } from "./intend.ts";
 import {
+  awaitChange,
   getPortal,
   maxPortals,
   maxStatementBytes,
   maxStatements,
   type PreparedStatement,
+  roomForNames,
+  serverName,
   setPortal,
   setStatement,
+  undecided,
 } from "./names.ts";
-import { type Expected, expected, Kind, push, queueHead, type ReplyQueue } from "./queue.ts";
+import { type Expected, expected, Kind, push, pushCopyEnd, queueHead, type ReplyQueue } from "./queue.ts";
 import type { Verdict } from "./receive.ts";
 import {
+  badName,
   functionCallRefused,
   poisonCopy,
   recordRefusal,
@@ -42,28 +48,36 @@ import {
   tooLarge,
   tooManyNames,
 } from "./refuse.ts";
-import { aside, inlineBytes } from "./simple.ts";
+import { settled } from "./settings.ts";
+import { aside, forwardLarge, inlineBytes } from "./simple.ts";
 import type { Walk } from "./state.ts";
 
 export function refuseLargeParse(walk: Walk): readonly Buffer[] {
   return refuseExtended(walk, tooLarge(walk.limits.statementBytes));
 }
 
+/** The name under which the server keeps what the client calls `name`; null: nobody can tell. */
+function keyOf(walk: Walk, name: string): string | null {
+  return serverName(name, walk.utf8 && walk.unsettledBatch < 0);
+}
+
 export function onParse(walk: Walk, body: Buffer): Verdict {
-  const { name, bytes, parameterTypes } = decodeParse(body);
+  const fields = decodeParse(body);
+  const { bytes, parameterTypes } = fields;
   const { names } = walk;
-  if (names.statements.size >= maxStatements || names.bytes > maxStatementBytes)
+  const name = keyOf(walk, fields.name);
+  if (name === null) return refuseExtended(walk, badName);
+  const open = name === "" ? null : undecided(names, "statement", name, walk.batch);
+  if (open !== null) return waitFor(walk, open);
+  if ((name !== "" && names.statements.size >= maxStatements) || names.bytes > maxStatementBytes)
     return refuseExtended(walk, tooManyNames);
   const text = readable(walk, bytes);
   if (text !== null && bytes.length > inlineBytes) {
     // The message waits here, and everything behind it; its copy must outlive the chunk.
     const whole = Buffer.from(body);
     aside(walk, text, (message) => {
-      parse(walk, name, message, Buffer.from(text), parameterTypes);
-      const header = Buffer.allocUnsafe(5);
-      header[0] = 0x50;
-      header.writeInt32BE(whole.length + 4, 1);
-      return [header, whole];
+      const verdict = parse(walk, name, message, Buffer.from(text), parameterTypes);
+      return typeof verdict === "string" ? forwardLarge(walk, 0x50, whole, verdict) : verdict;
     });
     return [];
   }
@@ -93,10 +107,29 @@ function parse(
   const statement = prepare(walk, only?.text ?? "", only?.shape ?? opaqueShape, raw);
   statement.types = types;
   // The server refuses a name that it has already, and keeps the old statement: only its answer tells which one it is.
-  const uncertain = name !== "" && walk.names.statements.has(name);
+  const uncertain = name !== "" && (walk.names.hidden || walk.names.statements.has(name));
   const entry = expected(Kind.parse, walk.batch, null, setStatement(walk.names, name, statement), statement);
+  if (message.parsed) {
+    entry.count = 1;
+    walk.texts++;
+  }
   push(walk.queue, entry);
+  awaitChange(walk.names, entry);
   return uncertain ? awaitAnswer(walk, entry) : "forward";
+}
+
+/** This message and what is behind it wait until the server has answered `entry`. */
+function waitFor(walk: Walk, entry: Expected): Verdict {
+  walk.stall = { until: "answered", entry };
+  return "later";
+}
+
+/** Behind the copy of a Query come its other statements: what they do is known when they are answered. */
+export function awaitNames(walk: Walk): Verdict {
+  const head = queueHead(walk.queue);
+  if (head?.kind === Kind.query && head.run?.changes === true)
+    walk.stall = { until: "answered", entry: head };
+  return "forward";
 }
 
 /** Nothing behind this message is looked at before the server has answered it. */
@@ -108,23 +141,36 @@ function awaitAnswer(walk: Walk, entry: Expected): Verdict {
 export function onBind(walk: Walk, body: Buffer): Verdict {
   const bind = decodeBind(body);
   const { names } = walk;
-  if (names.portals.size >= maxPortals) return refuseExtended(walk, tooManyNames);
-  const statement = names.statements.get(bind.statement) ?? prepare(walk, "", opaqueShape, null);
-  const uncertain = bind.portal !== "" && names.portals.has(bind.portal);
-  const change = setPortal(names, bind.portal, {
+  const [portal, source] = [keyOf(walk, bind.portal), keyOf(walk, bind.statement)];
+  if (portal === null || source === null) return refuseExtended(walk, badName);
+  const open =
+    undecided(names, "statement", source, walk.batch) ??
+    (portal === "" ? null : undecided(names, "portal", portal, walk.batch));
+  if (open !== null) return waitFor(walk, open);
+  if ((portal !== "" && names.portals.size >= maxPortals) || names.bytes > maxStatementBytes)
+    return refuseExtended(walk, tooManyNames);
+  const statement = names.statements.get(source) ?? prepare(walk, "", opaqueShape, null);
+  const uncertain = portal !== "" && (names.hidden || names.portals.has(portal));
+  const change = setPortal(names, portal, {
     statement,
     values: valuesJson(walk, statement, bind.parameters, bind.parameterFormats),
     typesJson: typesJson(statement, bind.parameters.length),
     batch: walk.batch,
     cursor: false,
+    hold: false,
   });
   const entry = expected(Kind.bind, walk.batch, null, change, null);
   push(walk.queue, entry);
+  awaitChange(names, entry);
   return uncertain ? awaitAnswer(walk, entry) : "forward";
 }
 
 export function onDescribe(walk: Walk, body: Buffer): Verdict {
-  const { target, name } = decodeDescribe(body);
+  const { target, name: given } = decodeDescribe(body);
+  const name = keyOf(walk, given);
+  if (name === null) return refuseExtended(walk, badName);
+  const open = undecided(walk.names, target, name, walk.batch);
+  if (open !== null) return waitFor(walk, open);
   const statement =
     (target === "statement" ? walk.names.statements.get(name) : getPortal(walk.names, name)?.statement) ??
     null;
@@ -134,31 +180,46 @@ export function onDescribe(walk: Walk, body: Buffer): Verdict {
 }
 
 export function onClose(walk: Walk, body: Buffer): Verdict {
-  const { target, name } = decodeClose(body);
+  const { target, name: given } = decodeClose(body);
   const { names } = walk;
+  const name = keyOf(walk, given);
+  if (name === null) return refuseExtended(walk, badName);
   const change =
     target === "statement" ? setStatement(names, name, undefined) : setPortal(names, name, undefined);
-  push(walk.queue, expected(Kind.close, walk.batch, null, change, null));
+  const entry = expected(Kind.close, walk.batch, null, change, null);
+  push(walk.queue, entry);
+  awaitChange(names, entry);
   return "forward";
 }
 
 export function onExecute(walk: Walk, body: Buffer): Verdict {
   const { portal: name } = decodeExecute(body);
-  const portal = getPortal(walk.names, name);
+  const { names } = walk;
+  const key = keyOf(walk, name);
+  if (key === null) return refuseExtended(walk, badName);
+  const portal = getPortal(names, key);
+  const open =
+    undecided(names, "portal", key, walk.batch) ??
+    (portal === undefined ? null : openName(walk, portal.statement.shape));
+  if (open !== null) return waitFor(walk, open);
   const statement: PreparedStatement = portal?.statement ?? prepare(walk, "", opaqueShape, null);
   const { shape } = statement;
   let protocol: StatementProtocol =
     portal?.cursor === true ? "cursor" : shape.copy === null ? "extended" : "copy";
+  if (shape.names.length > 0 && !roomForNames(names, [statement])) return refuseExtended(walk, tooManyNames);
   let { sealed } = statement;
-  let changes = false;
+  let changes = statement.hides;
+  let unsettles = walk.touched || statement.unsettles;
   for (const effect of shape.names) {
-    if (effect.kind === "execute" && effect.name !== null) {
-      protocol = "sql-execute";
-      sealed += resolved(walk.names.statements.get(effect.name));
-    } else if (effect.kind === "fetch" || effect.kind === "close") {
-      protocol = "cursor";
-      sealed += resolved(getPortal(walk.names, effect.name ?? "")?.statement);
-    } else changes = true;
+    if (effect.kind === "execute") protocol = "sql-execute";
+    else if (effect.kind === "fetch" || effect.kind === "close") protocol = "cursor";
+  }
+  if (shape.names.length > 0) {
+    const use = new Use(walk);
+    use.of(statement);
+    sealed += use.sealed;
+    changes ||= use.changes;
+    unsettles ||= use.unsettles;
   }
   sealed += portal?.values == null ? "}" : `,"parameters":${portal.values}}`;
   const request = uuidv7();
@@ -179,21 +240,31 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
     return refuseUnrecorded(walk, error, false);
   }
   walk.counters.statements++;
-  const entry = expected(
-    Kind.execute,
-    walk.batch,
-    run(request, [{ intent: index, statement }]),
-    null,
-    statement,
-  );
+  if (unsettles && settled(walk)) {
+    // Its answer does not tell; the next ReadyForQuery does.
+    walk.unsettledBatch = walk.batch;
+    changes = true;
+  }
+  const part = { intent: index, statement };
+  const entry = expected(Kind.execute, walk.batch, run(request, [part], changes), null, statement);
   push(walk.queue, entry);
   return changes ? awaitAnswer(walk, entry) : "forward";
 }
 
 export function onSync(walk: Walk): Verdict {
   walk.skipping = false;
-  // While the server reads COPY data it ignores Sync (PostgreSQL manual, "COPY Operations").
-  if (!walk.copyIn) push(walk.queue, expected(Kind.sync, walk.batch++, null, null, null));
+  if (walk.copyIn) {
+    // While the server reads COPY data it ignores Sync (PostgreSQL manual, "COPY Operations"). It is kept back, lest the
+    // copy fails before it arrives, and it ends what the server skips then without our knowing.
+    walk.copySync = true;
+    return [];
+  }
+  const entry = expected(Kind.sync, walk.batch++, null, null, null);
+  entry.count = walk.texts;
+  walk.texts = 0;
+  push(walk.queue, entry);
+  // Its answer tells how the texts behind it are to be read.
+  if (walk.unsettledBatch === entry.batch) walk.stall = { until: "answered", entry };
   return "forward";
 }
 
@@ -229,10 +300,12 @@ export function onFunctionCall(walk: Walk, body: Buffer): Verdict {
     return refuseUnrecorded(walk, error, true);
   }
   walk.counters.statements++;
-  push(
-    walk.queue,
-    expected(Kind.functionCall, walk.batch++, run(request, [{ intent: index, statement }]), null, null),
-  );
+  walk.texts = 0;
+  const part = { intent: index, statement };
+  const entry = expected(Kind.functionCall, walk.batch++, run(request, [part], true), null, null);
+  push(walk.queue, entry);
+  // Nothing says what the function does.
+  walk.stall = { until: "answered", entry };
   return "forward";
 }
 
@@ -249,7 +322,7 @@ function refuseCopy(walk: Walk): Verdict {
   }
   walk.copyIn = false;
   walk.copyRefused = true;
-  push(walk.queue, expected(Kind.copyEnd, walk.batch, null, null, null));
+  pushCopyEnd(walk.queue, walk.batch);
   return [poisonCopy(request)];
 }
 

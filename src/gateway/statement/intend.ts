@@ -8,15 +8,16 @@ import type { DecisionContext, StatementContext } from "../../audit/index.ts";
 import type { StatementProtocol } from "../../facts/audit.ts";
 import { decodeParameter, typeName } from "../../protocol/index.ts";
 import type { MessageText, StatementShape } from "../../sql/index.ts";
-import type { PreparedStatement, Shape } from "./names.ts";
-import type { Part, Run } from "./queue.ts";
+import { getPortal, type PreparedStatement, type Shape, undecided } from "./names.ts";
+import type { Expected, Part, Run } from "./queue.ts";
+import { settled, unsettling } from "./settings.ts";
 import type { Walk } from "./state.ts";
 
 /** A single parameter value above this is recorded by digest and size. */
 const parameterBytes = 1024 * 1024;
 
-export function run(request: string, parts: readonly Part[]): Run {
-  return { request, since: performance.now(), parts, at: 0 };
+export function run(request: string, parts: readonly Part[], changes = false, unread = false): Run {
+  return { request, since: performance.now(), parts, changes, unread, at: 0 };
 }
 
 /** Appends one intent. Throws AuditUnavailable. */
@@ -49,7 +50,7 @@ export function intent(
 
 /** The text if it means to the server what it means to us, else null: then it is sealed whole and not read. */
 export function readable(walk: Walk, bytes: Buffer): string | null {
-  if (!walk.utf8 || !walk.conforming) return null;
+  if (!settled(walk)) return null;
   const text = bytes.toString("utf8");
   // Invalid bytes decode to U+FFFD; a text may also really hold that character.
   return text.includes("\ufffd") && !isUtf8(bytes) ? null : text;
@@ -97,6 +98,9 @@ export function contextOf(walk: Walk, shape: Shape): StatementContext {
   return context;
 }
 
+/** Words without which no statement makes or drops a name. */
+const nameWord = /prepare|deallocate|discard|declare|close/i;
+
 /** What the records of one statement text need. `raw`: the bytes, when the text could not be read. */
 export function prepare(walk: Walk, text: string, shape: Shape, raw: Buffer | null): PreparedStatement {
   return {
@@ -104,6 +108,8 @@ export function prepare(walk: Walk, text: string, shape: Shape, raw: Buffer | nu
     context: contextOf(walk, shape),
     sealed: sealedText(walk, text, shape, raw),
     bytes: text.length,
+    hides: (raw !== null || shape.kind === "do") && nameWord.test(text),
+    unsettles: unsettling(shape),
     types: [],
     typesJson: null,
     columns: null,
@@ -130,9 +136,83 @@ export function innerStatement(walk: Walk, text: string, secret: boolean): Prepa
   return prepare(walk, text, secret ? { ...shape, secret } : shape, null);
 }
 
-/** For EXECUTE and FETCH: the statement that the name stands for. */
-export function resolved(statement: PreparedStatement | undefined): string {
-  return statement === undefined ? "" : `,"prepared":${statement.sealed}}`;
+/** A statement parsed by the protocol may itself be an EXECUTE or FETCH; nobody needs more levels than this. */
+export const maxLevels = 4;
+
+/** The message that decides what a name stands for which a statement of this shape uses, if it has no answer yet. */
+export function openName(walk: Walk, { names }: Pick<Shape, "names">, level = 0): Expected | null {
+  for (const { kind, name } of names) {
+    if (name === null || (kind !== "execute" && kind !== "fetch")) continue;
+    const open = undecided(walk.names, kind === "execute" ? "statement" : "portal", name, walk.batch);
+    if (open !== null) return open;
+    const used =
+      kind === "execute" ? walk.names.statements.get(name) : getPortal(walk.names, name)?.statement;
+    const inner = used === undefined || level === maxLevels ? null : openName(walk, used.shape, level + 1);
+    if (inner !== null) return inner;
+  }
+  return null;
+}
+
+/** What EXECUTE and FETCH name, and what running it may bring. */
+export class Use {
+  /** `,"prepared":{…}` for the seal, with what that statement names in turn. */
+  sealed = "";
+  /** It may change names, or cannot be told. */
+  changes = false;
+  unsettles = false;
+  /** Names that statements of the same message have made, newest last; they count before those of the session. */
+  readonly prepared = new Map<string, PreparedStatement>();
+  readonly declared = new Map<string, PreparedStatement>();
+  private readonly walk: Walk;
+
+  constructor(walk: Walk) {
+    this.walk = walk;
+  }
+
+  /** Looks at one statement that is to run; the fields tell of this one then. */
+  of(statement: PreparedStatement): void {
+    this.sealed = "";
+    this.changes = false;
+    this.unsettles = false;
+    this.look(statement, 0);
+  }
+
+  private look({ shape, hides, unsettles }: PreparedStatement, level: number): void {
+    this.changes ||= hides;
+    this.unsettles ||= unsettles;
+    let closing = "";
+    for (const effect of shape.names) {
+      const { kind, name } = effect;
+      if (name !== null && (kind === "execute" || kind === "fetch" || kind === "close")) {
+        const used = kind === "execute" ? this.statement(name) : this.portal(name);
+        if (kind === "execute" && used === undefined) this.unsettles = true;
+        if (used === undefined) continue;
+        if (level === maxLevels) {
+          this.changes = true;
+          this.unsettles = true;
+          continue;
+        }
+        this.sealed += `,"prepared":${used.sealed}`;
+        closing += "}";
+        if (kind === "close") continue;
+        this.look(used, level + 1);
+      } else {
+        this.changes = true;
+        if (name === null || (kind !== "prepare" && kind !== "declare")) continue;
+        const made = innerStatement(this.walk, effect.text ?? "", shape.secret);
+        (kind === "prepare" ? this.prepared : this.declared).set(name, made);
+      }
+    }
+    this.sealed += closing;
+  }
+
+  private statement(name: string): PreparedStatement | undefined {
+    return this.prepared.get(name) ?? this.walk.names.statements.get(name);
+  }
+
+  private portal(name: string): PreparedStatement | undefined {
+    return this.declared.get(name) ?? getPortal(this.walk.names, name)?.statement;
+  }
 }
 
 /** JSON array text of parameter types, built once for each list. */

@@ -1,9 +1,13 @@
 /**
  * Prepared statements and portals of one session, as the server will know them once it has carried out every message
  * sent so far. Protocol and SQL (PREPARE, EXECUTE, DECLARE, DEALLOCATE …) share these names (PROTOCOL.md E5).
+ *
+ * What stands here can be relied on as long as the server knows no name that is missing here: a name that it has dropped
+ * meanwhile does no harm, but one that it has and we have not could be used under another text.
  */
 import type { ColumnsContext, StatementContext } from "../../audit/index.ts";
 import type { StatementShape } from "../../sql/index.ts";
+import type { Expected } from "./queue.ts";
 
 /** A statement's shape, or what stands for it where there is no SQL to read: "empty", "function", "replication". */
 export type Shape = Omit<StatementShape, "kind"> & { readonly kind: string };
@@ -15,6 +19,10 @@ export interface PreparedStatement {
   /** JSON object text without its closing brace, ready for parameters: `{"sql":"…"`. */
   readonly sealed: string;
   readonly bytes: number;
+  /** The text was not read, and may make or drop names. */
+  readonly hides: boolean;
+  /** It may change how the server reads texts. */
+  readonly unsettles: boolean;
   /** Parameter types as Parse or a ParameterDescription gave them. */
   types: readonly number[];
   /** `[{"type":"int4"},…]` for `types`, built once. */
@@ -30,29 +38,36 @@ export interface Portal {
   readonly batch: number;
   /** Opened by DECLARE CURSOR rather than by Bind. */
   readonly cursor: boolean;
+  /** WITH HOLD: it outlives its transaction. */
+  readonly hold: boolean;
 }
 
+interface Change<What, Thing> {
+  readonly what: What;
+  readonly name: string;
+  before: Thing | undefined;
+  readonly after: Thing | undefined;
+  /** The next change of the same name, if it was made before this one was answered. */
+  later: Change<What, Thing> | null;
+}
 /** One change of a name that can be taken back. */
-export type NameChange =
-  | {
-      readonly what: "statement";
-      readonly name: string;
-      readonly before: PreparedStatement | undefined;
-      readonly after: PreparedStatement | undefined;
-    }
-  | {
-      readonly what: "portal";
-      readonly name: string;
-      readonly before: Portal | undefined;
-      readonly after: Portal | undefined;
-    };
+export type NameChange = Change<"statement", PreparedStatement> | Change<"portal", Portal>;
+
+/** The newest message that changes each name and has no answer yet: the server may skip it. */
+interface Pending {
+  unnamed: Expected | null;
+  readonly named: Map<string, Expected>;
+}
 
 export interface Names {
   readonly statements: Map<string, PreparedStatement>;
   readonly portals: Map<string, Portal>;
   /** The unnamed portal: every driver's hot path, so no map entry comes and goes for it. */
   unnamed: Portal | undefined;
-  /** Sum of the statements' text sizes, bytes. */
+  readonly pending: { readonly statement: Pending; readonly portal: Pending };
+  /** A text that was not read may have made names that are not here. */
+  hidden: boolean;
+  /** Sum of the sizes of the statements' texts and the portals' parameters, bytes. */
   bytes: number;
 }
 
@@ -61,8 +76,49 @@ export const maxStatements = 10_000;
 export const maxPortals = 1_000;
 export const maxStatementBytes = 64 * 1024 * 1024;
 
+/** PostgreSQL keeps statements and portals by the first NAMEDATALEN - 1 bytes of their names (dynahash.c). */
+const nameBytes = 63;
+
+/**
+ * The name under which the server keeps `name`, which came in a message of the protocol.
+ * `utf8`: client_encoding is UTF8. null: that depends on encodings, and cannot be told.
+ */
+export function serverName(name: string, utf8: boolean): string | null {
+  const bytes = Buffer.byteLength(name);
+  if (bytes === name.length) return bytes <= nameBytes ? name : name.slice(0, nameBytes);
+  return utf8 && bytes <= nameBytes ? name : null;
+}
+
+/** Whether the names that these statements make may still be kept. */
+export function roomForNames(
+  names: Names,
+  statements: readonly { readonly shape: Pick<Shape, "names"> }[],
+): boolean {
+  let [prepared, declared, bytes] = [0, 0, 0];
+  for (const { shape } of statements) {
+    for (const { kind, text } of shape.names) {
+      if (kind === "prepare") prepared++;
+      else if (kind === "declare") declared++;
+      bytes += text?.length ?? 0;
+    }
+  }
+  return (
+    (prepared === 0 || names.statements.size + prepared <= maxStatements) &&
+    (declared === 0 || names.portals.size + declared <= maxPortals) &&
+    (bytes === 0 || names.bytes + bytes <= maxStatementBytes)
+  );
+}
+
 export function createNames(): Names {
-  return { statements: new Map(), portals: new Map(), unnamed: undefined, bytes: 0 };
+  const pending = (): Pending => ({ unnamed: null, named: new Map() });
+  return {
+    statements: new Map(),
+    portals: new Map(),
+    unnamed: undefined,
+    pending: { statement: pending(), portal: pending() },
+    hidden: false,
+    bytes: 0,
+  };
 }
 
 export function setStatement(
@@ -72,7 +128,7 @@ export function setStatement(
 ): NameChange {
   const before = names.statements.get(name);
   put(names, name, statement, before);
-  return { what: "statement", name, before, after: statement };
+  return { what: "statement", name, before, after: statement, later: null };
 }
 
 function put(
@@ -92,33 +148,100 @@ export function getPortal(names: Names, name: string): Portal | undefined {
 
 export function setPortal(names: Names, name: string, portal: Portal | undefined): NameChange {
   const before = getPortal(names, name);
-  putPortal(names, name, portal);
-  return { what: "portal", name, before, after: portal };
+  putPortal(names, name, portal, before);
+  return { what: "portal", name, before, after: portal, later: null };
 }
 
-function putPortal(names: Names, name: string, portal: Portal | undefined): void {
-  if (name === "") names.unnamed = portal;
-  else if (portal === undefined) names.portals.delete(name);
-  else names.portals.set(name, portal);
+function putPortal(names: Names, name: string, after: Portal | undefined, before: Portal | undefined): void {
+  names.bytes += portalBytes(after) - portalBytes(before);
+  if (name === "") names.unnamed = after;
+  else if (after === undefined) names.portals.delete(name);
+  else names.portals.set(name, after);
 }
 
-/** Takes a change back, unless something newer already stands in its place. */
+/** A portal keeps its statement, too, when the statement's name is gone. */
+function portalBytes(portal: Portal | undefined): number {
+  return portal === undefined ? 0 : (portal.values?.length ?? 0) + portal.statement.bytes;
+}
+
+/** `entry.change` is on its way to the server; until it is answered, nobody knows whether it happens. */
+export function awaitChange(names: Names, entry: Expected): void {
+  const { change } = entry;
+  if (change === null) return;
+  const before = newest(names, change.what, change.name)?.change;
+  if (before?.what === "statement" && change.what === "statement") before.later = change;
+  else if (before?.what === "portal" && change.what === "portal") before.later = change;
+  const pending = names.pending[change.what];
+  if (change.name === "") pending.unnamed = entry;
+  else pending.named.set(change.name, entry);
+}
+
+function newest(names: Names, what: NameChange["what"], name: string): Expected | null {
+  const pending = names.pending[what];
+  if (name === "") return pending.unnamed;
+  return pending.named.size === 0 ? null : (pending.named.get(name) ?? null);
+}
+
+/** The server has answered `entry`, or skipped it. */
+export function settleChange(names: Names, entry: Expected): void {
+  const { change } = entry;
+  if (change === null || newest(names, change.what, change.name) !== entry) return;
+  const pending = names.pending[change.what];
+  if (change.name === "") pending.unnamed = null;
+  else pending.named.delete(change.name);
+}
+
+/**
+ * The message that decides what `name` stands for in batch `batch`, if that is open: one of an earlier batch that has no
+ * answer yet. (One of the same batch, if it fails, takes whatever is behind it along.)
+ */
+export function undecided(
+  names: Names,
+  what: NameChange["what"],
+  name: string,
+  batch: number,
+): Expected | null {
+  const entry = newest(names, what, name);
+  return entry !== null && entry.batch !== batch ? entry : null;
+}
+
+/** Takes a change back. What was put in its place before it was known to fail goes back, should it fail too, to the same. */
 export function undo(names: Names, change: NameChange): void {
   if (change.what === "statement") {
-    if (names.statements.get(change.name) !== change.after) return;
-    put(names, change.name, change.before, change.after);
-  } else if (getPortal(names, change.name) === change.after) putPortal(names, change.name, change.before);
+    if (change.later !== null) change.later.before = change.before;
+    else if (names.statements.get(change.name) === change.after)
+      put(names, change.name, change.before, change.after);
+  } else if (change.later !== null) change.later.before = change.before;
+  else if (getPortal(names, change.name) === change.after)
+    putPortal(names, change.name, change.before, change.after);
 }
 
 /** The transaction that ended with `batch` took its portals with it. */
 export function dropPortals(names: Names, batch: number): void {
-  if (names.unnamed !== undefined && names.unnamed.batch <= batch) names.unnamed = undefined;
-  if (names.portals.size === 0) return;
-  for (const [name, portal] of names.portals) if (portal.batch <= batch) names.portals.delete(name);
+  dropWhere(names, (portal) => portal.batch <= batch && !portal.hold);
 }
 
-/** DISCARD ALL, DEALLOCATE ALL. */
+/** CLOSE ALL; `all`: DISCARD ALL. */
+export function dropCursors(names: Names, all: boolean): void {
+  dropWhere(names, (portal) => all || portal.cursor);
+}
+
+function dropWhere(names: Names, test: (portal: Portal) => boolean): void {
+  const { unnamed } = names;
+  if (unnamed !== undefined && test(unnamed)) putPortal(names, "", undefined, unnamed);
+  if (names.portals.size === 0) return;
+  for (const [name, portal] of names.portals) if (test(portal)) putPortal(names, name, undefined, portal);
+}
+
+/** DEALLOCATE ALL, DISCARD ALL: every statement but the unnamed one. */
 export function dropStatements(names: Names): void {
-  names.statements.clear();
-  names.bytes = 0;
+  for (const [name, statement] of names.statements) if (name !== "") put(names, name, undefined, statement);
+}
+
+/** A text that was not read may have given any name to anything: `unknown()` stands for each from now on. */
+export function forget(names: Names, unknown: () => PreparedStatement): void {
+  names.hidden = true;
+  for (const [name, statement] of names.statements) if (name !== "") put(names, name, unknown(), statement);
+  for (const [name, portal] of names.portals)
+    putPortal(names, name, { ...portal, statement: unknown(), values: null, typesJson: "[]" }, portal);
 }

@@ -16,7 +16,7 @@ export const Kind = {
   describePortal: 7,
   execute: 8,
   sync: 9,
-  /** CopyDone or CopyFail: gets no reply of its own, but marks which Syncs were sent while the server was copying. */
+  /** CopyDones and CopyFails: get no reply of their own, but mark which Syncs were sent while the server was copying. */
   copyEnd: 10,
 } as const;
 export type Kind = (typeof Kind)[keyof typeof Kind];
@@ -35,6 +35,10 @@ export interface Run {
   /** performance.now() when it was received, or when its previous part was answered; milliseconds. */
   since: number;
   readonly parts: readonly Part[];
+  /** Names or settings may not be what they were once it is answered. */
+  readonly changes: boolean;
+  /** The text was not read: it may hold more statements than the one part that stands for it. */
+  readonly unread: boolean;
   /** Index of the part the server is working on. */
   at: number;
 }
@@ -54,7 +58,15 @@ export interface Expected {
   readonly change: NameChange | null;
   /** Parse and Describe: the statement that the reply tells about. */
   readonly statement: PreparedStatement | null;
+  /** Query and Parse: 1 if the text was read; Sync: how many such are in its batch; copyEnd: how many it stands for. */
+  count: number;
 }
+
+/**
+ * Messages that may wait for their answers before no more are read of the client, which could send them without end. The
+ * server answers far more than this without being asked to flush, so that nobody waits for the other.
+ */
+export const maxQueued = 16 * 1024;
 
 export interface ReplyQueue {
   items: (Expected | undefined)[];
@@ -72,7 +84,7 @@ export function expected(
   change: NameChange | null,
   statement: PreparedStatement | null,
 ): Expected {
-  return { kind, batch, run, refusal: null, errored: false, copying: false, change, statement };
+  return { kind, batch, run, refusal: null, errored: false, copying: false, change, statement, count: 0 };
 }
 
 export function queueLength(queue: ReplyQueue): number {
@@ -85,6 +97,22 @@ export function queueHead(queue: ReplyQueue): Expected | undefined {
 
 export function push(queue: ReplyQueue, entry: Expected): void {
   queue.items.push(entry);
+}
+
+/** Marks a CopyDone or CopyFail. Those in a row share an entry, so that they cost nothing where no copy is. */
+export function pushCopyEnd(queue: ReplyQueue, batch: number): void {
+  let last = queue.items[queue.items.length - 1];
+  if (last?.kind !== Kind.copyEnd) {
+    last = expected(Kind.copyEnd, batch, null, null, null);
+    queue.items.push(last);
+  }
+  last.count++;
+}
+
+/** One copy of several in the Query at the head is over: so is its CopyDone. */
+export function dropCopyEnd(queue: ReplyQueue): void {
+  const next = queue.items[queue.head + 1];
+  if (next?.kind === Kind.copyEnd && --next.count === 0) queue.items.splice(queue.head + 1, 1);
 }
 
 /** Takes the head off, and any CopyDone marks behind it. */

@@ -5,6 +5,7 @@
 import type { Durability } from "../../facts/audit.ts";
 import { flush, frontendLimits, ProtocolError } from "../../protocol/index.ts";
 import {
+  awaitNames,
   onBind,
   onClose,
   onDescribe,
@@ -14,8 +15,9 @@ import {
   onSync,
   refuseLargeParse,
 } from "./extended.ts";
+import { holdCost, maxHeld } from "./forward.ts";
 import { collect, gather } from "./gather.ts";
-import { expected, Kind, push, queueHead, queueLength } from "./queue.ts";
+import { Kind, maxQueued, pushCopyEnd, queueHead, queueLength } from "./queue.ts";
 import { onQuery, refuseLargeQuery } from "./simple.ts";
 import type { Walk } from "./state.ts";
 
@@ -24,9 +26,6 @@ import type { Walk } from "./state.ts";
  * replaced by other bytes (none: swallowed); or left for later, when the server has answered what is outstanding.
  */
 export type Verdict = "forward" | "forward-flush" | "later" | readonly Buffer[];
-
-/** Bytes of a client that may wait in the gateway before it is no longer read from. */
-export const maxHeld = 1024 * 1024;
 
 /** What one pass over a chunk sends on. */
 interface Output {
@@ -46,23 +45,36 @@ export function receive(walk: Walk, chunk: Buffer): void {
     walk.stall = { until: "cancelled" };
   if (walk.stall !== null) {
     walk.stalled.push(chunk);
-    walk.stalledBytes += chunk.length;
+    walk.stalledBytes += chunk.length + holdCost;
     if (walk.stalledBytes > maxHeld) walk.client.pause();
     return;
   }
   scan(walk, chunk);
-  if (walk.toServer.held > maxHeld) walk.client.pause();
+  slowDown(walk);
+}
+
+function slowDown(walk: Walk): void {
+  walk.crowded = queueLength(walk.queue) > maxQueued;
+  if (walk.crowded) walk.client.pause();
+}
+
+/** Whether more of the client can be taken: the server and the log keep up, and little waits. */
+export function ready(walk: Walk): boolean {
+  walk.crowded = queueLength(walk.queue) > maxQueued;
+  const { toServer, server, stalledBytes, crowded } = walk;
+  return !crowded && !server.writableNeedDrain && toServer.held <= maxHeld && stalledBytes <= maxHeld;
 }
 
 /** Goes on after a stall; the caller has set `walk.stall` to null. */
 export function resume(walk: Walk): void {
-  while (walk.stall === null) {
+  while (walk.stall === null && !walk.leaving) {
     const chunk = walk.stalled.shift();
     if (chunk === undefined) break;
-    walk.stalledBytes -= chunk.length;
+    walk.stalledBytes -= chunk.length + holdCost;
     scan(walk, chunk);
   }
-  if (walk.stall === null && walk.toServer.held <= maxHeld) walk.client.resume();
+  slowDown(walk);
+  walk.readOn();
 }
 
 /** Hands buffers on to the server; the client is not read from while the server does not keep up. */
@@ -109,6 +121,7 @@ function scan(walk: Walk, first: Buffer): void {
     const next = pos + 1 + length;
 
     if (type === 0x64 /* CopyData */) {
+      walk.copySync = false;
       if (walk.skipping || walk.copyRefused) {
         walk.frontendSwallow = 1 + length;
       } else walk.frontendStream = 1 + length;
@@ -154,7 +167,7 @@ function scan(walk: Walk, first: Buffer): void {
       if (pos < end) {
         const rest = chunk.subarray(pos, end);
         walk.stalled.unshift(rest);
-        walk.stalledBytes += rest.length;
+        walk.stalledBytes += rest.length + holdCost;
       }
       break;
     }
@@ -179,6 +192,9 @@ function checkLength(walk: Walk, type: number, length: number): void {
 
 function dispatch(walk: Walk, type: number, body: Buffer): Verdict {
   if (walk.skipping && type !== 0x53 && type !== 0x58) return [];
+  // A client that was told of the refusal need not end its copy.
+  if (type !== 0x63 && type !== 0x66) walk.copyRefused = false;
+  if (type === 0x50 || (type >= 0x42 && type <= 0x45)) walk.unsynced = true; // P; B, C, D, E
   switch (type) {
     case 0x51: // Q
       return onQuery(walk, body);
@@ -207,8 +223,10 @@ function dispatch(walk: Walk, type: number, body: Buffer): Verdict {
         return [];
       }
       walk.copyIn = false;
-      if (queueLength(walk.queue) > 0) push(walk.queue, expected(Kind.copyEnd, walk.batch, null, null, null));
-      return "forward";
+      walk.copySync = false;
+      if (queueLength(walk.queue) === 0) return "forward";
+      pushCopyEnd(walk.queue, walk.batch);
+      return awaitNames(walk);
     case 0x58: // X
       walk.leaving = true;
       return [];

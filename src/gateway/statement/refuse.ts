@@ -72,6 +72,13 @@ export const badText: Reason = {
   hint: "The statement text must end with the message's only NUL byte.",
 };
 
+export const badName: Reason = {
+  sqlstate: "08P01",
+  code: "PROTOCOL",
+  message: "policy: the name of a statement or portal is not safe",
+  hint: "Use ASCII names, or names of at most 63 bytes with client_encoding UTF8.",
+};
+
 export const auditUnavailable: Reason = {
   sqlstate: "58030",
   code: "AUDIT_UNAVAILABLE",

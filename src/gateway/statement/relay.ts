@@ -7,6 +7,7 @@ import type { Durability } from "../../facts/audit.ts";
 import { backendLimits, ProtocolError } from "../../protocol/index.ts";
 import { answer } from "./answer.ts";
 import { collect, gather } from "./gather.ts";
+import { Kind, maxQueued, queueHead, queueLength } from "./queue.ts";
 import type { Walk } from "./state.ts";
 
 const DATA_ROW = 0x44;
@@ -58,6 +59,9 @@ export function relay(walk: Walk, first: Buffer): void {
       if (length < 4) throw new ProtocolError("the server sent a row of impossible length");
       if (rows < 0) {
         rows = pos;
+        const head = queueHead(walk.queue);
+        if (head === undefined || head.errored || (head.kind !== Kind.execute && head.kind !== Kind.query))
+          throw new ProtocolError("the server sent a row where none was expected");
         if (result.firstRow === 0) result.firstRow = performance.now();
       }
       result.rows++;
@@ -72,6 +76,8 @@ export function relay(walk: Walk, first: Buffer): void {
     if (rows >= 0) rows = digestRows(walk, chunk, rows, pos);
     checkLength(type, length);
     if (type === FUNCTION_RESPONSE) {
+      if (queueHead(walk.queue)?.kind !== Kind.functionCall)
+        throw new ProtocolError("the server sent a function's result where none was expected");
       result.bytes += 1 + length;
       walk.backendStream = 1 + length;
       walk.backendStreamType = type;
@@ -102,11 +108,27 @@ export function relay(walk: Walk, first: Buffer): void {
   }
   if (rows >= 0) digestRows(walk, chunk, rows, pos);
   if (run < pos) out.push(chunk.subarray(run, pos));
-  if (out.length === 0) return;
+  // Strict: nobody learns of an outcome that is not on the record.
+  const unsaid = walk.auditLost && walk.durability === "strict";
+  if (out.length > 0 && !unsaid) deliver(walk, out, before);
+  // After what is in order: the error that ends the session must not come in the middle of a row.
+  if (walk.auditLost) walk.fail(auditLost, "audit unavailable");
+  if (walk.wake) {
+    walk.wake = false;
+    walk.resume();
+  } else if (walk.crowded && queueLength(walk.queue) < maxQueued / 2) walk.readOn();
+}
+
+const auditLost = {
+  sqlstate: "58030",
+  message: "the audit log is unavailable; the session ends, open transactions are rolled back",
+};
+
+function deliver(walk: Walk, out: readonly Buffer[], before: number): void {
   // In strict mode the client learns of an outcome only when its record is durable.
   const level: Durability | null =
     walk.durability === "strict" && walk.audit.size !== before ? "strict" : null;
-  if (!walk.toClient.write(out, level)) walk.server.pause();
+  if (!walk.toClient.write(out, level, walk.backendStream === 0)) walk.server.pause();
 }
 
 function digestRows(walk: Walk, chunk: Buffer, from: number, to: number): -1 {

@@ -1,22 +1,26 @@
 /** The simple Query message: one text, any number of statements (PostgreSQL manual, "Simple Query"). */
 import { uuidv7 } from "../../audit/index.ts";
 import type { StatementProtocol } from "../../facts/audit.ts";
+import { flush } from "../../protocol/index.ts";
 import type { MessageText } from "../../sql/index.ts";
+import { concludeSkipped } from "./conclude.ts";
+import { holdCost } from "./forward.ts";
 import {
   contextOf,
   emptyShape,
-  innerStatement,
   intent,
+  openName,
   prepare,
   readable,
-  resolved,
   run,
   sealedWhole,
+  Use,
 } from "./intend.ts";
-import { getPortal, type PreparedStatement } from "./names.ts";
+import { roomForNames } from "./names.ts";
 import { expected, Kind, type Part, push } from "./queue.ts";
 import type { Verdict } from "./receive.ts";
-import { badText, refuseQuery, refuseUnrecorded, tooLarge } from "./refuse.ts";
+import { badText, refuseQuery, refuseUnrecorded, tooLarge, tooManyNames } from "./refuse.ts";
+import { settled } from "./settings.ts";
 import type { Walk } from "./state.ts";
 
 /** Texts above this are parsed beside the event loop. */
@@ -42,36 +46,58 @@ export function onQuery(walk: Walk, body: Buffer): Verdict {
 
 function forwardQuery(walk: Walk, body: Buffer, message: MessageText): readonly Buffer[] {
   const verdict = intendQuery(walk, message, body.subarray(0, body.length - 1));
-  if (typeof verdict !== "string") return verdict;
+  return typeof verdict === "string" ? forwardLarge(walk, 0x51, body, verdict) : verdict;
+}
+
+/** A message that was read aside, as it goes on: to the server, or once more to wait for what it depends on. */
+export function forwardLarge(
+  walk: Walk,
+  type: number,
+  body: Buffer,
+  verdict: Verdict & string,
+): readonly Buffer[] {
   const header = Buffer.allocUnsafe(5);
-  header[0] = 0x51;
+  header[0] = type;
   header.writeInt32BE(body.length + 4, 1);
-  return [header, body];
+  if (verdict !== "later") return verdict === "forward-flush" ? [header, body, flush] : [header, body];
+  walk.stalled.unshift(Buffer.concat([header, body]));
+  walk.stalledBytes += 5 + body.length + holdCost;
+  return [];
 }
 
 /** Reads a large text in a worker while the client's stream stands still, then sends what `then` gives. */
 export function aside(walk: Walk, text: string, then: (message: MessageText) => readonly Buffer[]): void {
   const stall = { until: "read" } as const;
   walk.stall = stall;
-  walk.reader.readLarge(text).then(
-    (message) => {
+  const go = (message: MessageText) =>
+    walk.guarded(() => {
       if (walk.stall !== stall) return;
       walk.stall = null;
       // An error that came meanwhile may have made the server skip to Sync.
       if (!walk.skipping) walk.toServer.write(then(message), walk.durability);
       walk.resume();
-    },
-    () =>
+    });
+  walk.reader
+    .readLarge(text)
+    .then(go, () =>
       walk.fail({ sqlstate: "58000", message: "internal error while reading a statement" }, "reader failed"),
-  );
+    );
 }
 
 function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
-  const request = uuidv7();
   const { statements } = message;
+  for (const { shape } of statements) {
+    const open = openName(walk, shape);
+    if (open === null) continue;
+    walk.stall = { until: "answered", entry: open };
+    return "later";
+  }
+  if (!roomForNames(walk.names, statements)) return refuseQuery(walk, tooManyNames);
+  const request = uuidv7();
   const parts: Part[] = [];
-  let changes = false;
-  let prepared: Map<string, PreparedStatement> | null = null;
+  const trusted = settled(walk);
+  let changes = walk.touched || walk.unsettledBatch >= 0;
+  let use: Use | null = null;
   try {
     if (statements.length === 0) {
       const context = contextOf(walk, emptyShape);
@@ -84,36 +110,37 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
       const part = statements[index] as MessageText["statements"][number];
       const statement = prepare(walk, part.text, part.shape, message.parsed ? null : bytes);
       const { names } = part.shape;
-      let sealed = statement.sealed;
       let name = "";
       let protocol: StatementProtocol = part.shape.copy === null ? "simple" : "copy";
       for (const effect of names) {
-        if (effect.kind === "execute" && effect.name !== null) {
-          protocol = "sql-execute";
-          name = effect.name;
-          sealed += resolved(prepared?.get(name) ?? walk.names.statements.get(name));
-        } else if (effect.kind === "fetch" || effect.kind === "close") {
-          protocol = "cursor";
-          name = effect.name ?? "";
-          sealed += resolved(getPortal(walk.names, name)?.statement);
-        } else {
-          changes = true;
-          if (effect.kind === "prepare" && effect.name !== null) {
-            prepared ??= new Map();
-            prepared.set(effect.name, innerStatement(walk, effect.text ?? "", part.shape.secret));
-          }
-        }
+        if (effect.kind === "execute") protocol = "sql-execute";
+        else if (effect.kind === "fetch" || effect.kind === "close") protocol = "cursor";
+        else continue;
+        name = effect.name ?? "";
       }
+      let { sealed } = statement;
+      if (names.length > 0) {
+        use ??= new Use(walk);
+        use.of(statement);
+        sealed += use.sealed;
+        changes ||= use.changes || (trusted && use.unsettles);
+      }
+      changes ||= statement.hides || (trusted && statement.unsettles);
       parts.push({
         intent: intent(walk, request, statement.context, protocol, index, name, "", `${sealed}}`, "[]"),
-        statement: names.length === 0 && part.shape.copy === null ? null : statement,
+        statement: names.length > 0 || part.shape.copy !== null || statement.hides ? statement : null,
       });
     }
   } catch (error) {
+    // Those that the log did take are never run.
+    concludeSkipped(walk, expected(Kind.query, walk.batch, run(request, parts), null, null), "58030");
     return refuseUnrecorded(walk, error, true);
   }
   walk.counters.statements += parts.length;
-  const entry = expected(Kind.query, walk.batch++, run(request, parts), null, null);
+  const unread = !message.parsed;
+  const entry = expected(Kind.query, walk.batch++, run(request, parts, changes, unread), null, null);
+  entry.count = unread ? 0 : 1;
+  walk.texts = 0;
   push(walk.queue, entry);
   // What comes behind may use names that only the server's answer makes certain.
   if (changes) walk.stall = { until: "answered", entry };

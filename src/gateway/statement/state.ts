@@ -72,6 +72,20 @@ export interface Walk {
   /** client_encoding is UTF8 and standard_conforming_strings is on: the text means to the server what it means to us. */
   utf8: boolean;
   conforming: boolean;
+  /** One of the two has changed in the transaction that is under way, whose end may change it back. */
+  touched: boolean;
+  /** Batch in which something may have changed the two; known at its ReadyForQuery. -1: none. */
+  unsettledBatch: number;
+  /** Texts that were read in the batch that is being filled. */
+  texts: number;
+  /** Messages of the extended protocol were sent behind the last ReadyForQuery: a transaction may be open. */
+  unsynced: boolean;
+  /** The client is not read from because too many of its messages have no answer yet. */
+  crowded: boolean;
+  /** A Sync came while the server was copying, and no copy data since. It was not forwarded. */
+  copySync: boolean;
+  /** A stall is over; the client's bytes are looked at again once the server's have been handed on. */
+  wake: boolean;
 
   /** Chunks of the client that wait until `stall` is over. */
   readonly stalled: Buffer[];
@@ -94,6 +108,8 @@ export interface Walk {
   readonly result: Result;
   /** The client has sent Terminate. */
   leaving: boolean;
+  /** An outcome could not be recorded: the session ends once the client has what came before. */
+  auditLost: boolean;
   /** The server has sent a FATAL error: it closes the connection. */
   fatal: boolean;
   /** Terminate was received, and everything before it handed on. */
@@ -102,6 +118,10 @@ export interface Walk {
   fail(refusal: { sqlstate: string; message: string; hint?: string }, reason: string): void;
   /** Goes on with the client's bytes once nothing stalls them. */
   resume(): void;
+  /** Reads the client again, unless something does not keep up. */
+  readOn(): void;
+  /** Runs a step that comes later, not from the sockets; not when the session has ended. */
+  guarded(step: () => void): void;
   /** ReadyForQuery was delivered and nothing is outstanding. */
   onIdle(): void;
 }

@@ -1,4 +1,6 @@
 /** The same program on both ways; what it says must be the same. */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { connectionEnv, type Done, type RunOptions, runProgram } from "./program.ts";
 import type { Report } from "./report.ts";
 import type { DatabaseName, Pair, Way } from "./servers.ts";
@@ -14,6 +16,8 @@ export interface Case {
   readonly args: readonly string[];
   readonly options?: Omit<RunOptions, "meanwhile">;
   readonly normalise?: Normalise;
+  /** The second way; default: through Postern without TLS. */
+  readonly through?: Way;
   readonly meanwhile?: (way: Way, signal: (name: NodeJS.Signals) => void) => Promise<void>;
 }
 
@@ -32,7 +36,7 @@ export async function bothWays(
       ...(meanwhile === undefined ? {} : { meanwhile: (signal) => meanwhile(way, signal) }),
     });
   };
-  const [direct, postern] = await Promise.all([on(pair.direct), on(pair.postern)]);
+  const [direct, postern] = await Promise.all([on(pair.direct), on(one.through ?? pair.postern)]);
   const normal = (text: string) => (one.normalise ?? ((t: string) => t))(everywhere(text));
   const clean = (done: Done): Done => ({
     code: done.code,
@@ -40,6 +44,20 @@ export async function bothWays(
     stderr: normal(done.stderr),
   });
   return { direct: clean(direct), postern: clean(postern) };
+}
+
+/** With CONFORMANCE_OUT set, everything that was compared is left in that folder. */
+function keep(name: string, direct: Done, postern: Done): void {
+  const folder = process.env.CONFORMANCE_OUT;
+  if (folder === undefined) return;
+  mkdirSync(folder, { recursive: true });
+  const file = join(folder, name.replaceAll(/[^A-Za-z0-9.,_-]+/g, "_"));
+  for (const [way, done] of Object.entries({ direct, postern }))
+    writeFileSync(
+      `${file}.${way}`,
+      `${done.stdout}\n=== stderr\n${done.stderr}\n=== exit code ${done.code}\n`,
+      "latin1",
+    );
 }
 
 /** Output and exit code must be equal as a whole. */
@@ -51,6 +69,7 @@ export async function compareWhole(
   one: Case,
 ): Promise<Done> {
   const { direct, postern } = await bothWays(pair, database, one);
+  keep(name, direct, postern);
   const differences: string[] = [];
   if (direct.code !== postern.code)
     differences.push(`exit code: direct ${direct.code}, Postern ${postern.code}`);
@@ -78,6 +97,7 @@ export async function compareSections(
   known: Known = {},
 ): Promise<void> {
   const { direct, postern } = await bothWays(pair, database, one);
+  keep(prefix, direct, postern);
   const want = sections(direct.stdout);
   const got = sections(postern.stdout);
   for (const [name, text] of want) {
@@ -116,15 +136,24 @@ export function difference(direct: string, postern: string): string {
   const right = postern.split("\n");
   let at = 0;
   while (at < left.length && left[at] === right[at]) at++;
-  const lines = [`line ${at + 1}:`];
-  if (at > 0) lines.push(`  ${short(left[at - 1] ?? "")}`);
-  for (const line of left.slice(at, at + 4)) lines.push(`- ${short(line)}`);
-  for (const line of right.slice(at, at + 4)) lines.push(`+ ${short(line)}`);
+  const [one = "", other = ""] = [left[at], right[at]];
+  let column = 0;
+  while (column < one.length && one[column] === other[column]) column++;
+  const from = one.length > 250 || other.length > 250 ? Math.max(0, column - 100) : 0;
+  const lines = [`line ${at + 1}, column ${column + 1}:`];
+  if (at > 0) lines.push(`  ${short(left[at - 1] ?? "", 0)}`);
+  for (const [mark, all] of [
+    ["-", left],
+    ["+", right],
+  ] as const)
+    for (const [index, line] of all.slice(at, at + 4).entries())
+      lines.push(`${mark} ${short(line, index === 0 ? from : 0)}`);
   return lines.join("\n");
 }
 
-function short(line: string): string {
-  return line.length > 300 ? `${line.slice(0, 300)} … (${line.length} bytes)` : line;
+function short(line: string, from: number): string {
+  const piece = line.slice(from, from + 250);
+  return `${from > 0 ? "… " : ""}${piece}${from + 250 < line.length ? ` … (${line.length} bytes)` : ""}`;
 }
 
 function cut(text: string): string {

@@ -9,7 +9,7 @@ export interface Done {
 }
 
 export interface RunOptions {
-  readonly input?: string;
+  readonly input?: string | Buffer;
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
   /** Seconds; then the program is killed and `code` is null. */
@@ -26,7 +26,7 @@ export function connectionEnv(way: Way, database: string): Record<string, string
     PGUSER: user,
     PGPASSWORD: way.password,
     PGDATABASE: database,
-    PGSSLMODE: "disable",
+    PGSSLMODE: way.tls ? "require" : "disable",
     PGCONNECT_TIMEOUT: "15",
   };
 }

@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { freePort, listening, stop } from "../../../bench/processes.ts";
+import { selfSigned } from "../../support/certificates.ts";
 import { type Cluster, startCluster } from "../../support/cluster.ts";
 import { startDebianCluster } from "./debian.ts";
 
@@ -17,6 +18,8 @@ export interface Way {
   readonly name: "direct" | "postern";
   readonly port: number;
   readonly password: string;
+  /** TLS towards Postern; libpq's certificate checks are not what is tested here. */
+  readonly tls: boolean;
 }
 
 export interface Pair {
@@ -24,6 +27,10 @@ export interface Pair {
   readonly version: string;
   readonly direct: Way;
   readonly postern: Way;
+  /** Through Postern, inside TLS. */
+  readonly tls: Way;
+  /** Around the gateway to the server behind it. */
+  readonly around: Way;
   /** The same gateway configuration with `protocol.function_call: false`. */
   readonly closed: Way;
   readonly servers: { readonly direct: Query; readonly postern: Query };
@@ -77,6 +84,9 @@ export async function startPair(debian: string | null): Promise<Pair> {
     const [row] = await left.query("postgres", "show server_version");
     const { privateKey, publicKey } = await generateKeyPair("ES256");
     const jwk = { ...(await exportJWK(publicKey)), kid: "conformance", alg: "ES256", use: "sig" };
+    const certificate = selfSigned();
+    writeFileSync(join(folder, "server.crt"), certificate.cert);
+    writeFileSync(join(folder, "server.key"), certificate.key, { mode: 0o600 });
     writeFileSync(join(folder, "jwks.json"), JSON.stringify({ keys: [jwk] }));
     const token = await new SignJWT({ groups: ["testers"], client_id: "conformance" })
       .setProtectedHeader({ alg: "ES256", kid: "conformance", typ: "at+jwt" })
@@ -88,12 +98,15 @@ export async function startPair(debian: string | null): Promise<Pair> {
       .sign(privateKey);
     const gateway = async (name: string, functionCall: boolean): Promise<Way> => {
       const port = await startGateway(join(folder, name), right.port, functionCall, children);
-      return { name: "postern", port, password: token };
+      return { name: "postern", port, password: token, tls: false };
     };
+    const open = await gateway("open", true);
     return {
       version: String(row?.server_version).split(" ")[0] ?? "",
-      direct: { name: "direct", port: left.port, password },
-      postern: await gateway("open", true),
+      direct: { name: "direct", port: left.port, password, tls: false },
+      around: { name: "direct", port: right.port, password, tls: false },
+      postern: open,
+      tls: { ...open, tls: true },
       closed: await gateway("closed", false),
       servers: { direct: left.query, postern: right.query },
       async verify() {
@@ -126,6 +139,7 @@ async function startGateway(
     `version: 1
 listen:
   postgres: 127.0.0.1:${port}
+tls: { cert: ../server.crt, key: ../server.key }
 identity:
   providers:
     - name: conformance

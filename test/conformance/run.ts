@@ -1,0 +1,101 @@
+/**
+ * `npm run conformance`: real clients, directly against PostgreSQL and through Postern; what they say must be the same.
+ * Options: --only NAME (part of a suite's name, may be repeated). Exit code 0 when nothing failed.
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { findProgram } from "../../bench/processes.ts";
+import { javaDriver, javaSuite } from "./suites/java.ts";
+import { nodeSuite } from "./suites/node.ts";
+import { pgbenchSuite } from "./suites/pgbench.ts";
+import { pgDumpSuite } from "./suites/pgdump.ts";
+import { psqlSuite } from "./suites/psql.ts";
+import { pythonDriver, pythonSuite } from "./suites/python.ts";
+import { runProgram } from "./support/program.ts";
+import { createReport } from "./support/report.ts";
+import { debianFolder, distribution, type Pair, startPair } from "./support/servers.ts";
+
+const { values: options } = parseArgs({ options: { only: { type: "string", multiple: true } } });
+const report = createReport((line) => console.log(line));
+const wanted = (name: string) =>
+  options.only === undefined || options.only.some((part) => name.includes(part));
+const began = performance.now();
+
+const psql = findProgram("psql");
+const major = psql === null ? "" : (/ (\d+)/.exec((await runProgram(psql, ["--version"])).stdout)?.[1] ?? "");
+const debian = major === "" ? null : debianFolder(major);
+console.log(`Conformance on ${distribution()}, Node ${process.versions.node}; ${await versions()}`);
+
+/** What is installed here, of what the suites use. */
+async function versions(): Promise<string> {
+  const { devDependencies: pinned } = JSON.parse(
+    readFileSync(join(import.meta.dirname, "../../package.json"), "utf8"),
+  ) as { devDependencies: Record<string, string> };
+  const found: [string, string | null][] = [
+    [
+      "psql",
+      psql === null
+        ? null
+        : (/ (\S+)/.exec((await runProgram(psql, ["--version"])).stdout.slice(5))?.[1] ?? "?"),
+    ],
+    ["pg", pinned.pg ?? null],
+    ["postgres.js", pinned.postgres ?? null],
+    ["psycopg2", await pythonDriver("psycopg2")],
+    ["psycopg", await pythonDriver("psycopg3")],
+    ["asyncpg", await pythonDriver("asyncpg")],
+    ["pgjdbc", await javaDriver()],
+  ];
+  return found.map(([name, version]) => `${name} ${version ?? "not installed"}`).join(", ");
+}
+
+/** Runs suites on a pair of servers, then has the gateway's log verified. */
+async function on(
+  folder: string | null,
+  suites: Readonly<Record<string, (pair: Pair) => Promise<void>>>,
+): Promise<void> {
+  const chosen = Object.entries(suites).filter(([name]) => wanted(name));
+  if (chosen.length === 0) return;
+  const pair = await startPair(folder);
+  try {
+    for (const [name, suite] of chosen) {
+      const since = performance.now();
+      await suite(pair);
+      console.log(
+        `      ${name} on ${pair.version} took ${((performance.now() - since) / 1000).toFixed(1)} s`,
+      );
+    }
+    const { ok, said } = await pair.verify();
+    const name = `the audit log of all this verifies (${pair.version})`;
+    if (ok) report.pass(`${name}: ${said.split("\n")[0]}`);
+    else report.fail(name, said);
+  } finally {
+    await pair.stop();
+  }
+}
+
+await on(null, {
+  psql: (pair) => psqlSuite(report, pair, psql),
+  pgbench: (pair) => pgbenchSuite(report, pair),
+  "node-postgres": (pair) => nodeSuite(report, pair, "node-postgres"),
+  psycopg2: (pair) => pythonSuite(report, pair, "psycopg2"),
+  psycopg3: (pair) => pythonSuite(report, pair, "psycopg3"),
+  asyncpg: (pair) => pythonSuite(report, pair, "asyncpg"),
+  pgjdbc: (pair) => javaSuite(report, pair),
+  "postgres.js": (pair) => nodeSuite(report, pair, "postgres.js"),
+});
+if (debian === null)
+  report.skip("psql and pg_dump on their own version", `no PostgreSQL server of psql's version (${major})`);
+else
+  await on(debian, {
+    "psql-own": (pair) => psqlSuite(report, pair, psql),
+    pg_dump: (pair) => pgDumpSuite(report, pair),
+  });
+
+const { passed, failed, known, skipped } = report.counts;
+const seconds = ((performance.now() - began) / 1000).toFixed(0);
+console.log(
+  `\n${passed} passed, ${failed} failed, ${known} known differences, ${skipped} skipped, ${seconds} s`,
+);
+for (const name of report.failures) console.log(`  failed: ${name}`);
+process.exit(failed === 0 && passed > 0 ? 0 : 1);
