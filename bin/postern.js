@@ -4,7 +4,9 @@ import { existsSync } from "node:fs";
 
 const major = Number(process.versions.node.split(".")[0]);
 if (major < 24) {
-  process.stderr.write(`postern needs Node.js 24 or newer; this is ${process.version}. In a checkout use "npm start".\n`);
+  process.stderr.write(
+    `postern needs Node.js 24 or newer; this is ${process.version}. In a checkout use "npm start".\n`,
+  );
   process.exit(2);
 }
 const source = new URL("../src/cli/main.ts", import.meta.url);

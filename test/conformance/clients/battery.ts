@@ -1,4 +1,5 @@
 /** What the batteries of Node drivers share: parts with a name and a time limit, and output that is the same every time. */
+import { createHash } from "node:crypto";
 
 const limitMs = 60_000;
 
@@ -28,6 +29,8 @@ export function print(...values: unknown[]): void {
 export function json(value: unknown): string {
   return JSON.stringify(value, (_, v: unknown) => (typeof v === "bigint" ? `${v}n` : v));
 }
+
+export const md5 = (data: string | Buffer): string => createHash("md5").update(data).digest("hex");
 
 /** All fields of a server's error that drivers keep. */
 const fields = [

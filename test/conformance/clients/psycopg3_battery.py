@@ -1,5 +1,6 @@
 """Battery for psycopg 3; prints what a client sees, in parts."""
 import asyncio
+import logging
 import os
 import threading
 
@@ -9,6 +10,10 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from common import failure, md5, outcome, part, show
+
+
+# What it says when objects are collected comes at any time.
+logging.getLogger("psycopg").setLevel(logging.CRITICAL)
 
 
 def connect(**more):

@@ -135,7 +135,7 @@ export async function psqlSuite(report: Report, pair: Pair, psql: string | null)
     };
     await compareWhole(report, `${prefix}: ${name}`, pair, "psql", one);
   }
-  await interrupted(report, prefix, pair, psql, pair.postern);
+  await interrupted(report, prefix, pair, psql, false);
   await overTls(report, `${prefix} over TLS`, pair, psql);
   await refused(report, prefix, pair, psql);
 }
@@ -146,7 +146,7 @@ async function overTls(report: Report, prefix: string, pair: Pair, psql: string)
     await compareWhole(report, `${prefix}: ${file}`, pair, "psql", {
       command: psql,
       args: ["-X", "-e", "-f", join(scripts, file)],
-      through: pair.tls,
+      tls: true,
     });
   for (const { name, args, input } of commands) {
     if (!/[MR]B|rows|messages|ends the session/.test(name)) continue;
@@ -155,10 +155,10 @@ async function overTls(report: Report, prefix: string, pair: Pair, psql: string)
       command: psql,
       args: ["-X", ...args],
       options,
-      through: pair.tls,
+      tls: true,
     });
   }
-  await interrupted(report, prefix, pair, psql, pair.tls);
+  await interrupted(report, prefix, pair, psql, true);
 }
 
 /** Ctrl-C: psql sends a CancelRequest on a connection of its own. */
@@ -167,7 +167,7 @@ async function interrupted(
   prefix: string,
   pair: Pair,
   psql: string,
-  through: Way,
+  tls: boolean,
 ): Promise<void> {
   for (const [name, sql] of [
     ["Ctrl-C during a statement", "select pg_sleep(60)"],
@@ -178,7 +178,7 @@ async function interrupted(
       command: psql,
       args: ["-X", "-c", sql, "-c", "select 'after'"],
       options: { limit: 90 },
-      through,
+      tls,
       async meanwhile(way: Way, signal) {
         for (let i = 0; i < 200; i++) {
           const running = await pair.servers[way.name](

@@ -42,7 +42,7 @@ export async function pythonSuite(report: Report, pair: Pair, driver: keyof type
   };
   await compareSections(report, driver, pair, driver, battery, known[driver]);
   if (driver === "psycopg3") {
-    const inTls = { ...battery, through: pair.tls };
+    const inTls = { ...battery, tls: true };
     await compareSections(report, `${driver} over TLS`, pair, driver, inTls, known[driver]);
   }
 }

@@ -16,8 +16,8 @@ export interface Case {
   readonly args: readonly string[];
   readonly options?: Omit<RunOptions, "meanwhile">;
   readonly normalise?: Normalise;
-  /** The second way; default: through Postern without TLS. */
-  readonly through?: Way;
+  /** Both ways inside TLS. */
+  readonly tls?: boolean;
   readonly meanwhile?: (way: Way, signal: (name: NodeJS.Signals) => void) => Promise<void>;
 }
 
@@ -27,7 +27,8 @@ export async function bothWays(
   database: DatabaseName,
   one: Case,
 ): Promise<{ direct: Done; postern: Done }> {
-  const on = (way: Way) => {
+  const on = (plain: Way) => {
+    const way = { ...plain, tls: one.tls === true };
     const env = { ...connectionEnv(way, database), ...one.options?.env };
     const { meanwhile } = one;
     return runProgram(one.command, one.args, {
@@ -36,7 +37,7 @@ export async function bothWays(
       ...(meanwhile === undefined ? {} : { meanwhile: (signal) => meanwhile(way, signal) }),
     });
   };
-  const [direct, postern] = await Promise.all([on(pair.direct), on(one.through ?? pair.postern)]);
+  const [direct, postern] = await Promise.all([on(pair.direct), on(pair.postern)]);
   const normal = (text: string) => (one.normalise ?? ((t: string) => t))(everywhere(text));
   const clean = (done: Done): Done => ({
     code: done.code,

@@ -13,6 +13,7 @@ import { guard, privateFolder, run, writeAsServer } from "../../support/processe
 export async function startDebianCluster(
   bin: string,
   conf: Readonly<Record<string, string>>,
+  tls: { readonly cert: string; readonly key: string },
 ): Promise<Pick<Cluster, "port" | "query" | "stop">> {
   const { owner } = await binaries();
   const folder = await privateFolder("postern-debian-");
@@ -34,9 +35,12 @@ export async function startDebianCluster(
     timezone: "'UTC'",
     listen_addresses: "'127.0.0.1'",
     unix_socket_directories: `'${folder}'`,
+    ssl: "on",
     ...conf,
   }).map(([name, value]) => `${name} = ${value}\n`);
   await writeAsServer(join(dataDir, "postgresql.auto.conf"), lines.join(""));
+  await writeAsServer(join(dataDir, "server.crt"), tls.cert);
+  await writeAsServer(join(dataDir, "server.key"), tls.key);
   const child: ChildProcess = spawn(
     "/bin/sh",
     ["-c", 'exec "$1" -D "$2" >"$3" 2>&1', "sh", join(bin, "postgres"), dataDir, logFile],

@@ -18,7 +18,7 @@ export interface Way {
   readonly name: "direct" | "postern";
   readonly port: number;
   readonly password: string;
-  /** TLS towards Postern; libpq's certificate checks are not what is tested here. */
+  /** libpq's checks of certificates are not what is tested here. */
   readonly tls: boolean;
 }
 
@@ -27,8 +27,6 @@ export interface Pair {
   readonly version: string;
   readonly direct: Way;
   readonly postern: Way;
-  /** Through Postern, inside TLS. */
-  readonly tls: Way;
   /** Around the gateway to the server behind it. */
   readonly around: Way;
   /** The same gateway configuration with `protocol.function_call: false`. */
@@ -60,7 +58,7 @@ export const databases = [
 export type DatabaseName = (typeof databases)[number];
 
 const password = "conformance";
-const conf = { max_connections: "100", max_prepared_transactions: "10", wal_level: "logical" };
+const conf = { max_connections: "300", max_prepared_transactions: "10", wal_level: "logical" };
 const bin = join(import.meta.dirname, "../../../bin/postern.js");
 
 /** Starts both servers and the gateways; `debian`: of Debian's PostgreSQL in this folder, else of the one npm installed. */
@@ -74,7 +72,11 @@ export async function startPair(debian: string | null): Promise<Pair> {
     rmSync(folder, { recursive: true, force: true });
   };
   try {
-    const start = () => (debian === null ? startCluster({ conf }) : startDebianCluster(debian, conf));
+    const certificate = selfSigned();
+    const start = () =>
+      debian === null
+        ? startCluster({ conf, tls: certificate })
+        : startDebianCluster(debian, conf, certificate);
     const [left, right] = await Promise.all([start(), start()]);
     clusters.push(left, right);
     for (const cluster of clusters) {
@@ -84,7 +86,6 @@ export async function startPair(debian: string | null): Promise<Pair> {
     const [row] = await left.query("postgres", "show server_version");
     const { privateKey, publicKey } = await generateKeyPair("ES256");
     const jwk = { ...(await exportJWK(publicKey)), kid: "conformance", alg: "ES256", use: "sig" };
-    const certificate = selfSigned();
     writeFileSync(join(folder, "server.crt"), certificate.cert);
     writeFileSync(join(folder, "server.key"), certificate.key, { mode: 0o600 });
     writeFileSync(join(folder, "jwks.json"), JSON.stringify({ keys: [jwk] }));
@@ -100,13 +101,11 @@ export async function startPair(debian: string | null): Promise<Pair> {
       const port = await startGateway(join(folder, name), right.port, functionCall, children);
       return { name: "postern", port, password: token, tls: false };
     };
-    const open = await gateway("open", true);
     return {
       version: String(row?.server_version).split(" ")[0] ?? "",
       direct: { name: "direct", port: left.port, password, tls: false },
       around: { name: "direct", port: right.port, password, tls: false },
-      postern: open,
-      tls: { ...open, tls: true },
+      postern: await gateway("open", true),
       closed: await gateway("closed", false),
       servers: { direct: left.query, postern: right.query },
       async verify() {
