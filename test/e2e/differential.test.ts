@@ -61,7 +61,7 @@ async function direct(): Promise<RawClient> {
 }
 
 const setUp = query(
-  "create temp table t(a int primary key, b text); insert into t select g, 'b' || g from generate_series(1, 5) g",
+  "create temp table t(a int primary key, b text); create temp table late(a int references t deferrable initially deferred); insert into t select g, 'b' || g from generate_series(1, 5) g",
 );
 /** Ends whatever the walk left open, and marks the end of the stream. */
 const marker = "select 'the end of the walk' as marker";
@@ -71,7 +71,11 @@ const wrapUp = [copyFail("the walk is over"), sync, query("rollback"), query(mar
 async function walk(client: RawClient, pieces: readonly Buffer[][]): Promise<RawMessage[]> {
   client.send(setUp);
   await client.ready();
-  for (const piece of pieces) client.send(...piece);
+  for (const piece of pieces) {
+    client.send(...piece);
+    // Pieces arrive apart, for the most part.
+    for (let i = 0; i < 3; i++) await new Promise(setImmediate);
+  }
   client.send(...wrapUp);
   const got = await client.until((m) => m.type === "D" && m.body.includes("the end of the walk"));
   if (!client.closed) got.push(...(await client.ready()));
@@ -111,8 +115,8 @@ async function checkRecords(from: number, lines: readonly string[]): Promise<voi
     .filter((l) => l.startsWith("C ") || l.startsWith("I "))
     .map((l) => l.slice(2).replace("\0", ""));
   const recorded = outcomes.filter((o) => o.tag !== null).map((o) => o.tag);
-  // The set-up's two statements come first.
-  expect(recorded.slice(2)).toEqual(seen);
+  // The set-up's three statements come first.
+  expect(recorded.slice(3)).toEqual(seen);
 }
 
 describe("the same bytes, directly and through the gateway", () => {
@@ -384,6 +388,14 @@ describe("the same bytes, directly and through the gateway", () => {
     "deallocate x",
     "deallocate all",
     "declare p cursor for select a from t order by a",
+    "declare q cursor with hold for select a from t order by a",
+    "fetch 2 from q",
+    "discard all",
+    "set standard_conforming_strings = off",
+    "reset all",
+    "select '\\'''",
+    "insert into late values (1)",
+    `select length('${"l".repeat(70_000)}')`,
     "fetch 1 from p",
     "close p",
     "copy t from stdin",
@@ -408,7 +420,35 @@ describe("the same bytes, directly and through the gateway", () => {
     { weight: 1, arbitrary: fc.constant(flush) },
     { weight: 3, arbitrary: fc.array(sql, { minLength: 1, maxLength: 3 }).map((s) => query(s.join(";"))) },
     { weight: 1, arbitrary: fc.constantFrom(copyData("77\tc\n"), copyDone, copyFail("r")) },
+    { weight: 1, arbitrary: fc.constantFrom(functionCall(1397, ["-5"]), functionCall(1397, ["x"])) },
   );
+
+  it("random walks, cut into pieces at any byte", { timeout: 240_000 }, async () => {
+    const cuts = fc.array(fc.oneof(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 300 })), {
+      maxLength: 20,
+    });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(message, { minLength: 1, maxLength: 14 }),
+        cuts,
+        async (messages, lengths) => {
+          let rest = Buffer.concat(messages);
+          const pieces: Buffer[][] = [];
+          for (const length of lengths) {
+            if (rest.length === 0) break;
+            pieces.push([rest.subarray(0, length)]);
+            rest = rest.subarray(length);
+          }
+          await compare(...pieces, [rest]);
+        },
+      ),
+      {
+        numRuns: Number(process.env.FC_RUNS ?? 40),
+        endOnFailure: false,
+        interruptAfterTimeLimit: 200_000,
+      },
+    );
+  });
 
   it("random walks", { timeout: 240_000 }, async () => {
     await fc.assert(
