@@ -278,6 +278,7 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
       await Promise.all([...sessions.values()].map((session) => session.closed));
       await Promise.all(listeners.map((listener) => listener.close()));
       for (const pool of pools.values()) await pool.close();
+      await deps.reader.close();
     },
   };
 }

@@ -85,7 +85,10 @@ await on(null, {
   "postgres.js": (pair) => nodeSuite(report, pair, "postgres.js"),
 });
 if (debian === null)
-  report.skip("psql and pg_dump on their own version", `no PostgreSQL server of psql's version (${major})`);
+  report.skip(
+    "psql and pg_dump on their own version",
+    psql === null ? "psql is not installed" : `no PostgreSQL ${major} server is installed`,
+  );
 else
   await on(debian, {
     "psql-own": (pair) => psqlSuite(report, pair, psql),

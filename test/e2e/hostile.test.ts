@@ -315,6 +315,20 @@ describe("names that are not what the gateway thinks", () => {
     settled();
   });
 
+  it("a DO block that puts its words together", async () => {
+    await ask(1, parse("x", benign), sync);
+    const got = await ask(
+      2,
+      query("do $$ begin execute 'deal' || 'locate x'; execute 'pre' || 'pare x as select ''evil'''; end $$"),
+      bind("", "x"),
+      execute(""),
+      sync,
+    );
+    expect(values(got)).toEqual(["evil"]);
+    expect(ran().at(-1)).toMatchObject({ sql: "", kind: "unknown" });
+    settled();
+  });
+
   it("two skipped Parses in a row", async () => {
     await ask(1, parse("", evil), sync);
     const nosuch = describe_("statement", "nosuch");

@@ -101,6 +101,9 @@ export function contextOf(walk: Walk, shape: Shape): StatementContext {
 /** Words without which no statement makes or drops a name. */
 const nameWord = /prepare|deallocate|discard|declare|close/i;
 
+/** What a DO block needs to run such a statement: the words themselves, or a way to run a text that it puts together. */
+const dynamicWord = /prepare|deallocate|discard|exec/i;
+
 /** What the records of one statement text need. `raw`: the bytes, when the text could not be read. */
 export function prepare(walk: Walk, text: string, shape: Shape, raw: Buffer | null): PreparedStatement {
   return {
@@ -108,7 +111,7 @@ export function prepare(walk: Walk, text: string, shape: Shape, raw: Buffer | nu
     context: contextOf(walk, shape),
     sealed: sealedText(walk, text, shape, raw),
     bytes: text.length,
-    hides: (raw !== null || shape.kind === "do") && nameWord.test(text),
+    hides: raw !== null ? nameWord.test(text) : shape.kind === "do" && dynamicWord.test(text),
     unsettles: unsettling(shape),
     types: [],
     typesJson: null,

@@ -26,12 +26,12 @@ export async function pgDumpSuite(report: Report, pair: Pair): Promise<void> {
     return report.skip(prefix, "pg_dump, pg_restore, pg_dumpall or psql is not installed");
   const { around, postern: through } = pair;
   const ways: Ways = { around, through };
-  const folder = mkdtempSync(join(tmpdir(), "postern-dump-"));
   const made = await runProgram(psql, ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-"], {
     env: connectionEnv(around, "dump"),
     input: content,
   });
   if (made.code !== 0) return report.fail(`${prefix}: content`, made.stderr);
+  const folder = mkdtempSync(join(tmpdir(), "postern-dump-"));
   try {
     for (const [name, args] of [
       ["plain", []],
@@ -175,10 +175,10 @@ async function restored(
         }),
     ],
     [
-      "plain dump restored by psql through Postern",
+      "plain dump restored by psql through Postern with function_call: false",
       () =>
         runProgram(programs.psql, ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-o", "/dev/null", "-f", "-"], {
-          env: connectionEnv(through, "restored"),
+          env: connectionEnv(pair.closed, "restored"),
           input: Buffer.from(plain.stdout, "latin1"),
         }),
     ],
