@@ -21,11 +21,12 @@ interface Setting {
 
 /**
  * PostgreSQL compares encoding names without case and without anything but letters and digits (encnames.c,
- * clean_encoding_name): asyncpg sends "'utf-8'", r2dbc and Vert.x "utf8".
+ * clean_encoding_name): asyncpg sends "'utf-8'", r2dbc and Vert.x "utf8". psql on a terminal without a locale (a bare
+ * container) sends SQL_ASCII, which asks for no conversion: it gets UTF8, and is told so by ParameterStatus.
  */
 function utf8(value: string): string | null {
   const name = value.replaceAll(/[^a-zA-Z0-9]/g, "").toLowerCase();
-  return name === "utf8" || name === "unicode" ? "UTF8" : null;
+  return name === "utf8" || name === "unicode" || name === "sqlascii" ? "UTF8" : null;
 }
 
 /** Below "notice" the server would tell of itself (debug) or of the login it was reached with (log). */
