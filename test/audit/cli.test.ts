@@ -234,6 +234,8 @@ describe("verify and prove", () => {
       logs: [{ log: "test/gw-1/0", keyFrom: "given" }],
     });
     expect((await run("verify", at.dir)).out).toMatch(/^OK {3}test\/gw-1\/0: \d+ records/);
+    expect((await run("verify", "--dir", at.settings.dir)).out).toMatch(/^OK {3}/);
+    await expect(run("verify", at.dir, "--dir", at.dir)).rejects.toBeInstanceOf(UsageError);
     const other = place();
     try {
       await writeSample(other);

@@ -1,19 +1,20 @@
-/** `postern audit verify DIR`: whether a log is what its signer wrote, and the first bad place if not. */
+/** `postern audit verify [DIR]`: whether a log is what its signer wrote, and the first bad place if not. */
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { readMasterKey, tailKey } from "../../audit/keys.ts";
 import type { LogPlace } from "../../audit/read/leaves.ts";
 import { type VerifyOptions, type VerifyReport, verifyLog } from "../../audit/verify/index.ts";
 import { readArgs, UsageError } from "../lib/args.ts";
-import { givenKey, logsIn, ownKey } from "./place.ts";
+import { findPlace, givenKey, logsIn, ownKey, placeOptions, placeUsage } from "./place.ts";
 
-const usage = `Usage: postern audit verify DIR [--key KEY] [--checkpoint FILE] [--keys DIR] [--json]
+const usage = `Usage: postern audit verify [DIR | -c FILE] [--key KEY] [--checkpoint FILE] [--keys DIR] [--json]
 
 Checks every log in DIR (an audit folder, or one log in it): each leaf, root, signature and byte. Needs no secret.
+Without DIR it is the folder that the gateway's configuration names.
 Without a key and a checkpoint from elsewhere it cannot see a log that was cut at a checkpoint, or written anew with
 the stolen signing key.
 
-      --key KEY          the log's verifier key, or a file with it (default: the log's own log.vkey)
+${placeUsage}      --key KEY          the log's verifier key, or a file with it (default: the log's own log.vkey)
       --checkpoint FILE  a checkpoint kept elsewhere: the log must continue it
       --keys DIR         this machine's audit keys: checks also the last records, which no checkpoint covers yet
       --json             the whole report
@@ -23,11 +24,20 @@ Exit code 0: all is well. 1: something is wrong. 2: DIR holds no log.
 
 export async function verify(args: string[]): Promise<number> {
   const word = { type: "string" } as const;
-  const options = { key: word, checkpoint: word, keys: word, json: { type: "boolean" } } as const;
-  const parsed = readArgs(args, usage, options, { least: 1, most: 1 });
+  const options = {
+    ...placeOptions,
+    key: word,
+    checkpoint: word,
+    keys: word,
+    json: { type: "boolean" },
+  } as const;
+  const parsed = readArgs(args, usage, options, { least: 0, most: 1 });
   if (parsed === null) return 0;
   const { key, keys } = parsed.values;
-  const logs = logsIn(resolve(parsed.positionals[0] ?? "."), usage);
+  const [dir] = parsed.positionals;
+  if (dir !== undefined && (parsed.values.dir !== undefined || parsed.values.config !== undefined))
+    throw new UsageError("DIR excludes --dir and --config", usage);
+  const logs = dir === undefined ? (await findPlace(parsed.values, usage)).logs : logsIn(resolve(dir), usage);
   const vkey = key === undefined ? undefined : givenKey(key, usage);
   const checkpoint = parsed.values.checkpoint === undefined ? undefined : readNote(parsed.values.checkpoint);
   const kept = checkpoint?.toString("utf8").split("\n", 1)[0];
