@@ -134,6 +134,16 @@ describe("postern demo", () => {
     expect(await answers(portOf(output, /OIDC provider on http:\/\/127\.0\.0\.1:(\d+)/))).toBe(false);
 
     expect(verified()).toMatchObject({ ok: true, firstBadPlace: null, unsignedTail: null });
+    // The commands that the demo tells its user to run.
+    for (const [words, says] of [
+      [["verify"], /^OK {3}postern\/demo\/0: [1-9]\d+ records/m],
+      [["search", "--subject", "agent-reports"], /agent-reports .* asked shop: DROP TABLE customers/],
+      [["tail"], /the log was closed/],
+    ] as const) {
+      const told = run("audit", ...words, "-c", ".postern-demo/postern.yaml");
+      expect(await told.ended, told.output()).toBe(0);
+      expect(told.output()).toMatch(says);
+    }
     // No password, no token in what anyone may read.
     const secrets = ["shop_reader", "shop_writer", "shop_admin", "postgres_superuser"];
     const files = ["postern.yaml", "postgres.log", "gateway.log"].map((name) =>
