@@ -63,7 +63,8 @@ export function createBudgets(most = defaultMost): BudgetKeeper {
       const taken: Bucket[] = [];
       for (const budget of budgets) {
         const bucket = bucketOf(principal, budget, now);
-        const least = budget.unit === "statements" ? 1 : Number.MIN_VALUE;
+        // Sums of fractions may end a hair below what they mean.
+        const least = budget.unit === "statements" ? 1 - 1e-9 : 1e-9;
         if (bucket.left < least) {
           const wanted = budget.unit === "statements" ? 1 : Math.min(1, bucket.amount);
           return { ok: false, budget, retryMs: Math.ceil((wanted - bucket.left) / bucket.perMs) };
