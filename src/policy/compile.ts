@@ -241,7 +241,7 @@ function keyMaker(conditions: readonly Condition[]): CompiledPolicy["cacheKey"] 
   return (principal: Principal, session: SessionFacts) => {
     const values: unknown[] = [];
     const caller = new PrincipalView(principal) as unknown as Readonly<Record<string, unknown>>;
-    for (const name of ofPrincipal) values.push(caller[name]);
+    for (const name of ofPrincipal) values.push(name === "claims" ? principal.claims : caller[name]);
     const place = new SessionView(session) as unknown as Readonly<Record<string, unknown>>;
     for (const name of ofSession) {
       const [field = "", inner] = name.split(".");

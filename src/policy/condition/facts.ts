@@ -106,6 +106,27 @@ export class ClaimedView {
   }
 }
 
+/** Claims as CEL is given them: maps, so that no name of a claim can mean anything to JavaScript. */
+type Claims = ReadonlyMap<string, unknown>;
+const claimsOf = new WeakMap<object, Claims>();
+const maxClaimDepth = 64;
+
+function claimMap(claims: Readonly<Record<string, unknown>>): Claims {
+  let map = claimsOf.get(claims);
+  if (map === undefined) {
+    map = new Map(Object.entries(claims).map(([name, value]) => [name, claimValue(value, 1)]));
+    claimsOf.set(claims, map);
+  }
+  return map;
+}
+
+function claimValue(value: unknown, depth: number): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (depth > maxClaimDepth) throw new Error("claims are nested too deeply");
+  if (Array.isArray(value)) return value.map((item) => claimValue(item, depth + 1));
+  return new Map(Object.entries(value).map(([name, inner]) => [name, claimValue(inner, depth + 1)]));
+}
+
 export class PrincipalView {
   private readonly facts: Principal;
   constructor(facts: Principal) {
@@ -130,7 +151,7 @@ export class PrincipalView {
     return this.facts.actor.map((link) => new ActorView(link.subject, link.issuer ?? ""));
   }
   get claims() {
-    return this.facts.claims;
+    return claimMap(this.facts.claims);
   }
   get provider() {
     return this.facts.provider;
