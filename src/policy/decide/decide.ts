@@ -1,0 +1,83 @@
+/** decide: principal × session × statement → decision, by the rules of SPEC section 3. */
+import type { RuleVerdict } from "../../facts/decision.ts";
+import type { DecideInput, Explanation, PolicyDecision } from "../types.ts";
+import { type Combined, combine } from "./combine.ts";
+import { type Answers, answerAll, type RuleAnswer } from "./evaluate.ts";
+import { tell } from "./message.ts";
+import {
+  budgetsOf,
+  demandsOf,
+  durabilityOf,
+  limitsOf,
+  relaxedBy,
+  unlimited,
+  unmaskedBy,
+} from "./obligations.ts";
+import type { CompiledRule, RuleSet } from "./rules.ts";
+
+const enforced = (rule: CompiledRule) => !rule.observe;
+const everyRule = () => true;
+
+/** Decides one statement. Pure but for `input.estimate`; never throws. */
+export function decide(set: RuleSet, input: DecideInput): PolicyDecision {
+  return conclude(set, answerAll(set.rules, input), input);
+}
+
+/** As decide, with every rule's verdict. */
+export function explain(set: RuleSet, input: DecideInput): Explanation {
+  const answers = answerAll(set.rules, input);
+  const rules = set.rules.map((rule, i) => verdictOf(rule, answers[i]));
+  return { decision: conclude(set, answers, input), rules };
+}
+
+function conclude(set: RuleSet, answers: Answers, input: DecideInput): PolicyDecision {
+  const fallback = set.observeDefault ? "allow" : set.default;
+  const real = combine(set, answers, input, enforced, fallback);
+  const { outcome, matched } = real;
+  const of = (then: CompiledRule["then"]) => matched.filter((rule) => rule.then === then);
+  const held = of("approve");
+  const granting = [...held, ...of("allow")].sort((a, b) => (a.name < b.name ? -1 : 1));
+  const limiting = of("limit");
+  const runs = outcome.verdict !== "deny";
+  return {
+    verdict: outcome.verdict,
+    rule: outcome.by?.name ?? null,
+    rules: matched.map((rule) => rule.name),
+    ...tell(set, outcome, held, input),
+    limits: runs ? limitsOf(granting, limiting) : unlimited,
+    approvers: outcome.verdict === "approve" ? demandsOf(held) : [],
+    unmask: runs ? unmaskedBy(of("unmask")) : [],
+    would: wouldBe(set, answers, input, real),
+    durability: durabilityOf([...granting, ...limiting]),
+    relax: relaxedBy(runs ? granting : []),
+    budgets: runs ? budgetsOf(granting, limiting) : [],
+  };
+}
+
+/** What would have been decided were nothing merely observed; null when it is the same, or allowed. */
+function wouldBe(
+  set: RuleSet,
+  answers: Answers,
+  input: DecideInput,
+  real: Combined,
+): PolicyDecision["would"] {
+  if (!set.observeDefault && !set.rules.some((rule) => rule.observe)) return null;
+  const { outcome } = combine(set, answers, input, everyRule, set.default);
+  if (outcome.verdict === "allow" || outcome.verdict === real.outcome.verdict) return null;
+  return { verdict: outcome.verdict, rule: outcome.by?.name ?? null };
+}
+
+function verdictOf(rule: CompiledRule, answer: RuleAnswer | undefined): RuleVerdict {
+  // biome-ignore lint/suspicious/noThenProperty: a word of the policy language, never a function.
+  const base = { rule: rule.name, then: rule.then, observe: rule.observe };
+  switch (answer?.is) {
+    case "true":
+      return { ...base, outcome: "matched", detail: null };
+    case "false":
+      return { ...base, outcome: "not matched", detail: null };
+    case "error":
+      return { ...base, outcome: "error", detail: answer.detail };
+    default:
+      return { ...base, outcome: "not evaluated", detail: null };
+  }
+}

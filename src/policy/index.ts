@@ -1,0 +1,19 @@
+/** The policy room: files → compiled rules → decisions. */
+export { type BudgetKeeper, type Charge, createBudgets, equalityBudget } from "./budget.ts";
+export { builtinNames, builtinPolicy, isBuiltin } from "./builtin.ts";
+export { loadPolicy, type PolicyFile } from "./compile.ts";
+export { policyFiles, policyTestFiles } from "./files.ts";
+export { formatPolicyProblem, PolicyError, type PolicyProblem } from "./problem.ts";
+export type {
+  Budget,
+  CompiledPolicy,
+  DecideInput,
+  Estimate,
+  Explanation,
+  Label,
+  LabelMatcher,
+  PolicyDecision,
+  RuleSummary,
+  SessionFacts,
+  Use,
+} from "./types.ts";
