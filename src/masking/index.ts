@@ -1,0 +1,5 @@
+/** How values are hidden: masks of rows and copied text, texts of errors, and the second line by content. */
+export { MaskError } from "./errors.ts";
+export { createMaskKeys, type MaskKeys } from "./keys.ts";
+export { MaskOutput } from "./output.ts";
+export { createRowMasker, type MaskColumn, type RowMasker } from "./row.ts";
