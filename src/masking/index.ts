@@ -1,0 +1,8 @@
+/** How values are hidden: masks of rows and copied text, texts of errors, and the second line by content. */
+
+export { type CopyMasker, type CopyMaskOptions, createCopyMasker } from "./copy/index.ts";
+export { MaskError } from "./errors.ts";
+export { createMaskKeys, type MaskKeys } from "./keys.ts";
+export { MaskOutput } from "./output.ts";
+export { createRowMasker, type MaskColumn, type RowMasker } from "./row.ts";
+export { type NameField, scrubError, scrubNotice } from "./scrub.ts";
