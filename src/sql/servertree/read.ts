@@ -25,7 +25,8 @@ class Unreadable extends Error {}
 export function readServerTree(text: string, limits: ServerTreeLimits = defaultLimits): ServerTreeResult {
   try {
     const top = readValue(text, limits);
-    const items = top === null ? [] : typeof top === "string" ? [top] : top.kind === "list" ? top.items : [top];
+    const items =
+      top === null ? [] : typeof top === "string" ? [top] : top.kind === "list" ? top.items : [top];
     const queries: ServerNode[] = [];
     for (const item of items) {
       if (item === null || typeof item === "string" || item.kind !== "node" || item.tag !== "QUERY")
@@ -142,6 +143,7 @@ function scalar(tokens: Tokens, field: boolean): ServerValue {
     return tokens.text();
   }
   if (raw.charCodeAt(0) !== 0x22) return tokens.text();
-  if (raw.length < 2 || raw.charCodeAt(raw.length - 1) !== 0x22) throw new Unreadable("a string does not end");
+  if (raw.length < 2 || raw.charCodeAt(raw.length - 1) !== 0x22)
+    throw new Unreadable("a string does not end");
   return tokens.text().slice(1, -1);
 }
