@@ -4,7 +4,7 @@ import type { Principal } from "../facts/principal.ts";
 import { builtinPolicy, isBuiltin } from "./builtin.ts";
 import type { Condition } from "./condition/compile.ts";
 import { PrincipalView, SessionView } from "./condition/facts.ts";
-import { decide, explain } from "./decide/decide.ts";
+import { decide, explain, judge } from "./decide/decide.ts";
 import { askAll, openQuestions } from "./decide/evaluate.ts";
 import { looser } from "./decide/obligations.ts";
 import type { CompiledRule, RuleSet } from "./decide/rules.ts";
@@ -204,6 +204,7 @@ function assemble(
     observedLabelsFor: (database) => matchersOf(database, true),
     decide: (input) => decide(set, input),
     explain: (input) => explain(set, input),
+    judge: (input) => judge(set, input),
     wantsEstimate: (input) =>
       conditions.some((condition) => condition.needsEstimate) && openQuestions(rules, askAll(rules, input)),
     cacheKey: keyMaker(conditions),

@@ -65,6 +65,25 @@ export interface DecideInput {
   readonly now: Date;
 }
 
+/** Input of which not every fact of the statement is known, as of a statement that was recorded some time ago. */
+export type PartialInput = Omit<DecideInput, "principal" | "statement" | "estimate"> & {
+  readonly principal: Omit<Principal, "claims" | "email"> & Partial<Pick<Principal, "claims" | "email">>;
+  /** The claimed intent is sealed: not known. */
+  readonly sealedIntent?: boolean;
+  readonly statement: Partial<StatementFacts>;
+};
+
+/** A decision, as far as the known facts determine it. */
+export type Judgement =
+  | { readonly determined: true; readonly decision: PolicyDecision }
+  | {
+      readonly determined: false;
+      /** What it may be, sorted. */
+      readonly possible: readonly Decision["verdict"][];
+      /** The facts that would tell, as conditions name them. */
+      readonly missing: readonly string[];
+    };
+
 /** One rate that a statement counts against: one bucket for each principal and `rule`. */
 export interface Budget {
   readonly rule: string;
@@ -118,6 +137,8 @@ export interface CompiledPolicy {
   decide(input: DecideInput): PolicyDecision;
   /** As decide, with every rule's verdict. */
   explain(input: DecideInput): Explanation;
+  /** As decide, with facts missing: tells whether they could make another verdict. The estimate is never known. */
+  judge(input: PartialInput): Judgement;
   /** Whether a rule that otherwise matches asks for `estimate`, and no deny makes that needless. */
   wantsEstimate(input: DecideInput): boolean;
   /**

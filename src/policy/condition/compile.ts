@@ -75,15 +75,15 @@ export function compileCondition(text: string): CompileResult {
     ask(given) {
       if (nested && longest(given, facts) > maxLoopedItems)
         return { is: "error", detail: "too_many_items_for_nested_loops" };
-      given.statement.asked = false;
-      given.estimate.asked = false;
+      const views = [given.principal, given.session, given.statement, given.estimate];
+      for (const view of views) view.asked = false;
       try {
         const value: unknown = evaluate(given as unknown as Record<string, unknown>);
         if (value === true) return yes;
         return value === false ? no : { is: "error", detail: "not_a_bool" };
       } catch (error) {
         // A fact that is not known yet may have hidden behind another error: what is unknown stays unknown.
-        if (given.statement.asked || given.estimate.asked) return unknown;
+        if (views.some((view) => view.asked)) return unknown;
         return { is: "error", detail: error instanceof EvaluationError ? error.code : "evaluation_error" };
       }
     },

@@ -91,18 +91,22 @@ export class ActorView {
   }
 }
 
+/** What the caller claims of itself. */
 export class ClaimedView {
+  private readonly session: SessionView;
   readonly agent: string;
   readonly model: string;
   readonly run: string;
-  readonly intent: string;
   readonly traceparent: string;
-  constructor(claimed: SessionFacts["claimed"]) {
+  constructor(session: SessionView, claimed: SessionFacts["claimed"]) {
+    this.session = session;
     this.agent = claimed.agent ?? "";
     this.model = claimed.model ?? "";
     this.run = claimed.run ?? "";
-    this.intent = claimed.intent ?? "";
     this.traceparent = claimed.traceparent ?? "";
+  }
+  get intent() {
+    return this.session.intent();
   }
 }
 
@@ -127,9 +131,14 @@ function claimValue(value: unknown, depth: number): unknown {
   return new Map(Object.entries(value).map(([name, inner]) => [name, claimValue(inner, depth + 1)]));
 }
 
+/** A principal; claims and e-mail that are absent (a record does not show them) are unknown. */
+export type PrincipalFacts = Omit<Principal, "claims" | "email"> &
+  Partial<Pick<Principal, "claims" | "email">>;
+
 export class PrincipalView {
-  private readonly facts: Principal;
-  constructor(facts: Principal) {
+  private readonly facts: PrincipalFacts;
+  asked = false;
+  constructor(facts: PrincipalFacts) {
     this.facts = facts;
   }
   get subject() {
@@ -139,7 +148,10 @@ export class PrincipalView {
     return this.facts.issuer;
   }
   get email() {
-    return this.facts.email ?? "";
+    const { email } = this.facts;
+    if (email !== undefined) return email ?? "";
+    this.asked = true;
+    throw unknownFact;
   }
   get kind() {
     return this.facts.kind;
@@ -151,17 +163,29 @@ export class PrincipalView {
     return this.facts.actor.map((link) => new ActorView(link.subject, link.issuer ?? ""));
   }
   get claims() {
-    return claimMap(this.facts.claims);
+    const { claims } = this.facts;
+    if (claims !== undefined) return claimMap(claims);
+    this.asked = true;
+    throw unknownFact;
   }
   get provider() {
     return this.facts.provider;
   }
 }
 
+/** A session; with `sealed` the claimed intent is not known. */
 export class SessionView {
   private readonly facts: SessionFacts;
-  constructor(facts: SessionFacts) {
+  private readonly sealed: boolean;
+  asked = false;
+  constructor(facts: SessionFacts, sealed = false) {
     this.facts = facts;
+    this.sealed = sealed;
+  }
+  intent(): string {
+    if (!this.sealed) return this.facts.claimed.intent ?? "";
+    this.asked = true;
+    throw unknownFact;
   }
   get database() {
     return this.facts.database;
@@ -182,69 +206,69 @@ export class SessionView {
     return this.facts.tls;
   }
   get claimed() {
-    return new ClaimedView(this.facts.claimed);
+    return new ClaimedView(this, this.facts.claimed);
   }
 }
 
-/** A statement; without facts every one of them is unknown. */
+/** A statement; a fact that is absent is unknown. */
 export class StatementView {
-  private readonly facts: StatementFacts | null;
+  private readonly facts: Partial<StatementFacts>;
   asked = false;
-  constructor(facts: StatementFacts | null) {
+  constructor(facts: Partial<StatementFacts>) {
     this.facts = facts;
   }
-  private known(): StatementFacts {
-    if (this.facts !== null) return this.facts;
+  private known<Value>(value: Value | undefined): Value {
+    if (value !== undefined) return value;
     this.asked = true;
     throw unknownFact;
   }
   get kind() {
-    return this.known().kind;
+    return this.known(this.facts.kind);
   }
   get command() {
-    return this.known().command;
+    return this.known(this.facts.command);
   }
   get effects() {
-    return this.known().effects;
+    return this.known(this.facts.effects);
   }
   get reads() {
-    return this.known().reads;
+    return this.known(this.facts.reads);
   }
   get writes() {
-    return this.known().writes;
+    return this.known(this.facts.writes);
   }
   get columns() {
-    return this.known().columns;
+    return this.known(this.facts.columns);
   }
   get functions() {
-    return this.known().functions;
+    return this.known(this.facts.functions);
   }
   get labels() {
-    return this.known().labels;
+    return this.known(this.facts.labels);
   }
   get labels_in_predicates() {
-    return this.known().labelsInPredicates;
+    return this.known(this.facts.labelsInPredicates);
   }
   get unbounded_write() {
-    return this.known().unboundedWrite;
+    return this.known(this.facts.unboundedWrite);
   }
   get has_where() {
-    return this.known().hasWhere;
+    return this.known(this.facts.hasWhere);
   }
   get has_limit() {
-    return this.known().hasLimit;
+    return this.known(this.facts.hasLimit);
   }
   get statements() {
-    return BigInt(this.known().statements);
+    return BigInt(this.known(this.facts.statements));
   }
   get in_transaction() {
-    return this.known().inTransaction;
+    return this.known(this.facts.inTransaction);
   }
   get bytes() {
-    return BigInt(this.known().bytes);
+    return BigInt(this.known(this.facts.bytes));
   }
   get fingerprint() {
-    return this.known().fingerprint ?? "";
+    return this.known(this.facts.fingerprint) ?? "";
   }
 }
 

@@ -1,8 +1,10 @@
 /** decide: principal × session × statement → decision, by the rules of SPEC section 3. */
 import type { RuleVerdict } from "../../facts/decision.ts";
-import type { DecideInput, Explanation, PolicyDecision } from "../types.ts";
+import type { StatementFacts } from "../../facts/effects.ts";
+import type { Answer } from "../condition/compile.ts";
+import type { DecideInput, Explanation, Judgement, PartialInput, PolicyDecision } from "../types.ts";
 import { type Combined, combine } from "./combine.ts";
-import { type Answers, answerAll, type RuleAnswer } from "./evaluate.ts";
+import { type Answers, answerAll, askAll, type RuleAnswer } from "./evaluate.ts";
 import { tell } from "./message.ts";
 import {
   budgetsOf,
@@ -28,6 +30,67 @@ export function explain(set: RuleSet, input: DecideInput): Explanation {
   const answers = answerAll(set.rules, input);
   const rules = set.rules.map((rule, i) => verdictOf(rule, answers[i]));
   return { decision: conclude(set, answers, input), rules };
+}
+
+const blank: StatementFacts = {
+  kind: "",
+  command: "",
+  effects: [],
+  reads: [],
+  writes: [],
+  columns: [],
+  functions: [],
+  labels: [],
+  labelsInPredicates: [],
+  unboundedWrite: false,
+  hasWhere: false,
+  hasLimit: false,
+  statements: 1,
+  inTransaction: false,
+  bytes: 0,
+  fingerprint: null,
+};
+
+/** Decides where facts are missing. Exact: undetermined only when the rules left open could make another verdict. */
+export function judge(set: RuleSet, input: PartialInput): Judgement {
+  const { effects } = input.statement;
+  if (effects === undefined)
+    return { determined: false, possible: ["allow", "approve", "deny"], missing: ["statement.effects"] };
+  const answers = askAll(set.rules, input);
+  const whole: DecideInput = {
+    ...input,
+    principal: { claims: {}, email: null, ...input.principal },
+    statement: { ...blank, ...input.statement },
+  };
+  const settled = answers.map((answer): Answer => (answer.is === "unknown" ? { is: "false" } : answer));
+  const decision = conclude(set, settled, whole);
+  // A deny or a failed condition stands whatever the others say.
+  if (decision.code === "POLICY_DENIED" || decision.code === "POLICY_ERROR")
+    return { determined: true, decision };
+  const open = set.rules.filter((rule, i) => !rule.observe && answers[i]?.is === "unknown");
+  const possible = new Set<PolicyDecision["verdict"]>([decision.verdict]);
+  for (const { then } of open) {
+    if (then === "deny") possible.add("deny");
+    else if (then === "approve" && effects.length > 0) possible.add("approve");
+    else if (then === "allow" && decision.verdict === "deny") possible.add("allow");
+  }
+  // Without effects a rule that is left open has been counted as one that may allow something.
+  if (possible.size === 1) return { determined: true, decision };
+  const { statement } = input;
+  const known = new Set(Object.keys(statement).filter((key) => Reflect.get(statement, key) !== undefined));
+  const facts = open.flatMap((rule) => rule.condition.facts);
+  const missing = facts.filter((fact) => {
+    const [root, field = ""] = fact.split(".");
+    if (root === "estimate") return true;
+    if (fact === "principal.claims") return input.principal.claims === undefined;
+    if (fact === "principal.email") return input.principal.email === undefined;
+    if (fact === "session.claimed.intent") return input.sealedIntent === true;
+    return (
+      root === "statement" &&
+      !known.has(field.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()))
+    );
+  });
+  return { determined: false, possible: [...possible].sort(), missing: [...new Set(missing)].sort() };
 }
 
 function conclude(set: RuleSet, answers: Answers, input: DecideInput): PolicyDecision {

@@ -1,7 +1,7 @@
 /** Asking every rule about one statement. */
 import type { Answer } from "../condition/compile.ts";
 import { EstimateView, type Facts, PrincipalView, SessionView, StatementView } from "../condition/facts.ts";
-import type { DecideInput, Estimate } from "../types.ts";
+import type { DecideInput, Estimate, PartialInput } from "../types.ts";
 import type { CompiledRule } from "./rules.ts";
 
 /** One rule's answer. `skipped`: it needs the estimate, and a deny has decided already. */
@@ -10,18 +10,18 @@ export type RuleAnswer = Answer | { readonly is: "skipped" };
 /** Answers by the rules' places. */
 export type Answers = readonly RuleAnswer[];
 
-export function factsOf(input: DecideInput, estimate: Estimate | null): Facts {
+function factsOf(input: PartialInput, estimate: Estimate | null): Facts {
   return {
     principal: new PrincipalView(input.principal),
-    session: new SessionView(input.session),
+    session: new SessionView(input.session, input.sealedIntent === true),
     statement: new StatementView(input.statement),
     estimate: new EstimateView(estimate),
     now: input.now,
   };
 }
 
-/** Answers without the server's estimate: rules that depend on it are `unknown`. */
-export function askAll(rules: readonly CompiledRule[], input: DecideInput): Answer[] {
+/** Answers without the server's estimate: rules that depend on it, or on an absent fact, are `unknown`. */
+export function askAll(rules: readonly CompiledRule[], input: PartialInput): Answer[] {
   const facts = factsOf(input, null);
   return rules.map((rule) => rule.condition.ask(facts));
 }
@@ -68,7 +68,7 @@ export function mayAllow(rule: CompiledRule, input: DecideInput): boolean {
   const answer = rule.condition.ask({
     principal: new PrincipalView(input.principal),
     session: new SessionView(input.session),
-    statement: new StatementView(null),
+    statement: new StatementView({}),
     estimate: new EstimateView(null),
     now: input.now,
   });

@@ -88,3 +88,16 @@ export function glob(pattern: string): Matcher {
     return true;
   };
 }
+
+/** `schema."Relation".column`, as PostgreSQL quotes it, → its parts; null when it is not so written. */
+export function splitName(text: string): string[] | null {
+  const parts: string[] = [];
+  let rest = text;
+  for (;;) {
+    const match = /^(?:"((?:[^"]|"")+)"|([^".]+))(\.|$)/.exec(rest);
+    if (match === null) return null;
+    parts.push(match[1]?.replaceAll('""', '"') ?? match[2] ?? "");
+    if (match[3] === "") return parts;
+    rest = rest.slice(match[0].length);
+  }
+}
