@@ -187,8 +187,7 @@ export function createTracer(scopes: Scopes, hooks: TraceHooks, steps = defaultS
   /** Attribute `attribute` of range-table entry `index`. */
   function column(scope: Scope, index: number, attribute: number): Flow {
     const entry = entryOf(scope, index);
-    let known = columns.get(entry);
-    if (known === undefined) columns.set(entry, (known = new Map()));
+    const known = tableOf(columns, entry);
     let found = known.get(attribute);
     if (found === undefined) {
       step();
@@ -303,14 +302,12 @@ export function createTracer(scopes: Scopes, hooks: TraceHooks, steps = defaultS
   }
 
   function output(scope: Scope, number: number): Flow {
-    let known = outputs.get(scope);
-    if (known === undefined) outputs.set(scope, (known = new Map()));
-    let found = known.get(number);
+    let found = tableOf(outputs, scope).get(number);
     if (found === undefined) {
       step();
       found = outputOf(scope, number);
       // A recursion inside may have emptied the tables.
-      outputs.get(scope)?.set(number, found);
+      tableOf(outputs, scope).set(number, found);
     }
     return found;
   }
@@ -327,6 +324,14 @@ export function createTracer(scopes: Scopes, hooks: TraceHooks, steps = defaultS
   }
 
   return { flow, output };
+}
+
+function tableOf<K>(tables: Map<K, Map<number, Flow>>, key: K): Map<number, Flow> {
+  const known = tables.get(key);
+  if (known !== undefined) return known;
+  const fresh = new Map<number, Flow>();
+  tables.set(key, fresh);
+  return fresh;
 }
 
 export function isWholeRow(node: ServerNode): boolean {

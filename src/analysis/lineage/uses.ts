@@ -280,9 +280,9 @@ export function findUses(queries: readonly ServerNode[], facts: CatalogFacts, ta
   }
 
   function wait(scope: Scope, number: number, read: () => void): void {
-    let entries = waiting.get(scope);
-    if (entries === undefined) waiting.set(scope, (entries = new Map()));
+    const entries = waiting.get(scope) ?? new Map<number, () => void>();
     entries.set(number, read);
+    waiting.set(scope, entries);
   }
 
   function assigns(scope: Scope, entries: readonly ServerNode[], owner: boolean): void {

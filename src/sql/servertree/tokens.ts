@@ -115,7 +115,7 @@ export function tokensOf(source: string): Tokens {
     return false;
   }
 
-  function unescape(): string {
+  function unescaped(): string {
     let text = "";
     let from = start;
     for (let i = start; i < stop; i++) {
@@ -139,7 +139,7 @@ export function tokensOf(source: string): Tokens {
     get stop() {
       return stop;
     },
-    text: () => (escaped ? unescape() : source.slice(start, stop)),
+    text: () => (escaped ? unescaped() : source.slice(start, stop)),
     raw: () => source.slice(start, stop),
     bracket() {
       const mark = at;
