@@ -20,7 +20,7 @@ const conditions = [
   "'a' in principal.groups || principal.claims.missing == 'x'",
 ] as const;
 const rule = fc.record({
-  then: fc.constantFrom("allow", "deny", "approve", "limit"),
+  verb: fc.constantFrom("allow", "deny", "approve", "limit"),
   when: fc.constantFrom(...conditions),
   rows: fc.option(fc.integer({ min: 0, max: 50 }), { nil: null }),
   observe: fc.boolean(),
@@ -28,13 +28,13 @@ const rule = fc.record({
 });
 type Rule = typeof rule extends fc.Arbitrary<infer Value> ? Value : never;
 
-function line({ then, when, rows, observe, durability }: Rule, index: number): string {
+function line({ verb, when, rows, observe, durability }: Rule, index: number): string {
   const more = [
     ...(observe ? ["mode: observe"] : []),
-    ...(then !== "deny" && (rows !== null || then === "limit") ? [`limits: { rows: ${rows ?? 9} }`] : []),
-    ...(then !== "deny" && durability !== null ? [`durability: ${durability}`] : []),
+    ...(verb !== "deny" && (rows !== null || verb === "limit") ? [`limits: { rows: ${rows ?? 9} }`] : []),
+    ...(verb !== "deny" && durability !== null ? [`durability: ${durability}`] : []),
   ];
-  return `r${index}: ${then} ${when}${more.length > 0 ? ` | ${more.join(", ")}` : ""}`;
+  return `r${index}: ${verb} ${when}${more.length > 0 ? ` | ${more.join(", ")}` : ""}`;
 }
 
 const lines = fc.array(rule, { maxLength: 8 }).map((list) => list.map(line));
@@ -86,11 +86,11 @@ test("one more deny or limit never allows more", () => {
       fc.constantFrom("deny", "limit"),
       top,
       given,
-      (list, more, then, head, facts) => {
+      (list, more, verb, head, facts) => {
         const statement = input(facts);
         const before = load(list, head).decide(statement);
         // A file that only observes enforces nothing: the rule is to be enforced.
-        const added = line({ ...more, then, observe: false }, 99);
+        const added = line({ ...more, verb, observe: false }, 99);
         const enforced = added.includes(" | ") ? `${added}, mode: enforce` : `${added} | mode: enforce`;
         const after = load([...list, enforced], head).decide(statement);
         expect(strictness[after.verdict]).toBeGreaterThanOrEqual(strictness[before.verdict]);

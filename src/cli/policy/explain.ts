@@ -1,12 +1,11 @@
 /** `postern policy explain`: one statement, one person, every rule's verdict. */
 import type { RuleVerdict } from "../../facts/decision.ts";
 import type { StatementFacts } from "../../facts/effects.ts";
-import type { Principal } from "../../facts/principal.ts";
-import type { CompiledPolicy, PolicyDecision, SessionFacts } from "../../policy/index.ts";
+import type { CompiledPolicy, DecideInput, PolicyDecision, SessionFacts } from "../../policy/index.ts";
 import type { AnalysedStatement, MaskReport } from "../../policy/lab/analyser.ts";
 import { readFacts } from "../../policy/lab/facts.ts";
 import { plainSession, readPrincipal, readSession } from "../../policy/lab/person.ts";
-import { withMasks } from "../../policy/lab/run.ts";
+import { withEstimate, withMasks } from "../../policy/lab/run.ts";
 import { readArgs, UsageError } from "../lib/args.ts";
 import { formatTable, printable } from "../lib/table.ts";
 import type { OpenAnalyser } from "./analyser.ts";
@@ -58,10 +57,8 @@ export async function explain(args: string[], openAnalyser: OpenAnalyser | null)
     if (values.facts !== undefined) {
       const { policy } = await findPolicy({ path: values.policy, config: values.config }, usage);
       const facts = readGiven("--facts", values.facts, (reader, spot) => readFacts(reader, spot, sql));
-      return tell(
-        [explainOne(policy, principal, given(plainSession(database)), sql, facts, null)],
-        json === true,
-      );
+      const input = { principal, session: given(plainSession(database)), statement: facts, now: new Date() };
+      return tell([explainOne(policy, sql, input, null)], json === true);
     }
     if (openAnalyser === null)
       throw new UsageError("--facts is missing: statements cannot be analysed here", usage);
@@ -71,11 +68,13 @@ export async function explain(args: string[], openAnalyser: OpenAnalyser | null)
     try {
       const analysed = await opened.analyse({ database, sql, principal, policy: place.policy });
       if (!analysed.ok) return refused(analysed.code, analysed.message, json === true);
-      const facts = given(analysed.session);
-      return tell(
-        analysed.statements.map((one) => explainOne(place.policy, principal, facts, one.sql, one.facts, one)),
-        json === true,
-      );
+      const session = given(analysed.session);
+      const explained: Explained[] = [];
+      for (const one of analysed.statements) {
+        const input = { principal, session, statement: one.facts, now: new Date() };
+        explained.push(explainOne(place.policy, one.sql, await withEstimate(place.policy, input, one), one));
+      }
+      return tell(explained, json === true);
     } finally {
       await opened.close();
     }
@@ -84,15 +83,13 @@ export async function explain(args: string[], openAnalyser: OpenAnalyser | null)
 
 function explainOne(
   policy: CompiledPolicy,
-  principal: Principal,
-  session: SessionFacts,
   sql: string,
-  facts: StatementFacts,
+  input: DecideInput,
   analysed: AnalysedStatement | null,
 ): Explained {
-  const { decision, rules } = policy.explain({ principal, session, statement: facts, now: new Date() });
+  const { decision, rules } = policy.explain(input);
   const masks = analysed === null || decision.verdict === "deny" ? null : analysed.mask(decision);
-  return { sql, facts, decision, rules, masks };
+  return { sql, facts: input.statement, decision, rules, masks };
 }
 
 function refused(code: string, message: string, json: boolean): number {

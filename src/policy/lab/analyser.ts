@@ -1,7 +1,7 @@
 /** What the tools need of statement analysis, which is handed to them: policy/ itself reads no SQL and asks no server. */
 import type { StatementFacts } from "../../facts/effects.ts";
 import type { Principal } from "../../facts/principal.ts";
-import type { CompiledPolicy, PolicyDecision, SessionFacts } from "../types.ts";
+import type { CompiledPolicy, Estimate, PolicyDecision, SessionFacts } from "../types.ts";
 
 export interface AnalyseRequest {
   readonly database: string;
@@ -35,6 +35,8 @@ export type MaskReport =
 export interface AnalysedStatement {
   readonly sql: string;
   readonly facts: StatementFacts;
+  /** Asks the server to EXPLAIN it; called only where a rule that otherwise matches needs it. */
+  estimate?(): Promise<Estimate>;
   /** What masking makes of it under a decision (labels lifted, uses relaxed). */
   mask(decision: PolicyDecision): MaskReport;
 }

@@ -46,7 +46,9 @@ async function runCase(policy: CompiledPolicy, test: TestCase, analyse: Analyse 
     const analysed = await analyse({ database, sql: test.sql, principal: test.principal, policy });
     if (analysed.ok) {
       const place = { ...analysed.session, ...given(test) };
-      got = strictest(analysed.statements.map((one) => verdictOf(policy, test, place, one)));
+      const verdicts: Verdict[] = [];
+      for (const one of analysed.statements) verdicts.push(await verdictOf(policy, test, place, one));
+      got = strictest(verdicts);
     } else got = { verdict: "deny", rule: null, code: analysed.code, message: analysed.message, masked: [] };
   }
   const why = differences(test, got);
@@ -64,14 +66,31 @@ function inputOf(test: TestCase, session: TestCase["session"]): Omit<DecideInput
   return { principal, session, now, ...(estimate === null ? {} : { estimate: () => estimate }) };
 }
 
-function verdictOf(
+async function verdictOf(
   policy: CompiledPolicy,
   test: TestCase,
   session: TestCase["session"],
   statement: AnalysedStatement,
-): Verdict {
-  const decision = policy.decide({ ...inputOf(test, session), statement: statement.facts });
+): Promise<Verdict> {
+  const input = await withEstimate(
+    policy,
+    { ...inputOf(test, session), statement: statement.facts },
+    statement,
+  );
+  const decision = policy.decide(input);
   return withMasks(decision, decision.verdict === "deny" ? null : statement.mask(decision));
+}
+
+/** The input with the server's estimate, where a rule needs one and the input has none. */
+export async function withEstimate(
+  policy: CompiledPolicy,
+  input: DecideInput,
+  statement: AnalysedStatement,
+): Promise<DecideInput> {
+  if (input.estimate !== undefined || statement.estimate === undefined || !policy.wantsEstimate(input))
+    return input;
+  const estimate = await statement.estimate();
+  return { ...input, estimate: () => estimate };
 }
 
 /** A decision and what masking says to it: what cannot be masked is denied. */
