@@ -4,7 +4,7 @@ import type { MaskOutput } from "./output.ts";
 
 /**
  * Masks the value b[at, end) (not NULL, without its length) by appending to `out`. Gives the number of bytes appended, or -1
- * for NULL, with nothing appended. Never throws for what a value holds: what cannot be read becomes NULL.
+ * for NULL and -2 for a value that stays, with nothing appended. Never throws for what a value holds: what cannot be read becomes NULL.
  */
 export type CellMask = (b: Buffer, at: number, end: number, out: MaskOutput) => number;
 
@@ -17,6 +17,9 @@ export interface CellContext {
   readonly keys: MaskKeys;
   readonly domain: string;
 }
+
+/** Given by a mask that leaves the value as it is, with nothing appended. */
+export const passes = -2;
 
 export const toNull: CellMask = () => -1;
 

@@ -1,6 +1,16 @@
 /** How values are hidden: masks of rows and copied text, texts of errors, and the second line by content. */
 
 export { type CopyMasker, type CopyMaskOptions, createCopyMasker } from "./copy/index.ts";
+export {
+  type ContentGuard,
+  createContentGuard,
+  type DetectionFinding,
+  type DetectionRule,
+  type DetectionSettings,
+  isScanned,
+} from "./detect/guard.ts";
+export { type BuiltinKind, builtinKinds } from "./detect/kinds.ts";
+export { compilePattern, type Matcher, PatternError } from "./detect/userpattern.ts";
 export { MaskError } from "./errors.ts";
 export { createMaskKeys, type MaskKeys } from "./keys.ts";
 export { MaskOutput } from "./output.ts";

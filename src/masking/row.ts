@@ -1,6 +1,7 @@
 /** Masking of DataRow messages (manual, "Message Formats"): type, length, Int16 columns, for each Int32 length and bytes. */
 import type { MaskPlan } from "../facts/effects.ts";
-import { type CellMask, toNull } from "./cell.ts";
+import { type CellMask, passes } from "./cell.ts";
+import type { ContentGuard } from "./detect/guard.ts";
 import { MaskError } from "./errors.ts";
 import type { MaskKeys } from "./keys.ts";
 import { MaskOutput } from "./output.ts";
@@ -35,9 +36,15 @@ const maxLength = 0x3fff_fffe;
  * Gives what masks the rows of one result. NULLs stay NULL, unmasked values keep their bytes.
  * @param plan one entry for each column.
  * @param columns the columns of the result, with the formats of the rows to come.
+ * @param guard looks at the columns that the plan leaves alone.
  * Throws MaskError `MASK_PLAN` when they do not fit each other.
  */
-export function createRowMasker(plan: MaskPlan, columns: readonly MaskColumn[], keys: MaskKeys): RowMasker {
+export function createRowMasker(
+  plan: MaskPlan,
+  columns: readonly MaskColumn[],
+  keys: MaskKeys,
+  guard: ContentGuard | null = null,
+): RowMasker {
   if (plan.columns.length !== columns.length)
     throw new MaskError(
       "MASK_PLAN",
@@ -45,7 +52,7 @@ export function createRowMasker(plan: MaskPlan, columns: readonly MaskColumn[], 
     );
   const cells = columns.map(({ type, typmod, format }, i): CellMask | null => {
     const column = plan.columns[i] ?? null;
-    if (column === null) return null;
+    if (column === null) return guard?.cells[i] ?? null;
     if (format !== 0 && format !== 1) throw new MaskError("MASK_PLAN", "a column of unknown format");
     return cellMask(column.mask, type, { format, typmod, keys, domain: column.domain });
   });
@@ -53,7 +60,7 @@ export function createRowMasker(plan: MaskPlan, columns: readonly MaskColumn[], 
 }
 
 /** Masks rows cell by cell; null: the column passes. */
-export function rowMasker(cells: readonly (CellMask | null)[]): RowMasker {
+function rowMasker(cells: readonly (CellMask | null)[]): RowMasker {
   const width = cells.length;
   const last = cells.findLastIndex((cell) => cell !== null);
   const counts = new Array<number>(width).fill(0);
@@ -84,9 +91,13 @@ export function rowMasker(cells: readonly (CellMask | null)[]): RowMasker {
       if (cell !== null && cell !== undefined) {
         out.copy(b, copied, at);
         const lengthAt = out.length - 4;
-        out.patch(lengthAt, cell === toNull ? -1 : cell(b, at, next, out));
-        copied = next;
-        (counts[i] as number)++;
+        const written = cell(b, at, next, out);
+        if (written === passes) copied = at;
+        else {
+          out.patch(lengthAt, written);
+          copied = next;
+          (counts[i] as number)++;
+        }
       }
       at = next;
     }

@@ -1,4 +1,5 @@
 /** COPY's CSV format: fields may stand in quotes, and then hold delimiters, line ends and, behind an escape, quotes. */
+import { passes } from "../cell.ts";
 import { MaskError } from "../errors.ts";
 import { MaskOutput } from "../output.ts";
 import {
@@ -113,14 +114,16 @@ export function csvReader(dialect: CopyDialect): CopyReader {
         if (column >= width) throw wrongColumns();
         const cell = cells[column] ?? null;
         if (cell !== null && (hasQuotes || !isBytes(b, start, i, nullText))) {
-          out.copy(b, copied, start);
-          copied = i;
           const size = hasQuotes ? unquote(b, start, i) : -1;
           masked.truncate(0);
           const given = size < 0 ? cell(b, start, i, masked) : cell(value, 0, size, masked);
-          if (given < 0) out.copy(nullText, 0, nullText.length);
-          else write(masked.take(), column, width, out);
-          count(column);
+          if (given !== passes) {
+            out.copy(b, copied, start);
+            copied = i;
+            if (given < 0) out.copy(nullText, 0, nullText.length);
+            else write(masked.take(), column, width, out);
+            count(column);
+          }
         }
         column++;
         start = i + 1;

@@ -1,6 +1,7 @@
 /** Masking of COPY TO STDOUT in text and CSV. Rows need not begin and end with CopyData messages; they do in what is given. */
 import type { MaskPlan } from "../../facts/effects.ts";
 import type { CellMask } from "../cell.ts";
+import type { ContentGuard } from "../detect/guard.ts";
 import { MaskError } from "../errors.ts";
 import type { MaskKeys } from "../keys.ts";
 import { MaskOutput } from "../output.ts";
@@ -14,6 +15,8 @@ export interface CopyMaskOptions extends CopyDialect {
   /** Types of the copied columns, in the order of the plan; typmod -1 where it is not known. */
   readonly columns: readonly { readonly type: number; readonly typmod: number }[];
   readonly keys: MaskKeys;
+  /** Looks at the columns that the plan leaves alone. */
+  readonly guard?: ContentGuard | null;
   /** Bytes of a row that comes in pieces; more is an error. Default 64 MiB. */
   readonly maxRow?: number;
 }
@@ -47,7 +50,7 @@ export function createCopyMasker(options: CopyMaskOptions): CopyMasker {
   const cells = columns.map(({ type, typmod }, i): CellMask | null => {
     const column = plan.columns[i] ?? null;
     return column === null
-      ? null
+      ? (options.guard?.cells[i] ?? null)
       : cellMask(column.mask, type, { format: 0, typmod, keys, domain: column.domain });
   });
   const passing = cells.map(() => null);

@@ -1,4 +1,5 @@
 /** COPY's text format: fields between delimiters, special characters behind a backslash. */
+import { passes } from "../cell.ts";
 import { MaskError } from "../errors.ts";
 import { MaskOutput } from "../output.ts";
 import {
@@ -100,14 +101,16 @@ export function textReader(dialect: CopyDialect): CopyReader {
         if (column >= width) throw wrongColumns();
         const cell = cells[column] ?? null;
         if (cell !== null && !isBytes(b, start, to, nullText)) {
-          out.copy(b, copied, start);
-          copied = to;
           const size = hasBackslash ? readEscaped(b, start, to) : -1;
           masked.truncate(0);
           const given = size < 0 ? cell(b, start, to, masked) : cell(value, 0, size, masked);
-          if (given < 0) out.copy(nullText, 0, nullText.length);
-          else writeEscaped(masked.take(), out);
-          count(column);
+          if (given !== passes) {
+            out.copy(b, copied, start);
+            copied = to;
+            if (given < 0) out.copy(nullText, 0, nullText.length);
+            else writeEscaped(masked.take(), out);
+            count(column);
+          }
         }
         column++;
         start = to + 1;
