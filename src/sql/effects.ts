@@ -1,7 +1,7 @@
 /** What each statement node entails by itself (SPEC.md section 3, `statement.effects`), whatever stands around it. */
 import type { Effect } from "../facts/effects.ts";
 import type { StatementNode } from "./kinds.ts";
-import { flagAt, isObject, type JsonObject, stringAt } from "./tree.ts";
+import { flagAt, isObject, type JsonObject, objectAt, stringAt } from "./tree.ts";
 
 type Entry = readonly Effect[] | ((node: JsonObject) => readonly Effect[]);
 
@@ -63,7 +63,7 @@ const table: Readonly<Record<StatementNode, Entry>> = {
   AlterObjectDependsStmt: ddl,
   AlterObjectSchemaStmt: ddl,
   AlterOwnerStmt: admin,
-  AlterTableStmt: ddl,
+  AlterTableStmt: alterTableEffects,
   AlterTableMoveAllStmt: ddl,
   AlterFunctionStmt: ddl,
   DefineStmt: ddl,
@@ -161,6 +161,15 @@ function copyEffects(node: JsonObject): readonly Effect[] {
   if (flagAt(node, "is_program")) effects.push("execute", "file");
   else if (stringAt(node, "filename") !== "") effects.push("file");
   return effects;
+}
+
+/** Who owns a table, and whether row filters hold, decides who may see its rows. */
+function alterTableEffects(node: JsonObject): readonly Effect[] {
+  const commands: readonly unknown[] = Array.isArray(node.cmds) ? node.cmds : [];
+  const grave = commands.some((command) =>
+    /^AT_(?:ChangeOwner|.*RowSecurity)$/.test(stringAt(objectAt(command, "AlterTableCmd"), "subtype")),
+  );
+  return grave ? admin : ddl;
 }
 
 /** Two-phase transactions hold their locks beyond the session, and end those of other sessions. */

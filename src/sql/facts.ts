@@ -127,7 +127,7 @@ export interface StaticFacts {
   readonly procedure: QualifiedName | null;
   /** Relations that a utility statement names, in order, each once. Empty for SELECT and DML: the server tree says it. */
   readonly relations: readonly NamedRelation[];
-  /** It makes, or may make, temporary objects, which only the session itself can see. */
+  /** It makes temporary objects, or names their schema: only the session itself can see them. */
   readonly temporary: boolean;
   /**
    * What is found out about one text may not hold for another that differs in its literals only (MASKING.md section 1.5). Such a

@@ -21,18 +21,19 @@ export interface Condition {
   readonly literal: boolean;
 }
 
-/** Conditions nested deeper than this count as `always`. */
+/** A condition nested deeper than this counts as `always`, whatever it says. */
 const deepest = 200;
 
 /** Judges a WHERE or ON; undefined: there is none. */
 export function condition(node: unknown, scope: Scope | null): Condition {
   const judge = new Judge(scope);
   const truth = judge.truth(node, 0);
-  return { truth, literal: judge.literal };
+  return { truth: judge.tooDeep ? "always" : truth, literal: judge.literal };
 }
 
 class Judge {
   literal = false;
+  tooDeep = false;
   readonly #scope: Scope | null;
 
   constructor(scope: Scope | null) {
@@ -41,6 +42,7 @@ class Judge {
 
   truth(value: unknown, level: number): Truth {
     const at = nodeOf(value);
+    if (level > deepest) this.tooDeep = true;
     if (at === null || level > deepest) return "always";
     const { name, node } = at;
     switch (name) {
@@ -80,7 +82,8 @@ class Judge {
       if (truths.includes("always") || this.#complementary(args)) return "always";
       return truths.includes("rows") ? "rows" : "never";
     }
-    if (truths.includes("never") || this.#complementary(args)) return "never";
+    if (truths.includes("never")) return "never";
+    if (this.#complementary(args)) return args.every(steady) ? "never" : "always";
     return truths.includes("rows") ? "rows" : "always";
   }
 
@@ -109,12 +112,12 @@ class Judge {
     const inner = this.truth(node.arg, level + 1);
     switch (stringAt(node, "booltesttype")) {
       case "IS_TRUE":
-      case "IS_NOT_FALSE":
         return inner;
       case "IS_FALSE":
       case "IS_NOT_TRUE":
-        return inner === "rows" ? "rows" : "always";
+      case "IS_NOT_FALSE":
       case "IS_UNKNOWN":
+        // `never` may be NULL.
         return inner === "rows" ? "rows" : "always";
       default:
         // IS NOT UNKNOWN: true for every row without NULLs.
@@ -126,10 +129,11 @@ class Judge {
     const { lexpr, rexpr } = node;
     const kind = stringAt(node, "kind");
     const operator = lastString(node.name);
-    const same = this.#same(lexpr, rexpr) || this.#selfJoin(lexpr, rexpr);
+    if (!this.#mentions(node)) return kind === "AEXPR_OP" ? this.#compared(operator, lexpr, rexpr) : "always";
+    const same = this.#same(lexpr, rexpr);
     switch (kind) {
       case "AEXPR_DISTINCT":
-        if (same) return "never";
+        if (same) return steady(lexpr) ? "never" : "always";
         break;
       case "AEXPR_NOT_DISTINCT":
         if (same) return "always";
@@ -137,7 +141,8 @@ class Judge {
       case "AEXPR_OP":
         if (same && (operator === "=" || operator === "<=" || operator === ">=")) return "always";
         if (same && (operator === "<>" || operator === "!=" || operator === "<" || operator === ">"))
-          return this.#mentions(lexpr) ? "never" : "always";
+          return steady(lexpr) ? "never" : "always";
+        if (operator === "=" && this.#selfJoin(lexpr, rexpr)) return "always";
         break;
       case "AEXPR_IN":
       case "AEXPR_OP_ANY":
@@ -147,20 +152,17 @@ class Judge {
         break;
       default:
     }
-    if (!this.#mentions(node)) return this.#compared(operator, lexpr, rexpr);
     return this.#matchesAll(operator, rexpr) ? "always" : "rows";
   }
 
-  /** Two constants. What is not plainly equal or unequal counts as true. */
+  /** Two constants. What cannot be told counts as true. */
   #compared(operator: string, left: unknown, right: unknown): Truth {
     const a = plainNumber(left);
     const b = plainNumber(right);
     if (a === null || b === null) return "always";
     this.literal = true;
-    const equal = a === b;
-    if (operator === "=") return equal ? "always" : "never";
-    if (operator === "<>" || operator === "!=") return equal ? "never" : "always";
-    return "always";
+    const answer = comparisons.get(operator)?.(a, b) ?? true;
+    return answer ? "always" : "never";
   }
 
   /** Patterns that everything matches. */
@@ -271,16 +273,22 @@ class Judge {
     );
   }
 
-  /** A constant, or AND, OR, NOT and comparisons of such: its negation is known as well. */
+  /** Its truth is certain, not just taken for `always`: so its negation is known as well. */
   #plain(value: unknown): boolean {
     const at = nodeOf(value);
     if (at === null) return false;
-    if (at.name === "A_Const" || at.name === "NullTest" || at.name === "SubLink")
-      return at.name !== "SubLink";
-    if (at.name === "BoolExpr") return (at.node.args as unknown[]).every((arg) => this.#plain(arg));
-    if (at.name !== "A_Expr") return false;
+    const { name, node } = at;
+    if (name === "A_Const") return true;
+    if (name === "NullTest") return nodeOf(node.arg)?.name === "A_Const" || this.#mentions(node.arg);
+    if (name === "BoolExpr") return Array.isArray(node.args) && node.args.every((arg) => this.#plain(arg));
+    if (name !== "A_Expr") return false;
     if (this.#mentions(value)) return true;
-    return plainNumber(at.node.lexpr) !== null && plainNumber(at.node.rexpr) !== null;
+    return (
+      stringAt(node, "kind") === "AEXPR_OP" &&
+      comparisons.has(lastString(node.name)) &&
+      plainNumber(node.lexpr) !== null &&
+      plainNumber(node.rexpr) !== null
+    );
   }
 
   /** It holds a column of the target, as far as can be told: one that is not qualified counts. */
@@ -299,6 +307,15 @@ class Judge {
   }
 }
 
+const comparisons: ReadonlyMap<string, (a: number, b: number) => boolean> = new Map([
+  ["=", (a, b) => a === b],
+  ["<>", (a, b) => a !== b],
+  ["!=", (a, b) => a !== b],
+  ["<", (a, b) => a < b],
+  [">", (a, b) => a > b],
+  ["<=", (a, b) => a <= b],
+  [">=", (a, b) => a >= b],
+]);
 const systemColumns = new Set(["ctid", "tableoid", "xmin", "xmax", "cmin", "cmax"]);
 const matchAll: ReadonlyMap<string, RegExp> = new Map([
   ["~~", /^%+$/],
@@ -312,6 +329,11 @@ const negations: ReadonlyMap<string, string> = new Map([
   ["<", ">="],
   [">", "<="],
 ]);
+
+/** It calls no function, which might answer otherwise each time. */
+function steady(value: unknown): boolean {
+  return !search(value, (name) => name === "FuncCall" || name === "SubLink" || name === "SQLValueFunction");
+}
 
 /** The members of a list or ARRAY[…]. */
 function elements(value: unknown): readonly unknown[] {

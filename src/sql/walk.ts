@@ -70,6 +70,7 @@ export class Walk {
       return;
     }
     const flags = this.#enter(name, node, kind, inherited);
+    const first = this.#names.length;
     for (const field in node) {
       const value = node[field];
       if (typeof value === "string") this.#string(value);
@@ -78,6 +79,12 @@ export class Walk {
         if (!Array.isArray(value)) this.#descend(name, field, value, below);
         else for (const item of value as unknown[]) this.#item(name, item, below);
       }
+    }
+    // The last pushed is visited first; what is found shall be in the order of the text.
+    for (let a = first, b = this.#names.length - 1; a < b; a++, b--) {
+      swap(this.#names, a, b);
+      swap(this.#nodes, a, b);
+      swap(this.#flags, a, b);
     }
   }
 
@@ -127,6 +134,10 @@ export class Walk {
       case "FuncCall":
         for (const use of callUses(node)) this.#use(use, inherited);
         break;
+      case "String":
+        // pg_temp.f(), ::pg_temp.t
+        this.temporary ||= isTemporary(stringAt(node, "sval"));
+        break;
       case "RangeVar":
         this.#relation(node, inherited);
         break;
@@ -164,8 +175,7 @@ export class Walk {
   }
 
   #relation(node: JsonObject, flags: number): void {
-    const schema = stringAt(node, "schemaname");
-    if (stringAt(node, "relpersistence") === "t" || /^pg_temp(?:_\d+)?$/.test(schema)) this.temporary = true;
+    this.temporary ||= stringAt(node, "relpersistence") === "t" || isTemporary(stringAt(node, "schemaname"));
     if ((flags & queried) === 0) this.relations.push(named(node));
   }
 }
@@ -207,6 +217,17 @@ function settingUses(name: string, node: JsonObject, scope: SettingUse["scope"])
     default:
       return [];
   }
+}
+
+function swap<T>(list: T[], a: number, b: number): void {
+  const [x, y] = [list[a], list[b]];
+  if (x === undefined || y === undefined) return;
+  list[a] = y;
+  list[b] = x;
+}
+
+function isTemporary(schema: string): boolean {
+  return schema.startsWith("pg_temp") && /^pg_temp(?:_\d+)?$/.test(schema);
 }
 
 function isCapital(name: string): boolean {

@@ -61,7 +61,7 @@ export function numberValue(value: string): number | null {
  */
 export function identifiers(value: string): string[] | null {
   const names: string[] = [];
-  const item = /[ \t\n\r\f\v]*(?:"((?:[^"]|"")+)"|([^\s",]+))[ \t\n\r\f\v]*(,|$)/y;
+  const item = /[ \t\n\r\f\v]*(?:"((?:[^"]|"")*)"|([^\s",]+))[ \t\n\r\f\v]*(,|$)/y;
   if (value.trim() === "") return [];
   for (;;) {
     const match = item.exec(value);
