@@ -1,4 +1,5 @@
 /** What statements say, read without a server: the room's public face. */
+export { ByteCache } from "./cache.ts";
 export { sqlCommenter } from "./comment.ts";
 export {
   type CopyFacts,

@@ -112,12 +112,16 @@ export function prepare(walk: Walk, text: string, shape: Shape, raw: Buffer | nu
     shape,
     context: contextOf(walk, shape),
     sealed: sealedText(walk, text, shape, raw),
+    text,
     bytes: text.length,
+    syntaxError: false,
     hides: raw !== null ? nameWord.test(text) : shape.kind === "do" && dynamicWord.test(text),
     unsettles: unsettling(shape),
+    declared: [],
     types: [],
     typesJson: null,
     columns: null,
+    judged: null,
   };
 }
 
