@@ -12,6 +12,8 @@ import {
 } from "../audit/index.ts";
 import type { AuditSettings } from "../audit/settings.ts";
 import type { Principal } from "../facts/principal.ts";
+import type { MaskKeys } from "../masking/index.ts";
+import { MaskError, MaskOutput } from "../masking/index.ts";
 import {
   encodeAuthenticationOk,
   encodeBackendKeyData,
@@ -22,22 +24,20 @@ import {
   terminate,
 } from "../protocol/index.ts";
 import type { SqlReader } from "../sql/index.ts";
+import type { Judging } from "./analyst/registry.ts";
 import type { CancelKeys } from "./cancel.ts";
 import { chooseLogin, startupParameters } from "./logins.ts";
-import type { MaskKeys } from "../masking/index.ts";
-import { MaskError, MaskOutput } from "../masking/index.ts";
-import type { Judging } from "./analyst/registry.ts";
-import { Disagreement } from "./statement/guard.ts";
 import type { AuthenticatedClient, UpstreamConnection } from "./ports.ts";
 import type { DatabaseSettings, GatewaySettings, LoginSettings } from "./settings.ts";
 import { concludeUnknown } from "./statement/conclude.ts";
 import { createGate, maxHeld } from "./statement/forward.ts";
+import { Disagreement } from "./statement/guard.ts";
+import { createGuarding } from "./statement/judgement.ts";
 import { createNames, type Shape } from "./statement/names.ts";
 import { createQueue, queueLength, shift } from "./statement/queue.ts";
 import { ready, receive, resume } from "./statement/receive.ts";
 import { poisonName } from "./statement/refuse.ts";
 import { relay } from "./statement/relay.ts";
-import { createGuarding } from "./statement/judgement.ts";
 import type { Counters, Walk } from "./statement/state.ts";
 import { tunnel } from "./tunnel.ts";
 import { cancelUpstream, connectUpstream, UpstreamError } from "./upstream/connect.ts";
@@ -307,7 +307,10 @@ function runSession(
     fail,
     cancel: () => void cancel(),
     notice: (error) =>
-      deps.logger.warn({ session: id, database: database.name, err: error }, "a statement could not be analysed"),
+      deps.logger.warn(
+        { session: id, database: database.name, err: error },
+        "a statement could not be analysed",
+      ),
     resume: () =>
       guarded(() => {
         resume(walk);

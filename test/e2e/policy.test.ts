@@ -6,7 +6,19 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type Database, sharedCluster } from "../support/cluster.ts";
 import { type Leaf, startTestPostern, type TestPostern } from "../support/postern.ts";
 import { type RawClient, rawLogin } from "../support/raw.ts";
-import { bind, copyData, copyDone, describe_, execute, field, flush, parse, query, sync, types } from "./messages.ts";
+import {
+  bind,
+  copyData,
+  copyDone,
+  describe_,
+  execute,
+  field,
+  flush,
+  parse,
+  query,
+  sync,
+  types,
+} from "./messages.ts";
 
 const policy = `
 version: 1
@@ -171,7 +183,11 @@ describe("a denied statement", () => {
   });
 
   it("by what it reads, through a view and a prepared name", async () => {
-    for (const text of ["select * from secret", "select * from secret_view", "select (select x from secret)"]) {
+    for (const text of [
+      "select * from secret",
+      "select * from secret_view",
+      "select (select x from secret)",
+    ]) {
       client.send(query(text));
       const messages = await client.ready();
       expect(field(messages[0], "M"), text).toBe("policy: Nobody reads this table here.");
@@ -251,7 +267,10 @@ describe("limits", () => {
     expect(types(messages)).toBe("TDDDDDEZ");
     expect(field(messages.at(-2), "C")).toBe("57014");
     expect(code(messages.at(-2))).toBe("ROW_LIMIT");
-    expect(await lastOf("statement.outcome")).toMatchObject({ status: "cut", result: { rows: 5, complete: false } });
+    expect(await lastOf("statement.outcome")).toMatchObject({
+      status: "cut",
+      result: { rows: 5, complete: false },
+    });
     await works();
   });
 

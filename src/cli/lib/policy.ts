@@ -2,8 +2,8 @@
 import { createSecretKey, type KeyObject, randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type CompiledPolicy, createBudgets, loadPolicy, policyFiles } from "../../policy/index.ts";
 import type { PolicyRooms } from "../../gateway/index.ts";
+import { type CompiledPolicy, createBudgets, loadPolicy, policyFiles } from "../../policy/index.ts";
 
 export interface ActivePolicy extends PolicyRooms {
   readonly policies: { current: CompiledPolicy | null };

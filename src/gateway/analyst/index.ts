@@ -86,7 +86,8 @@ export function createAnalyst(
   function loaded(): Catalog {
     catalog ??= createCatalog(query, {
       intervalMs: catalogMs,
-      onError: (error) => logger.warn({ database: database.name, err: error }, "the catalog cannot be refreshed"),
+      onError: (error) =>
+        logger.warn({ database: database.name, err: error }, "the catalog cannot be refreshed"),
     });
     return catalog;
   }

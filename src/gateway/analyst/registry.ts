@@ -36,7 +36,10 @@ export function createJudging(
       const key = JSON.stringify([database.name, login.user]);
       let one = known.get(key);
       if (one === undefined) {
-        const answers = new ByteCache<Answer>(answerBytes, (text, answer) => 2 * text.length + sizeOf(answer));
+        const answers = new ByteCache<Answer>(
+          answerBytes,
+          (text, answer) => 2 * text.length + sizeOf(answer),
+        );
         one = { analyst: createAnalyst(database, login, logger), answers };
         known.set(key, one);
       }

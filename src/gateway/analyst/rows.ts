@@ -22,8 +22,7 @@ export async function queryRows(
   const rows: (string | null)[][] = [];
   let refused: string | null = null;
   await run(encodeQuery(sql), ({ type, body }) => {
-    if (type === 0x44)
-      rows.push(decodeDataRow(body).values.map((value) => value?.toString("utf8") ?? null));
+    if (type === 0x44) rows.push(decodeDataRow(body).values.map((value) => value?.toString("utf8") ?? null));
     else if (type === 0x45) refused ??= decodeErrorFields(body).get("C") ?? "XX000";
   });
   if (refused !== null) throw new QuestionRefused(refused);

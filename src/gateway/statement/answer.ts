@@ -72,7 +72,8 @@ export function answer(walk: Walk, type: number, chunk: Buffer, start: number, e
     case 0x54: {
       // RowDescription
       const head = headOf(walk, type);
-      const judged = head.kind === Kind.query ? (runningGuard(head)?.judgement ?? null) : (head.statement?.judged ?? null);
+      const judged =
+        head.kind === Kind.query ? (runningGuard(head)?.judgement ?? null) : (head.statement?.judged ?? null);
       const columns = columnsOf(walk, chunk, start, end, judged);
       if (head.kind === Kind.query) {
         walk.result.columns = columns;

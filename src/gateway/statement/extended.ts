@@ -27,6 +27,9 @@ import {
   Use,
   valuesJson,
 } from "./intend.ts";
+import { judgeMessage } from "./judge.ts";
+import type { Judgement, Question } from "./judgement.ts";
+import { charge, startClocks, uncountable } from "./limits.ts";
 import {
   awaitChange,
   getPortal,
@@ -42,9 +45,6 @@ import {
   setStatement,
   undecided,
 } from "./names.ts";
-import { judgeMessage } from "./judge.ts";
-import type { Judgement, Question } from "./judgement.ts";
-import { charge, startClocks, uncountable } from "./limits.ts";
 import { type Expected, expected, Kind, push, pushCopyEnd, queueHead, type ReplyQueue } from "./queue.ts";
 import type { Verdict } from "./receive.ts";
 import {
@@ -247,7 +247,8 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
       judgement?.refusal ??
       uncountable([statement], verdicts.judgements) ??
       charge(walk, verdicts.judgements);
-    if (reason !== null) return refuseExtended(walk, reason, statement, judgement?.refusal == null ? null : judgement);
+    if (reason !== null)
+      return refuseExtended(walk, reason, statement, judgement?.refusal == null ? null : judgement);
   }
   let { sealed } = statement;
   let changes = statement.hides;

@@ -1,9 +1,9 @@
 /** What watches over one statement while it runs: its masks, its limits, and how it is cut off. */
 import type { OutputColumn } from "../../facts/effects.ts";
 import {
+  type CopyMasker,
   createCopyMasker,
   createRowMasker,
-  type CopyMasker,
   MaskError,
   type RowMasker,
 } from "../../masking/index.ts";
@@ -48,7 +48,10 @@ export function guardOf(
   const limits = decision?.limits;
   const limited =
     limits !== undefined &&
-    (limits.rows !== null || limits.bytes !== null || limits.timeoutMs !== null || limits.affectedRows !== null);
+    (limits.rows !== null ||
+      limits.bytes !== null ||
+      limits.timeoutMs !== null ||
+      limits.affectedRows !== null);
   if (plan === null && !limited && outputs === null) return null;
   return {
     judgement,
@@ -109,7 +112,8 @@ export function copyMaskerOf(walk: Walk, guard: Guard): CopyMasker {
   const { plan } = guard.judgement;
   const { copy } = guard;
   if (guard.copyMasker !== null) return guard.copyMasker;
-  if (plan === null || copy === null || copy.format === "binary") throw new Disagreement("a copy that cannot be masked");
+  if (plan === null || copy === null || copy.format === "binary")
+    throw new Disagreement("a copy that cannot be masked");
   const outputs = guard.judgement.outputs ?? [];
   const { forceQuote } = copy;
   guard.copyMasker = createCopyMasker({

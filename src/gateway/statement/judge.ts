@@ -31,7 +31,8 @@ export const unavailable: Reason = {
 const sendAlone: Reason = {
   sqlstate: "42501",
   code: "SEND_ALONE",
-  message: "policy: a statement behind one that changes settings or objects must come in a message of its own",
+  message:
+    "policy: a statement behind one that changes settings or objects must come in a message of its own",
   hint: "Send the statements one by one.",
 };
 
@@ -104,7 +105,8 @@ export function judgeMessage(
   for (const [index, statement] of statements.entries()) {
     const { facts } = statement.shape;
     let judgement: Judgement | null;
-    if (changed && facts.tree.length > 0) judgement = refusedBefore(walk, statement, sendAlone, statements.length);
+    if (changed && facts.tree.length > 0)
+      judgement = refusedBefore(walk, statement, sendAlone, statements.length);
     else judgement = judge(walk, guard, statement, statements.length, questions);
     if (judgement === null) open = true;
     else {
@@ -202,7 +204,7 @@ function judgeAnew(
   if (guard.attempts > maxAttempts) return refuse(unavailable);
   const asks = shape.facts.tree.length > 0 || shape.names.length > 0 || early !== null;
   // What touches nothing needs no catalog: COMMIT and ROLLBACK must pass where nothing can be asked.
-  const by = view ?? (asks ? null : guard.analyst.view(policy) ?? guard.view);
+  const by = view ?? (asks ? null : (guard.analyst.view(policy) ?? guard.view));
   if (by === null || (guard.uncertain && asks)) {
     guard.attempts++;
     guard.alone = asks;
@@ -239,7 +241,8 @@ function judgeAnew(
       if (answer === undefined) {
         open = true;
         questions.push({ key, text: tree.text ?? one.text, types: one.declared, kind: tree.kind });
-      } else if (answer.kind === "refused") return refuse(serverRefusal(answer.error, tree.text === null && one === statement));
+      } else if (answer.kind === "refused")
+        return refuse(serverRefusal(answer.error, tree.text === null && one === statement));
       else touched.push(answer.touched);
     }
   }
@@ -275,7 +278,8 @@ type Used = { readonly statements: readonly PreparedStatement[] } | { readonly r
 function usedBy(walk: Walk, statement: PreparedStatement): Used {
   const all = [statement];
   for (let at = 0; at < all.length; at++) {
-    if (all.length > maxUsed) return { refusal: notUnderstood("NOT_UNDERSTOOD", "the statement is nested too deep", null) };
+    if (all.length > maxUsed)
+      return { refusal: notUnderstood("NOT_UNDERSTOOD", "the statement is nested too deep", null) };
     for (const { kind, name } of all[at]?.shape.names ?? []) {
       if (name === null || (kind !== "execute" && kind !== "fetch")) continue;
       const inner =
@@ -332,7 +336,8 @@ function factsOf(
   const effects = new Set<Effect>();
   for (const one of used) for (const effect of one.shape.facts.effects) effects.add(effect);
   for (const one of touched)
-    for (const effect of one.effects) if (runs || shape.kind !== "explain" || (effect !== "write" && effect !== "lock")) effects.add(effect);
+    for (const effect of one.effects)
+      if (runs || shape.kind !== "explain" || (effect !== "write" && effect !== "lock")) effects.add(effect);
   return {
     kind: shape.kind,
     command: shape.command,
@@ -446,7 +451,11 @@ function aftermath(used: readonly PreparedStatement[], { effects }: StatementFac
   const opaque = effects.includes("execute");
   return {
     settings: opaque || used.some(({ shape }) => changesSettings(shape)),
-    objects: opaque || effects.includes("ddl") || effects.includes("admin") || used.some(({ shape }) => shape.kind === "lock"),
+    objects:
+      opaque ||
+      effects.includes("ddl") ||
+      effects.includes("admin") ||
+      used.some(({ shape }) => shape.kind === "lock"),
     temporary: opaque || used.some(({ shape }) => shape.facts.temporary),
   };
 }

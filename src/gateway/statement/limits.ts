@@ -14,7 +14,8 @@ export function uncountable(
     const limit = judgement.decision?.limits.affectedRows ?? null;
     const shape = statements[index]?.shape;
     if (limit === null || shape === undefined || !judgement.facts.effects.includes("write")) continue;
-    const counted = shape.kind === "insert" || shape.kind === "update" || shape.kind === "delete" || shape.kind === "merge";
+    const counted =
+      shape.kind === "insert" || shape.kind === "update" || shape.kind === "delete" || shape.kind === "merge";
     if (!counted || shape.facts.modifications > 1 || judgements.length > 1) return notCountable;
   }
   return null;

@@ -4,10 +4,16 @@
  * skipping to Sync and the status in ReadyForQuery stay the server's own.
  */
 import { randomBytes } from "node:crypto";
+import type { DecisionContext } from "../../audit/index.ts";
 import { AuditUnavailable, uuidv7 } from "../../audit/index.ts";
 import type { StatementProtocol } from "../../facts/audit.ts";
-import { encodeBackend, encodeCopyFail, encodeDescribe, encodeError, encodeQuery } from "../../protocol/index.ts";
-import type { DecisionContext } from "../../audit/index.ts";
+import {
+  encodeBackend,
+  encodeCopyFail,
+  encodeDescribe,
+  encodeError,
+  encodeQuery,
+} from "../../protocol/index.ts";
 import { contextOf, intent, opaqueShape } from "./intend.ts";
 import type { Judgement, ServerRefusal } from "./judgement.ts";
 import type { PreparedStatement } from "./names.ts";
@@ -156,11 +162,24 @@ function recordMessage(
     const judgement = judgements[index];
     const refused = judgement?.refusal != null || index === at;
     const decision = refused
-      ? (judgement?.refusal == null ? denial(walk, reason.code) : judgement.decisionRecord)
+      ? judgement?.refusal == null
+        ? denial(walk, reason.code)
+        : judgement.decisionRecord
       : denial(walk, "OTHER_PART_DENIED");
     const context = judgement?.statementRecord ?? statement.context;
     const protocol = statement.shape.copy === null ? "simple" : "copy";
-    const leaf = intent(walk, request, context, protocol, index, "", "", `${statement.sealed}}`, "[]", decision);
+    const leaf = intent(
+      walk,
+      request,
+      context,
+      protocol,
+      index,
+      "",
+      "",
+      `${statement.sealed}}`,
+      "[]",
+      decision,
+    );
     recordDenied(walk, request, leaf, judgement?.refusal?.sqlstate ?? reason.sqlstate);
   }
   return { ...reason, request };

@@ -89,7 +89,8 @@ export function relay(walk: Walk, first: Buffer): void {
     if (walk.own !== null) {
       const next = pos + 1 + length;
       checkLength(type, length);
-      if (length > maxOwnMessage) throw new ProtocolError("the server's answer about a statement is too large");
+      if (length > maxOwnMessage)
+        throw new ProtocolError("the server's answer about a statement is too large");
       if (next > end) {
         if (run < pos) out.push(chunk.subarray(run, pos));
         run = end;

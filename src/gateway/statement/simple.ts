@@ -115,9 +115,9 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
     if (verdicts === null) return askFirst(walk, walk.guard, questions);
     ({ judgements } = verdicts);
     const refused = judgements.findIndex((one) => one.refusal !== null);
-    const reason = judgements[refused]?.refusal ?? uncountable(prepared, judgements) ?? charge(walk, judgements);
-    if (reason !== null)
-      return refuseStatements(walk, prepared, judgements, Math.max(refused, 0), reason);
+    const reason =
+      judgements[refused]?.refusal ?? uncountable(prepared, judgements) ?? charge(walk, judgements);
+    if (reason !== null) return refuseStatements(walk, prepared, judgements, Math.max(refused, 0), reason);
   }
   const request = uuidv7();
   const parts: Part[] = [];
@@ -186,7 +186,11 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
     for (const judgement of judgements) noteForwarded(walk.guard, judgement);
     startClocks(walk, entry);
     const limit = judgements[0]?.decision?.limits.affectedRows ?? null;
-    if (limit !== null && judgements.length === 1 && judgements[0]?.facts.effects.includes("write") === true) {
+    if (
+      limit !== null &&
+      judgements.length === 1 &&
+      judgements[0]?.facts.effects.includes("write") === true
+    ) {
       entry.special = { swallow: false, portal: null, reissued: true, alone: true };
       // The protocol's unnamed statement and portal are overwritten, as a Query would have destroyed them.
       walk.stall = { until: "answered", entry };

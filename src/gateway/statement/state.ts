@@ -8,13 +8,13 @@ import type {
   StatementContext,
 } from "../../audit/index.ts";
 import type { Durability, TransactionState } from "../../facts/audit.ts";
+import type { MaskKeys, MaskOutput } from "../../masking/index.ts";
 import type { SqlReader } from "../../sql/index.ts";
 import type { WireSocket } from "../ports.ts";
 import type { Limits } from "../settings.ts";
+import type { OwnExchange } from "./ask.ts";
 import type { Gate } from "./forward.ts";
 import type { Collecting } from "./gather.ts";
-import type { MaskKeys, MaskOutput } from "../../masking/index.ts";
-import type { OwnExchange } from "./ask.ts";
 import type { Guarding } from "./judgement.ts";
 import type { Names, Shape } from "./names.ts";
 import type { Expected, ReplyQueue } from "./queue.ts";
