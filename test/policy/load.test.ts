@@ -277,9 +277,9 @@ rules:
   });
 
   test("tens of thousands of keys, known and not, are read in linear time", () => {
-    const keys = Array.from({ length: 40_000 }, (_, i) => `k${i}: 1\n`).join("");
+    const keys = Array.from({ length: 20_000 }, (_, i) => `k${i}: 1\n`).join("");
     expect(problems(`version: 1\n${keys}`)).toHaveLength(200);
-    expect(problems(`version: 1\n${"default: deny\n".repeat(40_000)}`)).toHaveLength(200);
+    expect(problems(`version: 1\n${"default: deny\n".repeat(20_000)}`)).toHaveLength(200);
   });
 
   test("too much of anything", () => {
