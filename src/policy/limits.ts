@@ -1,5 +1,5 @@
 /** Bounds on what a policy may hold: it is written by people, so what exceeds these is a mistake or an attack. */
-export const maxFileBytes = 1024 * 1024;
+export const maxFileBytes = 512 * 1024;
 export const maxFiles = 200;
 export const maxRules = 1000;
 export const maxLabels = 1000;
@@ -12,4 +12,4 @@ export const maxConditionDepth = 60;
 /** Macros within macros: each level multiplies the work by the length of a list. */
 export const maxLoops = 2;
 /** Longest list of facts that a loop within a loop may walk. */
-export const maxLoopedItems = 1000;
+export const maxLoopedItems = 500;

@@ -276,9 +276,15 @@ rules:
     expect(problems("version: 1\n__proto__: { rules: [] }\nconstructor: 1\n")).toHaveLength(2);
   });
 
+  test("tens of thousands of keys, known and not, are read in linear time", () => {
+    const keys = Array.from({ length: 20_000 }, (_, i) => `k${i}: 1\n`).join("");
+    expect(problems(`version: 1\n${keys}`)).toHaveLength(200);
+    expect(problems(`version: 1\n${"default: deny\n".repeat(20_000)}`)).toHaveLength(200);
+  });
+
   test("too much of anything", () => {
     expect(problems(`version: 1\n# ${"x".repeat(1024 * 1024)}`)).toEqual([
-      "1:1: the file is too large; expected at most 1048576 bytes",
+      "1:1: the file is too large; expected at most 524288 bytes",
     ]);
     const many = Array.from(
       { length: 1001 },

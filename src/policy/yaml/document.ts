@@ -43,8 +43,8 @@ const maxAliasHops = 8;
 const maxSyntaxProblems = 20;
 
 /**
- * Parses YAML 1.2 (core schema, no merge keys, no tags, one document). Duplicate keys and tags are problems but leave the rest
- * readable, so that all mistakes are told at once. Never throws.
+ * Parses YAML 1.2 (core schema, no merge keys, no tags, one document). Tags are problems but leave the rest readable, so that all
+ * mistakes are told at once; duplicate keys are the reader's to find. Never throws.
  */
 export function readYaml(file: string, text: string): YamlResult {
   const lines = new LineCounter();
@@ -64,7 +64,8 @@ export function readYaml(file: string, text: string): YamlResult {
       lineCounter: lines,
       prettyErrors: false,
       strict: true,
-      uniqueKeys: true,
+      // The library compares every key with every other; the reader finds duplicates in linear time.
+      uniqueKeys: false,
       stringKeys: true,
       schema: "core",
       resolveKnownTags: false,
@@ -73,14 +74,14 @@ export function readYaml(file: string, text: string): YamlResult {
     }) as Document;
   } catch {
     // The parser recurses: only nesting far beyond any policy brings it here.
-    return refuse("the file is nested too deeply", "a policy of a few levels");
+    return refuse(tooDeep.what, tooDeep.expected);
   }
 
   const problems: PolicyProblem[] = [];
   let usable = true;
   const seen = new Set<string>();
   for (const fault of [...document.errors, ...document.warnings]) {
-    if (fault.code !== "DUPLICATE_KEY" && fault.code !== "TAG_RESOLVE_FAILED") usable = false;
+    if (fault.code !== "TAG_RESOLVE_FAILED") usable = false;
     const at = place(fault.pos[0]);
     const once = `${at.line}:${at.column}:${fault.code}`;
     if (seen.has(once) || seen.size >= maxSyntaxProblems) continue;
@@ -117,10 +118,10 @@ export function readYaml(file: string, text: string): YamlResult {
   return { ok: true, file: { file, text, root: document.contents, node, place }, problems };
 }
 
+const tooDeep = { what: "the file is nested too deeply", expected: "a policy of a few levels" };
+
 function syntaxFault(code: string, message: string): { what: string; expected: string } {
   switch (code) {
-    case "DUPLICATE_KEY":
-      return { what: "this key is given twice", expected: "each key once" };
     case "TAG_RESOLVE_FAILED":
       return { what: "YAML tags are not accepted", expected: "a plain value" };
     case "NON_STRING_KEY":
@@ -128,6 +129,8 @@ function syntaxFault(code: string, message: string): { what: string; expected: s
     case "MULTIPLE_DOCS":
       return { what: "the file holds more than one YAML document", expected: "one document" };
     default:
+      // The parser recurses; running out of stack reaches us as one of its messages.
+      if (/stack/i.test(message)) return tooDeep;
       return {
         what: `not valid YAML: ${message.split("\n", 1)[0] ?? ""}`,
         expected: "valid YAML 1.2 (put conditions and values that begin with [, {, *, &, ! or % in quotes)",

@@ -1,7 +1,7 @@
 /** Reading values of known shape out of a YAML file; every mistake is noted with its place and reading goes on. */
 import { maxProblems } from "../limits.ts";
 import { type PolicyProblem, quote } from "../problem.ts";
-import type { YamlFile, YamlNode } from "./document.ts";
+import type { YamlFile, YamlNode, YamlPair } from "./document.ts";
 
 /** A value with its path and its place. */
 export interface Spot {
@@ -43,14 +43,14 @@ export class Reader {
   ): Fields<Known> | null {
     if (spot.node.kind !== "map") return this.fail(spot, describe(spot.node), expected);
     const fields: { [Key in Known]?: Spot } = {};
-    for (const pair of spot.node.pairs) {
-      const name = known.find((key) => key === pair.key);
-      const path = this.join(spot.path, pair.key);
-      if (name === undefined) {
-        const near = nearest(pair.key, known);
+    for (const { key, path, keyOffset, value } of this.pairs(spot.path, spot.node.pairs)) {
+      const name = known.find((one) => one === key);
+      if (name !== undefined) fields[name] = { path, node: this.source.node(value, keyOffset) };
+      else if (this.problems.length < maxProblems) {
+        const near = nearest(key, known);
         const hint = near === null ? known.join(", ") : `${near} (known here: ${known.join(", ")})`;
-        this.note(path, pair.keyOffset, "unknown key", hint);
-      } else fields[name] = { path, node: this.source.node(pair.value, pair.keyOffset) };
+        this.note(path, keyOffset, "unknown key", hint);
+      }
     }
     return fields;
   }
@@ -58,10 +58,24 @@ export class Reader {
   /** The entries of a mapping whose keys are free. null: it is no mapping. */
   entries(spot: Spot, expected: string): { readonly key: string; readonly spot: Spot }[] | null {
     if (spot.node.kind !== "map") return this.fail(spot, describe(spot.node), expected);
-    return spot.node.pairs.map((pair) => ({
-      key: pair.key,
-      spot: { path: this.join(spot.path, pair.key), node: this.source.node(pair.value, pair.keyOffset) },
+    return this.pairs(spot.path, spot.node.pairs).map(({ key, path, keyOffset, value }) => ({
+      key,
+      spot: { path, node: this.source.node(value, keyOffset) },
     }));
+  }
+
+  /** Pairs with their paths; a key that comes again is a mistake and left out. */
+  private pairs(parent: string, pairs: readonly YamlPair[]): (YamlPair & { readonly path: string })[] {
+    const seen = new Set<string>();
+    return pairs.flatMap((pair) => {
+      const path = this.join(parent, pair.key);
+      if (!seen.has(pair.key)) {
+        seen.add(pair.key);
+        return [{ ...pair, path }];
+      }
+      this.note(path, pair.keyOffset, "this key is given twice", "each key once");
+      return [];
+    });
   }
 
   /** The items of a list of `least` to `most` items. null: it is none such. */
