@@ -4,8 +4,9 @@
  * condition happens to hold for every row (`id > 0`) cannot be seen here: limits on affected rows are for that.
  */
 
+import type { Scope } from "./columns.ts";
 import { isObject, type JsonObject, nodeOf, objectAt, stringAt } from "./tree.ts";
-import { condition, type Scope } from "./truth.ts";
+import { condition } from "./truth.ts";
 export interface Bound {
   readonly unbounded: boolean;
   /** The answer depends on the value of a literal. */

@@ -52,27 +52,20 @@ export class Tokens {
     return this.#at(index)?.word ?? "";
   }
 
-  /** A plain or quoted identifier stands at `index`. */
-  isName(index: number): boolean {
-    const kind = this.#at(index)?.kind;
-    return kind === token.word || kind === token.quoted;
-  }
-
-  /** The first `word` from `from` on that stands outside all brackets; -1: none. */
-  find(word: string, from = 0): number {
+  /** The first `word` that stands outside all brackets; -1: none. */
+  find(word: string): number {
     const base = this.#at(0)?.depth ?? 0;
-    for (let i = from; i < this.length; i++) {
+    for (let i = 0; i < this.length; i++) {
       const piece = this.#at(i);
       if (piece?.word === word && piece.depth === base) return i;
     }
     return -1;
   }
 
-  /** All places of `word`, inside brackets too. */
-  findAll(word: string): number[] {
-    const found: number[] = [];
-    for (let i = 0; i < this.length; i++) if (this.#at(i)?.word === word) found.push(i);
-    return found;
+  /** The token that starts at `start` of the whole text; -1: none does. */
+  at(start: number): number {
+    for (let i = 0; i < this.length; i++) if (this.#at(i)?.start === start) return i;
+    return -1;
   }
 
   /** The bracket that closes the one at `open`; -1: none. */

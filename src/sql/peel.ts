@@ -6,7 +6,7 @@
 import { Tokens } from "./cut.ts";
 import type { TreeText } from "./facts.ts";
 import { sameTree } from "./same.ts";
-import { flagAt, isObject, type JsonObject, nodeOf, objectAt, stringAt } from "./tree.ts";
+import { flagAt, isObject, type JsonObject, nodeOf, numberAt, objectAt, stringAt } from "./tree.ts";
 import { columnList, copyQuery, quoted, typeText } from "./write.ts";
 
 /** Parses a text of one statement; null: it is none. */
@@ -17,8 +17,8 @@ export class Disagreement extends Error {}
 
 type Kind = TreeText["kind"];
 
-/** Most places of INTO that are tried. */
-const maxTries = 16;
+/** INTO LOCAL TEMPORARY TABLE name */
+const maxIntoWords = 4;
 
 const queries = new Set(["SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"]);
 
@@ -165,15 +165,17 @@ class Peeler {
     return [{ text, kind: "expressions" }];
   }
 
+  /** INTO [TEMP …] [TABLE] name is cut out; the tree says where the name is. */
   #into(node: JsonObject, tokens: Tokens): readonly TreeText[] {
-    const wanted = { SelectStmt: withoutInto(node) };
-    for (const at of tokens.findAll("into").slice(0, maxTries)) {
-      for (const end of intoEnds(tokens, at)) {
-        const text = tokens.without(at, end);
-        if (sameTree(this.#parse(text), wanted)) return [{ text, kind: "create-table" }];
-      }
-    }
-    throw new Disagreement();
+    const relation = objectAt(objectAt(leaves(node).at(-1), "intoClause"), "rel");
+    const name = tokens.at(indexOf(tokens.text, numberAt(relation, "location")));
+    let into = name - 1;
+    while (into > name - maxIntoWords && tokens.word(into) !== "into") into--;
+    let end = nameEnd(tokens, name);
+    while (tokens.word(end) === ".") end = nameEnd(tokens, end + 1);
+    const text = tokens.without(into, end);
+    if (name < 0 || !sameTree(this.#parse(text), { SelectStmt: withoutInto(node) })) throw new Disagreement();
+    return [{ text, kind: "create-table" }];
   }
 
   #written(text: string): string {
@@ -212,16 +214,15 @@ function withoutCheckOption(tokens: Tokens): Tokens {
   return tokens.word(-words) === "with" ? tokens.slice(0, tokens.length - words) : tokens;
 }
 
-/** Where INTO [TEMP …] [TABLE] name may end, counted behind its last token. */
-function intoEnds(tokens: Tokens, into: number): number[] {
-  const ends: number[] = [];
-  for (let at = into + 1; at <= into + 4 && tokens.isName(at); at++) {
-    let end = at + 1;
-    while (tokens.word(end) === "." && tokens.isName(end + 1)) end += 2;
-    ends.push(end);
-    if (!/^(?:temp|temporary|local|global|unlogged|table)$/.test(tokens.word(at))) break;
-  }
-  return ends.reverse();
+/** Behind an identifier, U&"…" UESCAPE '…' included. */
+function nameEnd(tokens: Tokens, at: number): number {
+  return tokens.word(at + 1) === "uescape" ? at + 3 : at + 1;
+}
+
+/** The index of a place that the parser gives in UTF-8 bytes. */
+function indexOf(text: string, bytes: number): number {
+  const buffer = Buffer.from(text);
+  return buffer.length === text.length ? bytes : buffer.toString("utf8", 0, bytes).length;
 }
 
 function withoutInto(node: JsonObject): JsonObject {

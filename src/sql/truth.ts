@@ -1,19 +1,20 @@
 /** What a condition says by its form: true for every row, for none, or for rows that it names. */
+import {
+  columnName,
+  columnPath,
+  elements,
+  lastString,
+  mentionsTarget,
+  plainNumber,
+  type Scope,
+  steady,
+} from "./columns.ts";
 import { compare } from "./same.ts";
 import { booleanValue } from "./settings/values.ts";
 import { flagAt, isObject, type JsonObject, nodeOf, numberAt, objectAt, stringAt } from "./tree.ts";
 
 /** `always` also stands for whatever names no column, as nobody can tell it from constantly true. */
 export type Truth = "always" | "never" | "rows";
-
-/** The relation that is written, and what stands beside it. null: every column names rows. */
-export interface Scope {
-  /** The name that its columns are qualified with. */
-  readonly target: string;
-  readonly isTarget: (relation: JsonObject) => boolean;
-  /** Other names in FROM or USING; true: the same relation once more. */
-  readonly others: ReadonlyMap<string, boolean>;
-}
 
 export interface Condition {
   readonly truth: Truth;
@@ -208,7 +209,7 @@ class Judge {
       select.groupClause === undefined &&
       select.limitCount === undefined &&
       select.limitOffset === undefined &&
-      new Judge(null).truth(select.whereClause, level + 1) === "always";
+      this.#unfiltered(select.whereClause, level);
     switch (stringAt(node, "subLinkType")) {
       case "EXISTS_SUBLINK":
         if (all) return "always";
@@ -219,6 +220,15 @@ class Judge {
       default:
     }
     return this.#mentions(node) ? "rows" : "always";
+  }
+
+  /** The condition of a sub-select, whose own columns name rows. */
+  #unfiltered(where: unknown, level: number): boolean {
+    const inner = new Judge(null);
+    const truth = inner.truth(where, level + 1);
+    this.literal ||= inner.literal;
+    this.tooDeep ||= inner.tooDeep;
+    return truth === "always";
   }
 
   /** x IN (SELECT x FROM the target itself) */
@@ -291,19 +301,8 @@ class Judge {
     );
   }
 
-  /** It holds a column of the target, as far as can be told: one that is not qualified counts. */
   #mentions(value: unknown): boolean {
-    const scope = this.#scope;
-    const foreign = new Set<string>(scope?.others.keys() ?? []);
-    if (scope !== null) {
-      foreign.delete(scope.target);
-      for (const name of innerNames(value)) foreign.add(name);
-    }
-    return search(value, (name, node) => {
-      if (name !== "ColumnRef") return false;
-      const path = columnPath({ ColumnRef: node });
-      return path === null || path.length < 2 || !foreign.has(path.at(-2) ?? "");
-    });
+    return mentionsTarget(value, this.#scope);
   }
 }
 
@@ -329,74 +328,3 @@ const negations: ReadonlyMap<string, string> = new Map([
   ["<", ">="],
   [">", "<="],
 ]);
-
-/** It calls no function, which might answer otherwise each time. */
-function steady(value: unknown): boolean {
-  return !search(value, (name) => name === "FuncCall" || name === "SubLink" || name === "SQLValueFunction");
-}
-
-/** The members of a list or ARRAY[…]. */
-function elements(value: unknown): readonly unknown[] {
-  const at = nodeOf(value);
-  const items =
-    at?.name === "List" ? at.node.items : at?.name === "A_ArrayExpr" ? at.node.elements : undefined;
-  return Array.isArray(items) ? items : [];
-}
-
-function plainNumber(value: unknown): number | null {
-  const at = nodeOf(value);
-  if (at?.name !== "A_Const" || !isObject(at.node.ival)) return null;
-  return numberAt(at.node.ival, "ival");
-}
-
-function lastString(names: unknown): string {
-  if (!Array.isArray(names)) return "";
-  return stringAt(objectAt(names.at(-1), "String"), "sval");
-}
-
-/** The parts of a column's name; null for anything but a column, and for `*`. */
-function columnPath(value: unknown): string[] | null {
-  const fields = objectAt(value, "ColumnRef")?.fields;
-  if (!Array.isArray(fields)) return null;
-  const path: string[] = [];
-  for (const field of fields as unknown[]) {
-    const part = objectAt(field, "String");
-    if (part === undefined) return null;
-    path.push(stringAt(part, "sval"));
-  }
-  return path;
-}
-
-/** The last part of a column's name; null for anything but a column. */
-export function columnName(value: unknown): string | null {
-  return columnPath(value)?.at(-1) ?? null;
-}
-
-/** Names that sub-selects give to their own relations. */
-function innerNames(value: unknown): string[] {
-  const names: string[] = [];
-  search(value, (name, node) => {
-    const alias = stringAt(objectAt(node, "alias"), "aliasname");
-    if (alias !== "") names.push(alias);
-    else if (name === "RangeVar") names.push(stringAt(node, "relname"));
-    return false;
-  });
-  return names;
-}
-
-/** True when `found` is true for some node under `value`. Not recursive. */
-function search(value: unknown, found: (name: string, node: JsonObject) => boolean): boolean {
-  const open: unknown[] = [value];
-  while (open.length > 0) {
-    const next = open.pop();
-    if (Array.isArray(next)) for (const item of next as unknown[]) open.push(item);
-    else if (isObject(next)) {
-      for (const name of Object.keys(next)) {
-        const inner = next[name];
-        if (isObject(inner) && found(name, inner)) return true;
-        open.push(inner);
-      }
-    }
-  }
-  return false;
-}

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createSqlReader, type StaticFacts, treeTexts } from "../../src/sql/index.ts";
+import { Marks } from "../../src/sql/marks.ts";
+import { shapeKey } from "../../src/sql/shape.ts";
 import { type Database, sharedCluster } from "../support/cluster.ts";
 import { examples } from "./statements.ts";
 import { tricky } from "./tricky.ts";
@@ -240,6 +242,13 @@ describe("texts to ask the server about", () => {
     ["SELECT a INTO t FROM b", "SELECT a FROM b", "create-table"],
     ['SELECT a INTO TEMP TABLE s."t" FROM b', "SELECT a FROM b", "create-table"],
     ["SELECT 1 AS a INTO UNLOGGED temp", "SELECT 1 AS a", "create-table"],
+    ["SELECT 1 AS a INTO LOCAL TEMPORARY TABLE x WHERE 1=1", "SELECT 1 AS a WHERE 1=1", "create-table"],
+    [
+      "SELECT 'é日' AS a INTO d . s . U&\"t!0061\" UESCAPE '!' WHERE a",
+      "SELECT 'é日' AS a WHERE a",
+      "create-table",
+    ],
+    ["(SELECT 'into' AS a INTO t) UNION SELECT 2", "(SELECT 'into' AS a ) UNION SELECT 2", "create-table"],
     [
       "WITH x AS (INSERT INTO u VALUES (1) RETURNING *) SELECT * INTO t FROM x",
       "WITH x AS (INSERT INTO u VALUES (1) RETURNING *) SELECT * FROM x",
@@ -368,6 +377,39 @@ describe("texts to ask about, against a server", () => {
     const texts = treeTexts(only(sql));
     expect(texts).toHaveLength(1);
     for (const { text } of texts) await database.query(name, `PREPARE ours AS ${text}; DEALLOCATE ours`);
+  });
+
+  it("may stand for each other where their shapes are equal: literals of one class have one type", async () => {
+    const numbers = [
+      "0",
+      "7",
+      "2147483646",
+      "2147483647",
+      "2147483648",
+      "2147483649",
+      "4294967296",
+      "99999999999",
+    ];
+    numbers.push("999999999999999999", "9223372036854775806", "9223372036854775807", "9223372036854775808");
+    numbers.push(
+      "9223372036854775809",
+      "99999999999999999999",
+      "1.5",
+      "0.1",
+      "1e3",
+      "2e-5",
+      "1.5e10",
+      "1e30",
+    );
+    const types = new Map<string, Set<unknown>>();
+    for (const number of [...numbers, ...numbers.map((n) => `-${n}`), ...numbers.map((n) => `- ${n}`)]) {
+      const key = shapeKey(`SELECT ${number}`, new Marks());
+      if (key === null) continue;
+      const [row] = await database.query(name, `SELECT pg_typeof(${number})::text AS t`);
+      types.set(key, (types.get(key) ?? new Set()).add(row?.t));
+    }
+    expect(types.size).toBe(9);
+    for (const [key, found] of types) expect(found.size, key).toBe(1);
   });
 
   it("mean what PREPARE means with its parameter types", async () => {

@@ -142,6 +142,10 @@ describe("shape key", () => {
     ["DELETE FROM t WHERE a LIKE 'x'", "DELETE FROM t WHERE a LIKE '%'"],
     ["SELECT a, b FROM t ORDER BY 1", "SELECT a, b FROM t ORDER BY 2"],
     ["SELECT count(*) FROM t GROUP BY (1, 2)", "SELECT count(*) FROM t GROUP BY (1, 3)"],
+    [
+      "DELETE FROM t WHERE EXISTS (SELECT 1 FROM s WHERE 1 = 2)",
+      "DELETE FROM t WHERE EXISTS (SELECT 1 FROM s WHERE 1 = 1)",
+    ],
     ["SELECT 'a'::regclass", "SELECT 'b'::regclass"],
     ["SELECT pg_read_file('a' || 'b')", "SELECT pg_read_file('a' || 'c')"],
     ["EXPLAIN SELECT 1", "EXPLAIN SELECT 2"],

@@ -9,7 +9,7 @@ export interface SettingUse {
   readonly action: "set" | "reset" | "show" | "reset-all" | "show-all" | "discard";
   /**
    * As set_config() would take it: lists joined, their names quoted where needed. Of DISCARD: "all", "plans", "sequences",
-   * "temp". null: RESET and SHOW, or not a plain constant.
+   * "temp". null: RESET and SHOW, or not a plain constant. It may be a secret where the shape is one: never to be printed.
    */
   readonly value: string | null;
   /** The value is a bound parameter ($1): the caller's own, but not known yet. */

@@ -311,6 +311,21 @@ const rules: { readonly [name: string]: Rule } = {
   stats_fetch_consistency: always(harmless("Only how statistics are read.")),
   default_statistics_target: always(maintenance),
 
+  // Extensions: only those that decide how well, or how fast, an index is searched.
+  ...Object.fromEntries(
+    [
+      "hnsw.ef_search",
+      "hnsw.iterative_scan",
+      "hnsw.max_scan_tuples",
+      "ivfflat.iterative_scan",
+      "ivfflat.max_probes",
+      "ivfflat.probes",
+      "pg_trgm.similarity_threshold",
+      "pg_trgm.strict_word_similarity_threshold",
+      "pg_trgm.word_similarity_threshold",
+    ].map((name) => [name, always(harmless("Only how closely an index is searched (pgvector, pg_trgm)."))]),
+  ),
+
   // What the server tells.
   log_parameter_max_length_on_error: always(refused("What the server logs is its owner's choice.")),
   local_preload_libraries: always(refused("Loads code into the server.")),
