@@ -13,7 +13,7 @@ import { type AskForm, askCloses } from "./ask.ts";
 export type AskResult =
   | {
       readonly ok: true;
-      /** Texts of the rewritten query trees, each a list in parentheses; none for utility statements. */
+      /** Texts of the rewritten query trees, each a list in parentheses. Of a utility statement it only says that it is one; of an empty one there is none. */
       readonly trees: readonly string[];
       readonly parameterTypes: readonly number[];
       /** What RowDescription says of the result; null: it gives no rows. */

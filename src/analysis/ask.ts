@@ -60,32 +60,58 @@ const textType = 25;
  * Throws ProtocolError when the text, a setting's name or its value holds a NUL.
  */
 export function encodeAsk(ask: Ask, form: AskForm = "connection", end: "sync" | "flush" = "sync"): Buffer {
-  const settings = askSettings(ask);
-  const types = [...(ask.parameterTypes ?? [])];
-  if (form === "connection") {
-    return Buffer.concat([
-      ...runSettings("", "", settings),
-      parse("", ask.text, types),
-      encodeDescribe("statement", ""),
-      sync,
-    ]);
-  }
-  const restore = form === "transaction";
+  const { before, behind } = frameOf(askSettings(ask), form);
+  const name = form === "connection" ? "" : askNames.statement;
   return Buffer.concat([
-    ...closes,
-    ...(restore ? saveSettings(settings) : runSettings(askNames.set, askNames.setPortal, settings)),
-    parse(askNames.statement, ask.text, types),
-    encodeDescribe("statement", askNames.statement),
-    ...(restore ? restoreSettings(settings) : []),
-    ...closes,
-    restore && end === "flush" ? flush : sync,
+    before,
+    parse(name, ask.text, [...(ask.parameterTypes ?? [])]),
+    encodeDescribe("statement", name),
+    behind,
+    form === "transaction" && end === "flush" ? flush : sync,
   ]);
+}
+
+/** What stands around every question under the same settings. */
+interface AskFrame {
+  readonly before: Buffer;
+  readonly behind: Buffer;
+}
+/** Sessions ask under few different settings, and putting them into bytes takes longer than all the rest. */
+const frames = new Map<string, AskFrame>();
+const maxFrames = 256;
+
+function frameOf(settings: readonly Setting[], form: AskForm): AskFrame {
+  const key = JSON.stringify([form, settings]);
+  const known = frames.get(key);
+  if (known !== undefined) return known;
+  const frame = encodeFrame(settings, form);
+  if (frames.size >= maxFrames) frames.clear();
+  frames.set(key, frame);
+  return frame;
+}
+
+function encodeFrame(settings: readonly Setting[], form: AskForm): AskFrame {
+  switch (form) {
+    case "connection":
+      return { before: Buffer.concat(runSettings("", "", settings)), behind: Buffer.alloc(0) };
+    case "session":
+      return {
+        before: Buffer.concat([...closes, ...runSettings(askNames.set, askNames.setPortal, settings)]),
+        behind: Buffer.concat(closes),
+      };
+    case "transaction":
+      return {
+        before: Buffer.concat([...closes, ...saveSettings(settings)]),
+        behind: Buffer.concat([...restoreSettings(settings), ...closes]),
+      };
+  }
 }
 
 type Setting = readonly [name: string, value: string];
 
+/** Each name once, ours last: a name that was set twice could not be given its first value back. */
 function askSettings(ask: Ask): Setting[] {
-  return [
+  const all: Setting[] = [
     ...(ask.searchPath === null ? [] : [["search_path", ask.searchPath] as const]),
     ...(ask.settings ?? []),
     ...analysisSettings(ask),
@@ -93,6 +119,11 @@ function askSettings(ask: Ask): Setting[] {
     ["debug_print_parse", "off"],
     ["debug_pretty_print", "off"],
     ["debug_print_rewritten", "on"],
+  ];
+  return [
+    ...new Map(
+      all.map(([name, value]) => [name.toLowerCase(), [name.toLowerCase(), value] as const]),
+    ).values(),
   ];
 }
 
@@ -128,9 +159,9 @@ function saveSettings(settings: readonly Setting[]): Buffer[] {
   return run(askNames.set, askNames.setPortal, calls, settings.flat());
 }
 
-/** Backwards: a name that was set twice gets its first value. */
+/** Gives every setting the value back that saveSettings() kept, in reverse order. */
 function restoreSettings(settings: readonly Setting[]): Buffer[] {
-  const names = [...new Set(settings.map(([name]) => name))].reverse();
+  const names = settings.map(([name]) => name).reverse();
   const calls = names.map(
     (_, i) =>
       `pg_catalog.set_config($${i + 1}, pg_catalog.current_setting(pg_catalog.concat('postern.saved_', $${i + 1})), true)`,

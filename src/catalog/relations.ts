@@ -1,53 +1,83 @@
 /**
  * System relations whose rows hold values or secrets that no label of a policy reaches, so that reading them is more than
- * looking at a database's structure (PostgreSQL manual, "System Catalogs", "System Views").
+ * looking at a database's structure (PostgreSQL manual, "System Catalogs"). By column, as the harmless columns of the same
+ * tables stand behind views that every driver reads (pg_roles is pg_authid, pg_stats is pg_statistic). What views take from
+ * functions (pg_stat_activity, pg_file_settings, …) is judged by the functions.
  */
 import type { Effect } from "../facts/effects.ts";
 import type { Verdict } from "./types.ts";
 
-const lines: readonly { effect: Effect; reason: string; names: string }[] = [
+export const safe: Verdict = { safe: true };
+
+interface Line {
+  readonly effect: Effect;
+  readonly reason: string;
+  /** Columns by relation; null: every one. */
+  readonly columns: Readonly<Record<string, readonly string[] | null>>;
+}
+
+const sampled = ["stavalues1", "stavalues2", "stavalues3", "stavalues4", "stavalues5"];
+const lines: readonly Line[] = [
   {
     effect: "admin",
     reason: "holds values of columns that ANALYZE sampled",
-    names: "pg_statistic pg_statistic_ext_data pg_stats pg_stats_ext pg_stats_ext_exprs",
+    columns: {
+      pg_statistic: sampled,
+      pg_statistic_ext_data: ["stxdmcv", "stxdexpr"],
+      pg_stats: ["most_common_vals", "histogram_bounds", "most_common_elems", "range_bounds_histogram"],
+      pg_stats_ext: ["most_common_vals", "most_common_val_nulls"],
+      pg_stats_ext_exprs: ["most_common_vals", "histogram_bounds", "most_common_elems"],
+    },
   },
-  { effect: "admin", reason: "holds passwords of roles", names: "pg_authid pg_shadow" },
+  {
+    effect: "admin",
+    reason: "holds passwords of roles",
+    columns: { pg_authid: ["rolpassword"], pg_shadow: ["passwd"] },
+  },
   {
     effect: "admin",
     reason: "holds logins to other servers",
-    names:
-      "pg_user_mapping pg_user_mappings pg_subscription pg_stat_wal_receiver user_mapping_options _pg_user_mappings",
+    columns: {
+      pg_user_mapping: ["umoptions"],
+      pg_user_mappings: ["umoptions"],
+      _pg_user_mappings: ["umoptions"],
+      user_mapping_options: ["option_value"],
+      pg_subscription: ["subconninfo"],
+    },
   },
   {
     effect: "file",
     reason: "holds large objects, which no column's label reaches",
-    names: "pg_largeobject",
-  },
-  {
-    effect: "file",
-    reason: "shows configuration files of the server",
-    names: "pg_file_settings pg_hba_file_rules pg_ident_file_mappings pg_config",
-  },
-  {
-    effect: "admin",
-    reason: "tells what other sessions do, with the values in their statements",
-    names: "pg_stat_activity pg_stat_replication",
+    columns: { pg_largeobject: null },
   },
 ];
-const unsafe = new Map<string, Verdict>();
-for (const { effect, reason, names } of lines)
-  for (const name of names.split(" ")) unsafe.set(name, { safe: false, effect, reason });
-
-const safe: Verdict = { safe: true };
 const toast: Verdict = {
   safe: false,
   effect: "admin",
   reason: "holds the stored pieces of another table's values",
 };
 
-/** The verdict on a relation by its name, kind and whether initdb made its schema. */
+const whole = new Map<string, Verdict>();
+const byColumn = new Map<string, Verdict>();
+for (const { effect, reason, columns } of lines) {
+  const verdict: Verdict = { safe: false, effect, reason };
+  for (const [relation, names] of Object.entries(columns)) {
+    if (names === null) whole.set(relation, verdict);
+    else for (const name of names) byColumn.set(`${relation}.${name}`, verdict);
+  }
+}
+
+function isSystem(schema: string): boolean {
+  return schema === "pg_catalog" || schema === "information_schema";
+}
+
+/** The verdict on a relation as a whole, whichever of its columns are read. */
 export function relationVerdict(schema: string, name: string, kind: string): Verdict {
   if (kind === "t" || schema === "pg_toast" || schema.startsWith("pg_toast_temp_")) return toast;
-  if (schema === "pg_catalog" || schema === "information_schema") return unsafe.get(name) ?? safe;
-  return safe;
+  return isSystem(schema) ? (whole.get(name) ?? safe) : safe;
+}
+
+/** The verdict on reading one column; that on the relation counts as well. */
+export function columnVerdict(schema: string, relation: string, column: string): Verdict {
+  return isSystem(schema) ? (byColumn.get(`${relation}.${column}`) ?? safe) : safe;
 }

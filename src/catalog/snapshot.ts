@@ -2,6 +2,7 @@
 import { type NameLookup, userFunctionVerdict } from "./functions/user.ts";
 import { type LocalVerdict, localVerdict, refused, safe } from "./functions/verdict.ts";
 import { firstNormalOid } from "./queries.ts";
+import { columnVerdict } from "./relations.ts";
 import { append } from "./rows.ts";
 import type {
   CastFacts,
@@ -95,6 +96,14 @@ export function buildSnapshot(parts: SnapshotParts, trust: FunctionTrust): Catal
     login: parts.login,
     searchPath: parts.searchPath,
     relation: (oid) => relations.get(oid),
+    columnVerdict(oid, attnum) {
+      const relation = relations.get(oid);
+      if (relation === undefined) return refused("is of a relation that the catalog does not hold");
+      if (!relation.verdict.safe) return relation.verdict;
+      const read = attnum === 0 ? relation.columns : relation.columns.filter((c) => c.attnum === attnum);
+      const verdicts = read.map((column) => columnVerdict(relation.schema, relation.name, column.name));
+      return verdicts.find((verdict) => !verdict.safe) ?? safe;
+    },
     relationNamed: (schema, name) => relationsByName.get(`${schema}\0${name}`),
     relations: () => relations.values(),
     column: (relation, attnum) => columnOf(relations.get(relation), attnum),

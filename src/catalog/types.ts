@@ -49,7 +49,7 @@ export interface Relation {
   readonly privileges: RelationPrivileges;
   /** The query tree behind a view or materialized view (pg_rewrite.ev_action of its ON SELECT rule); null: none, or a system view. */
   readonly storedTree: string | null;
-  /** Unsafe: its rows hold values or secrets that no label of a policy reaches (pg_statistic, pg_authid, TOAST tables …). */
+  /** Unsafe: whatever is read of it holds values that no label of a policy reaches (TOAST tables, pg_largeobject). */
   readonly verdict: Verdict;
 }
 
@@ -178,6 +178,11 @@ export interface CatalogSnapshot {
   /** The schemas that unqualified names are looked up in, implicit ones first, as the gateway's connection has them. */
   readonly searchPath: readonly string[];
   relation(oid: number): Relation | undefined;
+  /**
+   * Whether a column may be read like any other, whoever reads it and through whatever view: not so where a system catalog holds
+   * sampled values, passwords or logins (pg_statistic.stavalues1, pg_authid.rolpassword, …). Attribute 0: the whole row.
+   */
+  columnVerdict(relation: number, attnum: number): Verdict;
   relationNamed(schema: string, name: string): Relation | undefined;
   relations(): Iterable<Relation>;
   column(relation: number, attnum: number): Column | undefined;

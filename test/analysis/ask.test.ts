@@ -203,6 +203,29 @@ describe("in the client's session", () => {
     expect(after.get("debug_print_rewritten")).toBe("off");
   });
 
+  it("lets no setting of the caller stand in for the analysis' own, and restores what is named twice", async () => {
+    await session.run("begin; set local search_path = other");
+    const before = await session.run(settings);
+    const result = good(
+      await session.ask(
+        {
+          text: "select * from people",
+          searchPath: "app",
+          settings: [
+            ["Search_Path", "other"],
+            ["debug_print_rewritten", "off"],
+            ["CLIENT_MIN_MESSAGES", "error"],
+          ],
+        },
+        "transaction",
+      ),
+    );
+    expect(result.trees).toHaveLength(1);
+    expect(result.columns).toHaveLength(1);
+    expect(await session.run(settings)).toEqual(before);
+    await session.run("rollback");
+  });
+
   it("inside a transaction takes no transaction number", async () => {
     await session.run("begin");
     good(await session.ask({ text: "insert into app.people values ($1, $2)" }, "transaction"));

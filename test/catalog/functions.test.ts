@@ -247,3 +247,66 @@ describe("functions of the database", () => {
     );
   });
 });
+
+describe("columns of system catalogs", () => {
+  const verdict = (name: string, column: string | null) => {
+    const relation = snapshot.relationNamed("pg_catalog", name);
+    const attnum = column === null ? 0 : relation?.columns.find((c) => c.name === column)?.attnum;
+    if (relation === undefined || attnum === undefined) throw new Error(`no ${name}.${column}`);
+    return snapshot.columnVerdict(relation.oid, attnum).safe;
+  };
+
+  it("that hold values or secrets are not read like others", () => {
+    for (const [name, column] of [
+      ["pg_statistic", "stavalues3"],
+      ["pg_statistic_ext_data", "stxdmcv"],
+      ["pg_stats", "histogram_bounds"],
+      ["pg_stats", null],
+      ["pg_authid", "rolpassword"],
+      ["pg_authid", null],
+      ["pg_user_mapping", "umoptions"],
+      ["pg_subscription", "subconninfo"],
+      ["pg_largeobject", "data"],
+      ["pg_largeobject", "pageno"],
+    ] as const)
+      expect([name, column, verdict(name, column)]).toEqual([name, column, false]);
+  });
+
+  it("that tell of structure are", () => {
+    for (const [name, column] of [
+      ["pg_class", null],
+      ["pg_authid", "rolname"],
+      ["pg_stats", "null_frac"],
+      ["pg_subscription", "subname"],
+      ["pg_roles", null],
+      ["pg_statistic_ext", null],
+    ] as const)
+      expect([name, column, verdict(name, column)]).toEqual([name, column, true]);
+  });
+
+  it("are all there: no list names a column that the server does not have", async () => {
+    const names = [...snapshot.relations()].flatMap((r) =>
+      r.system
+        ? r.columns
+            .filter((c) => !snapshot.columnVerdict(r.oid, c.attnum).safe)
+            .map((c) => `${r.name}.${c.name}`)
+        : [],
+    );
+    expect(names).toEqual(
+      expect.arrayContaining([
+        "pg_stats_ext.most_common_vals",
+        "pg_stats_ext_exprs.histogram_bounds",
+        "pg_shadow.passwd",
+        "pg_user_mappings.umoptions",
+        "user_mapping_options.option_value",
+        "_pg_user_mappings.umoptions",
+      ]),
+    );
+  });
+
+  it("TOAST tables and unknown relations are refused whole", async () => {
+    const toast = [...snapshot.relations()].find((r) => r.kind === "t");
+    expect(snapshot.columnVerdict(toast?.oid ?? 0, 1).safe).toBe(false);
+    expect(snapshot.columnVerdict(1, 1).safe).toBe(false);
+  });
+});

@@ -97,6 +97,8 @@ export class TableScope {
   #checked(found: FoundColumn): FoundColumn {
     if (this.#snapshot.type(found.column.type)?.verdict.safe !== true)
       outside("columns of a type whose functions are not known to be harmless");
+    const verdict = this.#snapshot.columnVerdict(found.entry.relation.oid, found.column.attnum);
+    if (!verdict.safe) outside(`a column that ${verdict.reason}`, found.column.name);
     return found;
   }
 
