@@ -15,4 +15,5 @@ export { MaskError } from "./errors.ts";
 export { createMaskKeys, type MaskKeys } from "./keys.ts";
 export { MaskOutput } from "./output.ts";
 export { createRowMasker, type MaskColumn, type RowMasker } from "./row.ts";
+export { type ColumnSample, proposeLabels, type ScanFinding, type ScanReport } from "./scan.ts";
 export { type NameField, scrubError, scrubNotice } from "./scrub.ts";
