@@ -9,6 +9,7 @@ import {
   type MaskColumn,
   MaskError,
   MaskOutput,
+  maskText,
 } from "../../src/masking/index.ts";
 import { hmacSha256 } from "../../src/masking/sha256.ts";
 import { decodeParameter } from "../../src/protocol/index.ts";
@@ -304,6 +305,26 @@ describe("hash", () => {
   test("needs a key that is one", () => {
     expect(() => createMaskKeys(createSecretKey(Buffer.alloc(8)))).toThrow(TypeError);
   });
+});
+
+test("a single text is masked as in a row; digests of sources need the key", () => {
+  for (const m of [{ kind: "partial" }, { kind: "hash" }, { kind: "null" }] as const)
+    for (const [type, text] of [
+      [25, "jane@example.com"],
+      [23, "123456789"],
+      [1009, "{a,NULL}"],
+      [600, "(1,2)"],
+    ] as const)
+      expect(maskText(m, type, text, keys(), "test")).toBe(maskOneText(m, type, text));
+  const digest = (k: ReturnType<typeof keys>) => {
+    const d = k.sourceDigest();
+    d.update(Buffer.from("xabcx"), 1, 3);
+    d.update(Buffer.from("c"), 0, 1);
+    return d.hex();
+  };
+  expect(digest(keys())).toMatch(/^[0-9a-f]{64}$/);
+  expect(digest(keys())).toBe(digest(keys()));
+  expect(digest(createMaskKeys(createSecretKey(Buffer.alloc(32, 8))))).not.toBe(digest(keys()));
 });
 
 describe("rows", () => {
