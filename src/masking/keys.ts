@@ -9,8 +9,17 @@ export interface MaskKeys {
    * the same key, others give unrelated ones.
    */
   hmac(domain: string, kind: string): Hmac;
+  /** Begins a digest of values before they were masked: only who has the key can tell what they were. */
+  sourceDigest(): SourceDigest;
   /** Gives the memory of masked values for one purpose; equal names share it. */
   memo(name: string): Memo;
+}
+
+/** HMAC-SHA-256 over bytes as they came from the server. */
+export interface SourceDigest {
+  update(b: Buffer, from: number, to: number): void;
+  /** Ends it: 64 hexadecimal digits. */
+  hex(): string;
 }
 
 /** Masked values by their source bytes (as latin1 text); bounded. */
@@ -51,6 +60,15 @@ export function createMaskKeys(key: KeyObject): MaskKeys {
         hmacs.set(name, hmac);
       }
       return hmac;
+    },
+    sourceDigest() {
+      const hmac = createHmac("sha256", createHmac("sha256", key).update("postern source digest 1").digest());
+      return {
+        update(b, from, to) {
+          hmac.update(b.subarray(from, to));
+        },
+        hex: () => hmac.digest("hex"),
+      };
     },
     memo(name) {
       let memo = memos.get(name);

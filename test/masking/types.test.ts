@@ -148,3 +148,65 @@ describe.each(Object.entries(values))("%s", (type, list) => {
     }
   });
 });
+
+describe("sessions with other settings", () => {
+  const text = (result: { rows: Buffer[] }) => valuesOf(result.rows[0] as Buffer)[0]?.toString() ?? null;
+  async function masked(
+    sql: string,
+    mask: Mask,
+    format: 0 | 1,
+  ): Promise<{ type: number; value: Buffer | null }> {
+    const { columns, rows } = await session.run(sql, format);
+    const [value = null] = valuesOf(createRowMasker(planOf([mask]), columns, keys()).mask(rows[0] as Buffer));
+    return { type: columns[0]?.type ?? 0, value };
+  }
+
+  test.each([
+    ["timezone = 'Europe/Berlin'", "'2024-07-01 00:30:00+02'::timestamptz"],
+    ["timezone = 'Asia/Kolkata'", "'1985-03-04 05:06:07'::timestamptz"],
+    ["timezone = 'America/St_Johns'", "'1885-03-04 05:06:07'::timestamptz"],
+    ["bytea_output = 'escape'", "'\\x00ff5c2761'::bytea"],
+    ["bytea_output = 'escape'", "array['\\x00ff5c2761'::bytea]"],
+    ["extra_float_digits = 3", "0.1::float8"],
+  ])("%s: a hash of %s is the same in both formats", async (setting, expression) => {
+    await session.query(`set ${setting}`);
+    const shown: (string | null)[] = [];
+    for (const format of [0, 1] as const) {
+      const { type, value } = await masked(`select ${expression}`, { kind: "hash" }, format);
+      shown.push(text(await session.run("select $1", 0, [{ type, format, value }])));
+    }
+    expect(shown[0]).not.toBeNull();
+    expect(shown[1]).toBe(shown[0]);
+    await session.query(`reset ${setting.split(" ")[0]}`);
+  });
+
+  test.each(["German", "SQL, DMY", "Postgres"])(
+    "DateStyle %s: what is not read becomes NULL",
+    async (style) => {
+      await session.query(`set datestyle = '${style}'`);
+      for (const mask of [{ kind: "hash" }, { kind: "date", unit: "year" }] as const)
+        for (const expression of ["'1985-03-04'::date", "'1985-03-04 05:06:07'::timestamptz"]) {
+          const { value } = await masked(`select ${expression}`, mask, 0);
+          expect(value).toBeNull();
+          expect((await masked(`select ${expression}`, mask, 1)).value).not.toBeNull();
+        }
+      await session.query("reset datestyle");
+    },
+  );
+});
+
+test("types whose values cannot be made up become NULL: enum, domain over composite, composite, range", async () => {
+  await session.query(`create type pg_temp.mood as enum ('sad', 'glad'); create type pg_temp.pair as (a int, b text);
+    create domain pg_temp.short as varchar(30) check (length(value) < 25);`);
+  for (const format of [0, 1] as const) {
+    const { columns, rows } = await session.run(
+      `select 'sad'::pg_temp.mood, row(1, 's')::pg_temp.pair, int4range(1, 5), array['sad']::pg_temp.mood[], interval '1 day', 'jane@example.com'::pg_temp.short`,
+      format,
+    );
+    const masker = createRowMasker(planOf(columns.map(() => ({ kind: "redact" }))), columns, keys());
+    const values = valuesOf(masker.mask(rows[0] as Buffer));
+    expect(values.slice(0, 5)).toEqual([null, null, null, null, null]);
+    // A domain is said as its base type: the client's reader is that of varchar.
+    expect(values[5]?.toString()).toBe("[redacted]");
+  }
+});

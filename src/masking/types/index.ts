@@ -5,7 +5,7 @@ import { elementType } from "../../protocol/values/types.ts";
 import { type CellContext, type CellMask, constant, memoised, toNull } from "../cell.ts";
 import { binaryArray, textArray } from "./array.ts";
 import { jsonMask } from "./json.ts";
-import { floatType, integerType, numericType } from "./numbers.ts";
+import { floatType, integerType, numericType, partialDigits } from "./numbers.ts";
 import {
   addressType,
   boolType,
@@ -17,6 +17,7 @@ import {
   timeType,
   uuidType,
 } from "./others.ts";
+import { quickDateBinary, quickDateText, quickDigits, quickly } from "./quick.ts";
 import type { ScalarType } from "./scalar.ts";
 import { textMask } from "./text.ts";
 
@@ -41,6 +42,9 @@ const scalars: ReadonlyMap<string, ScalarType> = new Map([
   ["macaddr", macType(6)],
   ["macaddr8", macType(8)],
 ]);
+
+/** Types whose text is digits. */
+const decimals = new Set(["int2", "int4", "int8", "numeric"]);
 
 /** Longer values are not turned into text to be masked: they become NULL. */
 const maxSlow = 64 * 1024 * 1024;
@@ -97,17 +101,29 @@ function byText(mask: Mask, type: ScalarType, oid: number, name: string, context
       return hashed(type, oid, name, context, write);
     case "partial": {
       const { partial } = type;
-      return partial === undefined ? redact : shown(oid, format, (text) => write(partial(text)));
+      if (partial === undefined) return redact;
+      const slow = shown(oid, format, (text) => write(normalised(type, text, partial)));
+      return format === 0 && decimals.has(name) ? quickly(quickDigits(partialDigits), slow) : slow;
     }
     case "keep": {
       const { keep } = type;
-      return keep === undefined
-        ? redact
-        : shown(oid, format, (text) => write(normalised(type, text, (t) => keep(t, mask.first, mask.last))));
+      if (keep === undefined) return redact;
+      const slow = shown(oid, format, (text) =>
+        write(normalised(type, text, (t) => keep(t, mask.first, mask.last))),
+      );
+      return format === 0 && decimals.has(name)
+        ? quickly(
+            quickDigits(() => mask),
+            slow,
+          )
+        : slow;
     }
     case "date": {
       const { date } = type;
-      return date === undefined ? redact : shown(oid, format, (text) => write(date(text, mask.unit)));
+      if (date === undefined) return redact;
+      const quick = format === 0 ? quickDateText : quickDateBinary;
+      const slow = shown(oid, format, (text) => write(date(text, mask.unit)));
+      return quickly(quick(mask.unit, name === "date"), slow);
     }
     default:
       return mask satisfies never;

@@ -12,7 +12,7 @@ export function integerType(bytes: 2 | 4 | 8): ScalarType {
     normal: (text) => (/^-?\d{1,19}$/.test(text) ? text : null),
     // Below 2^53, so that clients which read int8 as a double keep equal values equal.
     hash: (digest) => String(BigInt.asUintN(53, digest.readBigUInt64BE(0)) & greatest),
-    partial: (text) => keepDigits(digitsOf(text), 0, partialDigits(text)),
+    partial: partialOf,
     keep: (text, first, last) => keepDigits(digitsOf(text), first, last),
     binary(text) {
       const b = Buffer.alloc(bytes);
@@ -55,7 +55,7 @@ export const numericType: ScalarType = {
     const digits = Math.min(precision, hashDigits);
     return shift(String(digest.readBigUInt64BE(0) % 10n ** BigInt(digits)), scale);
   },
-  partial: (text) => (finite.test(text) ? keepDigits(digitsOf(text), 0, partialDigits(text)) : null),
+  partial: (text) => (finite.test(text) ? partialOf(text) : null),
   keep: (text, first, last) => (finite.test(text) ? keepDigits(digitsOf(text), first, last) : null),
   binary: numericBinary,
 };
@@ -65,9 +65,14 @@ function digitsOf(text: string): string {
   return text.replace(/^-?0*(?=\d)/, "");
 }
 
-function partialDigits(text: string): number {
-  const count = countDigits(digitsOf(text));
-  return count < minDigits ? 0 : Math.min(4, Math.floor(count / 3));
+/** How many digits a partial mask shows of so many. */
+export function partialDigits(count: number): { readonly first: number; readonly last: number } {
+  return { first: 0, last: count < minDigits ? 0 : Math.min(4, Math.floor(count / 3)) };
+}
+
+function partialOf(text: string): string {
+  const digits = digitsOf(text);
+  return keepDigits(digits, 0, partialDigits(countDigits(digits)).last);
 }
 
 function countDigits(text: string): number {

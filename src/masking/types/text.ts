@@ -12,9 +12,13 @@ export type TextType = "text" | "varchar" | "bpchar" | "name";
 /** What a redacted text says. */
 export const redacted = "[redacted]";
 const space = 0x20;
+/** MaxAttrSize, the greatest n of varchar(n). */
+const maxLimit = 10 * 1024 * 1024;
 
 export function textMask(mask: Mask, type: TextType, context: CellContext): CellMask {
   const limit = limitOf(type, context.typmod);
+  // No type modifier of PostgreSQL: nothing is known of what fits.
+  if (Number.isFinite(limit) && limit > maxLimit) return toNull;
   const padded = type === "bpchar" && Number.isFinite(limit);
   switch (mask.kind) {
     case "null":
