@@ -145,6 +145,10 @@ function readQueries(
   if (top !== undefined && top.command !== "select" && reads.size === 0 && outputs === null)
     effects.delete("read");
   if (locks) effects.add("lock");
+  for (const oid of collected.viewFunctions) {
+    const verdict = catalog.func(oid)?.verdict;
+    if (verdict?.safe === false) effects.add(verdict.effect);
+  }
   for (const oid of [...reads, ...writes]) {
     if (reachesForeign(oid, catalog)) effects.add("network");
     const verdict = catalog.relation(oid)?.verdict;
@@ -170,7 +174,7 @@ function staleIn(collected: Collected, catalog: CatalogSnapshot): AnalysisProble
   const missing: string[] = [];
   for (const [oid, kind] of collected.relations)
     if (catalog.relation(oid)?.kind !== kind) missing.push(`relation ${oid}`);
-  for (const oid of [...collected.functions, ...collected.hidden])
+  for (const oid of [...collected.functions, ...collected.viewFunctions, ...collected.hidden])
     if (catalog.func(oid) === undefined) missing.push(`function ${oid}`);
   for (const oid of collected.operators)
     if (catalog.operator(oid) === undefined) missing.push(`operator ${oid}`);

@@ -3,6 +3,7 @@
 import type { CatalogSnapshot } from "../../catalog/index.ts";
 import { boolOf, intOf, nodeOf, nodesOf, numbersOf, type ServerNode } from "../../sql/servertree/index.ts";
 import { childrenOf, surpriseIn, tagOf } from "./nodes.ts";
+import { viewOf } from "./scope.ts";
 import { attributesOf } from "./trace.ts";
 import { typeOf } from "./types.ts";
 
@@ -19,6 +20,8 @@ export interface Collected {
   readonly surprises: ReadonlySet<string>;
   /** Functions that are called by name or as a cast. */
   readonly functions: ReadonlySet<number>;
+  /** Functions that only PostgreSQL's own views call: what those views show is decided by their columns. */
+  readonly viewFunctions: ReadonlySet<number>;
   /** Functions that stand behind something else (operators' functions, sampling methods, window frames). */
   readonly hidden: ReadonlySet<number>;
   readonly operators: ReadonlySet<number>;
@@ -41,6 +44,7 @@ export interface Collected {
 export function collect(queries: readonly ServerNode[], catalog: CatalogSnapshot): Collected {
   const surprises = new Set<string>();
   const functions = new Set<number>();
+  const viewFunctions = new Set<number>();
   const hidden = new Set<number>();
   const operators = new Set<number>();
   const types = new Set<number>();
@@ -56,16 +60,17 @@ export function collect(queries: readonly ServerNode[], catalog: CatalogSnapshot
     for (const oid of oids) if (oid !== 0) set.add(oid);
   }
 
-  function visit(node: ServerNode): void {
+  function visit(node: ServerNode, inSystemView: boolean): void {
+    const called = inSystemView ? viewFunctions : functions;
     switch (tagOf(node)) {
       case "FUNCEXPR":
-        addTo(functions, intOf(node, "funcid"));
+        addTo(called, intOf(node, "funcid"));
         break;
       case "AGGREF":
-        addTo(functions, intOf(node, "aggfnoid"));
+        addTo(called, intOf(node, "aggfnoid"));
         break;
       case "WINDOWFUNC":
-        addTo(functions, intOf(node, "winfnoid"));
+        addTo(called, intOf(node, "winfnoid"));
         break;
       case "OPEXPR":
       case "DISTINCTEXPR":
@@ -149,17 +154,31 @@ export function collect(queries: readonly ServerNode[], catalog: CatalogSnapshot
     if (target !== undefined) addTo(targets, intOf(target, "relid"));
   }
 
+  function isSystemView(node: ServerNode): boolean {
+    if (tagOf(node) !== "RANGETBLENTRY" || intOf(node, "rtekind", -1) !== 1) return false;
+    const view = viewOf(node);
+    return view !== 0 && catalog.relation(view)?.system === true;
+  }
+
+  // Two stacks instead of one flag for each node.
   const open: ServerNode[] = [...queries];
-  for (let node = open.pop(); node !== undefined; node = open.pop()) {
+  const insideViews: ServerNode[] = [];
+  for (;;) {
+    const own = open.pop();
+    const node = own ?? insideViews.pop();
+    if (node === undefined) break;
     const surprise = surpriseIn(node);
     if (surprise !== null) surprises.add(surprise);
-    visit(node);
-    for (const child of childrenOf(node)) open.push(child);
+    const inside = own === undefined;
+    visit(node, inside);
+    const into = inside || isSystemView(node) ? insideViews : open;
+    for (const child of childrenOf(node)) into.push(child);
   }
   const count = Math.min(Math.max(0, ...parameters.keys()), 65535);
   return {
     surprises,
     functions,
+    viewFunctions,
     hidden,
     operators,
     types,
