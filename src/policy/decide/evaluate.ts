@@ -1,6 +1,6 @@
 /** Asking every rule about one statement. */
 import type { Answer } from "../condition/compile.ts";
-import { EstimateView, type Facts, PrincipalView, SessionView, StatementView } from "../condition/facts.ts";
+import { EstimateView, type Facts, PrincipalView, SessionView, StatementView } from "../condition/views.ts";
 import type { DecideInput, Estimate, PartialInput } from "../types.ts";
 import type { CompiledRule } from "./rules.ts";
 
