@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import type { Principal } from "../facts/principal.ts";
 import { builtinPolicy, isBuiltin } from "./builtin.ts";
 import type { Condition } from "./condition/compile.ts";
-import { PrincipalView, SessionView } from "./condition/facts.ts";
+import { PrincipalView, SessionView } from "./condition/views.ts";
 import { decide, explain, judge } from "./decide/decide.ts";
 import { askAll, openQuestions } from "./decide/evaluate.ts";
 import { looser } from "./decide/obligations.ts";

@@ -1,6 +1,6 @@
 /** The policy room: files → compiled rules → decisions. */
 export { type BudgetKeeper, type Charge, createBudgets, equalityBudget } from "./budget.ts";
-export { builtinNames, builtinPolicy, isBuiltin } from "./builtin.ts";
+export { builtinNames, builtinPolicy } from "./builtin.ts";
 export { createDecider } from "./cache.ts";
 export { loadPolicy, type PolicyFile } from "./compile.ts";
 export { policyFiles, policyTestFiles } from "./files.ts";

@@ -1,6 +1,5 @@
 /** The policy as other rooms see it. */
-import type { Durability } from "../facts/audit.ts";
-import type { ApproverDemand, Decision, RuleVerdict } from "../facts/decision.ts";
+import type { Decision, RuleVerdict } from "../facts/decision.ts";
 import type { Mask, StatementFacts } from "../facts/effects.ts";
 import type { Principal } from "../facts/principal.ts";
 import type { Claimed, Via } from "../facts/session.ts";
@@ -147,5 +146,3 @@ export interface CompiledPolicy {
    */
   cacheKey(principal: Principal, session: SessionFacts): string | null;
 }
-
-export type { ApproverDemand, Durability };

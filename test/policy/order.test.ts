@@ -141,3 +141,49 @@ test("equal keys mean equal decisions", () => {
     { numRuns: 200 },
   );
 });
+
+test("what is judged from some facts holds whatever the others are", () => {
+  const facts = ["reads", "unboundedWrite"] as const;
+  fc.assert(
+    fc.property(
+      lines,
+      top,
+      given,
+      given,
+      fc.subarray([...facts]),
+      fc.boolean(),
+      (list, head, one, two, kept, claims) => {
+        const policy = load(list, head);
+        const { principal, session, now, statement } = input(one);
+        const partial: Partial<StatementFacts> = { ...statement };
+        for (const name of facts) if (!kept.includes(name)) delete partial[name];
+        const { claims: held, ...rest } = principal;
+        const judged = policy.judge({
+          principal: claims ? { ...rest, claims: held } : rest,
+          session,
+          now,
+          statement: partial,
+        });
+        // Another statement and token that agree in what was known.
+        const other = { ...statement, ...input(two).statement, ...partial };
+        const token = claims ? principal : { ...principal, claims: { missing: "x" } };
+        for (const [who, what] of [
+          [principal, statement],
+          [token, other],
+        ] as const) {
+          const { verdict } = policy.decide({ principal: who, session, now, statement: what });
+          const failed =
+            policy.decide({ principal: who, session, now, statement: what }).code === "POLICY_ERROR";
+          if (judged.determined) {
+            // A condition may also fail once its facts are known: that, too, is only ever a denial.
+            if (!failed) expect(verdict).toBe(judged.decision.verdict);
+          } else if (!failed) {
+            expect(judged.possible).toContain(verdict);
+            expect(judged.missing.length).toBeGreaterThan(0);
+          }
+        }
+      },
+    ),
+    { numRuns: 400 },
+  );
+});

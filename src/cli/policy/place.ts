@@ -1,7 +1,12 @@
 /** Which policy a verb is about, and its mistakes as an exit code. */
 import { loadConfig, type Settings } from "../../config/index.ts";
-import { type CompiledPolicy, loadPolicy, policyFiles } from "../../policy/index.ts";
-import { formatPolicyProblem, PolicyError } from "../../policy/problem.ts";
+import {
+  type CompiledPolicy,
+  formatPolicyProblem,
+  loadPolicy,
+  PolicyError,
+  policyFiles,
+} from "../../policy/index.ts";
 import { UsageError } from "../lib/args.ts";
 
 export const placeOptions = {

@@ -2,8 +2,9 @@
 import { EvaluationError } from "@marcbachmann/cel-js";
 import { maxCondition, maxLoopedItems } from "../limits.ts";
 import { environment } from "./environment.ts";
-import { analysedFacts, type Facts, passingFacts } from "./facts.ts";
+import { analysedFacts, passingFacts } from "./facts.ts";
 import { type Fault, type Inspection, inspect } from "./inspect.ts";
+import type { Facts } from "./views.ts";
 
 /** What a condition says of one statement. `unknown`: it needs a fact that is not known at this stage. */
 export type Answer =

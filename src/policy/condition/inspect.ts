@@ -2,15 +2,9 @@
 import { isIP } from "node:net";
 import { maxLoops } from "../limits.ts";
 import { nearest } from "../yaml/reader.ts";
-import { functionNames, loops, parseNetwork } from "./environment.ts";
+import { functionNames, loops, parseNetwork, takesTime } from "./environment.ts";
 import { claimedTypes, factTypes } from "./facts.ts";
-
-/** A node of the CEL library's tree, as far as we read it. */
-export interface Tree {
-  readonly op: string;
-  readonly args: unknown;
-  readonly start: number;
-}
+import { isTree, pathOf, type Tree, texts } from "./tree.ts";
 
 export interface Fault {
   readonly what: string;
@@ -45,10 +39,6 @@ export function inspect(root: unknown): Inspection {
   inspector.visit(root, [], 0);
   const { facts, faults, labels, nested } = inspector;
   return { facts: [...facts].sort(), faults, labels, nested };
-}
-
-function isTree(value: unknown): value is Tree {
-  return typeof value === "object" && value !== null && "op" in value && "args" in value && "start" in value;
 }
 
 class Inspector {
@@ -164,6 +154,7 @@ class Inspector {
         "10.0.0.0/8 or fd00::/8",
       );
     if (name === "glob") this.literal(node, list[0], "a pattern", () => true, "'public.*'");
+    if (/^get|^timestamp$|^duration$/.test(name)) this.time(name, list[0]);
     if (receiver !== undefined) this.visit(receiver, bound, depth);
     if (node.op === "rcall" && loops.includes(name)) {
       this.loop(node, name, list, bound, depth);
@@ -250,6 +241,20 @@ class Inspector {
     }
   }
 
+  private time(name: string, argument: unknown): void {
+    const [text] = texts(argument);
+    if (text === undefined || takesTime(name, text.text)) return;
+    const examples: Readonly<Record<string, string>> = {
+      timestamp: '"2026-01-01T00:00:00Z"',
+      duration: '"8h" or "30m"',
+    };
+    this.fault(
+      text.node,
+      `${name}() does not take ${JSON.stringify(text.text.slice(0, 60))}`,
+      examples[name] ?? 'a time zone such as "Europe/Berlin"',
+    );
+  }
+
   private refuseFunction(node: Tree, name: string): void {
     // CEL means RE2 by matches(); the library runs a backtracking engine, which a crafted value can keep busy for ever.
     if (name === "matches")
@@ -278,21 +283,4 @@ function fields(root: (typeof roots)[number]): string {
   return Object.keys(factTypes[root])
     .map((field) => `${root}.${field}`)
     .join(", ");
-}
-
-/** `a.b.c` as its parts; null for anything but names joined by dots. */
-function pathOf(node: unknown): string[] | null {
-  if (!isTree(node)) return null;
-  if (node.op === "id") return typeof node.args === "string" ? [node.args] : null;
-  if (node.op !== "." || !Array.isArray(node.args)) return null;
-  const [left, field] = node.args;
-  const path = pathOf(left);
-  return path === null || typeof field !== "string" ? null : [...path, field];
-}
-
-/** The literal texts of a node: itself, or those of a list. */
-function texts(node: unknown): { readonly text: string; readonly node: Tree }[] {
-  if (!isTree(node)) return [];
-  if (node.op === "value") return typeof node.args === "string" ? [{ text: node.args, node }] : [];
-  return node.op === "list" && Array.isArray(node.args) ? node.args.flatMap(texts) : [];
 }

@@ -4,7 +4,7 @@ import type { StatementFacts } from "../../facts/effects.ts";
 import type { Answer } from "../condition/compile.ts";
 import type { DecideInput, Explanation, Judgement, PartialInput, PolicyDecision } from "../types.ts";
 import { type Combined, combine } from "./combine.ts";
-import { type Answers, answerAll, askAll, type RuleAnswer } from "./evaluate.ts";
+import { type Answers, answerAll, askAll, mayAllowAnything, type RuleAnswer } from "./evaluate.ts";
 import { tell } from "./message.ts";
 import {
   budgetsOf,
@@ -74,7 +74,11 @@ export function judge(set: RuleSet, input: PartialInput): Judgement {
     else if (then === "approve" && effects.length > 0) possible.add("approve");
     else if (then === "allow" && decision.verdict === "deny") possible.add("allow");
   }
-  // Without effects a rule that is left open has been counted as one that may allow something.
+  if (effects.length === 0 && decision.rule === null && passing(set, input) === "unknown") {
+    possible.add("allow");
+    possible.add(set.observeDefault ? "allow" : set.default);
+    open.push(...set.rules.filter((rule) => !rule.observe && mayAllowAnything(rule, input) === "unknown"));
+  }
   if (possible.size === 1) return { determined: true, decision };
   const { statement } = input;
   const known = new Set(Object.keys(statement).filter((key) => Reflect.get(statement, key) !== undefined));
@@ -91,6 +95,12 @@ export function judge(set: RuleSet, input: PartialInput): Judgement {
     );
   });
   return { determined: false, possible: [...possible].sort(), missing: [...new Set(missing)].sort() };
+}
+
+/** Whether some rule allows this caller something, as far as the caller is known. */
+function passing(set: RuleSet, input: PartialInput): "yes" | "no" | "unknown" {
+  const answers = set.rules.filter(enforced).map((rule) => mayAllowAnything(rule, input));
+  return answers.includes("yes") ? "yes" : answers.includes("unknown") ? "unknown" : "no";
 }
 
 function conclude(set: RuleSet, answers: Answers, input: DecideInput): PolicyDecision {

@@ -1,6 +1,6 @@
 /** Asking every rule about one statement. */
 import type { Answer } from "../condition/compile.ts";
-import { EstimateView, type Facts, PrincipalView, SessionView, StatementView } from "../condition/facts.ts";
+import { EstimateView, type Facts, PrincipalView, SessionView, StatementView } from "../condition/views.ts";
 import type { DecideInput, Estimate, PartialInput } from "../types.ts";
 import type { CompiledRule } from "./rules.ts";
 
@@ -63,14 +63,15 @@ function estimateOf(input: DecideInput): Estimate | null {
  * Whether the rule may allow this caller anything at all: its condition, with every fact of the statement unknown, is not
  * certainly false. What is asked for when a statement has no effects of its own.
  */
-export function mayAllow(rule: CompiledRule, input: DecideInput): boolean {
-  if (rule.then !== "allow" && rule.then !== "approve") return false;
-  const answer = rule.condition.ask({
-    principal: new PrincipalView(input.principal),
-    session: new SessionView(input.session),
-    statement: new StatementView({}),
-    estimate: new EstimateView(null),
-    now: input.now,
-  });
-  return answer.is === "true" || answer.is === "unknown";
+export function mayAllow(rule: CompiledRule, input: PartialInput): boolean {
+  return mayAllowAnything(rule, input) === "yes";
+}
+
+/** As mayAllow; "unknown" where a fact of the caller that is missing would tell. */
+export function mayAllowAnything(rule: CompiledRule, input: PartialInput): "yes" | "no" | "unknown" {
+  if (rule.then !== "allow" && rule.then !== "approve") return "no";
+  const facts = factsOf({ ...input, statement: {} }, null);
+  const answer = rule.condition.ask(facts);
+  if (answer.is === "unknown") return facts.principal.asked || facts.session.asked ? "unknown" : "yes";
+  return answer.is === "true" ? "yes" : "no";
 }
