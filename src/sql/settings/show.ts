@@ -7,9 +7,8 @@ const readable = new Set(
   lc_messages max_connections max_function_args max_identifier_length max_index_keys max_prepared_transactions
   max_worker_processes segment_size server_encoding server_version server_version_num session_authorization shared_buffers
   ssl superuser_reserved_connections wal_block_size wal_level wal_segment_size autovacuum track_activities track_counts
-  hot_standby jit_provider compute_query_id deadlock_timeout max_stack_depth session_replication_role transaction_isolation`.split(
-    /\s+/,
-  ),
+  hot_standby jit_provider compute_query_id deadlock_timeout max_stack_depth session_replication_role transaction_isolation
+  postern.subject postern.groups postern.kind`.split(/\s+/),
 );
 
 /** true: telling its value to anyone does no harm. Settings that sessions may change are harmless to read; others are listed. */
