@@ -11,6 +11,7 @@ interface SystemEntry {
   readonly readable: ReadonlySet<string>;
 }
 
+const definitions = "it holds definitions, which tell where protected values come from";
 const samples = "it holds values that ANALYZE took from other tables";
 const sessions = "it shows what other sessions do and say";
 const objects = "it holds large objects, which no label reaches";
@@ -52,6 +53,9 @@ const entries: Readonly<Record<string, SystemEntry>> = {
     "it holds texts of statements with their values",
     "name is_holdable is_binary is_scrollable creation_time",
   ),
+  pg_views: entry(definitions, "schemaname viewname viewowner"),
+  pg_matviews: entry(definitions, "schemaname matviewname matviewowner tablespace hasindexes ispopulated"),
+  pg_rules: entry(definitions, "schemaname tablename rulename"),
   pg_largeobject: entry(objects, "loid pageno"),
   pg_user_mapping: entry(remote, "oid umuser umserver"),
   pg_user_mappings: entry(remote, "umid srvid srvname umuser usename"),

@@ -27,7 +27,8 @@ const table: Readonly<Record<StatementNode, Entry>> = {
   DiscardStmt: none,
   PrepareStmt: none,
   ExecuteStmt: none,
-  DeallocateStmt: none,
+  // Of all statements at once: it would undo what a pooler or driver relies on.
+  DeallocateStmt: (node) => (flagAt(node, "isall") ? ["session"] : []),
   DeclareCursorStmt: none,
   FetchStmt: none,
   ClosePortalStmt: none,

@@ -41,6 +41,22 @@ export interface Collected {
   readonly parameterTypes: readonly number[];
 }
 
+const regproc = 24;
+const regprocedure = 2202;
+const regoper = 2203;
+const regoperator = 2204;
+
+/** The value of a constant of an oid type; 0: none. */
+function oidOf(node: ServerNode): number {
+  const value = node.fields.get("constvalue");
+  if (typeof value !== "object" || value === null || value.kind !== "datum") return 0;
+  const bytes = value.text.trim().split(/\s+/).map(Number);
+  // A Datum's bytes as the server's machine orders them.
+  const low = bytes.slice(0, 4);
+  const little = low.some((byte) => byte !== 0) ? low : bytes.slice(-4).reverse();
+  return little.reduce((oid, byte, i) => oid + (byte & 0xff) * 2 ** (8 * i), 0);
+}
+
 export function collect(queries: readonly ServerNode[], catalog: CatalogSnapshot): Collected {
   const surprises = new Set<string>();
   const functions = new Set<number>();
@@ -105,6 +121,10 @@ export function collect(queries: readonly ServerNode[], catalog: CatalogSnapshot
       case "COERCETODOMAIN":
         addTo(types, intOf(node, "resulttype"));
         break;
+      case "CONST":
+        // 'pg_sleep'::regproc names a function as well as a call does.
+        if (!inSystemView) addTo(...named(node));
+        break;
       case "PARAM":
         if (intOf(node, "paramkind", -1) === 0)
           parameters.set(intOf(node, "paramid"), intOf(node, "paramtype"));
@@ -125,6 +145,14 @@ export function collect(queries: readonly ServerNode[], catalog: CatalogSnapshot
         query(node);
         break;
     }
+  }
+
+  /** What a constant of type regproc, regprocedure, regoper or regoperator stands for. */
+  function named(node: ServerNode): [Set<number>, number] {
+    const type = intOf(node, "consttype");
+    const isFunction = type === regproc || type === regprocedure;
+    const isOperator = type === regoper || type === regoperator;
+    return [isOperator ? operators : functions, isFunction || isOperator ? oidOf(node) : 0];
   }
 
   function permission(node: ServerNode): void {
