@@ -1,7 +1,7 @@
 /** The bare tree of a text, for those who read one themselves: bodies of functions, the static fallback of the analysis. */
 import { defaultLimits } from "./limits.ts";
 import { parsers } from "./parser.ts";
-import { checkText, scan } from "./scan.ts";
+import { checkText, scan, withoutBridges } from "./scan.ts";
 import { type JsonObject, nodeOf } from "./tree.ts";
 import { Walk } from "./walk.ts";
 
@@ -12,8 +12,8 @@ import { Walk } from "./walk.ts";
 export function parseSql(text: string): readonly JsonObject[] | null {
   try {
     if (checkText(text, defaultLimits) > defaultLimits.inlineBytes) return null;
-    scan(text, defaultLimits);
-    const nodes = parsers.parse(text).map(({ node }) => node);
+    const { bridged } = scan(text, defaultLimits);
+    const nodes = parsers.parse(withoutBridges(text, bridged)).map(({ node }) => node);
     return nodes.every(known) ? nodes : null;
   } catch {
     return null;
