@@ -13,6 +13,7 @@ export {
   type TransactionAction,
   type TreeText,
 } from "./facts.ts";
+export { parseSql } from "./parse.ts";
 export { createSqlReader, type SqlReader } from "./reader.ts";
 export {
   judgeReset,

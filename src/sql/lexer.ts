@@ -61,6 +61,8 @@ const carriageReturn = 13;
 export class Lexer {
   readonly text: string;
   readonly limit: number;
+  /** Start and end of each comment inside a string that goes on behind it, one after the other. */
+  readonly bridged: number[] = [];
   /** Of the token last given by next(). */
   start: number;
   end: number;
@@ -228,6 +230,7 @@ export class Lexer {
   #continuation(from: number): number {
     let at = from;
     let newline = false;
+    const comments: number[] = [];
     while (at < this.limit) {
       const code = this.text.charCodeAt(at);
       if (code === lineFeed || code === carriageReturn) {
@@ -236,11 +239,15 @@ export class Lexer {
       } else if (isSpace(code)) {
         at++;
       } else if (code === dash && this.#code(at + 1) === dash) {
+        comments.push(at);
         at = this.#lineEnd(at + 2);
+        comments.push(at);
         if (at >= this.limit) return -1;
         // Its line end is part of what may follow, so it is looked at next.
       } else {
-        return newline && code === quote ? at + 1 : -1;
+        if (!newline || code !== quote) return -1;
+        for (const place of comments) this.bridged.push(place);
+        return at + 1;
       }
     }
     return -1;

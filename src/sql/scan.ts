@@ -40,6 +40,8 @@ export interface Scan {
   readonly stripped: string;
   readonly literals: readonly LiteralPlace[];
   readonly marks: Marks;
+  /** As Lexer.bridged. */
+  readonly bridged: readonly number[];
 }
 
 /**
@@ -98,7 +100,7 @@ export function scan(text: string, limits: SqlLimits, start = 0, end: number = t
     gap = false;
   }
   marks.end();
-  return { stripped: withoutSemicolons(stripped), literals, marks };
+  return { stripped: withoutSemicolons(stripped), literals, marks, bridged: lexer.bridged };
 }
 
 function punctuation(piece: string, depth: DepthMeter): void {
@@ -117,4 +119,21 @@ function withoutSemicolons(stripped: string): string {
     end--;
   }
   return stripped.slice(0, end);
+}
+
+/**
+ * The text with blanks for those comments inside strings. To PostgreSQL both are the same; libpg_query, which keeps comments as
+ * tokens, ends a string at one. Lengths stay, in UTF-16 and in UTF-8: a comment beyond ASCII is left, and the parser refuses it.
+ */
+export function withoutBridges(text: string, bridged: readonly number[]): string {
+  let result = "";
+  let done = 0;
+  for (let i = 0; i + 1 < bridged.length; i += 2) {
+    const [start = 0, end = 0] = bridged.slice(i, i + 2);
+    const comment = text.slice(start, end);
+    if (Buffer.byteLength(comment) !== comment.length) continue;
+    result += text.slice(done, start) + " ".repeat(end - start);
+    done = end;
+  }
+  return done === 0 ? text : result + text.slice(done);
 }

@@ -6,7 +6,7 @@ import { type SqlLimits, UnreadableSql } from "./limits.ts";
 import { nameEffects } from "./names.ts";
 import type { ParserPool, RawStatement } from "./parser.ts";
 import { staticFacts } from "./read.ts";
-import { type LiteralPlace, scan } from "./scan.ts";
+import { type LiteralPlace, scan, withoutBridges } from "./scan.ts";
 import { mentionsSecret } from "./secrets.ts";
 import { strippedSecret } from "./stripsecret.ts";
 import { flagAt, type JsonObject, nodeOf, stringAt } from "./tree.ts";
@@ -14,11 +14,12 @@ import type { Reading, Span, StatementShape } from "./types.ts";
 import { Walk } from "./walk.ts";
 
 /**
- * Reads `text`, which passed checkText(). Throws UnreadableSql.
+ * Reads `sent`, a text that passed checkText(). Throws UnreadableSql.
  * Statements are cut where the parser says (byte places), and the lexer must agree that a semicolon stands there.
  */
-export function readStatements(text: string, bytes: number, parsers: ParserPool, limits: SqlLimits): Reading {
-  const { stripped, literals, marks } = scan(text, limits);
+export function readStatements(sent: string, bytes: number, parsers: ParserPool, limits: SqlLimits): Reading {
+  const { stripped, literals, marks, bridged } = scan(sent, limits);
+  const text = withoutBridges(sent, bridged);
   const raw = parsers.parse(text);
   if (raw.length === 0) return { shapes: [], spans: [], cuts: [], literalFree: true };
   const places = new Places(text, bytes === text.length);

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { parseSql } from "../../src/sql/index.ts";
 import { embeddedType, nodeClasses } from "../../src/sql/nodes.ts";
 import { staticFacts } from "../../src/sql/read.ts";
 import type { JsonObject } from "../../src/sql/tree.ts";
@@ -78,5 +79,26 @@ describe("node types", () => {
 
   it("leave a known statement alone", () => {
     expect(facts("SelectStmt", { targetList: [], distinctClause: [{}] }).refusal).toBeNull();
+  });
+});
+
+describe("bare trees", () => {
+  it("are those of every statement", () => {
+    expect(parseSql("SELECT 1; ; DELETE FROM t -- x")?.map((node) => Object.keys(node))).toEqual([
+      ["SelectStmt"],
+      ["DeleteStmt"],
+    ]);
+    expect(parseSql("")).toEqual([]);
+  });
+
+  it.each([
+    "SELEC",
+    "SELECT 1\0",
+    "SELECT '\ud800'",
+    `SELECT ${"1+".repeat(20_000)}1`,
+    `SELECT '${"x".repeat(70_000)}'`,
+    `SELECT 1 ${"/*".repeat(20)}${"*/".repeat(20)}`,
+  ])("are null for what is not read: case %#", (text) => {
+    expect(parseSql(text)).toBeNull();
   });
 });

@@ -113,11 +113,9 @@ function searchPath(value: string | null): Judgement {
   if (names === null) return refused("No well-formed list of schemas.");
   if (names.lastIndexOf("pg_catalog") > 0)
     return refused("pg_catalog behind other schemas lets their functions stand in for built-in ones.");
-  if (
-    names.includes("pg_temp") ||
-    names.some((name) => name.startsWith("pg_temp_") || name.startsWith("pg_toast"))
-  )
-    return refused("Temporary schemas in a search_path let temporary objects stand in for others.");
+  // "pg_temp" itself is no news: unless it is named, it is searched first. A numbered one is another session's.
+  if (names.some((name) => /^pg_(?:temp_|toast)/.test(name)))
+    return refused("Temporary objects of another session, or tables that only hold other tables' values.");
   return tracked("Decides which relations and functions names stand for.");
 }
 
