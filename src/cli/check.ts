@@ -6,6 +6,7 @@ import { connectUpstream, UpstreamError } from "../gateway/upstream/connect.ts";
 import { configOption, readArgs } from "./lib/args.ts";
 import { type Finding, inspect } from "./lib/findings.ts";
 import { openProviders } from "./lib/identity.ts";
+import { readPolicy } from "./lib/policy.ts";
 import { disconnect, QueryError, query } from "./lib/query.ts";
 import { formatTable, printable } from "./lib/table.ts";
 
@@ -41,6 +42,7 @@ export async function check(args: string[]): Promise<number> {
   if (parsed === null) return 0;
   const settings = await loadConfig(parsed.values.config);
   (await openProviders(settings, parsed.values.config)).close();
+  if (settings.policy !== null) readPolicy(settings.policy);
   for (const warning of settings.warnings) process.stderr.write(`warning: ${formatProblem(warning)}\n`);
   const reports: Report[] = [];
   for (const database of settings.gateway.databases)

@@ -149,7 +149,10 @@ function assemble(
   fallback: { readonly value: "allow" | "deny"; readonly observe: boolean },
 ): CompiledPolicy {
   const rules = [...compiled].sort((a, b) => compare(a.name, b.name));
-  const set: RuleSet = { rules, default: fallback.value, observeDefault: fallback.observe };
+  const uses = new Map(
+    entries.flatMap((entry) => entry.labels.map(({ label, use }) => [label, use] as const)),
+  );
+  const set: RuleSet = { rules, default: fallback.value, observeDefault: fallback.observe, uses };
   const conditions = rules.map((rule) => rule.condition);
   const labels = entries.flatMap((entry) =>
     entry.labels.map((label) => ({ ...label, observe: entry.masking === "observe" })),

@@ -93,7 +93,7 @@ export interface Budget {
 
 /** A Decision with what the policy says beyond it. */
 export interface PolicyDecision extends Decision {
-  /** Labels whose use is relaxed by matching rules: hand it to `labelsFor`. */
+  /** Labels whose use matching rules relax, and the use that then holds (never narrower than the label's own). */
   readonly relax: ReadonlyMap<string, Use>;
   /** Rates to be charged before the statement is forwarded (statements) and as rows arrive (rows). */
   readonly budgets: readonly Budget[];

@@ -268,3 +268,24 @@ test("no verb, another verb", async () => {
   await expect(run([])).rejects.toThrow("a verb is missing");
   await expect(run(["chekc"])).rejects.toThrow('there is no verb "chekc"');
 });
+
+test.each(["check", "serve"])(
+  "postern %s tells the mistakes of the policy that postern.yaml names",
+  async (verb) => {
+    const broken = at.write("broken.policy", "version: 1\nrules: 5\ndefault: ask\n");
+    const config = at.write(
+      "broken.conf",
+      `version: 1
+listen: { postgres: 127.0.0.1:0 }
+identity: { providers: [{ name: corp, type: oidc, issuer: https://idp.example.com, audience: postern }] }
+databases:
+  - { name: shop, server: { host: 127.0.0.1 }, logins: [{ groups: [dba], user: a, password: { file: pw } }] }
+policy: broken.policy
+`,
+    );
+    const ran = await postern([verb, "-c", config]);
+    expect(ran.code).toBe(2);
+    expect(ran.stderr).toContain(`${broken}:2:8 rules: is 5; expected a list of rules\n`);
+    expect(ran.stderr).toContain(`${broken}:3:10 default: is "ask"; expected deny, allow\n`);
+  },
+);

@@ -300,6 +300,21 @@ rules:
       ["secret", "output"],
     ]);
   });
+  test("what a rule relaxes is never narrower than what the label says", () => {
+    const relaxed = (own: string, ...given: string[]) => {
+      const rule = (use: string, i: number) =>
+        `  - { name: r${i}, when: true, then: allow, use: { l: ${use} } }`;
+      const head = `version: 1\nlabels: [{ label: l, columns: [a.b.c.d], use: ${own} }]\nrules:\n`;
+      return policy(`${head}${given.map(rule).join("\n")}\n`)
+        .decide(input())
+        .relax.get("l");
+    };
+    expect(relaxed("any", "output")).toBe("any");
+    expect(relaxed("output", "derived", "any", "equality")).toBe("any");
+    expect(relaxed("derived", "equality")).toBe("equality");
+    expect(relaxed("equality", "derived")).toBe("equality");
+    expect(relaxed("output", "derived")).toBe("derived");
+  });
   test("mode: observe leaves masking enforced; masking: observe does not", () => {
     const observing = policy(text.replace("version: 1", "version: 1\nmode: observe"));
     expect(observing.labelsFor("shop").length).toBe(2);

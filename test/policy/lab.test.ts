@@ -202,7 +202,13 @@ describe("replay", () => {
     expect(kind(facts({ effects: ["ddl"] }))).toBe("newly denied");
     expect(kind(facts({ effects: ["write"] }))).toBe("newly held");
     expect(kind({ verdict: "deny", code: "NO_RULE" })).toBe("newly allowed");
-    expect(kind({ verdict: "deny", code: "PROTECTED_PREDICATE" })).toBe("outside policy");
+    expect(kind({ verdict: "deny", code: "NOT_UNDERSTOOD" })).toBe("outside policy");
+    expect(kind({ verdict: "deny", code: "PROTECTED_PREDICATE" })).toBe(
+      "undetermined: masking refused it (PROTECTED_PREDICATE); the record does not say how it uses its columns",
+    );
+    expect(kind({ verdict: "deny", code: "PROTECTED_PREDICATE", ...facts({ effects: ["ddl"] }) })).toBe(
+      "unchanged",
+    );
   });
 
   test("masks", () => {

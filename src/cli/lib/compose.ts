@@ -22,7 +22,7 @@ export interface ComposedGateway {
   /**
    * Takes over from `next` what can change while running: the TLS certificate, the policy, and the identity providers when the databases
    * stay as they are. Gives the keys that changed, and those that wait for a restart.
-   * Rejects (IdentityConfigError, PolicyError, a bad certificate) with the old settings still in force.
+   * Rejects (IdentityConfigError, ConfigError, a bad certificate) with the old settings still in force.
    */
   reload(
     next: Settings,

@@ -2,8 +2,15 @@
 import { createSecretKey, type KeyObject, randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { ConfigError } from "../../config/index.ts";
 import type { PolicyRooms } from "../../gateway/index.ts";
-import { type CompiledPolicy, createBudgets, loadPolicy, policyFiles } from "../../policy/index.ts";
+import {
+  type CompiledPolicy,
+  createBudgets,
+  loadPolicy,
+  PolicyError,
+  policyFiles,
+} from "../../policy/index.ts";
 
 export interface ActivePolicy extends PolicyRooms {
   readonly policies: { current: CompiledPolicy | null };
@@ -11,7 +18,7 @@ export interface ActivePolicy extends PolicyRooms {
 
 /**
  * Loads the policy at `place` for a gateway whose log lies in `auditDir`. null: none is configured.
- * Throws PolicyError, and the file system's errors for the key.
+ * Throws ConfigError, and the file system's errors for the key.
  */
 export function openPolicy(place: { readonly path: string } | null, auditDir: string): ActivePolicy | null {
   if (place === null) return null;
@@ -22,9 +29,13 @@ export function openPolicy(place: { readonly path: string } | null, auditDir: st
   };
 }
 
-/** Reads the policy anew. Throws PolicyError. */
+/** Reads the policy anew. Its mistakes are mistakes of the configuration: throws ConfigError. */
 export function readPolicy(place: { readonly path: string }): CompiledPolicy {
-  return loadPolicy(policyFiles(place.path));
+  try {
+    return loadPolicy(policyFiles(place.path));
+  } catch (error) {
+    throw error instanceof PolicyError ? new ConfigError(error.problems) : error;
+  }
 }
 
 const keyBytes = 32;

@@ -122,7 +122,7 @@ function conclude(set: RuleSet, answers: Answers, input: DecideInput): PolicyDec
     unmask: runs ? unmaskedBy(of("unmask")) : [],
     would: wouldBe(set, answers, input, real),
     durability: durabilityOf([...granting, ...limiting]),
-    relax: relaxedBy(runs ? granting : []),
+    relax: relaxedBy(runs ? granting : [], set.uses),
     budgets: runs ? budgetsOf(granting, limiting) : [],
   };
 }

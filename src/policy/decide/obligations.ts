@@ -89,11 +89,12 @@ export function unmaskedBy(rules: readonly CompiledRule[]): string[] {
   return [...new Set(rules.flatMap((rule) => rule.unmask))].sort();
 }
 
-/** What granting rules relax. Each label's uses combined: see `looser`. */
-export function relaxedBy(rules: readonly CompiledRule[]): Map<string, Use> {
+/** What granting rules relax: for each label they name, the loosest of its own use and theirs (see `looser`). */
+export function relaxedBy(rules: readonly CompiledRule[], own: ReadonlyMap<string, Use>): Map<string, Use> {
   const relaxed = new Map<string, Use>();
   for (const rule of rules)
-    for (const { label, use } of rule.use) relaxed.set(label, looser(relaxed.get(label) ?? "output", use));
+    for (const { label, use } of rule.use)
+      relaxed.set(label, looser(relaxed.get(label) ?? own.get(label) ?? "output", use));
   return relaxed;
 }
 

@@ -30,4 +30,6 @@ export interface RuleSet {
   readonly default: "allow" | "deny";
   /** The default is only observed: what no rule decides passes. */
   readonly observeDefault: boolean;
+  /** Each label's own use. */
+  readonly uses: ReadonlyMap<string, Use>;
 }

@@ -81,7 +81,9 @@ export function replay(policy: CompiledPolicy, statement: RecordedStatement): Re
     why,
   });
   const undetermined = (why: string) => result("undetermined", null, why);
-  if (statement.verdict === "deny" && !policyCodes.includes(statement.code))
+  // Refused by the labels of the policy of that time, for how it used a column.
+  const byMasking = statement.verdict === "deny" && statement.code?.startsWith("PROTECTED_") === true;
+  if (statement.verdict === "deny" && !byMasking && !policyCodes.includes(statement.code))
     return result("outside policy", null, `refused by the gateway itself (${statement.code})`);
 
   const { database } = statement.session;
@@ -120,6 +122,10 @@ export function replay(policy: CompiledPolicy, statement: RecordedStatement): Re
       }
     }
   }
+  if (byMasking && decision.verdict !== "deny")
+    return undetermined(
+      `masking refused it (${statement.code}); the record does not say how it uses its columns`,
+    );
   if (decision.verdict !== statement.verdict) return result(kindOf(decision.verdict), now, decision.message);
   if (decision.verdict === "deny" || touched === null) return result("unchanged", now);
   return masks(touched, decision, statement, result, undetermined, now);
