@@ -18,4 +18,3 @@ export { createRowMasker, type MaskColumn, type RowMasker } from "./row.ts";
 export { type ColumnSample, proposeLabels, type ScanFinding, type ScanReport } from "./scan.ts";
 export { type NameField, scrubError, scrubNotice } from "./scrub.ts";
 export { maskText } from "./text.ts";
-export { isMaskable } from "./types/index.ts";

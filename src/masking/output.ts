@@ -1,6 +1,8 @@
 /** Where masked bytes are written. */
 
-const slabSize = 256 * 1024;
+/** The first slab is for small results; each further one is twice as large. */
+const firstSlab = 4 * 1024;
+const lastSlab = 256 * 1024;
 const noBytes = Buffer.alloc(0);
 /** Below this a call into native code costs more than the loop. */
 const loopBelow = 48;
@@ -14,6 +16,7 @@ export class MaskOutput {
   buffer: Buffer = noBytes;
   at = 0;
   #start = 0;
+  #slab = firstSlab;
 
   /** Makes sure that `bytes` fit behind `at`. */
   room(bytes: number): void {
@@ -73,6 +76,11 @@ export class MaskOutput {
     this.at = this.#start + mark;
   }
 
+  /** Shows what was written since the last `take`; valid until the next byte is written or forgotten. */
+  view(): Buffer {
+    return this.buffer.subarray(this.#start, this.at);
+  }
+
   /** Gives what was written since the last `take`. */
   take(): Buffer {
     const taken = this.buffer.subarray(this.#start, this.at);
@@ -83,7 +91,8 @@ export class MaskOutput {
   #grow(bytes: number): void {
     const used = this.at - this.#start;
     // A large result grows by doubling; one that just begins gets a slab.
-    const grown = Buffer.allocUnsafeSlow(Math.max(slabSize, used * 2, used + bytes));
+    const grown = Buffer.allocUnsafeSlow(Math.max(this.#slab, used * 2, used + bytes));
+    this.#slab = Math.min(this.#slab * 2, lastSlab);
     grown.set(this.buffer.subarray(this.#start, this.at));
     this.buffer = grown;
     this.#start = 0;

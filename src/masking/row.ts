@@ -12,6 +12,8 @@ export interface MaskColumn {
   /** Type oid. Domains are said as their base type there. */
   readonly type: number;
   readonly typmod: number;
+  /** Oid of the built-in type whose formats the type shares, where it is known to: text for citext. Left out: its own. */
+  readonly like?: number;
   /** 0 text, 1 binary, as the Bind that fetches the rows asked for. */
   readonly format: 0 | 1;
 }
@@ -50,11 +52,11 @@ export function createRowMasker(
       "MASK_PLAN",
       `the plan has ${plan.columns.length} columns, the result ${columns.length}`,
     );
-  const cells = columns.map(({ type, typmod, format }, i): CellMask | null => {
+  const cells = columns.map(({ type, typmod, format, like }, i): CellMask | null => {
     const column = plan.columns[i] ?? null;
     if (column === null) return guard?.cells[i] ?? null;
     if (format !== 0 && format !== 1) throw new MaskError("MASK_PLAN", "a column of unknown format");
-    return cellMask(column.mask, type, { format, typmod, keys, domain: column.domain });
+    return cellMask(column.mask, like ?? type, { format, typmod, keys, domain: column.domain });
   });
   return rowMasker(cells);
 }

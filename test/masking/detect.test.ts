@@ -143,6 +143,8 @@ describe("patterns of users", () => {
   });
 
   test.each([
+    "^a|b",
+    "a|b$",
     "(?=a)b",
     "(?<!a)b",
     "(?<name>a)",

@@ -230,6 +230,38 @@ describe("what is shown", () => {
   });
 });
 
+test("a canary in any type does not come through, nor a piece of it", () => {
+  const shapes: [type: number, wrap: (token: string) => string][] = [
+    [25, (t) => t],
+    [25, (t) => `${t}@${t}.example`],
+    [1043, (t) => t],
+    [1042, (t) => `${t}   `],
+    [19, (t) => t],
+    [1009, (t) => `{${t},"${t} ${t}",{${t}}}`],
+    [1009, (t) => `{${t},NULL,"x\\"${t}"}`],
+    [1015, (t) => `[2:3]={${t},"${t}"}`],
+    [114, (t) => `{"k": "${t}"}`],
+    [3802, (t) => `["${t}"]`],
+    [17, (t) => `\\x${Buffer.from(t).toString("hex")}`],
+    [142, (t) => `<a>${t}</a>`],
+    [16_384, (t) => t],
+  ];
+  fc.assert(
+    fc.property(
+      fc.stringMatching(/^[a-z0-9]{24}$/),
+      fc.constantFrom(...shapes),
+      mask,
+      (token, [type, wrap], m) => {
+        fc.pre(m.kind !== "keep");
+        const masked = maskOne(m, { type }, wrap(token));
+        if (masked === null) return;
+        expect(windowsIn(Buffer.from(token), masked)).toEqual([]);
+      },
+    ),
+    { numRuns: 1000 },
+  );
+});
+
 describe("the quick way gives what the general one gives", () => {
   const digits = fc.tuple(
     fc.constantFrom("", "-"),

@@ -1,10 +1,10 @@
 /** What masks give is taken by the server's own input functions, in both formats, and is the same value in both. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Mask } from "../../src/facts/effects.ts";
-import { createRowMasker } from "../../src/masking/index.ts";
+import { createRowMasker, type MaskColumn } from "../../src/masking/index.ts";
 import { sharedCluster } from "../support/cluster.ts";
 import { openSession, type Session } from "./server.ts";
-import { keys, planOf, valuesOf } from "./support.ts";
+import { dataRow, keys, planOf, valuesOf } from "./support.ts";
 
 let session: Session;
 beforeAll(async () => {
@@ -193,6 +193,16 @@ describe("sessions with other settings", () => {
       await session.query("reset datestyle");
     },
   );
+});
+
+test("a type of an extension is masked as the type it is like", () => {
+  const column = { type: 16_500, typmod: -1, format: 1 as const };
+  const first = (c: MaskColumn) =>
+    valuesOf(
+      createRowMasker(planOf([{ kind: "partial" }]), [c], keys()).mask(dataRow(["jane.doe@example.com"])),
+    )[0];
+  expect(first(column)).toBeNull();
+  expect(first({ ...column, like: 25 })?.toString()).toBe("j***@***.com");
 });
 
 test("types whose values cannot be made up become NULL: enum, domain over composite, composite, range", async () => {

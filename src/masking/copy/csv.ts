@@ -43,7 +43,7 @@ export function csvReader(dialect: CopyDialect): CopyReader {
 
   /** Reads a field with quotes into `value`, as CopyReadAttributesCSV does; gives its size. */
   function unquote(b: Buffer, at: number, end: number): number {
-    if (value.length < end - at) value = Buffer.alloc((end - at) * 2);
+    if (value.length < end - at) value = Buffer.alloc(end - at);
     let size = 0;
     let quoted = false;
     for (let i = at; i < end; i++) {
@@ -121,7 +121,7 @@ export function csvReader(dialect: CopyDialect): CopyReader {
             out.copy(b, copied, start);
             copied = i;
             if (given < 0) out.copy(nullText, 0, nullText.length);
-            else write(masked.take(), column, width, out);
+            else write(masked.view(), column, width, out);
             count(column);
           }
         }

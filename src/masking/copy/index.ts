@@ -5,6 +5,7 @@ import type { ContentGuard } from "../detect/guard.ts";
 import { MaskError } from "../errors.ts";
 import type { MaskKeys } from "../keys.ts";
 import { MaskOutput } from "../output.ts";
+import type { MaskColumn } from "../row.ts";
 import { cellMask } from "../types/index.ts";
 import { csvReader } from "./csv.ts";
 import { type CopyDialect, newline } from "./dialect.ts";
@@ -13,7 +14,7 @@ import { textReader } from "./text.ts";
 export interface CopyMaskOptions extends CopyDialect {
   readonly plan: MaskPlan;
   /** Types of the copied columns, in the order of the plan; typmod -1 where it is not known. */
-  readonly columns: readonly { readonly type: number; readonly typmod: number }[];
+  readonly columns: readonly Omit<MaskColumn, "format">[];
   readonly keys: MaskKeys;
   /** Looks at the columns that the plan leaves alone. */
   readonly guard?: ContentGuard | null;
@@ -47,11 +48,11 @@ export function createCopyMasker(options: CopyMaskOptions): CopyMasker {
       "MASK_PLAN",
       `the plan has ${plan.columns.length} columns, the copy ${columns.length}`,
     );
-  const cells = columns.map(({ type, typmod }, i): CellMask | null => {
+  const cells = columns.map(({ type, typmod, like }, i): CellMask | null => {
     const column = plan.columns[i] ?? null;
     return column === null
       ? (options.guard?.cells[i] ?? null)
-      : cellMask(column.mask, type, { format: 0, typmod, keys, domain: column.domain });
+      : cellMask(column.mask, like ?? type, { format: 0, typmod, keys, domain: column.domain });
   });
   const passing = cells.map(() => null);
   const reader = options.format === "csv" ? csvReader(options) : textReader(options);

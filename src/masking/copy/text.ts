@@ -35,7 +35,7 @@ export function textReader(dialect: CopyDialect): CopyReader {
 
   /** Reads a field with backslashes into `value`; gives its size. */
   function readEscaped(b: Buffer, at: number, end: number): number {
-    if (value.length < end - at) value = Buffer.alloc((end - at) * 2);
+    if (value.length < end - at) value = Buffer.alloc(end - at);
     let size = 0;
     for (let i = at; i < end; i++) {
       const c = b[i] as number;
@@ -108,7 +108,7 @@ export function textReader(dialect: CopyDialect): CopyReader {
             out.copy(b, copied, start);
             copied = to;
             if (given < 0) out.copy(nullText, 0, nullText.length);
-            else writeEscaped(masked.take(), out);
+            else writeEscaped(masked.view(), out);
             count(column);
           }
         }

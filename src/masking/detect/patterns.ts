@@ -102,8 +102,9 @@ function tokenKinds(token: string): number {
   const found = numberKinds(token);
   if (found !== 0 || token.length < 11) return found;
   let inside = 0;
-  const starts = Array.from(token.matchAll(/(?<!\d)\d/g), (match) => match.index);
-  const ends = Array.from(token.matchAll(/\d(?!\d)/g), (match) => match.index + 1);
+  // Cards begin with a group of four digits, social security numbers with three: single digits begin nothing.
+  const starts = Array.from(token.matchAll(/(?<!\d)\d{3}/g), (match) => match.index);
+  const ends = Array.from(token.matchAll(/\d{3}(?!\d)/g), (match) => match.index + 3);
   for (const start of starts)
     for (const end of ends) if (end - start >= 11) inside |= numberKinds(token.slice(start, end));
   return inside & (bits.card | bits.ssn);

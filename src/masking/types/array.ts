@@ -51,7 +51,7 @@ export function textArray(element: CellMask): CellMask {
         out.byte(c);
         i++;
       } else if (expects && depth > 0) {
-        if (value.length < end - i) value = Buffer.alloc((end - i) * 2);
+        if (value.length < end - i) value = Buffer.alloc(end - i);
         const quoted = c === quote;
         if (quoted) i++;
         let size = 0;
@@ -90,7 +90,7 @@ function appendElement(
     out.ascii("NULL");
     return;
   }
-  const text = masked.take();
+  const text = masked.view();
   let quoted = text.length === 0 || isNull(text, text.length);
   for (const c of text) if (plain[c] === 0) quoted = true;
   if (!quoted) {

@@ -63,12 +63,6 @@ export function cellMask(mask: Mask, oid: number, context: CellContext): CellMas
   return context.format === 0 ? textArray(inner) : binaryArray(inner, element);
 }
 
-/** Whether values of a type can be masked other than by NULL. */
-export function isMaskable(oid: number): boolean {
-  const name = typeName(elementType(oid) ?? oid);
-  return scalars.has(name) || ["text", "varchar", "bpchar", "name", "json", "jsonb"].includes(name);
-}
-
 function scalarMask(mask: Mask, oid: number, context: CellContext): CellMask {
   const name = typeName(oid);
   switch (name) {
