@@ -36,13 +36,6 @@ const sendAlone: Reason = {
   hint: "Send the statements one by one.",
 };
 
-const declaredTypes: Reason = {
-  sqlstate: "42501",
-  code: "NOT_UNDERSTOOD",
-  message: "policy: PREPARE with declared parameter types is not understood",
-  hint: "Leave the types out, or prepare the statement through your driver.",
-};
-
 const noMessage: Reason = {
   sqlstate: "42501",
   code: "OTHER_PART_DENIED",
@@ -267,8 +260,6 @@ function refusedStatically(shape: Shape): Reason | null {
         object: name,
       };
   }
-  if (shape.kind === "prepare" && /^prepare\s+(?:"(?:[^"]|"")*"|[^\s("]+)\s*\(/i.test(shape.stripped))
-    return declaredTypes;
   return null;
 }
 
