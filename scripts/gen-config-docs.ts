@@ -53,7 +53,7 @@ A secret never stands in the file. It is read when it is needed, and once at the
 ## Not in this version
 
 The format is complete so that files keep working. What this version cannot do yet is refused where ignoring it would leave you
-less protected than the file says: \`policy\`, \`type: saml\`, \`tls.client_ca\` and \`auth: [cert]\`, passwords from \`vault\` or \`aws_rds_iam\`,
+less protected than the file says: \`type: saml\`, \`tls.client_ca\` and \`auth: [cert]\`, passwords from \`vault\` or \`aws_rds_iam\`,
 anchors other than \`log\`, \`audit.results.capture_rows\`, a \`store\` in PostgreSQL. What merely has no effect yet is pointed out by a
 warning: \`store\`, \`admin\`, \`client\`, \`audit.analysis\`, \`limits.hold_seconds\`.
 

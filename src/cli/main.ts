@@ -22,6 +22,13 @@ const verbs: Readonly<Record<string, Verb>> = {
     summary: "search, show, follow and verify the audit trail",
     load: async () => (await import("./audit.ts")).audit,
   },
+  policy: {
+    summary: "check, test, explain and replay policies",
+    load: async () => {
+      const { policy } = await import("./policy.ts");
+      return (args) => policy(args);
+    },
+  },
   keys: {
     summary: "show the key that verifies the audit log",
     load: async () => (await import("./keys.ts")).keys,

@@ -10,6 +10,7 @@ import { buildDatabases } from "./build/databases.ts";
 import { checkGroups } from "./build/groups.ts";
 import { buildProviders, providerNames } from "./build/identity.ts";
 import { buildListen, buildTls } from "./build/listen.ts";
+import { buildPolicy, type PolicyPlace } from "./build/policy.ts";
 import { refuseUnavailable } from "./build/unavailable.ts";
 import { expectedText, explain } from "./explain.ts";
 import { FileFault, readText } from "./files.ts";
@@ -32,6 +33,8 @@ export interface Settings {
   readonly http: { readonly host: string; readonly port: number } | null;
   readonly providers: readonly ProviderSettings[];
   readonly audit: AuditSettings;
+  /** Where the policy lies: an absolute path, or a built-in policy's name. null: none. */
+  readonly policy: PolicyPlace | null;
   /** Where checkpoints go besides the audit log. `log`: the gateway's own log. */
   readonly anchors: { readonly log: boolean };
   readonly admin: {
@@ -117,6 +120,7 @@ export async function parseConfig(
   const providers = buildProviders(context);
   const databases = await buildDatabases(context, names);
   const audit = buildAudit(context);
+  const policy = buildPolicy(context);
   const limits = take(context, ["limits"], limitsSchema);
   const protocol = take(context, ["protocol"], protocolSchema);
   const admin = take(context, ["admin"], adminSchema);
@@ -151,6 +155,7 @@ export async function parseConfig(
     http,
     providers,
     audit,
+    policy,
     anchors: {
       log:
         takeItems(context, ["audit", "anchors"], anchorSchema).length > 0 ||

@@ -10,7 +10,7 @@ import { startIdp } from "./idp.ts";
 import { DemoError } from "./packages.ts";
 import { startPostgres } from "./postgres.ts";
 import { shopScript } from "./script.ts";
-import { demoConfig } from "./settings.ts";
+import { demoConfig, demoPolicy } from "./settings.ts";
 import { type DemoState, freePort, openState } from "./state.ts";
 import { tellStory } from "./story.ts";
 import { printTrail, printVerification } from "./trail.ts";
@@ -68,6 +68,7 @@ export async function runDemo({ base, once, out, width, signal }: DemoOptions): 
   running.defer(() => idp.stop());
   progress(`OIDC provider on ${idp.issuer}`);
   goOn();
+  state.write("policy.yaml", demoPolicy(), 0o644);
   const config = await loadConfig(state.write("postern.yaml", demoConfig(ports, idp.issuer), 0o644));
   const gateway = await composeGateway(config, openGatewayLog(state));
   running.defer(() => gateway.stop(once ? 0 : 3000));
@@ -76,7 +77,10 @@ export async function runDemo({ base, once, out, width, signal }: DemoOptions): 
 
   const endpoint = { host: "127.0.0.1", port: ports.gateway, database: shopDatabase };
   out("");
-  out("Two scripted agents work in the shop, each with a token of its own, through the gateway:");
+  out(
+    "Two scripted agents and an engineer work in the shop, each with a token of their own, through the gateway.",
+  );
+  out("Its policy is agent-safe with labels on personal data: e-mail addresses come back masked.");
   const surprises = await tellStory(
     shopScript(),
     { ...endpoint, width, token: (person) => idp.token(person.client) },

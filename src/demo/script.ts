@@ -1,6 +1,6 @@
 /** What the scripted agents do, step by step. A step says what it expects, so the demo checks itself. */
 import type { Client } from "pg";
-import { type Person, reportAgent, supportAgent } from "./people.ts";
+import { engineer, type Person, reportAgent, supportAgent } from "./people.ts";
 import { callFunctionByNumber } from "./raw.ts";
 
 /** Who must have refused: PostgreSQL for want of rights or sense, or Postern before PostgreSQL saw it. */
@@ -21,6 +21,7 @@ export interface Step {
 
 type Row = Readonly<Record<string, unknown>>;
 const ok: Expectation = { outcome: "ok" };
+const refused: Expectation = { outcome: "error", sqlstate: "42501", by: "Postern" };
 
 /** The script from its beginning. Each call gives fresh steps; they share what pages and transactions need. */
 export function shopScript(): readonly Step[] {
@@ -41,8 +42,9 @@ export function shopScript(): readonly Step[] {
     },
   });
   const look = "The reporting agent looks around";
-  const wrong = "Some things go wrong";
-  const ticket = "The support agent opens a ticket, in one transaction";
+  const wrong = "Some things it may not do: the database never sees them";
+  const clever = "Some things it tries instead";
+  const ticket = "A write needs a person: the support agent is refused, the engineer opens the ticket";
   const done = () => "done";
   return [
     query(
@@ -73,37 +75,45 @@ export function shopScript(): readonly Step[] {
       (rows) => rows.map((row) => `${text(row.category)} ${text(row.sold)}`).join(", "),
     ),
     ...pages("It reads page by page, with a prepared statement"),
-    query(wrong, reportAgent, "SELEC full_name FROM customers", done, {
+    query(wrong, reportAgent, "DROP TABLE customers", done, refused),
+    query(
+      wrong,
+      reportAgent,
+      "WITH gone AS (DELETE FROM orders RETURNING id) SELECT count(*) FROM gone",
+      done,
+      refused,
+    ),
+    query(clever, reportAgent, "SELECT c::text FROM customers c", done, refused),
+    query(clever, reportAgent, "SELECT full_name FROM customers WHERE email LIKE 'a%'", done, refused),
+    query(clever, reportAgent, "SELECT password_hash FROM customers", done, refused),
+    query(clever, reportAgent, "SELEC full_name FROM customers", done, {
       outcome: "error",
       sqlstate: "42601",
       by: "PostgreSQL",
     }),
-    query(wrong, reportAgent, "DROP TABLE customers", done, {
-      outcome: "error",
-      sqlstate: "42501",
-      by: "PostgreSQL",
-    }),
-    query(wrong, reportAgent, "UPDATE products SET price = 0.01", done, {
-      outcome: "error",
-      sqlstate: "42501",
-      by: "PostgreSQL",
-    }),
     {
-      title: wrong,
+      title: clever,
       as: reportAgent,
       sql: "(FunctionCall message: function number 89, no SQL)",
       run: callFunctionByNumber,
       expect: { outcome: "error", sqlstate: "0A000", by: "Postern" },
     },
     query(
-      wrong,
+      clever,
       reportAgent,
       "SELECT count(*) FROM customers",
       (rows) => `${text(rows[0]?.count)} customers: the session goes on`,
     ),
-    query(ticket, supportAgent, "BEGIN", done),
+    query(
+      ticket,
+      supportAgent,
+      "INSERT INTO support_tickets (customer_id, subject, body) VALUES (1, 'Parcel', 'It has not arrived')",
+      done,
+      refused,
+    ),
+    query(ticket, engineer, "BEGIN", done),
     ...openTicket(ticket),
-    query(ticket, supportAgent, "COMMIT", done),
+    query(ticket, engineer, "COMMIT", done),
   ];
 }
 
@@ -138,7 +148,7 @@ function openTicket(title: string): readonly Step[] {
   return [
     {
       title,
-      as: supportAgent,
+      as: engineer,
       sql: find,
       expect: ok,
       async run(client) {
@@ -148,7 +158,7 @@ function openTicket(title: string): readonly Step[] {
     },
     {
       title,
-      as: supportAgent,
+      as: engineer,
       sql: insert,
       expect: ok,
       async run(client) {

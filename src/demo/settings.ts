@@ -10,6 +10,32 @@ export interface DemoPorts {
   readonly postgres: number;
 }
 
+/** The demo's policy: the built-in one, and what must stay hidden in the shop. */
+export function demoPolicy(): string {
+  return `# Written by "postern demo" at each start: change a copy, not this file. docs/policy.md explains it.
+version: 1
+extends: agent-safe # agents: reads with limits, writes need a person, no DDL, no unbounded writes
+labels:
+  - label: pii.email
+    columns: ["${shopDatabase}.public.customers.email"]
+    mask: partial
+  - label: pii.person
+    columns: ["${shopDatabase}.public.customers.phone", "${shopDatabase}.public.customers.ssn"]
+    mask: redact
+  - label: payment.card
+    columns: ["${shopDatabase}.public.payments.card_number"]
+    mask: { keep: { first: 0, last: 4 } }
+  - label: secret
+    columns: ["${shopDatabase}.public.customers.password_hash"]
+    access: none # never read, by nobody
+rules:
+  - name: stewards-see-persons
+    when: '"data-stewards" in principal.groups'
+    then: unmask
+    labels: [pii.email, pii.person]
+`;
+}
+
 /** The text of the file. Paths in it are relative to the state folder it lies in. */
 export function demoConfig(ports: DemoPorts, issuer: string): string {
   return `# Written by "postern demo" at each start: change a copy, not this file.
@@ -35,6 +61,7 @@ databases:
       - { groups: [dba], user: shop_admin, password: { file: secrets/shop_admin } }
       - { groups: [support], user: shop_writer, password: { file: secrets/shop_writer } }
       - { groups: [agents, data-stewards], user: shop_reader, password: { file: secrets/shop_reader } }
+policy: policy.yaml
 audit:
   dir: audit
   node: demo

@@ -38,6 +38,8 @@ export interface DecisionRecord {
   readonly policy: string | null;
   readonly masked: readonly string[];
   readonly limits: Readonly<Record<string, number>>;
+  /** What rules that only observe would have decided. */
+  readonly would?: { readonly verdict: "deny" | "approve"; readonly rule: string | null };
 }
 
 export type StatementProtocol = "simple" | "extended" | "sql-execute" | "copy" | "cursor" | "function";

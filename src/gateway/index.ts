@@ -1,10 +1,14 @@
 /** The gateway: listeners, sessions and their limits. */
+import { createSecretKey, type KeyObject, randomBytes } from "node:crypto";
 import type pino from "pino";
 import type { AuditLog } from "../audit/index.ts";
 import type { AuditSettings } from "../audit/settings.ts";
 import type { Identity } from "../identity/index.ts";
+import { createMaskKeys } from "../masking/index.ts";
+import type { BudgetKeeper, CompiledPolicy } from "../policy/index.ts";
 import { encodeError } from "../protocol/index.ts";
 import { createSqlReader } from "../sql/index.ts";
+import { createJudging } from "./analyst/registry.ts";
 import { createCancelKeys } from "./cancel.ts";
 import { createListener, type Listener } from "./client/listener.ts";
 import type { AuthenticatedClient, AuthFailure } from "./ports.ts";
@@ -19,6 +23,17 @@ export interface GatewayRooms {
   readonly audit: AuditLog;
   readonly auditSettings: Pick<AuditSettings, "durability" | "parameters" | "results">;
   readonly logger: pino.Logger;
+  /** null: no policy; every statement is forwarded and recorded. */
+  readonly policy: PolicyRooms | null;
+}
+
+/** What deciding needs from outside. */
+export interface PolicyRooms {
+  /** Replaced on reload: open sessions go on under the new one. */
+  readonly policies: { readonly current: CompiledPolicy | null };
+  readonly budgets: BudgetKeeper;
+  /** Key of `hash` masks: equal values stay equal as long as it is the same. */
+  readonly maskKey: KeyObject;
 }
 
 export interface GatewayStats {
@@ -71,6 +86,8 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
   const { identity, audit, logger } = rooms;
   const pools = new Map<string, UpstreamPool>();
   for (const database of settings.databases) pools.set(database.name, createUpstreamPool(database));
+  const judging =
+    rooms.policy === null ? null : createJudging(rooms.policy.policies, rooms.policy.budgets, logger);
   const deps: SessionDeps = {
     settings,
     auditSettings: rooms.auditSettings,
@@ -88,6 +105,8 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
     contexts: new WeakMap(),
     columnsCache: new Map(),
     cancelKeys: createCancelKeys(),
+    judging,
+    maskKeys: createMaskKeys(rooms.policy?.maskKey ?? createSecretKey(randomBytes(32))),
     pools,
     logger,
   };
@@ -278,6 +297,7 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
       await Promise.all([...sessions.values()].map((session) => session.closed));
       await Promise.all(listeners.map((listener) => listener.close()));
       for (const pool of pools.values()) await pool.close();
+      judging?.close();
       await deps.reader.close();
     },
   };

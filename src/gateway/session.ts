@@ -12,6 +12,8 @@ import {
 } from "../audit/index.ts";
 import type { AuditSettings } from "../audit/settings.ts";
 import type { Principal } from "../facts/principal.ts";
+import type { MaskKeys } from "../masking/index.ts";
+import { MaskError, MaskOutput } from "../masking/index.ts";
 import {
   encodeAuthenticationOk,
   encodeBackendKeyData,
@@ -22,12 +24,15 @@ import {
   terminate,
 } from "../protocol/index.ts";
 import type { SqlReader } from "../sql/index.ts";
+import type { Judging } from "./analyst/registry.ts";
 import type { CancelKeys } from "./cancel.ts";
 import { chooseLogin, startupParameters } from "./logins.ts";
 import type { AuthenticatedClient, UpstreamConnection } from "./ports.ts";
 import type { DatabaseSettings, GatewaySettings, LoginSettings } from "./settings.ts";
 import { concludeUnknown } from "./statement/conclude.ts";
 import { createGate, maxHeld } from "./statement/forward.ts";
+import { Disagreement } from "./statement/guard.ts";
+import { createGuarding } from "./statement/judgement.ts";
 import { createNames, type Shape } from "./statement/names.ts";
 import { createQueue, queueLength, shift } from "./statement/queue.ts";
 import { ready, receive, resume } from "./statement/receive.ts";
@@ -49,6 +54,9 @@ export interface SessionDeps {
   readonly columnsCache: Map<string, ColumnsContext>;
   readonly cancelKeys: CancelKeys;
   readonly pools: ReadonlyMap<string, UpstreamPool>;
+  /** null: no policy; every statement is forwarded and recorded. */
+  readonly judging: Judging | null;
+  readonly maskKeys: MaskKeys;
   readonly logger: pino.Logger;
 }
 
@@ -155,7 +163,7 @@ export async function startSession(client: AuthenticatedClient, deps: SessionDep
       "audit log unavailable",
     );
   }
-  return runSession(id, context, client, database, upstream, deps);
+  return runSession(id, context, client, database, login, upstream, deps);
 }
 
 async function openUpstream(
@@ -213,6 +221,7 @@ function runSession(
   context: SessionContext,
   client: AuthenticatedClient,
   database: DatabaseSettings,
+  login: LoginSettings,
   upstream: UpstreamConnection,
   deps: SessionDeps,
 ): Session {
@@ -252,6 +261,18 @@ function runSession(
     contexts: deps.contexts,
     columnsCache: deps.columnsCache,
     counters,
+    guard:
+      deps.judging === null || client.replication !== "off"
+        ? null
+        : createGuarding(id, deps.judging, client, database, login),
+    maskKeys: deps.maskKeys,
+    maskOutput: new MaskOutput(),
+    asked: null,
+    lastRun: -1,
+    own: null,
+    drained: null,
+    backendSwallow: 0,
+    mustAbort: null,
     queue: createQueue(),
     names: createNames(),
     poison: poisonName(),
@@ -284,6 +305,12 @@ function runSession(
     auditLost: false,
     fatal: false,
     fail,
+    cancel: () => void cancel(),
+    notice: (error) =>
+      deps.logger.warn(
+        { session: id, database: database.name, err: error },
+        "a statement could not be analysed",
+      ),
     resume: () =>
       guarded(() => {
         resume(walk);
@@ -302,20 +329,22 @@ function runSession(
   const cancelKey = deps.cancelKeys.add({
     minor: client.minor,
     ip: client.ip,
-    async cancel() {
-      if (finished || queueLength(walk.queue) === 0) return;
-      walk.cancelling++;
-      try {
-        await cancelUpstream(database, upstream.pid, upstream.key, cancelMs);
-      } finally {
-        walk.cancelling--;
-        if (walk.cancelling === 0 && walk.stall?.until === "cancelled") {
-          walk.stall = null;
-          walk.resume();
-        }
-      }
-    },
+    cancel,
   });
+
+  async function cancel(): Promise<void> {
+    if (finished || queueLength(walk.queue) === 0) return;
+    walk.cancelling++;
+    try {
+      await cancelUpstream(database, upstream.pid, upstream.key, cancelMs);
+    } finally {
+      walk.cancelling--;
+      if (walk.cancelling === 0 && walk.stall?.until === "cancelled") {
+        walk.stall = null;
+        walk.resume();
+      }
+    }
+  }
 
   /** No exception of a handler may leave the session half alive: protocol errors are told, anything else is our fault. */
   function guarded(step: () => void): void {
@@ -323,7 +352,19 @@ function runSession(
     try {
       step();
     } catch (error) {
-      if (error instanceof ProtocolError)
+      if (error instanceof Disagreement || error instanceof MaskError) {
+        // Nothing of the result has been delivered; what the server has is not what was analysed.
+        walk.guard?.analyst.bump();
+        deps.logger.warn({ session: id, cause: error.message }, "a result was not what the analysis said");
+        fail(
+          {
+            sqlstate: "XX000",
+            message: "policy: the result is not what the analysis of the statement said; the session ends",
+            hint: "Connect again and repeat the statement.",
+          },
+          `result and analysis disagree: ${error.message}`,
+        );
+      } else if (error instanceof ProtocolError)
         fail({ sqlstate: error.code, message: error.message }, `protocol error: ${error.message}`);
       else if (error instanceof AuditUnavailable) auditFailed();
       else {
@@ -356,6 +397,7 @@ function runSession(
     if (linger !== null) clearTimeout(linger);
     deps.cancelKeys.remove(cancelKey.pid);
     if (queueLength(walk.queue) > 0) void cancelUpstream(database, upstream.pid, upstream.key, cancelMs);
+    walk.own?.lost();
     for (let entry = shift(walk.queue); entry !== undefined; entry = shift(walk.queue))
       concludeUnknown(walk, entry);
     walk.toServer.close();

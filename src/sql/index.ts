@@ -1,4 +1,25 @@
 /** What statements say, read without a server: the room's public face. */
+export { ByteCache } from "./cache.ts";
 export { sqlCommenter } from "./comment.ts";
+export {
+  type CopyFacts,
+  type ExplainFacts,
+  emptyFacts,
+  type NamedRelation,
+  opaqueFacts,
+  type QualifiedName,
+  type StaticFacts,
+  type StaticRefusal,
+  type TransactionAction,
+  type TreeText,
+} from "./facts.ts";
 export { createSqlReader, type SqlReader } from "./reader.ts";
-export type { MessageText, NameEffect, StatementShape } from "./types.ts";
+export {
+  judgeReset,
+  judgeSetting,
+  judgeShow,
+  type SettingJudgement,
+  type SettingUse,
+} from "./settings/judge.ts";
+export { treeTexts } from "./trees.ts";
+export type { MessageText, NameEffect, StatementShape, StatementText } from "./types.ts";

@@ -2,12 +2,12 @@
  * Every statement node of PostgreSQL 18's grammar → its kind and command tag (PostgreSQL's CreateCommandTag in
  * src/backend/tcop/utility.c; kinds follow GetCommandLogLevel there). A node that is not in the table is "unknown".
  */
-import type { Node } from "libpg-query";
+import type { NodeName } from "./nodes.ts";
 import { alterTag, objectName } from "./objects.ts";
-import { flagAt, isObject, type JsonObject, stringAt } from "./tree.ts";
+import { makesTable } from "./peel.ts";
+import { flagAt, type JsonObject, stringAt } from "./tree.ts";
 import type { StatementKind } from "./types.ts";
 
-type NodeName = Node extends infer Each ? (Each extends Each ? keyof Each : never) : never;
 /** All nodes whose name says that they are statements: tsc fails when a new grammar brings one more. */
 export type StatementNode = Extract<NodeName, `${string}Stmt`>;
 
@@ -23,7 +23,7 @@ const alter =
     alterTag(stringAt(node, field));
 
 const table: Readonly<Record<Exclude<StatementNode, InnerNode>, Entry>> = {
-  SelectStmt: [(node) => (isObject(node.intoClause) ? "ddl" : "select"), "SELECT"],
+  SelectStmt: [(node) => (makesTable("SelectStmt", node) ? "ddl" : "select"), "SELECT"],
   InsertStmt: ["insert", "INSERT"],
   UpdateStmt: ["update", "UPDATE"],
   DeleteStmt: ["delete", "DELETE"],

@@ -12,6 +12,8 @@ export interface SqlLimits {
   readonly operator: number;
   /** Estimated depth of the syntax tree; PostgreSQL itself gives up (54001) between 2,500 and 5,000. */
   readonly depth: number;
+  /** Tokens of one message: each costs the parser and its tree some hundred bytes. */
+  readonly tokens: number;
 }
 
 export const defaultLimits: SqlLimits = {
@@ -20,6 +22,7 @@ export const defaultLimits: SqlLimits = {
   comments: 16,
   operator: 63,
   depth: 2000,
+  tokens: 1_000_000,
 };
 
 /** A text that is not read. The reason is of a closed list and tells nothing of the text. */

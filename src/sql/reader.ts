@@ -178,13 +178,18 @@ export function createSqlReader(options: SqlReaderOptions = {}): SqlReader {
 }
 
 function unread(text: string, reason: Unread): MessageText {
-  return { statements: [{ text, shape: unreadShape(text), comment: null }], parsed: false, reason };
+  return {
+    statements: [{ text, shape: unreadShape(text), comment: null }],
+    parsed: false,
+    reason,
+    poisoned: reason === "parser-failed",
+  };
 }
 
 /** As message() for the one statement that is the whole text: the hot path. */
 function single(text: string, shape: StatementShape, comment: string | null): MessageText {
   const seen = comment !== null && resembles(comment) ? comment : null;
-  return { statements: [{ text, shape, comment: seen }], parsed: true, reason: null };
+  return { statements: [{ text, shape, comment: seen }], parsed: true, reason: null, poisoned: false };
 }
 
 function message(text: string, shapes: readonly StatementShape[], spans: readonly Span[]): MessageText {
@@ -201,13 +206,21 @@ function message(text: string, shapes: readonly StatementShape[], spans: readonl
       comment: comment !== null && resembles(comment) ? comment : null,
     });
   }
-  return { statements, parsed: true, reason: null };
+  return { statements, parsed: true, reason: null, poisoned: false };
 }
 
 function shapesBytes(shapes: readonly StatementShape[]): number {
   let bytes = entryBytes;
-  for (const shape of shapes) bytes += entryBytes + 2 * shape.stripped.length;
+  for (const shape of shapes) bytes += shapeBytes(shape);
   return bytes;
+}
+
+/** Roughly what a shape holds; facts of ordinary statements are small. */
+function shapeBytes({ stripped, names, facts }: StatementShape): number {
+  let bytes = 2 * entryBytes + 2 * stripped.length;
+  for (const { text } of facts.tree) bytes += 2 * (text?.length ?? 0);
+  for (const { text } of names) bytes += 2 * (text?.length ?? 0);
+  return bytes + 128 * (facts.settings.length + facts.relations.length);
 }
 
 function digest(text: string): string {

@@ -20,9 +20,11 @@ export function checkText(text: string, limits: SqlLimits): number {
  */
 export function checkTokens(text: string, limits: SqlLimits): void {
   const lexer = new Lexer(text, 0, text.length, limits.comments);
+  let tokens = 0;
   for (let kind = lexer.next(); kind !== token.end; kind = lexer.next()) {
     if (kind === token.operator && lexer.end - lexer.start > limits.operator)
       throw new UnreadableSql("operators");
+    if (++tokens > limits.tokens) throw new UnreadableSql("tokens");
   }
 }
 
@@ -41,7 +43,7 @@ export interface Scan {
 }
 
 /**
- * Reads all tokens of `text.slice(start, end)`. Throws UnreadableSql where the lexer does, and for operators and nesting
+ * Reads all tokens of `text.slice(start, end)`. Throws UnreadableSql where the lexer does, and for operators, nesting and tokens
  * over the limits. Literals become `?`, comments and white space one blank, semicolons at both ends are dropped.
  */
 export function scan(text: string, limits: SqlLimits, start = 0, end: number = text.length): Scan {
@@ -52,9 +54,11 @@ export function scan(text: string, limits: SqlLimits, start = 0, end: number = t
   let stripped = "";
   let gap = false;
   let sign = -1;
+  let tokens = 0;
   for (;;) {
     const kind = lexer.next();
     if (kind === token.end) break;
+    if (++tokens > limits.tokens) throw new UnreadableSql("tokens");
     if (kind === token.space || kind === token.comment) {
       gap = true;
       if (kind === token.comment && text.charCodeAt(lexer.start) === 47)

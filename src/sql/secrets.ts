@@ -55,8 +55,7 @@ const secret: NodeSecret = { secret: true, literal: false, setting: false };
 const secretSetting: NodeSecret = { secret: true, literal: false, setting: true };
 
 /**
- * Looks at one node of the parser's tree: `name` its type (or the field it stands in, where the parser leaves the type out),
- * `node` its fields. Strings are judged by looksSecret().
+ * Looks at one node of the parser's tree: `name` its type, `node` its fields. Strings are judged by looksSecret().
  */
 export function nodeSecret(name: string, node: JsonObject): NodeSecret {
   const holder = optionHolders.get(name);
@@ -65,10 +64,8 @@ export function nodeSecret(name: string, node: JsonObject): NodeSecret {
     case "DefElem":
       return secretName.test(stringAt(node, "defname")) ? secret : harmless;
     case "VariableSetStmt":
-    case "setstmt":
       return secretName.test(stringAt(node, "name")) && node.args !== undefined ? secretSetting : harmless;
     case "FuncCall":
-    case "funccall":
       return functionSecret(node);
     case "DoStmt":
     case "CreateFunctionStmt":

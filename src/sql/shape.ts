@@ -1,7 +1,7 @@
 /**
  * The key under which statements of equal shape meet: one quick pass over a text that copies everything but plain literals,
- * comments and surplus white space (MASKING.md section 1.5). Each literal becomes one unit that tells its class, for the
- * grammar knows integers, other numbers and strings apart. Whatever is not plain gives no key at all, and the text is parsed:
+ * comments and surplus white space (MASKING.md section 1.5). Each literal becomes one unit that tells its class, for
+ * PostgreSQL takes numbers for integer, bigint or numeric by their size, and functions are chosen by type. Whatever is not plain gives no key at all, and the text is parsed:
  * backslashes (so the key does not depend on standard_conforming_strings), E'' U&'' B'' X'' N'', $tag$, strings that go on in
  * the next line, nested comments, unusual numbers, control characters, anything unterminated.
  */
@@ -10,7 +10,8 @@ import type { Marks } from "./marks.ts";
 import { looksSecret, secretLiteralLength } from "./secrets.ts";
 
 const integer = "\u0001";
-const number = "\u0002";
+const bigint = "\u0004";
+const numeric = "\u0002";
 const string = "\u0003";
 
 const other = 0;
@@ -243,10 +244,20 @@ function numberEnd(text: string, from: number): number {
   return next === letter || next === dot || next === dollar ? -1 : at;
 }
 
-/** Integers up to 2147483647 are another token (ICONST) than all other numbers (FCONST). */
+/**
+ * make_const() of parse_node.c. null for what is of another type behind a minus sign: 2147483648, 9223372036854775808, and for
+ * leading zeros.
+ */
 function numberClass(text: string, from: number, end: number): string | null {
-  for (let at = from; at < end; at++) if (classOf(text.charCodeAt(at)) !== digit) return number;
-  if (end - from < 10) return integer;
+  for (let at = from; at < end; at++) if (classOf(text.charCodeAt(at)) !== digit) return numeric;
+  const length = end - from;
+  if (length < 10) return integer;
   if (text.charCodeAt(from) === 48) return null;
-  return end - from === 10 && text.slice(from, end) <= "2147483647" ? integer : number;
+  if (length > 19) return numeric;
+  if (length > 10 && length < 19) return bigint;
+  const digits = text.slice(from, end);
+  const limit = length === 10 ? "2147483648" : "9223372036854775808";
+  if (digits === limit) return null;
+  if (digits < limit) return length === 10 ? integer : bigint;
+  return length === 10 ? bigint : numeric;
 }

@@ -1,13 +1,17 @@
 /** Reads a text anew: checks, parse, and what each statement is. Pure but for the parser's instance. */
+
+import { opaqueFacts, type StaticFacts } from "./facts.ts";
 import { classify } from "./kinds.ts";
 import { type SqlLimits, UnreadableSql } from "./limits.ts";
 import { nameEffects } from "./names.ts";
 import type { ParserPool, RawStatement } from "./parser.ts";
+import { staticFacts } from "./read.ts";
 import { type LiteralPlace, scan } from "./scan.ts";
-import { looksSecret, mentionsSecret, nodeSecret, secretLiteralLength } from "./secrets.ts";
+import { mentionsSecret } from "./secrets.ts";
 import { strippedSecret } from "./stripsecret.ts";
-import { flagAt, isObject, type JsonObject, nodeOf, numberAt, stringAt } from "./tree.ts";
+import { flagAt, type JsonObject, nodeOf, stringAt } from "./tree.ts";
 import type { Reading, Span, StatementShape } from "./types.ts";
+import { Walk } from "./walk.ts";
 
 /**
  * Reads `text`, which passed checkText(). Throws UnreadableSql.
@@ -24,18 +28,23 @@ export function readStatements(text: string, bytes: number, parsers: ParserPool,
     return cut;
   });
   const spans = marks.spans(text, cuts);
-  const constants = new Set<number>();
-  let literalFree = true;
-  const shapes = raw.map((statement, i) => {
+  const constants = new Map<number, boolean>();
+  const drafts = raw.map((statement, i) => {
     const span = spans[i];
     if (span === undefined) throw new UnreadableSql("split");
     const alone = raw.length === 1;
     const own = alone ? stripped : scan(text, limits, span.start, span.end).stripped;
-    const { shape, free } = readShape(statement, text, span, own, constants, parsers);
-    literalFree &&= free;
-    return shape;
+    return readShape(statement, text, span, own, constants, parsers);
   });
-  literalFree &&= allConstants(literals, constants, new Places(text, bytes === text.length));
+  const bound = literalSpans(literals, spans, constants, new Places(text, bytes === text.length));
+  let literalFree = true;
+  const shapes = drafts.map((draft, i) => {
+    const found = bound[i];
+    const literalSensitive =
+      found === undefined || found.sensitive || (found.literals && (draft.literal || !draft.free));
+    literalFree &&= !literalSensitive && draft.free && !holdsText(draft.shape, draft.facts);
+    return { ...draft.shape, facts: { ...draft.facts, literalSensitive } };
+  });
   return { shapes, spans, cuts, literalFree };
 }
 
@@ -49,7 +58,17 @@ export function unreadShape(text: string): StatementShape {
     secret: mentionsSecret(text),
     names: [],
     copy: null,
+    facts: opaqueFacts,
   };
+}
+
+interface Draft {
+  readonly shape: Omit<StatementShape, "facts">;
+  readonly facts: Omit<StaticFacts, "literalSensitive">;
+  /** Values of literals went into the facts. */
+  readonly literal: boolean;
+  /** They did not go into anything else. */
+  readonly free: boolean;
 }
 
 function readShape(
@@ -57,22 +76,46 @@ function readShape(
   text: string,
   span: Span,
   stripped: string,
-  constants: Set<number>,
+  constants: Map<number, boolean>,
   parsers: ParserPool,
-): { shape: StatementShape; free: boolean } {
+): Draft {
   const top = nodeOf(raw.node);
   if (top === null) throw new UnreadableSql("parser-failed");
-  const walked = walk(raw.node, constants);
+  const walk = new Walk(constants).run(top.name, top.node);
   const names = nameEffects(top.name, top.node, text, span.start, span.end);
-  const shape: StatementShape = {
-    stripped: walked.setting ? strippedSecret(stripped) : stripped,
-    fingerprint: parsers.fingerprint(text.slice(span.start, span.end)),
-    ...classify(top.name, top.node),
-    secret: walked.secret,
-    names,
-    copy: top.name === "CopyStmt" ? copyDirection(top.node) : null,
+  const { facts, literal } = staticFacts(top.name, top.node, walk, { text, ...span }, (inner) =>
+    parseOne(inner, parsers),
+  );
+  return {
+    shape: {
+      stripped: walk.secretSetting ? strippedSecret(stripped) : stripped,
+      fingerprint: parsers.fingerprint(text.slice(span.start, span.end)),
+      ...classify(top.name, top.node),
+      secret: walk.secret,
+      names,
+      copy: top.name === "CopyStmt" ? copyDirection(top.node) : null,
+    },
+    facts,
+    literal,
+    free: walk.free,
   };
-  return { shape, free: walked.free && names.every((effect) => effect.text === undefined) };
+}
+
+/** The tree of a text of one statement; null: the grammar refuses it, or it is not one. */
+function parseOne(text: string, parsers: ParserPool): JsonObject | null {
+  if (text === "") return null;
+  try {
+    const raw = parsers.parse(text);
+    return raw.length === 1 ? (raw[0]?.node ?? null) : null;
+  } catch (error) {
+    if (error instanceof UnreadableSql && error.reason === "syntax") return null;
+    throw error;
+  }
+}
+
+/** A shape that holds a piece of its text must not be shared: another text's comments and names would come with it. */
+function holdsText({ names }: Draft["shape"], { tree }: Draft["facts"]): boolean {
+  return names.some((effect) => effect.text !== undefined) || tree.some(({ text }) => text !== null);
 }
 
 function copyDirection(node: JsonObject): "in" | "out" | null {
@@ -81,53 +124,27 @@ function copyDirection(node: JsonObject): "in" | "out" | null {
 }
 
 /**
- * One pass over a statement's tree, without recursion. Collects the places of its constants, and tells whether it is secret
- * and whether that is independent of its literals.
+ * For each statement whether it has literals, and whether their values matter: one that did not become a constant of the tree
+ * (FETCH 5, float(24), COPY … FROM 'file', an option's value) may be anywhere in it, and one that did may stand where it matters.
  */
-function walk(
-  tree: JsonObject,
-  constants: Set<number>,
-): { secret: boolean; setting: boolean; free: boolean } {
-  let secret = false;
-  let setting = false;
-  let free = true;
-  const open: (JsonObject | readonly unknown[])[] = [tree];
-  const visit = (value: unknown): void => {
-    if (typeof value === "string") secret ||= value.length >= secretLiteralLength && looksSecret(value);
-    else if (Array.isArray(value) || isObject(value)) open.push(value);
-  };
-  for (let value = open.pop(); value !== undefined; value = open.pop()) {
-    if (!isObject(value)) {
-      for (const item of value) visit(item);
-      continue;
-    }
-    for (const name in value) {
-      const inner = value[name];
-      visit(inner);
-      if (!isObject(inner)) continue;
-      if (name === "A_Const") constants.add(numberAt(inner, "location"));
-      const found = nodeSecret(name, inner);
-      secret ||= found.secret;
-      setting ||= found.setting;
-      free &&= !found.literal;
-    }
-  }
-  return { secret, setting, free };
-}
-
-/**
- * True when each literal of the text became a constant of the tree (A_Const), and nothing else. Where one went elsewhere
- * (FETCH 5, float(24), COPY … FROM 'file', an option's value), the tree's other parts may depend on it.
- */
-function allConstants(
+function literalSpans(
   literals: readonly LiteralPlace[],
-  constants: ReadonlySet<number>,
+  spans: readonly Span[],
+  constants: ReadonlyMap<number, boolean>,
   places: Places,
-): boolean {
-  return literals.every(({ sign, start }) => {
-    const signed = sign >= 0 && constants.has(places.bytes(sign));
-    return constants.has(places.bytes(start)) || signed;
-  });
+): { literals: boolean; sensitive: boolean }[] {
+  const found = spans.map(() => ({ literals: false, sensitive: false }));
+  let i = 0;
+  for (const { sign, start } of literals) {
+    while (i < spans.length - 1 && start >= (spans[i]?.end ?? 0)) i++;
+    const at = found[i];
+    if (at === undefined) continue;
+    const signed = sign >= 0 ? constants.get(places.bytes(sign)) : undefined;
+    const matters = constants.get(places.bytes(start)) ?? signed ?? true;
+    at.literals = true;
+    at.sensitive ||= matters || signed === true;
+  }
+  return found;
 }
 
 /** Turns byte places into indexes and back. Each direction must be asked in ascending order; linear over all questions. */

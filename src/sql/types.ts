@@ -1,4 +1,5 @@
 /** The values this room gives: what a message's statements are, without asking any server. */
+import type { StaticFacts } from "./facts.ts";
 
 /**
  * The closed list of statement kinds (SPEC.md section 3, `statement.kind`). A statement is classified by its top node only:
@@ -75,6 +76,7 @@ export interface StatementShape {
   readonly names: readonly NameEffect[];
   /** "in": COPY … FROM STDIN; "out": COPY … TO STDOUT; null: everything else, COPY with files and programs too. */
   readonly copy: "in" | "out" | null;
+  readonly facts: StaticFacts;
 }
 
 export interface StatementText {
@@ -89,7 +91,8 @@ export interface StatementText {
  * Why a text could not be read: a closed list, safe to print (nothing of the text).
  *
  * - `nul`, `encoding`: a NUL or a lone surrogate; `too-large`: over the cap; `large`: ask readLarge()
- * - `comments`, `operators`, `nesting`: comments nested, an operator long, or an expression deep beyond all real use
+ * - `comments`, `operators`, `nesting`, `tokens`: comments nested, an operator long, an expression deep, or tokens many beyond all
+ *   real use
  * - `syntax`: PostgreSQL's grammar refuses it
  * - `split`: parser and lexer disagree where a statement ends
  * - `parser-failed`: the parser broke down over it and was replaced; `parser-busy`: no parser was ready (too many break-downs
@@ -103,6 +106,7 @@ export type Unread =
   | "comments"
   | "operators"
   | "nesting"
+  | "tokens"
   | "syntax"
   | "split"
   | "parser-failed"
@@ -115,6 +119,8 @@ export interface MessageText {
   readonly parsed: boolean;
   /** null when parsed. */
   readonly reason: Unread | null;
+  /** Reading it broke a parser, now or before: somebody who sends many of these means harm. */
+  readonly poisoned: boolean;
 }
 
 /** Where the statements of one text are. Offsets are in UTF-16 units. */
@@ -132,6 +138,9 @@ export interface Reading {
   readonly spans: readonly Span[];
   /** For each statement but the last: which of the text's semicolons (0, 1, …) ends it. */
   readonly cuts: readonly number[];
-  /** True when another text of equal shape must give the same shapes, whatever its literals say. */
+  /**
+   * True when another text of equal shape must give the same shapes, whatever its literals and comments say: nothing in them
+   * depends on a literal's value, and none of them holds text.
+   */
   readonly literalFree: boolean;
 }

@@ -216,10 +216,6 @@ describe("what this version cannot do is refused", () => {
   const refused = "is not available in this version of Postern";
   const cases: readonly [added: string, problem: string][] = [
     [
-      "‸policy: ./policy",
-      `policy: ${refused}; expected no policy (every statement is then forwarded and recorded)`,
-    ],
-    [
       "audit: { anchors: [{log: true}, {‸webhook: https://x}] }",
       `audit.anchors[1].webhook: ${refused}; expected { log: true }`,
     ],

@@ -108,24 +108,29 @@ describe("postern demo", () => {
     expect(await demo.ended, demo.output()).toBe(0);
     const output = demo.output();
     expect(output).not.toContain("UNEXPECTED");
-    const story = output.split("\n").filter((line) => /^\d\d:\d\d:\d\d {2}agent-/.test(line));
+    const story = output.split("\n").filter((line) => /^\d\d:\d\d:\d\d {2}(agent-|engineer)/.test(line));
     const told = (pattern: RegExp) =>
       expect(
         story.filter((line) => pattern.test(line)),
         `${pattern} in\n${output}`,
       ).toHaveLength(1);
     told(/agent-reports +ok +SELECT table_name .* customers, monthly_revenue, open_tickets, order_items/);
-    told(/agent-reports +ok +SELECT id, full_name.*@example\.com>/);
+    told(/agent-reports +ok +SELECT id, full_name.*<y\*\*\*@\*\*\*\.com>/);
     told(/agent-reports +ok .* page 3: 50 rows after id [1-9]/);
     told(/agent-reports +failed +SELEC .* 42601 syntax error .*\(PostgreSQL\)/);
+    told(/agent-reports +refused +DROP TABLE customers -> 42501 policy: .*\(Postern\)/);
     told(
-      /agent-reports +failed +DROP TABLE customers -> 42501 must be owner of table customers \(PostgreSQL\)/,
+      /agent-reports +refused +SELECT c::text FROM customers c -> 42501 policy: column public\.customers\.email/,
+    );
+    told(/agent-reports +refused +SELECT full_name FROM customers WHERE email LIKE .* 42501 policy: /);
+    told(
+      /agent-support +refused +INSERT INTO support_tickets .* needs? a person|agent-support +refused .*approval/,
     );
     told(/agent-reports +refused +\(FunctionCall .* 0A000 .*\(Postern\)/);
     told(/agent-reports +ok +SELECT count\(\*\) FROM customers -> 2000 customers/);
-    told(/agent-support +ok +INSERT INTO support_tickets .* opened by agent-support/);
-    told(/agent-support +ok +COMMIT/);
-    expect(output).toMatch(/agent-reports as shop_reader +error 42501 +DROP TABLE customers/);
+    told(/engineer +ok +INSERT INTO support_tickets .* opened by erin@example\.com/);
+    told(/engineer +ok +COMMIT/);
+    expect(output).toMatch(/agent-support as shop_writer +denied 42501 +INSERT INTO support_tickets/);
     expect(output).toMatch(/verified: [1-9]\d+ records/);
     expect(databaseIsGone()).toBe(true);
     expect(processesHere()).toEqual([]);
@@ -137,7 +142,7 @@ describe("postern demo", () => {
     // The commands that the demo tells its user to run.
     for (const [words, says] of [
       [["verify"], /^OK {3}postern\/demo\/0: [1-9]\d+ records/m],
-      [["search", "--subject", "agent-reports"], /agent-reports .* asked shop: DROP TABLE customers/],
+      [["search", "--subject", "agent-reports"], /agent-reports .* was denied by agent-safe\/agents-never on shop: DROP TABLE customers/],
       [["tail"], /the log was closed/],
     ] as const) {
       const told = run("audit", ...words, "-c", ".postern-demo/postern.yaml");

@@ -7,10 +7,11 @@ import { parseConfig } from "../../src/config/index.ts";
 import { databaseUrlLine, envFile, psqlLine } from "../../src/demo/connect.ts";
 import { supportAgent } from "../../src/demo/people.ts";
 import { seeded } from "../../src/demo/random.ts";
-import { demoConfig } from "../../src/demo/settings.ts";
+import { demoConfig, demoPolicy } from "../../src/demo/settings.ts";
 import { freePort, openState } from "../../src/demo/state.ts";
 import { cut } from "../../src/demo/story.ts";
 import { canEnter, type OsUser, postgresUser } from "../../src/demo/user.ts";
+import { loadPolicy } from "../../src/policy/index.ts";
 
 let folder = "";
 beforeEach(() => {
@@ -130,6 +131,8 @@ describe("the written settings", () => {
   it("are ones that the gateway accepts without a warning", async () => {
     const state = openState(folder);
     for (const role of ["shop_reader", "shop_writer", "shop_admin"]) state.secret(role);
+    state.write("policy.yaml", demoPolicy());
+    expect(loadPolicy([{ file: "policy.yaml", text: demoPolicy() }]).labels.length).toBeGreaterThan(0);
     const text = demoConfig({ gateway: 6432, http: 8432, postgres: 54_321 }, "http://127.0.0.1:9432");
     const settings = await parseConfig(text, state.write("postern.yaml", text));
     expect(settings.warnings).toEqual([]);

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
-import { createSqlReader } from "../../src/sql/index.ts";
+import { createSqlReader, opaqueFacts } from "../../src/sql/index.ts";
 import { defaultLimits, UnreadableSql } from "../../src/sql/limits.ts";
 import { ParserPool } from "../../src/sql/parser.ts";
 import { scan } from "../../src/sql/scan.ts";
@@ -41,7 +41,12 @@ describe("reading messages", () => {
 
   it("finds no statement where there is none", () => {
     for (const text of ["", " ", ";", " ;; \n", "-- x", "/* x */ ; /* y */"]) {
-      expect(createSqlReader().read(text)).toEqual({ statements: [], parsed: true, reason: null });
+      expect(createSqlReader().read(text)).toEqual({
+        statements: [],
+        parsed: true,
+        reason: null,
+        poisoned: false,
+      });
     }
   });
 
@@ -80,11 +85,13 @@ describe("reading messages", () => {
             secret: false,
             names: [],
             copy: null,
+            facts: opaqueFacts,
           },
         },
       ],
       parsed: false,
       reason,
+      poisoned: false,
     };
     expect(reader.read(text)).toEqual(expected);
     expect(reader.read(text)).toEqual(expected);

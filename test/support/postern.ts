@@ -1,4 +1,5 @@
 /** A gateway in this process with a test issuer and a log in a temporary folder, in front of a real PostgreSQL. */
+import { createSecretKey } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,6 +9,8 @@ import type { AuditSettings } from "../../src/audit/settings.ts";
 import { type Gateway, startGateway } from "../../src/gateway/index.ts";
 import type { DatabaseSettings, GatewaySettings, Limits } from "../../src/gateway/settings.ts";
 import { createIdentity, type Identity } from "../../src/identity/index.ts";
+import type { KindRule } from "../../src/identity/settings.ts";
+import { createBudgets, loadPolicy } from "../../src/policy/index.ts";
 import { startTestIdp } from "./idp.ts";
 
 export const testLimits: Limits = {
@@ -30,11 +33,16 @@ export interface ServerAddress {
 export interface TestOptions {
   readonly server: ServerAddress;
   readonly dbname: string;
+  /** The database's name for clients, default "shop". */
+  readonly name?: string;
   readonly limits?: Partial<Limits>;
   readonly audit?: Partial<AuditSettings>;
   readonly functionCall?: boolean;
   readonly replication?: boolean;
   readonly reset?: "discard_all" | "close";
+  /** Text of a policy file. */
+  readonly policy?: string;
+  readonly kinds?: readonly KindRule[];
 }
 
 export interface Leaf {
@@ -60,7 +68,7 @@ export interface TestPostern {
 export function testDatabase(options: TestOptions): DatabaseSettings {
   const { server } = options;
   return {
-    name: "shop",
+    name: options.name ?? "shop",
     server: {
       host: server.host,
       port: server.port,
@@ -103,7 +111,7 @@ export async function startTestPostern(options: TestOptions): Promise<TestPoster
       algorithms: ["RS256", "ES256", "EdDSA"],
       tokenTypes: ["at+jwt", "JWT"],
       claims: { subject: "sub", groups: "groups", email: "email", agent: "client_id" },
-      kinds: [],
+      kinds: options.kinds ?? [],
       client: null,
       maxTokenAge: null,
     },
@@ -116,7 +124,20 @@ export async function startTestPostern(options: TestOptions): Promise<TestPoster
     limits: { ...testLimits, ...options.limits },
   };
   const logger = pino({ level: process.env.POSTERN_LOG ?? "silent" });
-  const gateway = await startGateway(settings, { identity, audit, auditSettings, logger });
+  const policies =
+    options.policy === undefined
+      ? null
+      : { current: loadPolicy([{ file: "policy.yaml", text: options.policy }]) };
+  const gateway = await startGateway(settings, {
+    identity,
+    audit,
+    auditSettings,
+    logger,
+    policy:
+      policies === null
+        ? null
+        : { policies, budgets: createBudgets(), maskKey: createSecretKey(Buffer.alloc(32, 7)) },
+  });
   const [address] = gateway.addresses;
   if (address === undefined || !("port" in address)) throw new Error("no listener");
   return {

@@ -105,7 +105,8 @@ export function decisionContext(record: DecisionRecord, store: StoreBlob): Decis
     `{"verdict":${JSON.stringify(record.verdict)},"rule":${JSON.stringify(record.rule)},` +
     `"rules":${short(JSON.stringify(record.rules))},"code":${JSON.stringify(record.code)},` +
     `"policy":${JSON.stringify(record.policy)},"masked":${short(JSON.stringify(record.masked))},` +
-    `"limits":${JSON.stringify(record.limits)}}`;
+    `"limits":${JSON.stringify(record.limits)}` +
+    `${record.would === undefined ? "" : `,"would":${JSON.stringify(record.would)}`}}`;
   return { kind: "decision", text: Buffer.from(`,"decision":${text},"approval":null}\n`, "utf8") };
 }
 

@@ -5,9 +5,11 @@ import { type AuditLog, openAuditLog } from "../../audit/index.ts";
 import type { Settings } from "../../config/index.ts";
 import { type Gateway, startGateway } from "../../gateway/index.ts";
 import type { Identity } from "../../identity/index.ts";
+import type { CompiledPolicy } from "../../policy/index.ts";
 import { anchorToLog } from "./anchor.ts";
 import { openIdentity } from "./identity.ts";
 import { gatewayMetrics } from "./metrics.ts";
+import { openPolicy, readPolicy } from "./policy.ts";
 import { compareSettings } from "./reload.ts";
 import { packageVersion } from "./version.ts";
 
@@ -18,9 +20,9 @@ export interface ComposedGateway {
   /** null: the configuration names no http listener. */
   readonly http: HttpListener | null;
   /**
-   * Takes over from `next` what can change while running: the TLS certificate, and the identity providers when the databases
+   * Takes over from `next` what can change while running: the TLS certificate, the policy, and the identity providers when the databases
    * stay as they are. Gives the keys that changed, and those that wait for a restart.
-   * Rejects (IdentityConfigError, a bad certificate) with the old settings still in force.
+   * Rejects (IdentityConfigError, PolicyError, a bad certificate) with the old settings still in force.
    */
   reload(
     next: Settings,
@@ -29,9 +31,19 @@ export interface ComposedGateway {
   stop(graceMs: number): Promise<void>;
 }
 
+function recordPolicy(audit: AuditLog, next: CompiledPolicy | null, previous: CompiledPolicy | null): void {
+  audit.event("policy.changed", {
+    digest: next?.digest ?? null,
+    previous: previous?.digest ?? null,
+    observe: next?.observe ?? null,
+    rules: next?.rules.map((rule) => rule.name) ?? [],
+    labels: next?.labels.map((label) => label.label) ?? [],
+  });
+}
+
 /**
  * Opens the audit log, then identity, then the listeners: nothing is accepted that could not be recorded.
- * Throws what openAuditLog, createIdentity, startGateway and startHttp throw; what was opened by then is closed again.
+ * Throws what openAuditLog, openPolicy, createIdentity, startGateway and startHttp throw; what was opened by then is closed again.
  */
 export async function composeGateway(settings: Settings, logger: pino.Logger): Promise<ComposedGateway> {
   await using opened = new AsyncDisposableStack();
@@ -43,6 +55,8 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
   }
   opened.defer(() => audit.close());
   audit.event("config.changed", { digest: settings.digest, previous: null, applied: ["*"], waiting: [] });
+  const policy = openPolicy(settings.policy, settings.audit.dir);
+  if (policy !== null) recordPolicy(audit, policy.policies.current, null);
   const identity = await openIdentity(settings.providers);
   opened.defer(() => identity.close());
   const gateway = await startGateway(settings.gateway, {
@@ -50,6 +64,7 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     audit,
     auditSettings: settings.audit,
     logger,
+    policy,
   });
   let drained = false;
   opened.defer(async () => {
@@ -74,10 +89,16 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     http,
     async reload(next) {
       const { tls, providers, applied, waiting } = compareSettings(current, next);
+      // Whatever cannot be taken over is found before anything is.
+      const fresh = policy === null || next.policy === null ? null : readPolicy(next.policy);
       if (providers !== null) await identity.replace(providers);
       if (tls !== null) {
         gateway.reloadTls(tls);
         http?.reloadTls(tls);
+      }
+      if (policy !== null && fresh !== null && fresh.digest !== policy.policies.current?.digest) {
+        recordPolicy(audit, fresh, policy.policies.current);
+        policy.policies.current = fresh;
       }
       audit.event("config.changed", { digest: next.digest, previous: current.digest, applied, waiting });
       current = {

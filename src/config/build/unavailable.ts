@@ -16,8 +16,6 @@ export function refuseUnavailable(context: Context): void {
     return Array.isArray(list) ? list : [];
   };
 
-  if (value(["policy"]) !== undefined)
-    refuse(["policy"], "no policy (every statement is then forwarded and recorded)");
   if (value(["tls", "client_ca"]) !== undefined)
     refuse(["tls", "client_ca"], "no client_ca (clients show tokens)");
   for (const [i, provider] of items(["identity", "providers"]).entries())

@@ -156,7 +156,8 @@ export const store = z
   .meta({ description: "State shared by nodes. In this version: `sqlite:` only." });
 
 export const policy = path.meta({
-  description: "A policy file, or a folder of `*.yaml`. Not in this version.",
+  description:
+    "A policy file, a folder of `*.yaml` (without `*.test.yaml`), or `agent-safe`, which is built in. See policy.md. Default: none; every statement is then forwarded and recorded.",
 });
 
 export const root = z.strictObject({

@@ -1,15 +1,22 @@
 /** One backend message (not a row) matched with what is expected of the server. */
 import type { ColumnsContext } from "../../audit/index.ts";
+import { columnText } from "../../catalog/index.ts";
+import { scrubError, scrubNotice } from "../../masking/index.ts";
 import {
   decodeErrorFields,
   decodeParameterDescription,
   decodeParameterStatus,
   decodeRowDescription,
+  encodeBackend,
+  flush,
   ProtocolError,
   sync,
   typeName,
 } from "../../protocol/index.ts";
+import { noteIdle } from "./ask.ts";
 import { conclude, concludeSkipped, concludeUnknown } from "./conclude.ts";
+import { copyMaskerOf, describe, notCountable, tooManyAffected } from "./guard.ts";
+import type { Judgement } from "./judgement.ts";
 import { dropPortals, settleChange, undo } from "./names.ts";
 import {
   copyEndIsQueued,
@@ -17,14 +24,16 @@ import {
   dropSyncsDuringCopy,
   type Expected,
   expected,
+  firstRun,
   Kind,
   push,
   queueHead,
   queueLength,
+  runningGuard,
   shift,
   skipToSync,
 } from "./queue.ts";
-import { refusalError } from "./refuse.ts";
+import { poisonExtended, poisonQuery, type Refusal, refusalError } from "./refuse.ts";
 import { onSetting } from "./settings.ts";
 import type { Walk } from "./state.ts";
 
@@ -36,8 +45,10 @@ export function answer(walk: Walk, type: number, chunk: Buffer, start: number, e
   const { queue } = walk;
   switch (type) {
     case 0x31: // ParseComplete
+      if (isReissued(walk)) return nothing;
       return done(walk, take(walk, Kind.parse, type));
     case 0x32: // BindComplete
+      if (isReissued(walk)) return nothing;
       return done(walk, take(walk, Kind.bind, type));
     case 0x33: // CloseComplete
       return done(walk, take(walk, Kind.close, type));
@@ -51,19 +62,31 @@ export function answer(walk: Walk, type: number, chunk: Buffer, start: number, e
       }
       return null;
     }
-    case 0x6e: // NoData
-      return done(walk, takeDescribe(walk, type));
+    case 0x6e: {
+      // NoData
+      if (isReissued(walk)) return nothing;
+      const entry = takeDescribe(walk, type);
+      done(walk, entry);
+      return entry.special?.swallow === true ? nothing : null;
+    }
     case 0x54: {
       // RowDescription
       const head = headOf(walk, type);
-      const columns = columnsOf(walk, chunk, start, end);
-      if (head.kind === Kind.query) walk.result.columns = columns;
-      else {
-        const entry = takeDescribe(walk, type);
-        if (entry.statement !== null) entry.statement.columns = columns;
-        done(walk, entry);
+      const judged =
+        head.kind === Kind.query ? (runningGuard(head)?.judgement ?? null) : (head.statement?.judged ?? null);
+      const columns = columnsOf(walk, chunk, start, end, judged);
+      if (head.kind === Kind.query) {
+        walk.result.columns = columns;
+        const guard = runningGuard(head);
+        if (guard !== null) describe(walk, guard, decodeRowDescription(chunk.subarray(start, end)).fields);
+        return null;
       }
-      return null;
+      const entry = takeDescribe(walk, type);
+      if (entry.statement !== null) entry.statement.columns = columns;
+      if (entry.special?.portal != null)
+        entry.special.portal.fields = decodeRowDescription(chunk.subarray(start, end)).fields;
+      done(walk, entry);
+      return entry.special?.swallow === true ? nothing : null;
     }
     case 0x43: // CommandComplete
       return commandComplete(walk, chunk.toString("latin1", start, end - 1));
@@ -71,6 +94,8 @@ export function answer(walk: Walk, type: number, chunk: Buffer, start: number, e
       return commandComplete(walk, "");
     case 0x73: {
       // PortalSuspended: more rows remain for a later Execute.
+      const cut = cutAtEnd(walk);
+      if (cut !== undefined) return cut;
       const entry = take(walk, Kind.execute, type);
       conclude(walk, entry, "ok", null, null, false);
       return done(walk, entry);
@@ -86,6 +111,9 @@ export function answer(walk: Walk, type: number, chunk: Buffer, start: number, e
       return null;
     }
     case 0x4e: // NoticeResponse
+      return walk.guard?.scrub === true
+        ? scrubNotice(chunk.subarray(start, end), queueHead(queue)?.run?.request ?? "")
+        : null;
     case 0x41: // NotificationResponse
       return null;
     case 0x47: {
@@ -100,9 +128,13 @@ export function answer(walk: Walk, type: number, chunk: Buffer, start: number, e
     case 0x48: // CopyOutResponse
       copyHead(walk, type);
       return null;
-    case 0x63: // CopyDone
-      copyHead(walk, type);
-      return null;
+    case 0x63: {
+      // CopyDone
+      const guard = runningGuard(copyHead(walk, type));
+      if (guard === null || guard.judgement.plan === null) return null;
+      const rest = copyMaskerOf(walk, guard).end();
+      return rest === null ? null : Buffer.concat([rest, encodeBackend({ type: "copyDone" })]);
+    }
     default:
       // Authentication, BackendKeyData, CopyBothResponse … have no place in a session that is under way.
       throw unexpected(type);
@@ -153,9 +185,85 @@ function unstall(walk: Walk, entry: Expected): void {
   walk.wake = true;
 }
 
-function commandComplete(walk: Walk, tag: string): null {
+const nothing = Buffer.alloc(0);
+
+/** The head is a Query that went on as messages of the extended protocol: their answers are not the client's. */
+function isReissued(walk: Walk): boolean {
+  const head = queueHead(walk.queue);
+  return head?.special?.reissued === true && !head.errored;
+}
+
+/**
+ * The server has ended a statement of which the client may not have everything: its end becomes the error. undefined: it is
+ * not cut off. What the transaction holds must fail with it, or the session ends.
+ */
+function cutAtEnd(walk: Walk): Buffer | undefined {
+  const head = queueHead(walk.queue);
+  if (head === undefined) return undefined;
+  const guard = runningGuard(head);
+  if (guard === null || guard.cut === null) return undefined;
+  const { cut } = guard;
+  if (!guard.swallowed) {
+    // It was done before it could be cancelled, and the client has all of it.
+    guard.cut = null;
+    return undefined;
+  }
+  if (head.special?.alone === true && head.kind === Kind.execute) {
+    head.refusal = cut;
+    walk.toServer.write([poisonExtended(walk.poison), flush], null);
+    return nothing;
+  }
+  const wrote = guard.judgement.facts.effects.includes("write");
+  const last = head.run === null || head.run.at === head.run.parts.length - 1;
+  const behind = walk.queue.items[walk.queue.head + 1];
+  const onlySync = head.kind === Kind.query || behind === undefined || behind.kind === Kind.sync;
+  if (wrote || !last || !onlySync) {
+    conclude(walk, head, "cut", cut.sqlstate, null, false);
+    walk.fail({ sqlstate: cut.sqlstate, message: cut.message, hint: cut.hint }, "a limit was reached");
+    return nothing;
+  }
+  conclude(walk, head, "cut", cut.sqlstate, null, false);
+  walk.counters.errors++;
+  walk.mustAbort = cut;
+  if (head.kind === Kind.query) head.errored = true;
+  else {
+    shift(walk.queue);
+    done(walk, head);
+    if (behind === undefined) walk.skipping = true;
+  }
+  return refusalError(cut);
+}
+
+/** The server has changed more rows than it may: what it did is made to fail. null: it has not. */
+function takenBack(walk: Walk, head: Expected, tag: string): Buffer | null {
+  const guard = runningGuard(head);
+  const limit = guard?.judgement.decision?.limits.affectedRows ?? null;
+  if (guard === null || limit === null || !guard.judgement.facts.effects.includes("write")) return null;
+  const rows = Number(/ (\d+)$/.exec(tag)?.[1] ?? Number.NaN);
+  if (rows <= limit) return null;
+  if (head.special?.alone !== true) {
+    walk.fail(
+      { sqlstate: "XX000", message: "internal error: a limit on changed rows was not kept" },
+      "a limit on changed rows was not kept",
+    );
+    return nothing;
+  }
+  head.refusal = {
+    ...(Number.isNaN(rows) ? notCountable : tooManyAffected(guard, rows)),
+    request: head.run?.request ?? "",
+  };
+  walk.toServer.write([poisonExtended(walk.poison), ...(head.special.reissued ? [sync] : [flush])], null);
+  return nothing;
+}
+
+function commandComplete(walk: Walk, tag: string): Buffer | null {
   const head = headOf(walk, 0x43);
   if (head.refusal !== null && !head.copying) throw unexpected(0x43);
+  const cut = cutAtEnd(walk);
+  if (cut !== undefined) return cut;
+  const back = takenBack(walk, head, tag);
+  if (back !== null) return back;
+  if (head.special?.reissued === true) walk.toServer.write([sync], null);
   walk.copyIn = false;
   if (head.kind === Kind.query) {
     if (head.copying) dropCopyEnd(walk.queue);
@@ -183,15 +291,19 @@ function errorResponse(walk: Walk, body: Buffer): Buffer | null {
     if (head?.run != null && !head.errored) conclude(walk, head, "error", sqlstate, null, false);
     for (let entry = shift(queue); entry !== undefined; entry = shift(queue))
       concludeSkipped(walk, entry, sqlstate);
-    return null;
+    return scrubbed(walk, body, head?.run?.request);
   }
   if (head.kind === Kind.sync) {
     // Sync commits what the batch did; that failed (a deferred constraint, a serialization failure). ReadyForQuery follows.
     head.errored = true;
     walk.counters.errors++;
-    return null;
+    return scrubbed(walk, body, head?.run?.request);
   }
-  const { refusal } = head;
+  if (head.special?.reissued === true && head.refusal === null) walk.toServer.write([sync], null);
+  // Planning, too, takes its time: then it is the Bind that fails.
+  const running = sqlstate === "57014" ? firstRun(queue) : null;
+  const cut = running === null ? null : (runningGuard(running)?.cut ?? null);
+  const refusal = head.refusal ?? cut;
   const status = refusal !== null ? "cut" : sqlstate === "57014" ? "cancelled" : "error";
   if (head.run !== null) conclude(walk, head, status, refusal?.sqlstate ?? sqlstate, null, false);
   walk.counters.errors++;
@@ -214,7 +326,7 @@ function errorResponse(walk: Walk, body: Buffer): Buffer | null {
     push(queue, expected(Kind.sync, walk.batch++, null, null, null));
     walk.toServer.write([sync], null, true);
   }
-  return refusal === null ? null : refusalError(refusal);
+  return refusal === null ? scrubbed(walk, body, head.run?.request) : refusalError(refusal);
 }
 
 function readyForQuery(walk: Walk, chunk: Buffer, start: number, end: number): Buffer | null {
@@ -233,6 +345,12 @@ function readyForQuery(walk: Walk, chunk: Buffer, start: number, end: number): B
     else concludeUnknown(walk, head);
   }
   shift(walk.queue);
+  if (walk.mustAbort !== null) {
+    const refusal = walk.mustAbort;
+    walk.mustAbort = null;
+    if (walk.transaction === "T") return abortHere(walk, refusal);
+  }
+  if (walk.guard !== null && walk.transaction === "I") noteIdle(walk.guard);
   if (head.batch >= walk.unsettledBatch) walk.unsettledBatch = -1;
   if (walk.transaction === "I") {
     dropPortals(walk.names, head.batch);
@@ -245,19 +363,56 @@ function readyForQuery(walk: Walk, chunk: Buffer, start: number, end: number): B
   return null;
 }
 
+/** The server's error as the client may see it; null: as it is. */
+function scrubbed(walk: Walk, body: Buffer, request = ""): Buffer | null {
+  return walk.guard?.scrub === true ? scrubError(body, request) : null;
+}
+
+/** The client was told of an error in a block that the server knows nothing of: it is made to fail, too. */
+function abortHere(walk: Walk, refusal: Refusal): Buffer {
+  if (queueLength(walk.queue) > 0) {
+    walk.fail(
+      { sqlstate: refusal.sqlstate, message: refusal.message, hint: refusal.hint },
+      "a limit was reached",
+    );
+    return nothing;
+  }
+  walk.own = { tell: true, onFrame: () => undefined, done: walk.onIdle, lost: () => undefined };
+  push(walk.queue, expected(Kind.own, walk.batch++, null, null, null));
+  walk.toServer.write([poisonQuery(refusal.request)], null);
+  return nothing;
+}
+
 /** The same result descriptions come over and over: one pre-serialised record for each, bounded. */
 const maxColumnsCache = 4096;
 const maxColumnsKey = 16 * 1024;
 
-function columnsOf(walk: Walk, chunk: Buffer, start: number, end: number): ColumnsContext {
-  const key = end - start <= maxColumnsKey ? chunk.toString("latin1", start, end) : null;
+function columnsOf(
+  walk: Walk,
+  chunk: Buffer,
+  start: number,
+  end: number,
+  judged: Judgement | null,
+): ColumnsContext {
+  const plan = judged?.plan ?? null;
+  const catalog = judged?.view?.catalog ?? null;
+  const hidden = plan === null ? "" : plan.columns.map((column) => (column === null ? 0 : 1)).join("");
+  const key =
+    end - start <= maxColumnsKey
+      ? `${catalog === null ? "" : catalog.epoch}|${hidden}|${chunk.toString("latin1", start, end)}`
+      : null;
   if (key !== null) {
     const known = walk.columnsCache.get(key);
     if (known !== undefined) return known;
   }
   const { fields } = decodeRowDescription(chunk.subarray(start, end));
   const columns = walk.audit.columns(
-    fields.map((f) => ({ name: f.name, type: typeName(f.typeOid), origin: null, masked: false })),
+    fields.map((f, i) => ({
+      name: f.name,
+      type: typeName(f.typeOid),
+      origin: catalog === null || f.table === 0 ? null : columnText(catalog, f.table, f.column),
+      masked: plan?.columns[i] != null,
+    })),
   );
   if (key !== null) {
     if (walk.columnsCache.size >= maxColumnsCache) walk.columnsCache.clear();

@@ -32,6 +32,7 @@ export function conclude(
   const part = run.parts[run.at] ?? (more ? run.parts[run.parts.length - 1] : undefined);
   if (part === undefined) return;
   record(walk, entry, part, status, sqlstate, tag, complete, false);
+  if (part.guard?.timer != null) clearTimeout(part.guard.timer);
   run.at++;
   if (part.statement === null) return;
   if (part.statement.hides) forget(walk.names, () => prepare(walk, "", opaqueShape, null));
@@ -164,6 +165,9 @@ function applyNames(walk: Walk, entry: Expected, { shape }: PreparedStatement, l
             batch: entry.batch,
             cursor: true,
             hold: / with hold\b/i.test(shape.stripped),
+            delivered: { rows: 0, bytes: 0 },
+            described: false,
+            fields: null,
           });
         }
         break;

@@ -8,8 +8,13 @@ import {
   decodeExecute,
   decodeFunctionCall,
   decodeParse,
+  encodeDescribe,
+  encodeFrontend,
+  flush,
 } from "../../protocol/index.ts";
 import type { MessageText } from "../../sql/index.ts";
+import { askFirst, noteForwarded } from "./ask.ts";
+import { type Delivered, guardOf } from "./guard.ts";
 import {
   intent,
   opaqueShape,
@@ -22,14 +27,19 @@ import {
   Use,
   valuesJson,
 } from "./intend.ts";
+import { judgeMessage } from "./judge.ts";
+import type { Judgement, Question } from "./judgement.ts";
+import { charge, startClocks, uncountable } from "./limits.ts";
 import {
   awaitChange,
   getPortal,
   maxPortals,
   maxStatementBytes,
   maxStatements,
+  type Portal,
   type PreparedStatement,
   roomForNames,
+  type Shape,
   serverName,
   setPortal,
   setStatement,
@@ -106,6 +116,17 @@ function parse(
   }
   const statement = prepare(walk, only?.text ?? "", only?.shape ?? opaqueShape, raw);
   statement.types = types;
+  statement.declared = types;
+  statement.syntaxError = message.reason === "syntax";
+  if (walk.guard !== null && walk.guard.policies.current !== null && only !== undefined) {
+    const questions: Question[] = [];
+    const verdicts = judgeMessage(walk, walk.guard, [statement], questions);
+    if (verdicts === null) return askFirst(walk, walk.guard, questions);
+    const [judgement] = verdicts.judgements;
+    // What a person must approve may be prepared; it is held when it is executed.
+    if (judgement?.refusal != null && judgement.decision?.verdict !== "approve")
+      return refuseExtended(walk, judgement.refusal, statement, judgement);
+  }
   // The server refuses a name that it has already, and keeps the old statement: only its answer tells which one it is.
   const uncertain = name !== "" && (walk.names.hidden || walk.names.statements.has(name));
   const entry = expected(Kind.parse, walk.batch, null, setStatement(walk.names, name, statement), statement);
@@ -158,6 +179,9 @@ export function onBind(walk: Walk, body: Buffer): Verdict {
     batch: walk.batch,
     cursor: false,
     hold: false,
+    delivered: { rows: 0, bytes: 0 },
+    described: false,
+    fields: null,
   });
   const entry = expected(Kind.bind, walk.batch, null, change, null);
   push(walk.queue, entry);
@@ -175,7 +199,13 @@ export function onDescribe(walk: Walk, body: Buffer): Verdict {
     (target === "statement" ? walk.names.statements.get(name) : getPortal(walk.names, name)?.statement) ??
     null;
   const kind = target === "statement" ? Kind.describeStatement : Kind.describePortal;
-  push(walk.queue, expected(kind, walk.batch, null, null, statement));
+  const entry = expected(kind, walk.batch, null, null, statement);
+  if (walk.guard !== null && target === "portal") {
+    const portal = getPortal(walk.names, name) ?? null;
+    if (portal !== null) portal.described = true;
+    entry.special = { swallow: false, portal, reissued: false, alone: false };
+  }
+  push(walk.queue, entry);
   return "forward";
 }
 
@@ -193,7 +223,7 @@ export function onClose(walk: Walk, body: Buffer): Verdict {
 }
 
 export function onExecute(walk: Walk, body: Buffer): Verdict {
-  const { portal: name } = decodeExecute(body);
+  const { portal: name, maxRows } = decodeExecute(body);
   const { names } = walk;
   const key = keyOf(walk, name);
   if (key === null) return refuseExtended(walk, badName);
@@ -207,6 +237,19 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
   let protocol: StatementProtocol =
     portal?.cursor === true ? "cursor" : shape.copy === null ? "extended" : "copy";
   if (shape.names.length > 0 && !roomForNames(names, [statement])) return refuseExtended(walk, tooManyNames);
+  let judgement: Judgement | null = null;
+  if (walk.guard !== null && walk.guard.policies.current !== null && shape.kind !== "empty") {
+    const questions: Question[] = [];
+    const verdicts = judgeMessage(walk, walk.guard, [statement], questions);
+    if (verdicts === null) return askFirst(walk, walk.guard, questions);
+    judgement = verdicts.judgements[0] ?? null;
+    const reason =
+      judgement?.refusal ??
+      uncountable([statement], verdicts.judgements) ??
+      charge(walk, verdicts.judgements);
+    if (reason !== null)
+      return refuseExtended(walk, reason, statement, judgement?.refusal == null ? null : judgement);
+  }
   let { sealed } = statement;
   let changes = statement.hides;
   let unsettles = walk.touched || statement.unsettles;
@@ -228,13 +271,14 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
     index = intent(
       walk,
       request,
-      statement.context,
+      judgement?.statementRecord ?? statement.context,
       protocol,
       0,
       "",
       name,
       sealed,
       portal?.typesJson ?? "[]",
+      judgement?.decisionRecord,
     );
   } catch (error) {
     return refuseUnrecorded(walk, error, false);
@@ -245,10 +289,60 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
     walk.unsettledBatch = walk.batch;
     changes = true;
   }
-  const part = { intent: index, statement };
+  const guard = guardOf(judgement, shape.facts.copy, deliveredOf(walk, shape, portal));
+  const part = { intent: index, statement, guard };
   const entry = expected(Kind.execute, walk.batch, run(request, [part], changes), null, statement);
+  if (judgement === null || walk.guard === null) {
+    push(walk.queue, entry);
+    return changes ? awaitAnswer(walk, entry) : "forward";
+  }
+  noteForwarded(walk.guard, judgement);
+  const before: Buffer[] = [];
+  if (guard !== null && portal !== undefined) {
+    guard.portal = portal;
+    if (judgement.plan !== null && !portal.described) {
+      // Its answer tells how the rows look that are to be masked; drivers that know their statements do not ask.
+      portal.described = true;
+      const describe = expected(Kind.describePortal, walk.batch, null, null, statement);
+      describe.special = { swallow: true, portal, reissued: false, alone: false };
+      push(walk.queue, describe);
+      before.push(encodeDescribe("portal", name));
+    }
+  }
+  const alone = mustStandAlone(walk, judgement, entry);
+  entry.special = { swallow: false, portal: null, reissued: false, alone };
+  walk.lastRun = walk.batch;
   push(walk.queue, entry);
-  return changes ? awaitAnswer(walk, entry) : "forward";
+  startClocks(walk, entry);
+  if (alone || changes) walk.stall = { until: "answered", entry };
+  const limit = judgement.decision?.limits.rows ?? null;
+  const left = limit === null || guard === null ? 0 : Math.max(1, limit - guard.delivered.rows + 1);
+  const bounded = left > 0 && (maxRows <= 0 || maxRows > left);
+  if (!bounded && before.length === 0) return alone || changes ? "forward-flush" : "forward";
+  return [
+    ...before,
+    encodeFrontend({ type: "execute", portal: name, maxRows: bounded ? left : maxRows }),
+    ...(alone || changes ? [flush] : []),
+  ];
+}
+
+/** What the portal or cursor behind a statement has given so far. */
+function deliveredOf(walk: Walk, shape: Shape, portal: Portal | undefined): Delivered | null {
+  for (const { kind, name } of shape.names)
+    if (kind === "fetch" && name !== null) return getPortal(walk.names, name)?.delivered ?? null;
+  return portal?.delivered ?? null;
+}
+
+/**
+ * Whether nothing may be sent behind an Execute before it is answered: its effect may have to be taken back, or that of
+ * what came before it in the same implicit transaction.
+ */
+function mustStandAlone(walk: Walk, judgement: Judgement, entry: Expected): boolean {
+  const limits = judgement.decision?.limits;
+  if (limits === undefined) return false;
+  if (limits.affectedRows !== null && judgement.facts.effects.includes("write")) return true;
+  if (limits.rows === null && limits.bytes === null) return false;
+  return walk.lastRun === entry.batch || judgement.facts.effects.includes("write");
 }
 
 export function onSync(walk: Walk): Verdict {
@@ -301,7 +395,7 @@ export function onFunctionCall(walk: Walk, body: Buffer): Verdict {
   }
   walk.counters.statements++;
   walk.texts = 0;
-  const part = { intent: index, statement };
+  const part = { intent: index, statement, guard: null };
   const entry = expected(Kind.functionCall, walk.batch++, run(request, [part], true), null, null);
   push(walk.queue, entry);
   // Nothing says what the function does.

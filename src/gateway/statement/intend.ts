@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import type { DecisionContext, StatementContext } from "../../audit/index.ts";
 import type { StatementProtocol } from "../../facts/audit.ts";
 import { decodeParameter, typeName } from "../../protocol/index.ts";
-import type { MessageText, StatementShape } from "../../sql/index.ts";
+import { emptyFacts, type MessageText, opaqueFacts, type StatementShape } from "../../sql/index.ts";
 import { getPortal, type PreparedStatement, type Shape, undecided } from "./names.ts";
 import type { Expected, Part, Run } from "./queue.ts";
 import { settled, unsettling } from "./settings.ts";
@@ -64,8 +64,9 @@ export const opaqueShape = {
   secret: false,
   names: [],
   copy: null,
+  facts: opaqueFacts,
 } as const satisfies StatementShape;
-export const emptyShape: Shape = { ...opaqueShape, kind: "empty" };
+export const emptyShape: Shape = { ...opaqueShape, kind: "empty", facts: emptyFacts };
 
 /** A message whose text is not read: one statement, everything in the seal. */
 export function sealedWhole(bytes: Buffer): MessageText {
@@ -73,6 +74,7 @@ export function sealedWhole(bytes: Buffer): MessageText {
   return {
     parsed: false,
     reason: "encoding",
+    poisoned: false,
     statements: [{ text: bytes.toString("latin1"), shape: { ...opaqueShape, secret }, comment: null }],
   };
 }
@@ -110,12 +112,16 @@ export function prepare(walk: Walk, text: string, shape: Shape, raw: Buffer | nu
     shape,
     context: contextOf(walk, shape),
     sealed: sealedText(walk, text, shape, raw),
+    text,
     bytes: text.length,
+    syntaxError: false,
     hides: raw !== null ? nameWord.test(text) : shape.kind === "do" && dynamicWord.test(text),
     unsettles: unsettling(shape),
+    declared: [],
     types: [],
     typesJson: null,
     columns: null,
+    judged: null,
   };
 }
 

@@ -6,7 +6,10 @@
  * meanwhile does no harm, but one that it has and we have not could be used under another text.
  */
 import type { ColumnsContext, StatementContext } from "../../audit/index.ts";
+import type { FieldDescription } from "../../protocol/index.ts";
 import type { StatementShape } from "../../sql/index.ts";
+import type { Delivered } from "./guard.ts";
+import type { Judgement } from "./judgement.ts";
 import type { Expected } from "./queue.ts";
 
 /** A statement's shape, or what stands for it where there is no SQL to read: "empty", "function", "replication". */
@@ -18,16 +21,23 @@ export interface PreparedStatement {
   readonly context: StatementContext;
   /** JSON object text without its closing brace, ready for parameters: `{"sql":"…"`. */
   readonly sealed: string;
+  readonly text: string;
   readonly bytes: number;
+  /** PostgreSQL's grammar refuses it, as far as we know. */
+  syntaxError: boolean;
   /** The text was not read, and may make or drop names. */
   readonly hides: boolean;
   /** It may change how the server reads texts. */
   readonly unsettles: boolean;
+  /** Parameter types as Parse gave them; 0: the server is to find out. */
+  declared: readonly number[];
   /** Parameter types as Parse or a ParameterDescription gave them. */
   types: readonly number[];
   /** `[{"type":"int4"},…]` for `types`, built once. */
   typesJson: string | null;
   columns: ColumnsContext | null;
+  /** What was decided of it last. */
+  judged: Judgement | null;
 }
 
 export interface Portal {
@@ -40,6 +50,11 @@ export interface Portal {
   readonly cursor: boolean;
   /** WITH HOLD: it outlives its transaction. */
   readonly hold: boolean;
+  /** What it has given so far. */
+  readonly delivered: Delivered;
+  /** A Describe of it has been sent; its answer comes before any row. */
+  described: boolean;
+  fields: readonly FieldDescription[] | null;
 }
 
 interface Change<What, Thing> {

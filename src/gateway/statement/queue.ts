@@ -3,7 +3,8 @@
  * answer (PostgreSQL manual, "Message Flow"). Everything the relay knows about what a backend message means comes from
  * the entry at the head of this queue.
  */
-import type { NameChange, PreparedStatement } from "./names.ts";
+import type { Guard } from "./guard.ts";
+import type { NameChange, Portal, PreparedStatement } from "./names.ts";
 import type { Refusal } from "./refuse.ts";
 
 export const Kind = {
@@ -18,6 +19,8 @@ export const Kind = {
   sync: 9,
   /** CopyDones and CopyFails: get no reply of their own, but mark which Syncs were sent while the server was copying. */
   copyEnd: 10,
+  /** An exchange of the gateway's own: nothing of its answer is the client's. */
+  own: 11,
 } as const;
 export type Kind = (typeof Kind)[keyof typeof Kind];
 
@@ -27,6 +30,8 @@ export interface Part {
   readonly intent: number;
   /** The statement, where its shape matters for the answer: it changes names, or copies. */
   readonly statement: PreparedStatement | null;
+  /** What watches over it; null: nothing has to be watched. */
+  readonly guard: Guard | null;
 }
 
 /** What one Query or Execute is doing. */
@@ -58,8 +63,22 @@ export interface Expected {
   readonly change: NameChange | null;
   /** Parse and Describe: the statement that the reply tells about. */
   readonly statement: PreparedStatement | null;
+  /** What only few messages have; null: nothing of it. */
+  special: Special | null;
   /** Query and Parse: 1 if the text was read; Sync: how many such are in its batch; copyEnd: how many it stands for. */
   count: number;
+}
+
+/** What the answers to a message mean beyond its kind. */
+export interface Special {
+  /** A Describe of the gateway's own: its answer is not the client's. */
+  readonly swallow: boolean;
+  /** Describe: the portal whose columns it tells. */
+  readonly portal: Portal | null;
+  /** A Query that was sent on as Parse, Bind, Describe and Execute, so that its effect can still be taken back. */
+  readonly reissued: boolean;
+  /** Nothing was sent behind it: what it did can be taken back by a refusal. */
+  readonly alone: boolean;
 }
 
 /**
@@ -84,7 +103,18 @@ export function expected(
   change: NameChange | null,
   statement: PreparedStatement | null,
 ): Expected {
-  return { kind, batch, run, refusal: null, errored: false, copying: false, change, statement, count: 0 };
+  return {
+    kind,
+    batch,
+    run,
+    refusal: null,
+    errored: false,
+    copying: false,
+    change,
+    statement,
+    special: null,
+    count: 0,
+  };
 }
 
 export function queueLength(queue: ReplyQueue): number {
@@ -97,6 +127,20 @@ export function queueHead(queue: ReplyQueue): Expected | undefined {
 
 export function push(queue: ReplyQueue, entry: Expected): void {
   queue.items.push(entry);
+}
+
+/** The oldest message that runs something; answers to those before it may lie in the server's buffer. */
+export function firstRun({ items, head }: ReplyQueue): Expected | null {
+  for (let i = head; i < items.length; i++) {
+    const entry = items[i];
+    if (entry !== undefined && entry.run !== null) return entry;
+  }
+  return null;
+}
+
+/** What watches over the statement that the server is working on. */
+export function runningGuard({ run }: Expected): Guard | null {
+  return run === null ? null : (run.parts[run.at]?.guard ?? null);
 }
 
 /** Marks a CopyDone or CopyFail. Those in a row share an entry, so that they cost nothing where no copy is. */

@@ -142,8 +142,10 @@ function scan(walk: Walk, first: Buffer): void {
     }
 
     const before = walk.audit.size;
+    walk.asked = null;
     const verdict = dispatch(walk, type, chunk.subarray(pos + 5, next));
-    if (walk.audit.size !== before) out.level = walk.durability;
+    if (verdict !== "later" && (type === 0x50 || (type >= 0x42 && type <= 0x45))) walk.unsynced = true; // P; B, C, D, E
+    if (walk.audit.size !== before) out.level = stronger(out.level, walk.asked ?? walk.durability);
     if (verdict === "later") {
       if (run < pos) out.buffers.push(chunk.subarray(run, pos));
       run = pos;
@@ -177,6 +179,12 @@ function scan(walk: Walk, first: Buffer): void {
   if (walk.leaving) walk.onLeaving();
 }
 
+const strength = { process: 1, disk: 2, strict: 3 } as const satisfies Record<Durability, number>;
+
+function stronger(a: Durability | null, b: Durability): Durability {
+  return a !== null && strength[a] > strength[b] ? a : b;
+}
+
 function checkLength(walk: Walk, type: number, length: number): void {
   const limit = frontendLimits[type] ?? 0;
   if (limit === 0) throw new ProtocolError(`invalid frontend message type ${type}`);
@@ -194,7 +202,6 @@ function dispatch(walk: Walk, type: number, body: Buffer): Verdict {
   if (walk.skipping && type !== 0x53 && type !== 0x58) return [];
   // A client that was told of the refusal need not end its copy.
   if (type !== 0x63 && type !== 0x66) walk.copyRefused = false;
-  if (type === 0x50 || (type >= 0x42 && type <= 0x45)) walk.unsynced = true; // P; B, C, D, E
   switch (type) {
     case 0x51: // Q
       return onQuery(walk, body);

@@ -4,10 +4,18 @@
  * skipping to Sync and the status in ReadyForQuery stay the server's own.
  */
 import { randomBytes } from "node:crypto";
+import type { DecisionContext } from "../../audit/index.ts";
 import { AuditUnavailable, uuidv7 } from "../../audit/index.ts";
 import type { StatementProtocol } from "../../facts/audit.ts";
-import { encodeCopyFail, encodeDescribe, encodeError, encodeQuery } from "../../protocol/index.ts";
+import {
+  encodeBackend,
+  encodeCopyFail,
+  encodeDescribe,
+  encodeError,
+  encodeQuery,
+} from "../../protocol/index.ts";
 import { contextOf, intent, opaqueShape } from "./intend.ts";
+import type { Judgement, ServerRefusal } from "./judgement.ts";
 import type { PreparedStatement } from "./names.ts";
 import { expected, Kind, push } from "./queue.ts";
 import type { Reason, Walk } from "./state.ts";
@@ -20,18 +28,27 @@ export interface Refusal {
   readonly message: string;
   readonly hint: string;
   readonly request: string;
+  /** The policy's rule; null: the default, or the gateway itself. */
+  readonly rule?: string | null;
+  /** What it is about: a column, a function, a relation, a setting. */
+  readonly object?: string | null;
+  readonly retryable?: boolean;
+  /** The server's own error, when it was asked and refused: the client gets that. */
+  readonly server?: ServerRefusal;
 }
 
 /** The ErrorResponse for a refusal (SPEC.md section 4): DETAIL is one line of compact JSON. */
 export function refusalError(refusal: Refusal): Buffer {
+  const { server } = refusal;
+  if (server !== undefined) return encodeBackend({ type: "error", fields: server.fields });
   const detail = JSON.stringify({
     v: 1,
     decision: "deny",
     code: refusal.code,
-    rule: null,
-    object: null,
+    rule: refusal.rule ?? null,
+    object: refusal.object ?? null,
     position: null,
-    retryable: refusal.code === "AUDIT_UNAVAILABLE",
+    retryable: refusal.retryable ?? refusal.code === "AUDIT_UNAVAILABLE",
     request_id: refusal.request,
     approval: null,
   });
@@ -106,26 +123,74 @@ export function recordRefusal(
   reason: Reason,
   protocol: StatementProtocol,
   statement: PreparedStatement | null,
+  judgement: Judgement | null = null,
 ): Refusal {
   const request = uuidv7();
   walk.counters.denied++;
-  const decision = walk.audit.decision({
+  const decision = judgement?.decisionRecord ?? denial(walk, reason.code);
+  const context = judgement?.statementRecord ?? statement?.context ?? contextOf(walk, opaqueShape);
+  const sealed = statement === null ? "{}" : `${statement.sealed}}`;
+  const index = intent(walk, request, context, protocol, 0, "", "", sealed, "[]", decision);
+  recordDenied(walk, request, index, reason.sqlstate);
+  return { ...reason, request };
+}
+
+/** A denial that no rule of a policy is behind. */
+function denial(walk: Walk, code: string): DecisionContext {
+  return walk.audit.decision({
     verdict: "deny",
     rule: null,
     rules: [],
-    code: reason.code,
-    policy: null,
+    code,
+    policy: walk.guard?.policies.current?.digest ?? null,
     masked: [],
     limits: {},
   });
-  const context = statement?.context ?? contextOf(walk, opaqueShape);
-  const sealed = statement === null ? "{}" : `${statement.sealed}}`;
-  const index = intent(walk, request, context, protocol, 0, "", "", sealed, "[]", decision);
+}
+
+/** Records all statements of a message as denied: none of it runs. `at`: the one that is told about. */
+function recordMessage(
+  walk: Walk,
+  statements: readonly PreparedStatement[],
+  judgements: readonly Judgement[],
+  at: number,
+  reason: Reason,
+): Refusal {
+  const request = uuidv7();
+  walk.counters.denied++;
+  for (const [index, statement] of statements.entries()) {
+    const judgement = judgements[index];
+    const refused = judgement?.refusal != null || index === at;
+    const decision = refused
+      ? judgement?.refusal == null
+        ? denial(walk, reason.code)
+        : judgement.decisionRecord
+      : denial(walk, "OTHER_PART_DENIED");
+    const context = judgement?.statementRecord ?? statement.context;
+    const protocol = statement.shape.copy === null ? "simple" : "copy";
+    const leaf = intent(
+      walk,
+      request,
+      context,
+      protocol,
+      index,
+      "",
+      "",
+      `${statement.sealed}}`,
+      "[]",
+      decision,
+    );
+    recordDenied(walk, request, leaf, judgement?.refusal?.sqlstate ?? reason.sqlstate);
+  }
+  return { ...reason, request };
+}
+
+function recordDenied(walk: Walk, request: string, index: number, sqlstate: string): void {
   walk.audit.outcome(walk.context, {
     request,
     intent: index,
     status: "denied",
-    sqlstate: reason.sqlstate,
+    sqlstate,
     tag: null,
     columns: null,
     rows: 0,
@@ -136,7 +201,6 @@ export function recordRefusal(
     durationUs: 0,
     firstRowUs: null,
   });
-  return { ...reason, request };
 }
 
 /** Refuses a Query or FunctionCall: the reply has the shape ErrorResponse, ReadyForQuery. */
@@ -152,13 +216,35 @@ export function refuseQuery(
   return [poisonQuery(refusal.request)];
 }
 
+/** Refuses a Query whose statements were judged; `at`: the first that may not run. */
+export function refuseStatements(
+  walk: Walk,
+  statements: readonly PreparedStatement[],
+  judgements: readonly Judgement[],
+  at: number,
+  reason: Reason,
+): readonly Buffer[] {
+  let refusal: Refusal;
+  try {
+    refusal = recordMessage(walk, statements, judgements, at, reason);
+  } catch (error) {
+    if (!(error instanceof AuditUnavailable)) throw error;
+    refusal = { ...auditUnavailable, request: uuidv7() };
+  }
+  const entry = expected(Kind.query, walk.batch++, null, null, null);
+  entry.refusal = refusal;
+  push(walk.queue, entry);
+  return [poisonQuery(refusal.request)];
+}
+
 /** Refuses a message of an extended batch: the server skips to the next Sync, and so do we. */
 export function refuseExtended(
   walk: Walk,
   reason: Reason,
   statement: PreparedStatement | null = null,
+  judgement: Judgement | null = null,
 ): readonly Buffer[] {
-  const refusal = tryRecord(walk, reason, "extended", statement);
+  const refusal = tryRecord(walk, reason, "extended", statement, judgement);
   const entry = expected(Kind.describeStatement, walk.batch, null, null, null);
   entry.refusal = refusal;
   push(walk.queue, entry);
@@ -171,9 +257,10 @@ function tryRecord(
   reason: Reason,
   protocol: StatementProtocol,
   statement: PreparedStatement | null = null,
+  judgement: Judgement | null = null,
 ): Refusal {
   try {
-    return recordRefusal(walk, reason, protocol, statement);
+    return recordRefusal(walk, reason, protocol, statement, judgement);
   } catch (error) {
     if (!(error instanceof AuditUnavailable)) throw error;
     return { ...auditUnavailable, request: uuidv7() };

@@ -7,12 +7,18 @@ import type { Durability } from "../../facts/audit.ts";
 import { backendLimits, ProtocolError } from "../../protocol/index.ts";
 import { answer } from "./answer.ts";
 import { collect, gather } from "./gather.ts";
-import { Kind, maxQueued, queueHead, queueLength } from "./queue.ts";
+import { copyMaskerOf, type Guard, limitReached, maskerOf } from "./guard.ts";
+import { cutOff } from "./limits.ts";
+import { Kind, maxQueued, queueHead, queueLength, runningGuard, shift } from "./queue.ts";
 import type { Walk } from "./state.ts";
 
 const DATA_ROW = 0x44;
 const COPY_DATA = 0x64;
 const FUNCTION_RESPONSE = 0x56;
+const NOTIFICATION = 0x41;
+
+/** The server's tree of a statement, and rows of its catalog, are small messages beside this. */
+const maxOwnMessage = 64 * 1024 * 1024;
 
 /** Messages that are held back until they are whole are small by nature; rows and copy data are not among them. */
 const maxHeldMessage = 16 * 1024 * 1024;
@@ -34,18 +40,43 @@ export function relay(walk: Walk, first: Buffer): void {
   const { result } = walk;
   let pos = 0;
   let run = 0;
-  // Rows that follow each other are digested in one piece.
+  // Rows that follow each other are digested, or masked, in one piece.
   let rows = -1;
+  let masked = -1;
+  let guard: Guard | null = null;
+  /** Ends a run of rows at `to`. */
+  const endRows = (to: number): void => {
+    if (rows >= 0) digestRows(walk, chunk, rows, to);
+    if (masked >= 0 && guard !== null) {
+      const bytes = maskRows(walk, guard, chunk, masked, to);
+      digestRows(walk, bytes, 0, bytes.length);
+      out.push(bytes);
+      run = to;
+    }
+    rows = -1;
+    masked = -1;
+  };
   while (pos < end) {
+    if (walk.backendSwallow > 0) {
+      const n = Math.min(walk.backendSwallow, end - pos);
+      walk.backendSwallow -= n;
+      pos += n;
+      run = pos;
+      continue;
+    }
     if (walk.backendStream > 0) {
       const n = Math.min(walk.backendStream, end - pos);
-      if (walk.backendStreamType !== FUNCTION_RESPONSE && rows < 0) rows = pos;
+      if (walk.backendStreamType !== FUNCTION_RESPONSE && rows < 0) {
+        rows = pos;
+        const head = queueHead(walk.queue);
+        guard = head === undefined ? null : runningGuard(head);
+      }
       walk.backendStream -= n;
       pos += n;
       continue;
     }
     if (end - pos < 5) {
-      if (rows >= 0) rows = digestRows(walk, chunk, rows, pos);
+      endRows(pos);
       walk.backend = collect(chunk, pos, 5 - (end - pos));
       break;
     }
@@ -55,17 +86,67 @@ export function relay(walk: Walk, first: Buffer): void {
       ((chunk[pos + 2] as number) << 16) |
       ((chunk[pos + 3] as number) << 8) |
       (chunk[pos + 4] as number);
+    if (walk.own !== null) {
+      const next = pos + 1 + length;
+      checkLength(type, length);
+      if (length > maxOwnMessage)
+        throw new ProtocolError("the server's answer about a statement is too large");
+      if (next > end) {
+        if (run < pos) out.push(chunk.subarray(run, pos));
+        run = end;
+        walk.backend = collect(chunk, pos, next - end);
+        break;
+      }
+      if (run < pos) out.push(chunk.subarray(run, pos));
+      // Only notifications are the client's: they come unasked.
+      if (type === NOTIFICATION || ownAnswer(walk, type, chunk.subarray(pos + 5, next)))
+        out.push(chunk.subarray(pos, next));
+      run = next;
+      pos = next;
+      continue;
+    }
     if (type === DATA_ROW || type === COPY_DATA) {
       if (length < 4) throw new ProtocolError("the server sent a row of impossible length");
-      if (rows < 0) {
-        rows = pos;
+      const next = pos + 1 + length;
+      if (rows < 0 && masked < 0) {
         const head = queueHead(walk.queue);
         if (head === undefined || head.errored || (head.kind !== Kind.execute && head.kind !== Kind.query))
           throw new ProtocolError("the server sent a row where none was expected");
+        guard = runningGuard(head);
         if (result.firstRow === 0) result.firstRow = performance.now();
       }
+      if (guard !== null) {
+        const hides = guard.judgement.plan !== null;
+        if (hides && next > end && guard.cut === null) {
+          // A row that is to be masked is looked at whole.
+          if (length > maxHeldMessage)
+            throw new ProtocolError(`the server sent a row of ${length} bytes that must be masked`);
+          endRows(pos);
+          if (run < pos) out.push(chunk.subarray(run, pos));
+          run = end;
+          walk.backend = collect(chunk, pos, next - end);
+          break;
+        }
+        if (!admit(walk, guard, length + 1)) {
+          endRows(pos);
+          if (run < pos) out.push(chunk.subarray(run, pos));
+          run = pos;
+          walk.backendSwallow = 1 + length;
+          continue;
+        }
+        if (hides) {
+          if (masked < 0) {
+            if (run < pos) out.push(chunk.subarray(run, pos));
+            run = pos;
+            masked = pos;
+          }
+          result.rows++;
+          pos = next;
+          continue;
+        }
+      }
+      if (rows < 0) rows = pos;
       result.rows++;
-      const next = pos + 1 + length;
       if (next > end) {
         walk.backendStream = next - end;
         walk.backendStreamType = type;
@@ -73,7 +154,7 @@ export function relay(walk: Walk, first: Buffer): void {
       } else pos = next;
       continue;
     }
-    if (rows >= 0) rows = digestRows(walk, chunk, rows, pos);
+    endRows(pos);
     checkLength(type, length);
     if (type === FUNCTION_RESPONSE) {
       if (queueHead(walk.queue)?.kind !== Kind.functionCall)
@@ -106,13 +187,18 @@ export function relay(walk: Walk, first: Buffer): void {
     }
     pos = next;
   }
-  if (rows >= 0) digestRows(walk, chunk, rows, pos);
+  endRows(pos);
   if (run < pos) out.push(chunk.subarray(run, pos));
   // Strict: nobody learns of an outcome that is not on the record.
   const unsaid = walk.auditLost && walk.durability === "strict";
   if (out.length > 0 && !unsaid) deliver(walk, out, before);
   // After what is in order: the error that ends the session must not come in the middle of a row.
   if (walk.auditLost) walk.fail(auditLost, "audit unavailable");
+  if (walk.drained !== null && queueLength(walk.queue) === 0) {
+    const { drained } = walk;
+    walk.drained = null;
+    drained();
+  }
   if (walk.wake) {
     walk.wake = false;
     walk.resume();
@@ -131,10 +217,54 @@ function deliver(walk: Walk, out: readonly Buffer[], before: number): void {
   if (!walk.toClient.write(out, level, walk.backendStream === 0)) walk.server.pause();
 }
 
-function digestRows(walk: Walk, chunk: Buffer, from: number, to: number): -1 {
+function digestRows(walk: Walk, chunk: Buffer, from: number, to: number): void {
   walk.result.bytes += to - from;
   if (walk.digestResults) walk.result.digest.update(chunk, from, to);
-  return -1;
+}
+
+/** Whether one more row of `bytes` bytes may be delivered; if not, the statement is cut off. */
+function admit(walk: Walk, guard: Guard, bytes: number): boolean {
+  if (guard.cut !== null) {
+    guard.swallowed = true;
+    return false;
+  }
+  const { delivered } = guard;
+  const limits = guard.judgement.decision?.limits;
+  delivered.rows++;
+  delivered.bytes += bytes;
+  if (limits === undefined) return true;
+  const over =
+    limits.rows !== null && delivered.rows > limits.rows
+      ? "rows"
+      : limits.bytes !== null && delivered.bytes > limits.bytes
+        ? "bytes"
+        : null;
+  if (over === null) return true;
+  guard.swallowed = true;
+  cutOff(walk, guard, limitReached(over, guard));
+  return false;
+}
+
+/** Rows or lines of a copy as the client may see them: whole messages in chunk[from, to). */
+function maskRows(walk: Walk, guard: Guard, chunk: Buffer, from: number, to: number): Buffer {
+  const masker =
+    chunk[from] === COPY_DATA ? copyMaskerOf(walk, guard) : (guard.masker ?? maskerOf(walk, guard));
+  masker.maskInto(chunk, from, to, walk.maskOutput);
+  return walk.maskOutput.take();
+}
+
+/** A message of an exchange of the gateway's own; true: the client waits for it, too. */
+function ownAnswer(walk: Walk, type: number, body: Buffer): boolean {
+  const { own } = walk;
+  if (own === null) return false;
+  own.onFrame({ type, body });
+  if (type !== 0x5a) return false;
+  const status = body[0];
+  walk.transaction = status === 0x54 ? "T" : status === 0x45 ? "E" : "I";
+  shift(walk.queue);
+  walk.own = null;
+  own.done();
+  return own.tell;
 }
 
 function checkLength(type: number, length: number): void {

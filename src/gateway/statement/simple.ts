@@ -1,10 +1,12 @@
 /** The simple Query message: one text, any number of statements (PostgreSQL manual, "Simple Query"). */
 import { uuidv7 } from "../../audit/index.ts";
 import type { StatementProtocol } from "../../facts/audit.ts";
-import { flush } from "../../protocol/index.ts";
+import { encodeDescribe, encodeFrontend, flush } from "../../protocol/index.ts";
 import type { MessageText } from "../../sql/index.ts";
+import { askFirst, noteForwarded } from "./ask.ts";
 import { concludeSkipped } from "./conclude.ts";
 import { holdCost } from "./forward.ts";
+import { type Delivered, guardOf } from "./guard.ts";
 import {
   contextOf,
   emptyShape,
@@ -16,10 +18,20 @@ import {
   sealedWhole,
   Use,
 } from "./intend.ts";
-import { roomForNames } from "./names.ts";
+import { judgeMessage } from "./judge.ts";
+import type { Judgement, Question } from "./judgement.ts";
+import { charge, startClocks, uncountable } from "./limits.ts";
+import { getPortal, type PreparedStatement, roomForNames } from "./names.ts";
 import { expected, Kind, type Part, push } from "./queue.ts";
 import type { Verdict } from "./receive.ts";
-import { badText, refuseQuery, refuseUnrecorded, tooLarge, tooManyNames } from "./refuse.ts";
+import {
+  badText,
+  refuseQuery,
+  refuseStatements,
+  refuseUnrecorded,
+  tooLarge,
+  tooManyNames,
+} from "./refuse.ts";
 import { settled } from "./settings.ts";
 import type { Walk } from "./state.ts";
 
@@ -93,6 +105,20 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
     return "later";
   }
   if (!roomForNames(walk.names, statements)) return refuseQuery(walk, tooManyNames);
+  const raw = message.parsed ? null : bytes;
+  const prepared = statements.map((part) => prepare(walk, part.text, part.shape, raw));
+  if (message.reason === "syntax") for (const statement of prepared) statement.syntaxError = true;
+  let judgements: readonly Judgement[] | null = null;
+  if (walk.guard !== null && walk.guard.policies.current !== null && prepared.length > 0) {
+    const questions: Question[] = [];
+    const verdicts = judgeMessage(walk, walk.guard, prepared, questions);
+    if (verdicts === null) return askFirst(walk, walk.guard, questions);
+    ({ judgements } = verdicts);
+    const refused = judgements.findIndex((one) => one.refusal !== null);
+    const reason =
+      judgements[refused]?.refusal ?? uncountable(prepared, judgements) ?? charge(walk, judgements);
+    if (reason !== null) return refuseStatements(walk, prepared, judgements, Math.max(refused, 0), reason);
+  }
   const request = uuidv7();
   const parts: Part[] = [];
   const trusted = settled(walk);
@@ -104,14 +130,16 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
       parts.push({
         intent: intent(walk, request, context, "simple", 0, "", "", '{"sql":""}', "[]"),
         statement: null,
+        guard: null,
       });
     }
     for (let index = 0; index < statements.length; index++) {
-      const part = statements[index] as MessageText["statements"][number];
-      const statement = prepare(walk, part.text, part.shape, message.parsed ? null : bytes);
-      const { names } = part.shape;
+      const statement = prepared[index] as PreparedStatement;
+      const { shape } = statement;
+      const { names } = shape;
+      const judgement = judgements?.[index] ?? null;
       let name = "";
-      let protocol: StatementProtocol = part.shape.copy === null ? "simple" : "copy";
+      let protocol: StatementProtocol = shape.copy === null ? "simple" : "copy";
       for (const effect of names) {
         if (effect.kind === "execute") protocol = "sql-execute";
         else if (effect.kind === "fetch" || effect.kind === "close") protocol = "cursor";
@@ -127,8 +155,20 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
       }
       changes ||= statement.hides || (trusted && statement.unsettles);
       parts.push({
-        intent: intent(walk, request, statement.context, protocol, index, name, "", `${sealed}}`, "[]"),
-        statement: names.length > 0 || part.shape.copy !== null || statement.hides ? statement : null,
+        intent: intent(
+          walk,
+          request,
+          judgement?.statementRecord ?? statement.context,
+          protocol,
+          index,
+          name,
+          "",
+          `${sealed}}`,
+          "[]",
+          judgement?.decisionRecord,
+        ),
+        statement: names.length > 0 || shape.copy !== null || statement.hides ? statement : null,
+        guard: guardOf(judgement, shape.facts.copy, protocol === "cursor" ? cursor(walk, name) : null),
       });
     }
   } catch (error) {
@@ -142,7 +182,45 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
   entry.count = unread ? 0 : 1;
   walk.texts = 0;
   push(walk.queue, entry);
+  if (judgements !== null && walk.guard !== null) {
+    for (const judgement of judgements) noteForwarded(walk.guard, judgement);
+    startClocks(walk, entry);
+    const limit = judgements[0]?.decision?.limits.affectedRows ?? null;
+    if (
+      limit !== null &&
+      judgements.length === 1 &&
+      judgements[0]?.facts.effects.includes("write") === true
+    ) {
+      entry.special = { swallow: false, portal: null, reissued: true, alone: true };
+      // The protocol's unnamed statement and portal are overwritten, as a Query would have destroyed them.
+      walk.stall = { until: "answered", entry };
+      return reissue(bytes);
+    }
+  }
   // What comes behind may use names that only the server's answer makes certain.
   if (changes) walk.stall = { until: "answered", entry };
   return "forward";
+}
+
+/** What the cursor has given so far; limits hold for all FETCHes of it together. */
+function cursor(walk: Walk, name: string): Delivered | null {
+  return getPortal(walk.names, name)?.delivered ?? null;
+}
+
+/** The same bytes in the extended protocol, with nothing behind them: what they do can still be taken back. */
+function reissue(bytes: Buffer): readonly Buffer[] {
+  return [
+    encodeFrontend({ type: "parse", name: "", text: bytes.toString("utf8"), bytes, parameterTypes: [] }),
+    encodeFrontend({
+      type: "bind",
+      portal: "",
+      statement: "",
+      parameterFormats: [],
+      parameters: [],
+      resultFormats: [],
+    }),
+    encodeDescribe("portal", ""),
+    encodeFrontend({ type: "execute", portal: "", maxRows: 0 }),
+    flush,
+  ];
 }

@@ -8,11 +8,14 @@ import type {
   StatementContext,
 } from "../../audit/index.ts";
 import type { Durability, TransactionState } from "../../facts/audit.ts";
+import type { MaskKeys, MaskOutput } from "../../masking/index.ts";
 import type { SqlReader } from "../../sql/index.ts";
 import type { WireSocket } from "../ports.ts";
 import type { Limits } from "../settings.ts";
+import type { OwnExchange } from "./ask.ts";
 import type { Gate } from "./forward.ts";
 import type { Collecting } from "./gather.ts";
+import type { Guarding } from "./judgement.ts";
 import type { Names, Shape } from "./names.ts";
 import type { Expected, ReplyQueue } from "./queue.ts";
 import type { Refusal } from "./refuse.ts";
@@ -54,6 +57,22 @@ export interface Walk {
   /** The records' pre-serialised result columns, by the bytes of the RowDescription. */
   readonly columnsCache: Map<string, ColumnsContext>;
   readonly counters: Counters;
+  /** null: no policy is loaded; every statement is forwarded and recorded. */
+  readonly guard: Guarding | null;
+  readonly maskKeys: MaskKeys;
+  readonly maskOutput: MaskOutput;
+  /** At least as durable as this must be what the message at hand has on the log; null: as `durability` says. */
+  asked: Durability | null;
+  /** Number of the batch in which the last statement was sent on. */
+  lastRun: number;
+  /** An exchange of the gateway's own with the server, whose answer is not the client's. */
+  own: OwnExchange | null;
+  /** To be called once the server has answered everything. */
+  drained: (() => void) | null;
+  /** Bytes of a row that are still to be swallowed. */
+  backendSwallow: number;
+  /** The client was told of a limit, but the server's transaction does not know: it must be made to fail. */
+  mustAbort: Refusal | null;
 
   readonly queue: ReplyQueue;
   readonly names: Names;
@@ -114,6 +133,10 @@ export interface Walk {
   fatal: boolean;
   /** Terminate was received, and everything before it handed on. */
   onLeaving(): void;
+  /** Cancels what the server is doing for this session. */
+  cancel(): void;
+  /** Tells the operator of a failure that ends nothing. */
+  notice(error: unknown): void;
   /** Ends the session: FATAL to the client if it can still read it. */
   fail(refusal: { sqlstate: string; message: string; hint?: string }, reason: string): void;
   /** Goes on with the client's bytes once nothing stalls them. */
@@ -131,6 +154,8 @@ export type Stall =
   | { readonly until: "answered"; readonly entry: Expected }
   /** Until a large text has been read beside the event loop. */
   | { readonly until: "read" }
+  /** Until the server has been asked what the next message would do. */
+  | { readonly until: "judged" }
   /** Until a cancel request that is under way has reached the server. */
   | { readonly until: "cancelled" };
 

@@ -1,0 +1,193 @@
+/** One pass over every node of a statement's trees: is it understood, and which objects does it name by oid. */
+
+import type { CatalogSnapshot } from "../../catalog/index.ts";
+import { boolOf, intOf, nodeOf, nodesOf, numbersOf, type ServerNode } from "../../sql/servertree/index.ts";
+import { childrenOf, surpriseIn, tagOf } from "./nodes.ts";
+import { viewOf } from "./scope.ts";
+import { attributesOf } from "./trace.ts";
+import { typeOf } from "./types.ts";
+
+/** A relation as a range table names it, with the privileges that PostgreSQL will check (parsenodes.h, RTEPermissionInfo). */
+export interface RelationUse {
+  readonly relation: number;
+  readonly required: number;
+  readonly inserted: readonly number[];
+  readonly updated: readonly number[];
+}
+
+export interface Collected {
+  /** "TAG" or "TAG.field" of what is not understood, each once. */
+  readonly surprises: ReadonlySet<string>;
+  /** Functions that are called by name or as a cast. */
+  readonly functions: ReadonlySet<number>;
+  /** Functions that only PostgreSQL's own views call: what those views show is decided by their columns. */
+  readonly viewFunctions: ReadonlySet<number>;
+  /** Functions that stand behind something else (operators' functions, sampling methods, window frames). */
+  readonly hidden: ReadonlySet<number>;
+  readonly operators: ReadonlySet<number>;
+  /** Types whose values are read from or written as text, or checked. */
+  readonly types: ReadonlySet<number>;
+  readonly permissions: readonly RelationUse[];
+  /** Relations that rows are taken from; their relkind as the server had it. */
+  readonly relations: ReadonlyMap<number, string>;
+  /** Relations in a FROM clause. */
+  readonly scanned: ReadonlySet<number>;
+  /** Relations that INSERT, UPDATE, DELETE or MERGE name. */
+  readonly targets: ReadonlySet<number>;
+  readonly locks: boolean;
+  /** An identity column takes the next value of its sequence. */
+  readonly sequences: boolean;
+  /** Types of $1, $2 …; 0: not used. */
+  readonly parameterTypes: readonly number[];
+}
+
+export function collect(queries: readonly ServerNode[], catalog: CatalogSnapshot): Collected {
+  const surprises = new Set<string>();
+  const functions = new Set<number>();
+  const viewFunctions = new Set<number>();
+  const hidden = new Set<number>();
+  const operators = new Set<number>();
+  const types = new Set<number>();
+  const permissions: RelationUse[] = [];
+  const relations = new Map<number, string>();
+  const scanned = new Set<number>();
+  const targets = new Set<number>();
+  const parameters = new Map<number, number>();
+  let locks = false;
+  let sequences = false;
+
+  function addTo(set: Set<number>, ...oids: readonly number[]): void {
+    for (const oid of oids) if (oid !== 0) set.add(oid);
+  }
+
+  function visit(node: ServerNode, inSystemView: boolean): void {
+    const called = inSystemView ? viewFunctions : functions;
+    switch (tagOf(node)) {
+      case "FUNCEXPR":
+        addTo(called, intOf(node, "funcid"));
+        break;
+      case "AGGREF":
+        addTo(called, intOf(node, "aggfnoid"));
+        break;
+      case "WINDOWFUNC":
+        addTo(called, intOf(node, "winfnoid"));
+        break;
+      case "OPEXPR":
+      case "DISTINCTEXPR":
+      case "NULLIFEXPR":
+        addTo(operators, intOf(node, "opno"));
+        addTo(hidden, intOf(node, "opfuncid"));
+        break;
+      case "SCALARARRAYOPEXPR":
+        addTo(operators, intOf(node, "opno"));
+        addTo(hidden, intOf(node, "opfuncid"), intOf(node, "hashfuncid"), intOf(node, "negfuncid"));
+        break;
+      case "ROWCOMPAREEXPR":
+        addTo(operators, ...numbersOf(node, "opnos"));
+        break;
+      case "SORTGROUPCLAUSE":
+        addTo(operators, intOf(node, "eqop"), intOf(node, "sortop"));
+        break;
+      case "CTECYCLECLAUSE":
+        addTo(operators, intOf(node, "cycle_mark_neop"));
+        break;
+      case "WINDOWCLAUSE":
+        addTo(hidden, intOf(node, "startInRangeFunc"), intOf(node, "endInRangeFunc"));
+        break;
+      case "TABLESAMPLECLAUSE":
+        addTo(hidden, intOf(node, "tsmhandler"));
+        break;
+      case "COERCEVIAIO": {
+        const arg = nodeOf(node, "arg");
+        addTo(types, intOf(node, "resulttype"), arg === null ? 0 : typeOf(arg, catalog));
+        break;
+      }
+      case "COERCETODOMAIN":
+        addTo(types, intOf(node, "resulttype"));
+        break;
+      case "PARAM":
+        if (intOf(node, "paramkind", -1) === 0)
+          parameters.set(intOf(node, "paramid"), intOf(node, "paramtype"));
+        break;
+      case "NEXTVALUEEXPR":
+        sequences = true;
+        break;
+      case "ROWMARKCLAUSE":
+        locks = true;
+        break;
+      case "RANGETBLENTRY":
+        rangeTable(node);
+        break;
+      case "RTEPERMISSIONINFO":
+        permission(node);
+        break;
+      case "QUERY":
+        query(node);
+        break;
+    }
+  }
+
+  function permission(node: ServerNode): void {
+    permissions.push({
+      relation: intOf(node, "relid"),
+      required: intOf(node, "requiredPerms"),
+      inserted: attributesOf(node, "insertedCols"),
+      updated: attributesOf(node, "updatedCols"),
+    });
+  }
+
+  function rangeTable(node: ServerNode): void {
+    const relation = intOf(node, "relid");
+    if (relation === 0) return;
+    const kind = node.fields.get("relkind");
+    // A view's own subquery bears its oid from PostgreSQL 16 on.
+    relations.set(relation, typeof kind === "string" ? kind : "v");
+    // Up to PostgreSQL 15 the entry itself holds the privileges.
+    if (node.fields.has("requiredPerms")) permission(node);
+    if (boolOf(node, "inFromCl")) scanned.add(relation);
+  }
+
+  function query(node: ServerNode): void {
+    const result = intOf(node, "resultRelation");
+    if (result === 0) return;
+    const target = nodesOf(node, "rtable")[result - 1];
+    if (target !== undefined) addTo(targets, intOf(target, "relid"));
+  }
+
+  function isSystemView(node: ServerNode): boolean {
+    if (tagOf(node) !== "RANGETBLENTRY" || intOf(node, "rtekind", -1) !== 1) return false;
+    const view = viewOf(node);
+    return view !== 0 && catalog.relation(view)?.system === true;
+  }
+
+  // Two stacks instead of one flag for each node.
+  const open: ServerNode[] = [...queries];
+  const insideViews: ServerNode[] = [];
+  for (;;) {
+    const own = open.pop();
+    const node = own ?? insideViews.pop();
+    if (node === undefined) break;
+    const surprise = surpriseIn(node);
+    if (surprise !== null) surprises.add(surprise);
+    const inside = own === undefined;
+    visit(node, inside);
+    const into = inside || isSystemView(node) ? insideViews : open;
+    for (const child of childrenOf(node)) into.push(child);
+  }
+  const count = Math.min(Math.max(0, ...parameters.keys()), 65535);
+  return {
+    surprises,
+    functions,
+    viewFunctions,
+    hidden,
+    operators,
+    types,
+    permissions,
+    relations,
+    scanned,
+    targets,
+    locks,
+    sequences,
+    parameterTypes: Array.from({ length: count }, (_, i) => parameters.get(i + 1) ?? 0),
+  };
+}

@@ -1,0 +1,77 @@
+/** Conditions whose form matters: what an owner wrote and a caller cannot reach, and plain equalities. */
+import { intOf, nodesOf, type ServerNode, type ServerValue, textOf } from "../../sql/servertree/index.ts";
+import type { CatalogFacts } from "./facts.ts";
+import { childrenOf, tagOf } from "./nodes.ts";
+
+/** Functions of pg_catalog that give what a caller may have set in the session. */
+const sessionReaders: ReadonlySet<string> = new Set([
+  "current_setting",
+  "pg_show_all_settings",
+  "current_query",
+  "pg_stat_get_activity",
+]);
+
+/**
+ * Input of the caller reaches a condition that an owner wrote: it reads settings of the session. Those named `postern.…` are
+ * the gateway's own, which no statement may set.
+ */
+export function callerReaches(condition: ServerNode, facts: CatalogFacts): boolean {
+  const open: ServerNode[] = [condition];
+  for (let node = open.pop(); node !== undefined; node = open.pop()) {
+    if (node.tag === "PARAM" && intOf(node, "paramkind", -1) === 0) return true;
+    if (node.tag === "FUNCEXPR") {
+      const func = facts.catalog.func(intOf(node, "funcid"));
+      if (func === undefined) return true;
+      if (sessionReaders.has(func.name) && !readsOurSetting(node)) return true;
+    }
+    open.push(...childrenOf(node));
+  }
+  return false;
+}
+
+function readsOurSetting(call: ServerNode): boolean {
+  const [name] = nodesOf(call, "args");
+  if (name === undefined || name.tag !== "CONST") return false;
+  return /^postern\.[a-z_]+$/.test(textConstant(name) ?? "");
+}
+
+/** The text of a constant of type text: four bytes of header, then the bytes. */
+function textConstant(node: ServerNode): string | null {
+  const value: ServerValue | undefined = node.fields.get("constvalue");
+  if (intOf(node, "consttype") !== 25 || typeof value !== "object" || value === null) return null;
+  if (value.kind !== "datum") return null;
+  const bytes = value.text.trim().split(/\s+/).map(Number);
+  if (bytes.length !== value.length || bytes.length < 4) return null;
+  return Buffer.from(bytes.slice(4).map((byte) => byte & 0xff)).toString("utf8");
+}
+
+/**
+ * `x = $1`, `'a' = x`, `x IN ('a', $2)`, `x = ANY ($1)` with an equality operator of PostgreSQL's own: the side that is not
+ * constant; null: anything else.
+ */
+export function isSingleEquality(qual: ServerNode, facts: CatalogFacts): ServerNode | null {
+  const tag = tagOf(qual);
+  if (tag !== "OPEXPR" && tag !== "SCALARARRAYOPEXPR") return null;
+  if (tag === "SCALARARRAYOPEXPR" && textOf(qual, "useOr") !== "true") return null;
+  const operator = facts.catalog.operator(intOf(qual, "opno"));
+  if (operator === undefined || !operator.system || operator.name !== "=") return null;
+  const [left, right, more] = nodesOf(qual, "args");
+  if (left === undefined || right === undefined || more !== undefined) return null;
+  if (isConstant(right)) return isConstant(left) ? null : left;
+  return tag === "OPEXPR" && isConstant(left) ? right : null;
+}
+
+function isConstant(node: ServerNode): boolean {
+  switch (tagOf(node)) {
+    case "CONST":
+      return true;
+    case "PARAM":
+      return intOf(node, "paramkind", -1) === 0;
+    case "RELABELTYPE":
+      return childrenOf(node).every(isConstant);
+    case "ARRAYEXPR":
+      return nodesOf(node, "elements").every(isConstant);
+    default:
+      return false;
+  }
+}

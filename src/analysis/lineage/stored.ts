@@ -1,0 +1,37 @@
+/** Lineage of views and materialized views, from the trees that the server keeps of them (pg_rewrite.ev_action). */
+import type { CatalogSnapshot, Relation } from "../../catalog/index.ts";
+import type { Attribute } from "../../facts/effects.ts";
+import { intOf, readServerTree } from "../../sql/servertree/index.ts";
+import { collect } from "./collect.ts";
+import { createScopes, outputsOf } from "./scope.ts";
+import { createTracer } from "./trace.ts";
+import { sourcesOf } from "./uses.ts";
+
+/**
+ * The columns that each column of the view is made of, by its number; null when its tree is not understood, or not there.
+ * Views below it are not expanded: their columns are sources like those of tables.
+ */
+export function storedLineage(
+  relation: Relation,
+  catalog: CatalogSnapshot,
+): ReadonlyMap<number, readonly Attribute[]> | null {
+  if (relation.storedTree === null) return null;
+  const tree = readServerTree(relation.storedTree);
+  const [query] = tree.ok ? tree.queries : [];
+  if (!tree.ok || query === undefined || tree.queries.length !== 1) return null;
+  try {
+    if (collect([query], catalog).surprises.size > 0) return null;
+    const scopes = createScopes();
+    const tracer = createTracer(scopes, { onOutput() {} });
+    const scope = scopes.of(query, null);
+    if (scope.command !== "select") return null;
+    const lineage = new Map<number, readonly Attribute[]>();
+    for (const entry of outputsOf(scope)) {
+      const number = intOf(entry, "resno", -1);
+      lineage.set(number, sourcesOf(tracer.output(scope, number)));
+    }
+    return lineage;
+  } catch {
+    return null;
+  }
+}

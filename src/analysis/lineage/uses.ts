@@ -1,0 +1,411 @@
+/**
+ * Where columns stand in a statement. An allow-list: a column counts as output, equality, derived, assigned or owner's only
+ * at the places named here; everywhere else it is in a predicate (MASKING.md section 3.2, "strict").
+ */
+import type { Assignment, ColumnUse, Position } from "../../facts/effects.ts";
+import {
+  boolOf,
+  intOf,
+  itemsOf,
+  nodeOf,
+  nodesOf,
+  type ServerNode,
+  type ServerValue,
+  textOf,
+} from "../../sql/servertree/index.ts";
+import type { CatalogFacts } from "./facts.ts";
+import { attributeOf, type Flow } from "./flow.ts";
+import { childrenOf, collectNodes, tagOf } from "./nodes.ts";
+import { callerReaches, isSingleEquality } from "./owner.ts";
+import {
+  createScopes,
+  entryOf,
+  exprOf,
+  kindOfEntry,
+  leavesOf,
+  NotUnderstood,
+  type Scope,
+  viewOf,
+} from "./scope.ts";
+import { createTracer, subLinks, type Tracer } from "./trace.ts";
+
+/** How a query level is read. */
+interface Level {
+  /** Where the entries of its target list stand when nothing at this level compares them. */
+  readonly base: Position;
+  /** Written by an owner where no input of the caller reaches it. */
+  readonly owner: boolean;
+  /** Inside a view: what nobody reads from it need not be computed. */
+  readonly lazy: boolean;
+  /** A set operation above looks for equal rows. */
+  readonly compared: boolean;
+  /** In the statement's own FROM or WITH, so that its WHERE may hold plain equalities. */
+  readonly plainWhere: boolean;
+  /** Sub-select of EXISTS: columns that it lists are not read. */
+  readonly exists: boolean;
+}
+
+export interface Uses {
+  readonly uses: readonly ColumnUse[];
+  readonly assignments: readonly Assignment[];
+  readonly tracer: Tracer;
+  readonly scopes: readonly Scope[];
+}
+
+const nesting = 400;
+
+/** Reads all queries that one statement became. `target`: the rows of the statement make a new table. Throws NotUnderstood. */
+export function findUses(queries: readonly ServerNode[], facts: CatalogFacts, target: boolean): Uses {
+  const found = new Map<string, ColumnUse>();
+  const assignments: Assignment[] = [];
+  const scopes = createScopes();
+  /** Entries of views that wait until somebody reads them. */
+  const waiting = new Map<Scope, Map<number, () => void>>();
+  const due: (() => void)[] = [];
+  let depth = 0;
+  const tracer = createTracer(scopes, {
+    onOutput(scope, number) {
+      const entry = waiting.get(scope)?.get(number);
+      if (entry === undefined) return;
+      waiting.get(scope)?.delete(number);
+      due.push(entry);
+    },
+  });
+
+  function add(relation: number, attribute: number, position: Position): void {
+    found.set(`${relation}.${attribute}.${position}`, { relation, attribute, position });
+  }
+
+  /** Records a Var (or what stands for one) at a place. Values that are not a column as it stands have no plain place. */
+  function use(flow: Flow, position: Position): void {
+    for (const [key, whole] of flow.keys) {
+      const { relation, attribute } = attributeOf(key);
+      const plain = whole && attribute !== 0;
+      add(relation, attribute, plain ? position : demoted(position));
+    }
+  }
+
+  function demoted(position: Position): Position {
+    switch (position) {
+      case "output":
+        return "derived";
+      case "equality":
+      case "assigned":
+        return "predicate";
+      case "derived":
+      case "owner":
+      case "predicate":
+        return position;
+    }
+  }
+
+  /** The expression of an output or assignment: bare columns keep the position, others lose it. */
+  function bare(expr: ServerNode, scope: Scope, position: Position): void {
+    let at = expr;
+    for (;;) {
+      const tag = tagOf(at);
+      const next =
+        tag === "RELABELTYPE" || tag === "COLLATEEXPR"
+          ? nodeOf(at, "arg")
+          : tag === "RETURNINGEXPR"
+            ? nodeOf(at, "retexpr")
+            : null;
+      if (next === null) break;
+      at = next;
+    }
+    if (at.tag === "VAR") use(tracer.flow(at, scope), position);
+    else if (at.tag === "FIELDSELECT" && isRow(at)) use(tracer.flow(at, scope), position);
+    else expression(at, scope, demoted(position));
+  }
+
+  function isRow(select: ServerNode): boolean {
+    const arg = nodeOf(select, "arg");
+    return arg !== null && arg.tag === "VAR" && intOf(arg, "varattno", -1) === 0;
+  }
+
+  /** Everything inside an expression. */
+  function expression(expr: ServerNode, scope: Scope, position: Position): void {
+    if (++depth > nesting * 4) throw new NotUnderstood("an expression that is too deep");
+    switch (tagOf(expr)) {
+      case "VAR":
+        use(tracer.flow(expr, scope), demoted(position));
+        break;
+      case "FIELDSELECT":
+        if (isRow(expr)) use(tracer.flow(expr, scope), demoted(position));
+        else children(expr, scope, position);
+        break;
+      case "PARAM":
+        use(tracer.flow(expr, scope), demoted(position));
+        break;
+      case "SUBLINK":
+        subLink(expr, scope, position);
+        break;
+      case "AGGREF":
+      case "WINDOWFUNC":
+        children(expr, scope, position === "owner" ? "owner" : "predicate");
+        break;
+      case "FUNCEXPR":
+      case "OPEXPR": {
+        // How many rows there are depends on what goes into it.
+        const set = boolOf(expr, expr.tag === "FUNCEXPR" ? "funcretset" : "opretset");
+        children(expr, scope, set && position !== "owner" ? "predicate" : position);
+        break;
+      }
+      case "QUERY":
+      case "RANGETBLENTRY":
+        throw new NotUnderstood(`${expr.tag} in an expression`);
+      default:
+        children(expr, scope, position);
+    }
+    depth--;
+  }
+
+  function children(expr: ServerNode, scope: Scope, position: Position): void {
+    for (const child of childrenOf(expr)) expression(child, scope, position);
+  }
+
+  function inside(value: ServerValue | undefined, scope: Scope, position: Position): void {
+    const nodes: ServerNode[] = [];
+    collectNodes(value, nodes);
+    for (const node of nodes) expression(node, scope, position);
+  }
+
+  function subLink(link: ServerNode, scope: Scope, position: Position): void {
+    const at = demoted(position);
+    inside(link.fields.get("testexpr"), scope, at);
+    const select = nodeOf(link, "subselect");
+    if (select === null) throw new NotUnderstood("SUBLINK.subselect");
+    const exists = subLinks[intOf(link, "subLinkType", -1)] === "exists";
+    query(scopes.of(select, scope), {
+      base: exists && at !== "owner" ? "predicate" : at,
+      owner: at === "owner",
+      lazy: false,
+      compared: false,
+      plainWhere: false,
+      exists,
+    });
+  }
+
+  function query(scope: Scope, level: Level): void {
+    if (++depth > nesting * 4) throw new NotUnderstood("a query that is too deep");
+    const node = scope.query;
+    const condition: Position = level.owner ? "owner" : "predicate";
+    const inner: Level = {
+      base: level.base === "owner" ? "owner" : "output",
+      owner: level.owner,
+      lazy: level.lazy,
+      compared: false,
+      plainWhere: level.plainWhere,
+      exists: false,
+    };
+    for (const cte of nodesOf(node, "cteList")) {
+      const body = nodeOf(cte, "ctequery");
+      if (body === null) throw new NotUnderstood("COMMONTABLEEXPR.ctequery");
+      query(scopes.of(body, scope), inner);
+    }
+    const operation = nodeOf(node, "setOperations");
+    const compared = new Set(
+      operation === null
+        ? []
+        : leavesOf(operation)
+            .filter((leaf) => leaf.compared)
+            .map((leaf) => leaf.index),
+    );
+    scope.rtable.forEach((entry, i) => {
+      rangeTable(entry, scope, level, { ...inner, compared: level.compared || compared.has(i + 1) });
+    });
+    const join = nodeOf(node, "jointree");
+    if (join !== null) fromClause(join, scope, condition, level.plainWhere && !level.owner);
+    for (const field of ["havingQual", "limitOffset", "limitCount", "mergeJoinCondition"])
+      inside(node.fields.get(field), scope, condition);
+    for (const window of nodesOf(node, "windowClause")) {
+      inside(window.fields.get("startOffset"), scope, condition);
+      inside(window.fields.get("endOffset"), scope, condition);
+    }
+    for (const check of nodesOf(node, "withCheckOptions")) ownersCondition(check.fields.get("qual"), scope);
+    switch (scope.command) {
+      case "select":
+        targets(scope, level, nodesOf(node, "targetList"));
+        break;
+      case "insert":
+      case "update":
+        assigns(scope, nodesOf(node, "targetList"), level.owner);
+        break;
+      case "merge":
+        for (const entry of nodesOf(node, "targetList")) expression(exprOf(entry), scope, condition);
+        for (const action of nodesOf(node, "mergeActionList")) {
+          inside(action.fields.get("qual"), scope, condition);
+          assigns(scope, nodesOf(action, "targetList"), level.owner);
+        }
+        break;
+      case "delete":
+        for (const entry of nodesOf(node, "targetList")) expression(exprOf(entry), scope, condition);
+        break;
+      case "other":
+        throw new NotUnderstood("a statement of another kind behind a rule");
+    }
+    const conflict = nodeOf(node, "onConflict");
+    if (conflict !== null) {
+      for (const field of ["arbiterElems", "arbiterWhere", "onConflictWhere"])
+        inside(conflict.fields.get(field), scope, condition);
+      assigns(scope, nodesOf(conflict, "onConflictSet"), level.owner);
+    }
+    if (scope.command !== "select") targets(scope, level, nodesOf(node, "returningList"));
+    depth--;
+  }
+
+  function targets(scope: Scope, level: Level, entries: readonly ServerNode[]): void {
+    const condition: Position = level.owner ? "owner" : "predicate";
+    const counted = boolOf(scope.query, "hasTargetSRFs");
+    const union = nodeOf(scope.query, "setOperations") !== null;
+    for (const entry of entries) {
+      const expr = exprOf(entry);
+      const number = intOf(entry, "resno", -1);
+      const sorted = intOf(entry, "ressortgroupref") !== 0;
+      const read = (position: Position) => (): void => {
+        // Above a set operation the expression names its first branch only.
+        if (union) use(tracer.output(scope, number), position);
+        else bare(expr, scope, position);
+      };
+      if (boolOf(entry, "resjunk")) expression(expr, scope, condition);
+      else if (sorted || level.compared) {
+        if (union) use(tracer.output(scope, number), condition);
+        else expression(expr, scope, condition);
+        if (level.owner && level.base !== "owner") wait(scope, number, read(level.base));
+      } else if (level.exists && (expr.tag === "VAR" || expr.tag === "CONST")) {
+        // EXISTS asks whether there are rows; what they list is not looked at.
+      } else if (level.lazy && !counted) wait(scope, number, read(level.base));
+      else read(level.base)();
+    }
+  }
+
+  function wait(scope: Scope, number: number, read: () => void): void {
+    const entries = waiting.get(scope) ?? new Map<number, () => void>();
+    entries.set(number, read);
+    waiting.set(scope, entries);
+  }
+
+  function assigns(scope: Scope, entries: readonly ServerNode[], owner: boolean): void {
+    const relation = intOf(entryOf(scope, intOf(scope.query, "resultRelation", -1)), "relid");
+    for (const entry of entries) {
+      const expr = exprOf(entry);
+      if (boolOf(entry, "resjunk")) {
+        expression(expr, scope, "predicate");
+        continue;
+      }
+      bare(expr, scope, "assigned");
+      const attribute = intOf(entry, "resno", -1);
+      assignments.push({
+        target: { relation, attribute },
+        name: facts.columnName(relation, attribute) ?? textOf(entry, "resname"),
+        sources: sourcesOf(tracer.flow(expr, scope)),
+      });
+    }
+    void owner;
+  }
+
+  function rangeTable(entry: ServerNode, scope: Scope, level: Level, inner: Level): void {
+    const condition: Position = level.owner ? "owner" : "predicate";
+    for (const item of itemsOf(entry, "securityQuals")) ownersCondition(item, scope);
+    switch (kindOfEntry(entry)) {
+      case "relation": {
+        const sample = nodeOf(entry, "tablesample");
+        if (sample !== null) children(sample, scope, condition);
+        break;
+      }
+      case "subquery": {
+        const node = nodeOf(entry, "subquery");
+        if (node === null) throw new NotUnderstood("RANGETBLENTRY.subquery");
+        const view = viewOf(entry) !== 0;
+        const barrier = view && boolOf(entry, "security_barrier") && !callerReaches(node, facts);
+        query(scopes.of(node, scope), {
+          ...inner,
+          lazy: inner.lazy || view,
+          owner: inner.owner || barrier,
+        });
+        break;
+      }
+      case "function":
+        inside(entry.fields.get("functions"), scope, condition);
+        break;
+      case "tablefunc":
+        inside(entry.fields.get("tablefunc"), scope, condition);
+        break;
+      case "values":
+        inside(entry.fields.get("values_lists"), scope, level.owner ? "owner" : demoted(inner.base));
+        break;
+      case "group":
+        inside(entry.fields.get("groupexprs"), scope, condition);
+        break;
+      // A join's list names every column of both sides; those that are used stand elsewhere as well.
+      case "join":
+      case "cte":
+      case "result":
+        break;
+      case "tuplestore":
+        throw new NotUnderstood("a transition table");
+    }
+  }
+
+  /** Row-level security, security-barrier views, WITH CHECK OPTION. */
+  function ownersCondition(value: ServerValue | undefined, scope: Scope): void {
+    const nodes: ServerNode[] = [];
+    collectNodes(value, nodes);
+    for (const node of nodes) expression(node, scope, callerReaches(node, facts) ? "predicate" : "owner");
+  }
+
+  function fromClause(node: ServerNode, scope: Scope, condition: Position, plainWhere: boolean): void {
+    switch (node.tag) {
+      case "RANGETBLREF":
+        break;
+      case "JOINEXPR":
+        for (const side of ["larg", "rarg"]) {
+          const child = nodeOf(node, side);
+          if (child === null) throw new NotUnderstood(`JOINEXPR.${side}`);
+          fromClause(child, scope, condition, false);
+        }
+        inside(node.fields.get("quals"), scope, condition);
+        break;
+      case "FROMEXPR": {
+        for (const child of nodesOf(node, "fromlist")) fromClause(child, scope, condition, false);
+        const quals = nodeOf(node, "quals");
+        if (quals !== null) where(quals, scope, condition, plainWhere);
+        break;
+      }
+      default:
+        throw new NotUnderstood(`${node.tag} in FROM`);
+    }
+  }
+
+  /** A WHERE: the members of a conjunction may be plain equalities with parameters or literals. */
+  function where(quals: ServerNode, scope: Scope, condition: Position, plainWhere: boolean): void {
+    if (plainWhere && quals.tag === "BOOLEXPR" && textOf(quals, "boolop") === "and") {
+      for (const qual of nodesOf(quals, "args")) where(qual, scope, condition, true);
+      return;
+    }
+    const operand = plainWhere ? isSingleEquality(quals, facts) : null;
+    if (operand === null) expression(quals, scope, condition);
+    else bare(operand, scope, "equality");
+  }
+
+  const tops = queries.map((node) => scopes.of(node, null));
+  for (const scope of tops) {
+    const base: Position = target && scope.command === "select" ? "assigned" : "output";
+    query(scope, { base, owner: false, lazy: false, compared: false, plainWhere: true, exists: false });
+    // What the statement returns is read.
+    if (base === "output") tracer.output(scope, 0);
+    if (base !== "assigned") continue;
+    for (const entry of nodesOf(scope.query, "targetList")) {
+      if (boolOf(entry, "resjunk")) continue;
+      const flow = tracer.output(scope, intOf(entry, "resno", -1));
+      assignments.push({ target: null, name: textOf(entry, "resname"), sources: sourcesOf(flow) });
+    }
+  }
+  for (let next = due.pop(); next !== undefined; next = due.pop()) next();
+  return { uses: [...found.values()], assignments, tracer, scopes: tops };
+}
+
+/** The columns of a flow, in order. */
+export function sourcesOf(flow: Flow): readonly { relation: number; attribute: number }[] {
+  return [...flow.keys.keys()].sort((a, b) => a - b).map(attributeOf);
+}

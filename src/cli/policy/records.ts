@@ -1,0 +1,120 @@
+/** Records of the audit trail → statements that can be decided again. */
+import { type Entry, isObject, type Json, list, text, withBlobs } from "../../audit/read/leaves.ts";
+import type { Effect } from "../../facts/effects.ts";
+import type { Principal, PrincipalKind } from "../../facts/principal.ts";
+import type { Claimed, Via } from "../../facts/session.ts";
+import type { RecordedStatement } from "../../policy/lab/replay.ts";
+
+const effects: readonly string[] = [
+  "admin",
+  "ddl",
+  "execute",
+  "file",
+  "lock",
+  "network",
+  "read",
+  "session",
+  "write",
+];
+const isEffect = (word: string): word is Effect => effects.includes(word);
+const kinds: readonly PrincipalKind[] = ["human", "agent", "service"];
+const vias: readonly Via[] = ["wire", "mcp", "api"];
+const verdicts = ["allow", "deny", "approve"] as const;
+
+/** A statement.intent with its outcome (null: none is known); null when the record is not one that can be read. */
+export function recordedStatement(entry: Entry, outcome: Json | null): RecordedStatement | null {
+  const whole = withBlobs(entry.dir, entry.leaf);
+  if (!isObject(whole) || whole.type !== "statement.intent") return null;
+  const kind = kinds.find((one) => one === text(whole, "principal.kind"));
+  const verdict = verdicts.find((one) => one === text(whole, "decision.verdict"));
+  const time = new Date(text(whole, "time") ?? "");
+  const subject = text(whole, "principal.subject");
+  const issuer = text(whole, "principal.issuer");
+  const database = text(whole, "database.name");
+  if (kind === undefined || verdict === undefined || subject === null || issuer === null || database === null)
+    return null;
+  if (Number.isNaN(time.getTime())) return null;
+  const claimed = claimedOf(whole);
+  return {
+    request: text(whole, "request") ?? "",
+    time,
+    principal: {
+      subject,
+      issuer,
+      kind,
+      groups: list(whole, "principal.groups") ?? [],
+      actor: actorsOf(whole),
+      provider: text(whole, "principal.provider") ?? "",
+      token: { jti: null, sha256: "", issued: null, expires: 0 },
+    },
+    session: {
+      database,
+      role: text(whole, "database.login") ?? "",
+      application: text(whole, "client.application"),
+      clientIp: text(whole, "client.ip") ?? "",
+      via: vias.find((one) => one === text(whole, "client.via")) ?? "wire",
+      tls: text(whole, "client.tls") !== null,
+      claimed,
+    },
+    // The claimed prompt is sealed; where nothing was claimed there is nothing to seal.
+    sealedIntent: claimed.intent !== undefined,
+    sql: text(whole, "statement.sql"),
+    facts: factsOf(whole),
+    verdict,
+    rule: text(whole, "decision.rule"),
+    code: text(whole, "decision.code"),
+    masked: list(whole, "decision.masked") ?? [],
+    outputs: outcome === null ? null : outputsOf(entry.dir, outcome),
+  };
+}
+
+function factsOf(whole: Json): RecordedStatement["facts"] {
+  const facts: { -readonly [Name in keyof RecordedStatement["facts"]]: RecordedStatement["facts"][Name] } =
+    {};
+  const kind = text(whole, "statement.kind");
+  if (kind !== null) facts.kind = kind;
+  const command = text(whole, "statement.command");
+  if (command !== null) facts.command = command;
+  const given = list(whole, "statement.effects");
+  // An effect that this version does not know is as good as none recorded.
+  if (given?.every(isEffect)) {
+    facts.effects = given;
+    // What writes nothing is no unbounded write; of what writes, the record does not say.
+    if (!given.includes("write")) facts.unboundedWrite = false;
+  }
+  for (const name of ["reads", "writes", "columns", "functions"] as const) {
+    const names = list(whole, `statement.${name}`);
+    if (names !== null) facts[name] = names;
+  }
+  facts.fingerprint = text(whole, "statement.fingerprint");
+  const state = text(whole, "statement.transaction.state");
+  if (state !== null) facts.inTransaction = state !== "I";
+  return facts;
+}
+
+function actorsOf(whole: Json): Principal["actor"] {
+  const principal = whole.principal;
+  const actors = isObject(principal) ? principal.actor : null;
+  if (!Array.isArray(actors)) return [];
+  return actors.flatMap((one: unknown) => {
+    const subject = text(one, "subject");
+    return subject === null ? [] : [{ subject, issuer: text(one, "issuer") }];
+  });
+}
+
+function claimedOf(whole: Json): Claimed {
+  const claimed: { -readonly [Name in keyof Claimed]: Claimed[Name] } = {};
+  for (const name of ["agent", "model", "run", "intent", "traceparent"] as const) {
+    const value = text(whole, `claimed.${name}`);
+    if (value !== null) claimed[name] = value;
+  }
+  return claimed;
+}
+
+/** Origins of the result's columns; null when no result is recorded. */
+function outputsOf(dir: string, outcome: Json): (string | null)[] | null {
+  const whole = withBlobs(dir, outcome);
+  const result = isObject(whole) ? whole.result : null;
+  const columns = isObject(result) ? result.columns : null;
+  return Array.isArray(columns) ? columns.map((column: unknown) => text(column, "origin")) : null;
+}

@@ -1,0 +1,130 @@
+/**
+ * The gateway's questions to one database under one login: its catalog, and what statements touch. Two connections, made
+ * when they are first needed and again after they broke; never the client's.
+ */
+import type pino from "pino";
+import { encodeAsk } from "../../analysis/ask.ts";
+import { AskReader, type AskResult } from "../../analysis/ask-read.ts";
+import { type ProtectedSet, resolveProtected } from "../../analysis/protected.ts";
+import { type Catalog, type CatalogSnapshot, createCatalog } from "../../catalog/index.ts";
+import type { CompiledPolicy } from "../../policy/index.ts";
+import type { DatabaseSettings, LoginSettings } from "../settings.ts";
+import { connectUpstream } from "../upstream/connect.ts";
+import { queryRows } from "./rows.ts";
+import { createTalk, type Talk, TalkLost } from "./talk.ts";
+
+/** A policy laid over a catalog: what is protected in this database. */
+export interface View {
+  readonly policy: CompiledPolicy;
+  readonly catalog: CatalogSnapshot;
+  readonly protectedSet: ProtectedSet;
+}
+
+export interface Analyst {
+  /** The newest view of `policy`, if the catalog is loaded and fresh; else null: await `ready()`. */
+  view(policy: CompiledPolicy): View | null;
+  /** Rejects when the catalog cannot be loaded. */
+  ready(policy: CompiledPolicy): Promise<View>;
+  /** DDL was seen: the catalog is loaded again before the next statement is judged. */
+  bump(): void;
+  /** `searchPath`: null for the login's own. Rejects when the server cannot be asked. */
+  ask(text: string, types: readonly number[], searchPath: string | null): Promise<AskResult>;
+  /** Rejects when the server cannot be asked, or refuses. */
+  query(sql: string): Promise<(string | null)[][]>;
+  close(): void;
+}
+
+/** For one question; a server that needs longer is asked again when the statement comes again. */
+const questionMs = 15_000;
+const answerBytes = 64 * 1024 * 1024;
+const connectMs = 10_000;
+/** How often the catalog's digest is looked at. */
+const catalogMs = 5_000;
+
+export function createAnalyst(
+  database: DatabaseSettings,
+  login: LoginSettings,
+  logger: pino.Logger,
+): Analyst {
+  const asking = line();
+  const reading = line();
+  let catalog: Catalog | null = null;
+  let view: View | null = null;
+  let closed = false;
+
+  /** One connection, made anew when the last one is gone. */
+  function line() {
+    let talk: Promise<Talk> | null = null;
+    async function connect(): Promise<Talk> {
+      const parameters = new Map([["application_name", "postern:analysis"]]);
+      const connection = await connectUpstream(database, login, parameters, { timeoutMs: connectMs });
+      if (closed) connection.socket.destroy();
+      return createTalk(connection.socket, { timeoutMs: questionMs, answerBytes });
+    }
+    return {
+      async get(): Promise<Talk> {
+        if (closed) throw new TalkLost("the gateway is shutting down");
+        const known = await (talk ?? null)?.catch(() => null);
+        if (known?.open === true) return known;
+        talk = connect();
+        return talk;
+      },
+      close(): void {
+        talk?.then(
+          (open) => open.close(),
+          () => undefined,
+        );
+      },
+    };
+  }
+
+  async function query(sql: string): Promise<(string | null)[][]> {
+    const talk = await reading.get();
+    return queryRows((request, onFrame) => talk.run(request, onFrame), sql);
+  }
+
+  function loaded(): Catalog {
+    catalog ??= createCatalog(query, {
+      intervalMs: catalogMs,
+      onError: (error) =>
+        logger.warn({ database: database.name, err: error }, "the catalog cannot be refreshed"),
+    });
+    return catalog;
+  }
+
+  function laidOver(policy: CompiledPolicy, current: CatalogSnapshot): View {
+    if (view?.policy === policy && view.catalog === current) return view;
+    const labels = policy.labelsFor(database.name);
+    view = { policy, catalog: current, protectedSet: resolveProtected(current, labels, database.name) };
+    return view;
+  }
+
+  return {
+    view(policy) {
+      return catalog?.isFresh === true ? laidOver(policy, catalog.current) : null;
+    },
+    async ready(policy) {
+      return laidOver(policy, await loaded().fresh());
+    },
+    bump() {
+      catalog?.bump();
+    },
+    async ask(text, types, searchPath) {
+      const talk = await asking.get();
+      const quietLog = loaded().current.login.mayQuietLog;
+      const reader = new AskReader();
+      await talk.run(encodeAsk({ text, parameterTypes: types, searchPath, quietLog }), ({ type, body }) => {
+        reader.push(type, body);
+      });
+      if (reader.result === null) throw new TalkLost("a question without an answer");
+      return reader.result;
+    },
+    query,
+    close() {
+      closed = true;
+      catalog?.close();
+      asking.close();
+      reading.close();
+    },
+  };
+}

@@ -1,0 +1,62 @@
+/** The analysts of all databases and logins, and what their sessions share. */
+import type pino from "pino";
+import type { BudgetKeeper, CompiledPolicy } from "../../policy/index.ts";
+import { ByteCache } from "../../sql/index.ts";
+import type { DatabaseSettings, LoginSettings } from "../settings.ts";
+import type { Answer } from "../statement/judgement.ts";
+import { type Analyst, createAnalyst } from "./index.ts";
+
+export interface AnswerCache {
+  get(key: string): Answer | undefined;
+  set(key: string, answer: Answer): void;
+}
+
+/** What judging needs that is not one session's. */
+export interface Judging {
+  readonly policies: { readonly current: CompiledPolicy | null };
+  readonly budgets: BudgetKeeper;
+  of(database: DatabaseSettings, login: LoginSettings): { analyst: Analyst; answers: AnswerCache };
+  close(): void;
+}
+
+/** Bytes of answers that are kept for each login. */
+const answerBytes = 32 * 1024 * 1024;
+
+/** Opens nothing until a session asks. */
+export function createJudging(
+  policies: { readonly current: CompiledPolicy | null },
+  budgets: BudgetKeeper,
+  logger: pino.Logger,
+): Judging {
+  const known = new Map<string, { analyst: Analyst; answers: AnswerCache }>();
+  return {
+    policies,
+    budgets,
+    of(database, login) {
+      const key = JSON.stringify([database.name, login.user]);
+      let one = known.get(key);
+      if (one === undefined) {
+        const answers = new ByteCache<Answer>(
+          answerBytes,
+          (text, answer) => 2 * text.length + sizeOf(answer),
+        );
+        one = { analyst: createAnalyst(database, login, logger), answers };
+        known.set(key, one);
+      }
+      return one;
+    },
+    close() {
+      for (const { analyst } of known.values()) analyst.close();
+    },
+  };
+}
+
+/** Roughly what an answer holds, bytes. */
+function sizeOf(answer: Answer): number {
+  if (answer.kind === "refused") return 1024;
+  const { reads, writes, columns, functions, uses, outputs, assignments } = answer.touched;
+  const names = [...reads, ...writes, ...columns, ...functions];
+  const sources = (outputs ?? []).reduce((sum, output) => sum + 4 + output.sources.length, 0);
+  const lists = uses.length + sources + assignments.reduce((sum, one) => sum + 2 + one.sources.length, 0);
+  return 1024 + names.reduce((sum, name) => sum + 32 + 2 * name.length, 0) + 64 * lists;
+}

@@ -1,0 +1,228 @@
+/**
+ * What judge.ts cannot tell at once is asked of the server while the client's stream stands still: on the gateway's own
+ * connection, or in the session itself where only that sees what the statement will see (temporary objects, uncommitted
+ * DDL, another role). Then the message is looked at again.
+ */
+import { encodeAsk } from "../../analysis/ask.ts";
+import { AskReader, type AskResult } from "../../analysis/ask-read.ts";
+import { resolveProtected } from "../../analysis/protected.ts";
+import { readTouched } from "../../analysis/touched.ts";
+import { loadCatalog } from "../../catalog/index.ts";
+import type { CompiledPolicy } from "../../policy/index.ts";
+import { encodeQuery, type Frame } from "../../protocol/index.ts";
+import type { View } from "../analyst/index.ts";
+import { queryRows } from "../analyst/rows.ts";
+import { unavailable } from "./judge.ts";
+import { type Guarding, type Judgement, type Question, unsettle } from "./judgement.ts";
+import { expected, Kind, push, queueLength } from "./queue.ts";
+import type { Reason, Walk } from "./state.ts";
+
+/** An exchange of the gateway's own on the client's connection to the server; nothing else is outstanding meanwhile. */
+export interface OwnExchange {
+  /** Its ReadyForQuery is the client's as well. */
+  readonly tell: boolean;
+  onFrame(frame: Frame): void;
+  done(): void;
+  lost(): void;
+}
+
+const aborted: Reason = {
+  sqlstate: "25P02",
+  code: "TRANSACTION_ABORTED",
+  message: "current transaction is aborted, commands ignored until end of transaction block",
+  hint: "Send ROLLBACK.",
+};
+
+const insideBatch: Reason = {
+  sqlstate: "42501",
+  code: "SEND_ALONE",
+  message: "policy: a statement behind one that changes settings or objects must wait for its end",
+  hint: "Send Sync between the two, or run them in a transaction block.",
+};
+
+class CannotAsk extends Error {
+  readonly reason: Reason;
+  constructor(reason: Reason) {
+    super(reason.code);
+    this.reason = reason;
+  }
+}
+
+/** Stalls the client's stream until the questions have answers; the message at hand is then looked at again. */
+export function askFirst(walk: Walk, guard: Guarding, questions: readonly Question[]): "later" {
+  const stall = { until: "judged" } as const;
+  walk.stall = stall;
+  const resume = () =>
+    walk.guarded(() => {
+      if (walk.stall !== stall) return;
+      walk.stall = null;
+      walk.resume();
+    });
+  answers(walk, guard, questions).then(resume, (error: unknown) => {
+    guard.unavailable = error instanceof CannotAsk ? error.reason : unavailable;
+    if (!(error instanceof CannotAsk)) walk.notice(error);
+    resume();
+  });
+  return "later";
+}
+
+async function answers(walk: Walk, guard: Guarding, questions: readonly Question[]): Promise<void> {
+  const policy = guard.policies.current;
+  if (policy === null) return;
+  const here = guard.alone || questions.length > 0;
+  if (here && (guard.uncertain || guard.local !== "none")) await alone(walk);
+  if (here && guard.uncertain) await readSettings(walk, guard);
+  const view =
+    here && guard.local !== "none" ? await localView(walk, guard, policy) : await guard.analyst.ready(policy);
+  for (const question of questions) await answer(walk, guard, view, question);
+}
+
+async function answer(walk: Walk, guard: Guarding, view: View, question: Question): Promise<void> {
+  const { text, types, key, kind } = question;
+  const asked =
+    guard.local === "none"
+      ? await guard.analyst.ask(text, types, guard.searchPath)
+      : await askHere(walk, text, types, view.catalog.login.mayQuietLog);
+  if (asked.ok) {
+    const touched = readTouched(asked.trees, view.catalog, {
+      kind: kind === "expressions" ? "statement" : kind,
+    });
+    const result = { kind: "touched", touched } as const;
+    guard.fresh.set(key, result);
+    // What is not understood may be a catalog that is older than the server's: it is not kept.
+    if (touched.problems.length === 0) guard.answers.set(key, result);
+    else if (guard.local === "none" && guard.attempts <= 2) guard.analyst.bump();
+    return;
+  }
+  // A lock that others hold, a limit, a server that goes down: nothing is known of the statement.
+  if (asked.stage === "settings" || /^(?:55P03|57|53|40|08|58|XX)/.test(asked.sqlstate))
+    throw new CannotAsk(unavailable);
+  guard.fresh.set(key, {
+    kind: "refused",
+    error: {
+      sqlstate: asked.sqlstate,
+      message: asked.message,
+      fields: asked.fields,
+    },
+  });
+}
+
+/** Waits until the server has answered everything; in an aborted transaction, or inside a batch, nothing can be asked. */
+async function alone(walk: Walk): Promise<void> {
+  if (queueLength(walk.queue) > 0) {
+    await new Promise<void>((resolve) => {
+      walk.drained = resolve;
+    });
+  }
+  if (walk.transaction === "E") throw new CannotAsk(aborted);
+  if (walk.unsynced) throw new CannotAsk(insideBatch);
+}
+
+/** Runs one request, which must end with one ReadyForQuery, on the client's connection to the server. */
+function exchange(walk: Walk, request: Buffer, onFrame: (frame: Frame) => void): Promise<void> {
+  return new Promise<void>((resolve, reject) => {
+    walk.own = { tell: false, onFrame, done: resolve, lost: () => reject(new Error("the session is over")) };
+    push(walk.queue, expected(Kind.own, walk.batch++, null, null, null));
+    walk.toServer.write([request], null);
+  });
+}
+
+/** Inside a transaction block a question that fails must not end it. */
+async function guardedBySavepoint(walk: Walk, run: () => Promise<void>): Promise<void> {
+  const inBlock = walk.transaction === "T";
+  if (inBlock) await exchange(walk, encodeQuery("SAVEPOINT __postern_ask"), () => undefined);
+  await run();
+  if (inBlock)
+    await exchange(
+      walk,
+      encodeQuery("ROLLBACK TO SAVEPOINT __postern_ask; RELEASE SAVEPOINT __postern_ask"),
+      () => undefined,
+    );
+}
+
+async function askHere(
+  walk: Walk,
+  text: string,
+  types: readonly number[],
+  quietLog: boolean,
+): Promise<AskResult> {
+  const form = walk.transaction === "T" ? "transaction" : "session";
+  const reader = new AskReader({ form });
+  const request = encodeAsk({ text, parameterTypes: types, searchPath: null, quietLog }, form);
+  await guardedBySavepoint(walk, () =>
+    exchange(walk, request, ({ type, body }) => {
+      reader.push(type, body);
+    }),
+  );
+  if (reader.result === null) throw new CannotAsk(unavailable);
+  return reader.result;
+}
+
+async function queryHere(walk: Walk, sql: string): Promise<(string | null)[][]> {
+  return queryRows((request, onFrame) => exchange(walk, request, onFrame), sql);
+}
+
+/** What decides how names are looked up, as the server has it now. */
+async function readSettings(walk: Walk, guard: Guarding): Promise<void> {
+  const [row] = await queryHere(
+    walk,
+    "SELECT pg_catalog.current_setting('search_path'), CURRENT_USER::pg_catalog.text",
+  );
+  if (row === undefined) throw new CannotAsk(unavailable);
+  const [path, role] = row;
+  guard.searchPath = path ?? null;
+  if (role !== guard.session.role) guard.local = "session";
+  guard.uncertain = false;
+  guard.localView = null;
+  unsettle(guard);
+}
+
+let localEpoch = 0;
+
+/** The catalog as the session sees it. */
+async function localView(walk: Walk, guard: Guarding, policy: CompiledPolicy): Promise<View> {
+  if (guard.localView?.policy === policy) return guard.localView;
+  let view: View | null = null;
+  await guardedBySavepoint(walk, async () => {
+    // Epochs below zero are the sessions' own.
+    const catalog = await loadCatalog((sql) => queryHere(walk, sql), --localEpoch);
+    const labels = policy.labelsFor(guard.session.database);
+    view = { policy, catalog, protectedSet: resolveProtected(catalog, labels, guard.session.database) };
+  });
+  if (view === null) throw new CannotAsk(unavailable);
+  guard.localView = view;
+  return view;
+}
+
+/** A statement is on its way to the server: what may be different behind it. */
+export function noteForwarded(guard: Guarding, { after, scrub }: Judgement): void {
+  if (scrub) guard.scrub = true;
+  if (after.settings) {
+    guard.uncertain = true;
+    guard.settings = true;
+  }
+  if (after.objects) {
+    guard.ddl = true;
+    guard.localView = null;
+    if (guard.local === "none") guard.local = "transaction";
+    unsettle(guard);
+  }
+  if (after.temporary) guard.local = "session";
+}
+
+/** ReadyForQuery without a transaction: what was only the session's own is everybody's, or gone. */
+export function noteIdle(guard: Guarding): void {
+  guard.scrub = false;
+  if (guard.settings) {
+    // The end of the transaction may have taken them back.
+    guard.settings = false;
+    guard.uncertain = true;
+  }
+  if (guard.ddl) {
+    guard.ddl = false;
+    guard.localView = null;
+    if (guard.local === "transaction") guard.local = "none";
+    guard.analyst.bump();
+    unsettle(guard);
+  }
+}

@@ -1,0 +1,187 @@
+/** What watches over one statement while it runs: its masks, its limits, and how it is cut off. */
+import type { OutputColumn } from "../../facts/effects.ts";
+import {
+  type CopyMasker,
+  createCopyMasker,
+  createRowMasker,
+  MaskError,
+  type RowMasker,
+} from "../../masking/index.ts";
+import type { FieldDescription } from "../../protocol/index.ts";
+import type { CopyFacts } from "../../sql/index.ts";
+import type { Judgement } from "./judgement.ts";
+import type { Portal } from "./names.ts";
+import type { Refusal } from "./refuse.ts";
+import type { Reason, Walk } from "./state.ts";
+
+/** Counts what a portal has given over all its Executes and FETCHes. */
+export interface Delivered {
+  rows: number;
+  bytes: number;
+}
+
+export interface Guard {
+  readonly judgement: Judgement;
+  readonly copy: CopyFacts | null;
+  readonly delivered: Delivered;
+  /** The portal whose rows it watches; its description tells their types and formats. */
+  portal: Portal | null;
+  /** Something of the result was held back. */
+  swallowed: boolean;
+  /** What RowDescription said; null: not seen yet. */
+  fields: readonly FieldDescription[] | null;
+  masker: RowMasker | null;
+  copyMasker: CopyMasker | null;
+  /** A limit was reached: nothing more of it is delivered, and this is what the client is told. */
+  cut: Refusal | null;
+  timer: NodeJS.Timeout | null;
+}
+
+/** null: nothing has to be watched. */
+export function guardOf(
+  judgement: Judgement | null,
+  copy: CopyFacts | null,
+  delivered: Delivered | null,
+): Guard | null {
+  if (judgement === null) return null;
+  const { plan, decision, outputs } = judgement;
+  const limits = decision?.limits;
+  const limited =
+    limits !== undefined &&
+    (limits.rows !== null ||
+      limits.bytes !== null ||
+      limits.timeoutMs !== null ||
+      limits.affectedRows !== null);
+  if (plan === null && !limited && outputs === null) return null;
+  return {
+    judgement,
+    copy,
+    delivered: delivered ?? { rows: 0, bytes: 0 },
+    portal: null,
+    swallowed: false,
+    fields: null,
+    masker: null,
+    copyMasker: null,
+    cut: null,
+    timer: null,
+  };
+}
+
+/** The rows are not what the analysis said they would be: nothing of them may be delivered. */
+export class Disagreement extends Error {
+  override readonly name = "Disagreement";
+}
+
+/** Compares a RowDescription with the analysis, and makes ready to mask. Throws Disagreement. */
+export function describe(walk: Walk, guard: Guard, fields: readonly FieldDescription[]): void {
+  const { outputs, plan } = guard.judgement;
+  if (outputs !== null && !agrees(outputs, fields)) throw new Disagreement("the result's columns");
+  guard.fields = fields;
+  if (plan === null) return;
+  guard.masker = createRowMasker(
+    plan,
+    fields.map((field) => ({ type: field.typeOid, typmod: field.typeModifier, format: field.format })),
+    walk.maskKeys,
+  );
+}
+
+function agrees(outputs: readonly OutputColumn[], fields: readonly FieldDescription[]): boolean {
+  return (
+    outputs.length === fields.length &&
+    outputs.every((output, i) => {
+      const field = fields[i];
+      return (
+        field !== undefined &&
+        field.typeOid === output.type &&
+        field.table === output.origin.relation &&
+        field.column === output.origin.attribute
+      );
+    })
+  );
+}
+
+/** The masker of rows, from what the portal's description said. Throws Disagreement when there is none. */
+export function maskerOf(walk: Walk, guard: Guard): RowMasker {
+  if (guard.masker === null && guard.portal?.fields != null) describe(walk, guard, guard.portal.fields);
+  if (guard.masker === null) throw new Disagreement("rows that nothing describes");
+  return guard.masker;
+}
+
+/** The masker of a copy's lines. Throws Disagreement where lines cannot be masked. */
+export function copyMaskerOf(walk: Walk, guard: Guard): CopyMasker {
+  const { plan } = guard.judgement;
+  const { copy } = guard;
+  if (guard.copyMasker !== null) return guard.copyMasker;
+  if (plan === null || copy === null || copy.format === "binary")
+    throw new Disagreement("a copy that cannot be masked");
+  const outputs = guard.judgement.outputs ?? [];
+  const { forceQuote } = copy;
+  guard.copyMasker = createCopyMasker({
+    format: copy.format,
+    delimiter: copy.delimiter,
+    null: copy.null,
+    header: copy.header,
+    quote: copy.quote,
+    escape: copy.escape,
+    forceQuote: forceQuote === "*" ? "all" : outputs.map(({ name }) => forceQuote.includes(name)),
+    plan,
+    columns: outputs.map(({ type }) => ({ type, typmod: -1 })),
+    keys: walk.maskKeys,
+  });
+  return guard.copyMasker;
+}
+
+export { MaskError };
+
+/** What a limit that was reached says. */
+export function limitReached(what: "rows" | "bytes" | "time", guard: Guard): Reason {
+  const limits = guard.judgement.decision?.limits;
+  const rule = guard.judgement.decision?.rule ?? null;
+  switch (what) {
+    case "rows":
+      return {
+        sqlstate: "57014",
+        code: "ROW_LIMIT",
+        message: `policy: the result has more than the ${limits?.rows} rows that are allowed; it was cut off`,
+        hint: `Add LIMIT ${limits?.rows}, narrow the WHERE clause, or aggregate.`,
+        rule,
+      };
+    case "bytes":
+      return {
+        sqlstate: "57014",
+        code: "BYTE_LIMIT",
+        message: `policy: the result is larger than the ${limits?.bytes} bytes that are allowed; it was cut off`,
+        hint: "Select fewer columns or rows.",
+        rule,
+      };
+    case "time":
+      return {
+        sqlstate: "57014",
+        code: "TIME_LIMIT",
+        message: `policy: the statement took longer than the ${limits?.timeoutMs} ms that are allowed`,
+        hint: "Narrow the statement, or ask for less at once.",
+        rule,
+      };
+    default:
+      return what satisfies never;
+  }
+}
+
+/** More rows were changed than are allowed: they are rolled back. */
+export function tooManyAffected(guard: Guard, rows: number): Reason {
+  const limit = guard.judgement.decision?.limits.affectedRows;
+  return {
+    sqlstate: "42501",
+    code: "AFFECTED_ROWS_LIMIT",
+    message: `policy: the statement would change ${rows} rows, more than the ${limit} that are allowed; nothing was changed`,
+    hint: "Narrow the WHERE clause, or work in smaller steps.",
+    rule: guard.judgement.decision?.rule ?? null,
+  };
+}
+
+export const notCountable: Reason = {
+  sqlstate: "42501",
+  code: "NOT_COUNTABLE",
+  message: "policy: the rows that this statement changes are limited, and cannot be counted in this form",
+  hint: "Send a plain INSERT, UPDATE, DELETE or MERGE in a message of its own.",
+};

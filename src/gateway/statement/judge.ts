@@ -1,0 +1,550 @@
+/**
+ * Steps `analyse` and `decide`: what a statement touches, as the server itself says, and what the policy says of that. Here
+ * is what can be told at once; what the server must be asked for first is asked for in ask.ts, and the message comes again.
+ */
+import { planMasks } from "../../analysis/plan.ts";
+import type { Effect, StatementFacts, Touched } from "../../facts/effects.ts";
+import type { CompiledPolicy, PolicyDecision } from "../../policy/index.ts";
+import type { StaticFacts } from "../../sql/index.ts";
+import type { View } from "../analyst/index.ts";
+import type { Answer, Guarding, Judgement, Question, ServerRefusal } from "./judgement.ts";
+import { unsettle } from "./judgement.ts";
+import { getPortal, type PreparedStatement, type Shape } from "./names.ts";
+import type { Reason, Walk } from "./state.ts";
+
+const maxJudged = 4096;
+/** Messages are looked at this often before the gateway gives up understanding them. */
+const maxAttempts = 6;
+/** EXECUTE of a statement that is itself an EXECUTE, and so on. */
+const maxUsed = 4;
+
+const simpler = "Write the statement in a simpler form, or ask the owner of the policy for what you need.";
+
+export const unavailable: Reason = {
+  sqlstate: "58000",
+  code: "ANALYSIS_UNAVAILABLE",
+  message: "policy: the statement could not be analysed, and was not run",
+  hint: "Try again; the operator finds the cause in the gateway's log.",
+  retryable: true,
+};
+
+const sendAlone: Reason = {
+  sqlstate: "42501",
+  code: "SEND_ALONE",
+  message:
+    "policy: a statement behind one that changes settings or objects must come in a message of its own",
+  hint: "Send the statements one by one.",
+};
+
+const declaredTypes: Reason = {
+  sqlstate: "42501",
+  code: "NOT_UNDERSTOOD",
+  message: "policy: PREPARE with declared parameter types is not understood",
+  hint: "Leave the types out, or prepare the statement through your driver.",
+};
+
+const noMessage: Reason = {
+  sqlstate: "42501",
+  code: "OTHER_PART_DENIED",
+  message: "policy: another statement of the same message is denied",
+  hint: "Send the statements one by one.",
+};
+
+function notUnderstood(code: string, message: string, object: string | null): Reason {
+  return { sqlstate: "42501", code, message: `policy: ${message}`, hint: simpler, object };
+}
+
+const ids = new WeakMap<Shape, string>();
+let lastId = 0;
+
+function idOf(shape: Shape): string {
+  let id = ids.get(shape);
+  if (id === undefined) {
+    id = `#${(++lastId).toString(36)}`;
+    ids.set(shape, id);
+  }
+  return id;
+}
+
+/** The view that the session is judged by now; null: it must be loaded first. */
+function currentView(guard: Guarding, policy: CompiledPolicy): View | null {
+  const view =
+    guard.local === "none"
+      ? guard.analyst.view(policy)
+      : guard.localView?.policy === policy
+        ? guard.localView
+        : null;
+  if (view !== null && view !== guard.view) {
+    guard.view = view;
+    unsettle(guard);
+  }
+  return view;
+}
+
+/** The statements of one message, judged together: none runs unless all may. */
+export interface Verdicts {
+  readonly judgements: readonly Judgement[];
+  /** Index of the first that is refused; -1: none. */
+  readonly refused: number;
+}
+
+/**
+ * Judges a message's statements. null: the server must be asked first; what, is added to `questions`.
+ * The caller has seen to it that a policy is active.
+ */
+export function judgeMessage(
+  walk: Walk,
+  guard: Guarding,
+  statements: readonly PreparedStatement[],
+  questions: Question[],
+): Verdicts | null {
+  const judgements: Judgement[] = [];
+  let refused = -1;
+  let open = false;
+  let changed = false;
+  for (const [index, statement] of statements.entries()) {
+    const { facts } = statement.shape;
+    let judgement: Judgement | null;
+    if (changed && facts.tree.length > 0)
+      judgement = refusedBefore(walk, statement, sendAlone, statements.length);
+    else judgement = judge(walk, guard, statement, statements.length, questions);
+    if (judgement === null) open = true;
+    else {
+      judgements.push(judgement);
+      if (judgement.refusal !== null && refused < 0) refused = index;
+    }
+    changed ||= changesMeaning(statement.shape);
+  }
+  if (open && refused < 0) return null;
+  if (refused < 0) {
+    done(guard);
+    return { judgements, refused };
+  }
+  // What was not judged behind the refused one is refused with it.
+  const all = statements.map(
+    (statement, index) => judgements[index] ?? refusedBefore(walk, statement, noMessage, statements.length),
+  );
+  done(guard);
+  return { judgements: all, refused };
+}
+
+/** The message that waited has been judged. */
+function done(guard: Guarding): void {
+  guard.attempts = 0;
+  guard.unavailable = null;
+  if (guard.fresh.size > 0) guard.fresh.clear();
+}
+
+/** Statements behind it in the same message cannot be understood before it has run. */
+function changesMeaning(shape: Shape): boolean {
+  return shape.kind === "ddl" || shape.kind === "call" || shape.kind === "do" || changesSettings(shape);
+}
+
+function changesSettings({ facts }: Shape): boolean {
+  return facts.settings.some(({ judgement }) => judgement.kind === "tracked");
+}
+
+/** Judges one statement; null: as judgeMessage. */
+function judge(
+  walk: Walk,
+  guard: Guarding,
+  statement: PreparedStatement,
+  statements: number,
+  questions: Question[],
+): Judgement | null {
+  const policy = guard.policies.current;
+  if (policy === null) return null;
+  const view = currentView(guard, policy);
+  const inTransaction = walk.transaction !== "I";
+  const known = statement.judged;
+  if (
+    known !== null &&
+    known.reusable &&
+    known.stand === guard.stand &&
+    known.inTransaction === inTransaction &&
+    known.facts.statements === statements &&
+    !guard.uncertain &&
+    view !== null
+  )
+    return known;
+  const { shape } = statement;
+  const kept = shape.names.length === 0;
+  const key = `${idOf(shape)}|${statement.declared.join()}|${statements}|${inTransaction ? 1 : 0}`;
+  if (kept && view !== null && !guard.uncertain) {
+    const same = guard.judged.get(key);
+    if (same !== undefined) {
+      statement.judged = same;
+      return same;
+    }
+  }
+  const judgement = judgeAnew(walk, guard, view, policy, statement, statements, questions);
+  if (judgement === null) return null;
+  statement.judged = judgement;
+  if (kept && judgement.reusable) {
+    if (guard.judged.size >= maxJudged) guard.judged.clear();
+    guard.judged.set(key, judgement);
+  }
+  return judgement;
+}
+
+function judgeAnew(
+  walk: Walk,
+  guard: Guarding,
+  view: View | null,
+  policy: CompiledPolicy,
+  statement: PreparedStatement,
+  statements: number,
+  questions: Question[],
+): Judgement | null {
+  const { shape } = statement;
+  const refuse = (reason: Reason) => refusedBefore(walk, statement, reason, statements);
+  const early = refusedStatically(shape);
+  if (early !== null && !statement.syntaxError) return refuse(early);
+  if (guard.unavailable !== null) return refuse(guard.unavailable);
+  if (guard.attempts > maxAttempts) return refuse(unavailable);
+  const asks = shape.facts.tree.length > 0 || shape.names.length > 0 || early !== null;
+  // What touches nothing needs no catalog: COMMIT and ROLLBACK must pass where nothing can be asked.
+  const by = view ?? (asks ? null : (guard.analyst.view(policy) ?? guard.view));
+  if (by === null || (guard.uncertain && asks)) {
+    guard.attempts++;
+    guard.alone = asks;
+    return null;
+  }
+  if (early !== null) {
+    // The server's own words for it are what the caller needs; if it has none, ours.
+    const key = `\0syntax\0${statement.text}`;
+    const answer = guard.fresh.get(key);
+    if (answer?.kind === "refused" && answer.error.sqlstate.startsWith("42"))
+      return refuse(serverRefusal(answer.error, true));
+    if (answer !== undefined) return refuse(early);
+    questions.push({ key, text: statement.text, types: [], kind: "statement" });
+    guard.attempts++;
+    return null;
+  }
+  const used = usedBy(walk, statement);
+  if ("refusal" in used) return refuse(used.refusal);
+  const touched: Touched[] = [];
+  let open = false;
+  for (const one of used.statements) {
+    for (const [at, tree] of one.shape.facts.tree.entries()) {
+      // A sensitive shape is one text's own, and is never shared.
+      const text = `${idOf(one.shape)}.${at}`;
+      const key = [
+        guard.local === "none" ? "" : `${guard.id}.${guard.stand}`,
+        guard.searchPath ?? "",
+        by.catalog.epoch,
+        one.declared.join(),
+        tree.kind,
+        text,
+      ].join("\0");
+      const answer: Answer | undefined = guard.fresh.get(key) ?? guard.answers.get(key);
+      if (answer === undefined) {
+        open = true;
+        questions.push({ key, text: tree.text ?? one.text, types: one.declared, kind: tree.kind });
+      } else if (answer.kind === "refused")
+        return refuse(serverRefusal(answer.error, tree.text === null && one === statement));
+      else touched.push(answer.touched);
+    }
+  }
+  if (open) {
+    guard.attempts++;
+    return null;
+  }
+  return decided(walk, guard, by, statement, statements, used.statements, touched);
+}
+
+/** What must be refused whatever the policy says: it is not understood, or changes what Postern relies on. */
+function refusedStatically(shape: Shape): Reason | null {
+  const { facts } = shape;
+  if (facts.refusal !== null) return notUnderstood(facts.refusal.code, facts.refusal.message, null);
+  for (const { name, judgement } of facts.settings) {
+    if (judgement.kind === "refused")
+      return {
+        sqlstate: "42501",
+        code: "SETTING_REFUSED",
+        message: `policy: the setting ${name === null ? "" : `"${name}" `}may not be changed here: ${judgement.reason}`,
+        hint: "Leave it as it is; Postern relies on it.",
+        object: name,
+      };
+  }
+  if (shape.kind === "prepare" && /^prepare\s+(?:"(?:[^"]|"")*"|[^\s("]+)\s*\(/i.test(shape.stripped))
+    return declaredTypes;
+  return null;
+}
+
+type Used = { readonly statements: readonly PreparedStatement[] } | { readonly refusal: Reason };
+
+/** The statement and those that EXECUTE and FETCH name; their effects are its own. */
+function usedBy(walk: Walk, statement: PreparedStatement): Used {
+  const all = [statement];
+  for (let at = 0; at < all.length; at++) {
+    if (all.length > maxUsed)
+      return { refusal: notUnderstood("NOT_UNDERSTOOD", "the statement is nested too deep", null) };
+    for (const { kind, name } of all[at]?.shape.names ?? []) {
+      if (name === null || (kind !== "execute" && kind !== "fetch")) continue;
+      const inner =
+        kind === "execute" ? walk.names.statements.get(name) : getPortal(walk.names, name)?.statement;
+      if (inner === undefined)
+        return {
+          refusal: {
+            sqlstate: kind === "execute" ? "26000" : "34000",
+            code: kind === "execute" ? "UNKNOWN_STATEMENT" : "UNKNOWN_CURSOR",
+            message:
+              kind === "execute"
+                ? `prepared statement "${name}" does not exist`
+                : `cursor "${name}" does not exist`,
+            hint: "It must have been made through this session.",
+            object: name,
+          },
+        };
+      const unread = refusedStatically(inner.shape);
+      if (unread !== null) return { refusal: unread };
+      all.push(inner);
+    }
+  }
+  return { statements: all };
+}
+
+function serverRefusal(error: ServerRefusal, samePlace: boolean): Reason {
+  return {
+    sqlstate: error.sqlstate,
+    code: "SERVER_ERROR",
+    message: error.message,
+    hint: "",
+    server: samePlace ? error : { ...error, fields: withoutPlace(error.fields) },
+  };
+}
+
+/** The server was asked about a part of the text only: places in it would mislead. */
+function withoutPlace(fields: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+  const rest = new Map(fields);
+  rest.delete("P");
+  return rest;
+}
+
+/** The facts that conditions speak of, without labels. */
+function factsOf(
+  shape: Shape,
+  touched: readonly Touched[],
+  used: readonly PreparedStatement[],
+  inTransaction: boolean,
+  statements: number,
+  bytes: number,
+): StatementFacts {
+  const { facts } = shape;
+  const runs = facts.executes;
+  const effects = new Set<Effect>();
+  for (const one of used) for (const effect of one.shape.facts.effects) effects.add(effect);
+  for (const one of touched)
+    for (const effect of one.effects)
+      if (runs || shape.kind !== "explain" || (effect !== "write" && effect !== "lock")) effects.add(effect);
+  return {
+    kind: shape.kind,
+    command: shape.command,
+    effects: [...effects].sort(),
+    reads: union(touched, (one) => one.reads),
+    writes: union(touched, (one) => one.writes),
+    columns: union(touched, (one) => one.columns),
+    functions: union(touched, (one) => one.functions),
+    labels: [],
+    labelsInPredicates: [],
+    unboundedWrite: used.some((one) => one.shape.facts.unboundedWrite),
+    hasWhere: used.some((one) => one.shape.facts.hasWhere),
+    hasLimit: used.some((one) => one.shape.facts.hasLimit),
+    statements,
+    inTransaction,
+    bytes,
+    fingerprint: shape.fingerprint,
+  };
+}
+
+function union(touched: readonly Touched[], of: (one: Touched) => readonly string[]): readonly string[] {
+  const [only] = touched;
+  if (only !== undefined && touched.length === 1) return of(only);
+  return [...new Set(touched.flatMap(of))].sort();
+}
+
+/** Lays the policy over what is known. */
+function decided(
+  walk: Walk,
+  guard: Guarding,
+  view: View,
+  statement: PreparedStatement,
+  statements: number,
+  used: readonly PreparedStatement[],
+  touched: readonly Touched[],
+): Judgement {
+  const { shape } = statement;
+  const inTransaction = walk.transaction !== "I";
+  const bare = factsOf(shape, touched, used, inTransaction, statements, statement.bytes);
+  const labels = new Set<string>();
+  const predicates = new Set<string>();
+  let reason: Reason | null = null;
+  for (const one of touched) {
+    const [problem] = one.problems;
+    if (problem !== undefined) reason ??= notUnderstood(problem.code, problem.message, problem.object);
+  }
+  const explain = shape.facts.explain !== null;
+  const first = touched.map((one) => planMasks(one, view.protectedSet, { unmask: [], explain }));
+  for (const outcome of first) {
+    for (const label of outcome.labels) labels.add(label);
+    for (const label of outcome.labelsInPredicates) predicates.add(label);
+  }
+  const facts: StatementFacts = {
+    ...bare,
+    labels: [...labels].sort(),
+    labelsInPredicates: [...predicates].sort(),
+  };
+  const decision = view.policy.decide({
+    principal: guard.principal,
+    session: guard.session,
+    statement: facts,
+    now: new Date(),
+  });
+  const outcomes =
+    decision.unmask.length === 0 && decision.relax.size === 0
+      ? first
+      : touched.map((one) =>
+          planMasks(one, view.protectedSet, { unmask: decision.unmask, relax: decision.relax, explain }),
+        );
+  const masked = new Set<string>();
+  let plan: Judgement["plan"] = null;
+  for (const outcome of outcomes) {
+    if (outcome.ok) {
+      for (const column of outcome.masked) masked.add(column);
+      if (outcome.plan?.columns.some((column) => column !== null) === true) plan ??= outcome.plan;
+    } else
+      reason ??= {
+        sqlstate: "42501",
+        code: outcome.code,
+        message: `policy: ${outcome.message}`,
+        hint: outcome.hint,
+        object: outcome.column,
+      };
+  }
+  // A rule that denies says more than that the statement is not understood.
+  if (decision.verdict !== "allow") reason = ofDecision(decision);
+  const rows = givesRows(shape.facts, shape);
+  return {
+    view,
+    stand: guard.stand,
+    inTransaction,
+    reusable:
+      reason?.server === undefined &&
+      shape.names.length === 0 &&
+      view.policy.cacheKey(guard.principal, guard.session) !== null,
+    decision,
+    durability: decision.durability ?? walk.durability,
+    refusal: reason,
+    ...records(walk, statement, facts, decision, reason, [...masked].sort(), touched.length > 0),
+    plan: rows ? plan : null,
+    outputs: rows ? (touched.find((one) => one.outputs !== null)?.outputs ?? null) : null,
+    masked: [...masked].sort(),
+    facts,
+    scrub: labels.size > 0,
+    after: aftermath(used, facts),
+  };
+}
+
+function aftermath(used: readonly PreparedStatement[], { effects }: StatementFacts): Judgement["after"] {
+  // Nobody knows what a function does that is not on the list.
+  const opaque = effects.includes("execute");
+  return {
+    settings: opaque || used.some(({ shape }) => changesSettings(shape)),
+    objects:
+      opaque ||
+      effects.includes("ddl") ||
+      effects.includes("admin") ||
+      used.some(({ shape }) => shape.kind === "lock"),
+    temporary: opaque || used.some(({ shape }) => shape.facts.temporary),
+  };
+}
+
+/** Whether the rows that come back are those of the analysed query. */
+function givesRows(facts: StaticFacts, { kind }: Shape): boolean {
+  return facts.explain === null && kind !== "prepare" && kind !== "declare" && kind !== "ddl";
+}
+
+function ofDecision(decision: PolicyDecision): Reason {
+  return {
+    sqlstate: "42501",
+    code: decision.code ?? "POLICY_DENIED",
+    message: `policy: ${decision.message ?? "the statement is not allowed"}`,
+    hint: decision.hint ?? "",
+    object: decision.object,
+    rule: decision.rule,
+  };
+}
+
+/** A statement that is refused before the policy is asked. */
+function refusedBefore(
+  walk: Walk,
+  statement: PreparedStatement,
+  reason: Reason,
+  statements: number,
+): Judgement {
+  const facts = factsOf(
+    statement.shape,
+    [],
+    [statement],
+    walk.transaction !== "I",
+    statements,
+    statement.bytes,
+  );
+  return {
+    view: null,
+    stand: -1,
+    inTransaction: facts.inTransaction,
+    reusable: false,
+    decision: null,
+    durability: walk.durability,
+    refusal: reason,
+    ...records(walk, statement, facts, null, reason, [], false),
+    plan: null,
+    outputs: null,
+    masked: [],
+    facts,
+    scrub: false,
+    after: { settings: false, objects: false, temporary: false },
+  };
+}
+
+function records(
+  walk: Walk,
+  { shape }: PreparedStatement,
+  facts: StatementFacts,
+  decision: PolicyDecision | null,
+  reason: Reason | null,
+  masked: readonly string[],
+  analysed: boolean,
+): Pick<Judgement, "statementRecord" | "decisionRecord"> {
+  const known = <T>(list: T): T | null => (analysed ? list : null);
+  const { limits } = decision ?? {};
+  const shown: Record<string, number> = {};
+  if (limits !== undefined)
+    for (const [name, value] of Object.entries(limits)) if (value !== null) shown[name] = value;
+  return {
+    statementRecord: walk.audit.statement({
+      sql: shape.kind === "unknown" ? null : shape.stripped,
+      fingerprint: shape.fingerprint,
+      kind: shape.kind,
+      command: shape.command,
+      effects: facts.effects,
+      reads: known(facts.reads),
+      writes: known(facts.writes),
+      columns: known(facts.columns),
+      functions: known(facts.functions),
+      labels: known(facts.labels),
+    }),
+    decisionRecord: walk.audit.decision({
+      verdict: reason === null ? "allow" : decision?.verdict === "approve" ? "approve" : "deny",
+      rule: decision?.rule ?? null,
+      rules: decision?.rules ?? [],
+      code: reason?.code ?? null,
+      policy: walk.guard?.policies.current?.digest ?? null,
+      masked,
+      limits: shown,
+      ...(decision?.would == null ? {} : { would: decision.would }),
+    }),
+  };
+}

@@ -1,0 +1,157 @@
+/** What the steps `analyse` and `decide` know of a session, and what they say of a statement. */
+import type { DecisionContext, StatementContext } from "../../audit/index.ts";
+import type { Durability } from "../../facts/audit.ts";
+import type { MaskPlan, StatementFacts, Touched } from "../../facts/effects.ts";
+import type { Principal } from "../../facts/principal.ts";
+import type { BudgetKeeper, CompiledPolicy, PolicyDecision, SessionFacts } from "../../policy/index.ts";
+import type { TreeText } from "../../sql/index.ts";
+import type { Analyst, View } from "../analyst/index.ts";
+import type { AnswerCache, Judging } from "../analyst/registry.ts";
+import type { AuthenticatedClient } from "../ports.ts";
+import type { DatabaseSettings, LoginSettings } from "../settings.ts";
+import type { Reason } from "./state.ts";
+
+/** The server's own error for a text that it was asked about. */
+export interface ServerRefusal {
+  readonly sqlstate: string;
+  readonly message: string;
+  /** All fields of the ErrorResponse. */
+  readonly fields: ReadonlyMap<string, string>;
+}
+
+/** What the server said of one text. */
+export type Answer =
+  | { readonly kind: "touched"; readonly touched: Touched }
+  | { readonly kind: "refused"; readonly error: ServerRefusal };
+
+/** What is known and decided of one statement in one session. */
+export interface Judgement {
+  /** What it was judged by; null: it was refused before anything was asked. */
+  readonly view: View | null;
+  /** The same as long as the session's view, settings and objects are. */
+  readonly stand: number;
+  readonly inTransaction: boolean;
+  /** Nothing in it depends on the moment or on names: it holds for equal statements, too. */
+  readonly reusable: boolean;
+  readonly decision: PolicyDecision | null;
+  readonly durability: Durability;
+  /** null: it may run. */
+  readonly refusal: Reason | null;
+  readonly statementRecord: StatementContext;
+  readonly decisionRecord: DecisionContext;
+  /** How its rows are masked; null: they pass as they are. */
+  readonly plan: MaskPlan | null;
+  /** What RowDescription must say; null: not known, and nothing depends on it. */
+  readonly outputs: Touched["outputs"];
+  /** Columns that are masked, for the record. */
+  readonly masked: readonly string[];
+  readonly facts: StatementFacts;
+  /** It reads or writes what is protected: errors and notices may tell. */
+  readonly scrub: boolean;
+  readonly after: Aftermath;
+}
+
+/** What may be different behind a statement. */
+export interface Aftermath {
+  /** Settings that decide what names mean. */
+  readonly settings: boolean;
+  /** Objects of the database, or locks on them. */
+  readonly objects: boolean;
+  /** Objects that only this session will ever see. */
+  readonly temporary: boolean;
+}
+
+/** A text that the server must be asked about before its statement can be judged. */
+export interface Question {
+  readonly key: string;
+  readonly text: string;
+  readonly types: readonly number[];
+  readonly kind: TreeText["kind"];
+}
+
+/** One session's share of judging; there is none where no policy is loaded. */
+export interface Guarding {
+  readonly id: string;
+  readonly analyst: Analyst;
+  readonly policies: { readonly current: CompiledPolicy | null };
+  readonly budgets: BudgetKeeper;
+  readonly principal: Principal;
+  readonly session: SessionFacts;
+  /** Answers that may be used again, shared by all sessions of one login. */
+  readonly answers: AnswerCache;
+  /** Grows whenever judgements of this session no longer hold. */
+  stand: number;
+  view: View | null;
+  /** search_path, when it is not the login's own. */
+  searchPath: string | null;
+  /** A setting that decides what names mean may have changed: the server tells before the next analysis. */
+  uncertain: boolean;
+  /** Objects or locks that only this session sees, until its transaction or the session itself ends. */
+  local: "none" | "transaction" | "session";
+  /** The catalog as this session sees it, while `local`; null: to be loaded. */
+  localView: View | null;
+  /** Judgements by shape or text, kept while `stand` is the same. */
+  readonly judged: Map<string, Judgement>;
+  /** Answers for the message that waits. */
+  readonly fresh: Map<string, Answer>;
+  /** The message that waits can only be judged by what the session itself sees, where that differs. */
+  alone: boolean;
+  /** How often the message that waits has been looked at. */
+  attempts: number;
+  /** The server cannot be asked: what to say of the message that waits. */
+  unavailable: Reason | null;
+  /** Something protected was touched in the transaction that is under way: what the server says is scrubbed. */
+  scrub: boolean;
+  /** Objects were changed, or locked, in the transaction that is under way. */
+  ddl: boolean;
+  /** Settings were changed in it that its end may change back. */
+  settings: boolean;
+}
+
+/** Makes a session's share. */
+export function createGuarding(
+  id: string,
+  judging: Judging,
+  client: AuthenticatedClient,
+  database: DatabaseSettings,
+  login: LoginSettings,
+): Guarding {
+  const { analyst, answers } = judging.of(database, login);
+  return {
+    id,
+    analyst,
+    answers,
+    policies: judging.policies,
+    budgets: judging.budgets,
+    principal: client.principal,
+    session: {
+      database: database.name,
+      role: login.user,
+      application: client.application,
+      clientIp: client.ip,
+      via: "wire",
+      tls: client.tls !== null,
+      claimed: client.claimed,
+    },
+    stand: 0,
+    view: null,
+    searchPath: client.parameters.get("search_path") ?? null,
+    uncertain: false,
+    local: "none",
+    localView: null,
+    judged: new Map(),
+    fresh: new Map(),
+    alone: false,
+    attempts: 0,
+    unavailable: null,
+    scrub: false,
+    ddl: false,
+    settings: false,
+  };
+}
+
+/** The session's judgements hold no longer. */
+export function unsettle(guard: Guarding): void {
+  guard.stand++;
+  guard.judged.clear();
+}

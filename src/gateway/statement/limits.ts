@@ -1,0 +1,70 @@
+/** Limits of a decision that are looked at before a statement runs, and the clock of one that does. */
+import { type Guard, limitReached, notCountable } from "./guard.ts";
+import type { Judgement } from "./judgement.ts";
+import type { PreparedStatement } from "./names.ts";
+import { type Expected, firstRun, runningGuard } from "./queue.ts";
+import type { Reason, Walk } from "./state.ts";
+
+/** Changed rows are limited, and a statement is of a form whose rows cannot be counted; null: none is. */
+export function uncountable(
+  statements: readonly PreparedStatement[],
+  judgements: readonly Judgement[],
+): Reason | null {
+  for (const [index, judgement] of judgements.entries()) {
+    const limit = judgement.decision?.limits.affectedRows ?? null;
+    const shape = statements[index]?.shape;
+    if (limit === null || shape === undefined || !judgement.facts.effects.includes("write")) continue;
+    const counted =
+      shape.kind === "insert" || shape.kind === "update" || shape.kind === "delete" || shape.kind === "merge";
+    if (!counted || shape.facts.modifications > 1 || judgements.length > 1) return notCountable;
+  }
+  return null;
+}
+
+/** Charges the rates that the statements count against; a reason when one is used up. */
+export function charge(walk: Walk, judgements: readonly Judgement[]): Reason | null {
+  const { guard } = walk;
+  if (guard === null) return null;
+  for (const { decision } of judgements) {
+    if (decision === null || decision.budgets.length === 0) continue;
+    const charged = guard.budgets.charge(guard.principal, decision.budgets, performance.now());
+    if (charged.ok) continue;
+    const { amount, unit, perSeconds, rule } = charged.budget;
+    return {
+      sqlstate: "53400",
+      code: "RATE_LIMIT",
+      message: `policy: more than ${amount} ${unit} in ${perSeconds} seconds`,
+      hint: `Wait ${Math.ceil(charged.retryMs / 1000)} s, then go on more slowly.`,
+      rule,
+      retryable: true,
+    };
+  }
+  return null;
+}
+
+/** How often a statement that is not running yet is looked at again. */
+const againMs = 100;
+
+/** The statements of `entry` are on their way: those with a time limit are cancelled when it has passed. */
+export function startClocks(walk: Walk, entry: Expected): void {
+  for (const part of entry.run?.parts ?? []) {
+    const { guard } = part;
+    const limit = guard?.judgement.decision?.limits.timeoutMs ?? null;
+    if (guard === null || limit === null) continue;
+    const fire = () => {
+      const running = firstRun(walk.queue);
+      if (running === null) return;
+      // What is before it may be what takes so long: its own time has not begun.
+      if (runningGuard(running) !== guard) guard.timer = setTimeout(fire, againMs).unref();
+      else cutOff(walk, guard, limitReached("time", guard));
+    };
+    guard.timer = setTimeout(fire, limit).unref();
+  }
+}
+
+/** Nothing more of the running statement is delivered; the server is told to end it. */
+export function cutOff(walk: Walk, guard: Guard, reason: Reason): void {
+  if (guard.cut !== null) return;
+  guard.cut = { ...reason, request: firstRun(walk.queue)?.run?.request ?? "" };
+  walk.cancel();
+}

@@ -1,0 +1,69 @@
+/** What masks one value: the pieces that every type is made of. */
+import { type MaskKeys, maxMemoised } from "./keys.ts";
+import type { MaskOutput } from "./output.ts";
+
+/**
+ * Masks the value b[at, end) (not NULL, without its length) by appending to `out`. Gives the number of bytes appended, or -1
+ * for NULL and -2 for a value that stays, with nothing appended. Never throws for what a value holds: what cannot be read becomes NULL.
+ */
+export type CellMask = (b: Buffer, at: number, end: number, out: MaskOutput) => number;
+
+/** What a mask may need to know of its column. */
+export interface CellContext {
+  /** 0 text, 1 binary. */
+  readonly format: 0 | 1;
+  /** As RowDescription has it; -1 none. */
+  readonly typmod: number;
+  readonly keys: MaskKeys;
+  readonly domain: string;
+}
+
+/** Given by a mask that leaves the value as it is, with nothing appended. */
+export const passes = -2;
+
+export const toNull: CellMask = () => -1;
+
+/** Always the same bytes; null: NULL. */
+export function constant(bytes: Buffer | null): CellMask {
+  if (bytes === null) return toNull;
+  const size = bytes.length;
+  return (_b, _at, _end, out) => {
+    out.copy(bytes, 0, size);
+    return size;
+  };
+}
+
+/** So many values in a row are looked up before the memory is judged by how many of them it knew. */
+const trial = 256;
+/** So many are then masked without it, where less than a quarter was known. */
+const pause = 4096;
+
+/** Masks short values once and remembers what became of them, under `name`, while that pays. */
+export function memoised(keys: MaskKeys, name: string, mask: CellMask): CellMask {
+  const memo = keys.memo(name);
+  let asked = 0;
+  let known = 0;
+  let paused = 0;
+  return (b, at, end, out) => {
+    if (paused > 0 || end - at > maxMemoised) {
+      if (paused > 0) paused--;
+      return mask(b, at, end, out);
+    }
+    const source = b.toString("latin1", at, end);
+    const remembered = memo.get(source);
+    if (++asked === trial) {
+      if (known * 4 < trial) paused = pause;
+      asked = 0;
+      known = 0;
+    }
+    if (remembered !== undefined) {
+      known++;
+      if (remembered === null) return -1;
+      out.copy(remembered, 0, remembered.length);
+      return remembered.length;
+    }
+    const size = mask(b, at, end, out);
+    memo.set(source, size < 0 ? null : Buffer.from(out.buffer.subarray(out.at - size, out.at)));
+    return size;
+  };
+}

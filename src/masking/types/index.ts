@@ -1,0 +1,171 @@
+/** The mask of a column by its type, format and mask: the one place that knows which types can be masked as what. */
+import type { Mask } from "../../facts/effects.ts";
+import { decodeParameter, typeName } from "../../protocol/index.ts";
+import { elementType } from "../../protocol/values/types.ts";
+import { type CellContext, type CellMask, constant, memoised, toNull } from "../cell.ts";
+import { binaryArray, textArray } from "./array.ts";
+import { jsonMask } from "./json.ts";
+import { floatType, integerType, numericType, partialDigits } from "./numbers.ts";
+import {
+  addressType,
+  boolType,
+  byteaType,
+  charType,
+  dateType,
+  macType,
+  timestampType,
+  timeType,
+  uuidType,
+} from "./others.ts";
+import { quickDateBinary, quickDateText, quickDigits, quickly } from "./quick.ts";
+import type { ScalarType } from "./scalar.ts";
+import { textMask } from "./text.ts";
+
+/** Types that are masked by way of their text form. */
+const scalars: ReadonlyMap<string, ScalarType> = new Map([
+  ["int2", integerType(2)],
+  ["int4", integerType(4)],
+  ["int8", integerType(8)],
+  ["numeric", numericType],
+  ["float4", floatType(4)],
+  ["float8", floatType(8)],
+  ["date", dateType],
+  ["timestamp", timestampType("")],
+  ["timestamptz", timestampType("+00")],
+  ["time", timeType],
+  ["uuid", uuidType],
+  ["bool", boolType],
+  ["char", charType],
+  ["bytea", byteaType],
+  ["inet", addressType(false)],
+  ["cidr", addressType(true)],
+  ["macaddr", macType(6)],
+  ["macaddr8", macType(8)],
+]);
+
+/** Types whose text is digits. */
+const decimals = new Set(["int2", "int4", "int8", "numeric"]);
+
+/** Longer values are not turned into text to be masked: they become NULL. */
+const maxSlow = 64 * 1024 * 1024;
+
+/**
+ * Gives what masks values of a type; NULL for types that have no mask: enum, domain, composite, range and others whose
+ * values cannot be made up.
+ * @param oid type of the column as RowDescription has it.
+ */
+export function cellMask(mask: Mask, oid: number, context: CellContext): CellMask {
+  if (mask.kind === "null") return toNull;
+  const element = elementType(oid);
+  if (element === undefined) return scalarMask(mask, oid, context);
+  const inner = scalarMask(mask, element, context);
+  if (inner === toNull) return toNull;
+  return context.format === 0 ? textArray(inner) : binaryArray(inner, element);
+}
+
+/** Whether values of a type can be masked other than by NULL. */
+export function isMaskable(oid: number): boolean {
+  const name = typeName(elementType(oid) ?? oid);
+  return scalars.has(name) || ["text", "varchar", "bpchar", "name", "json", "jsonb"].includes(name);
+}
+
+function scalarMask(mask: Mask, oid: number, context: CellContext): CellMask {
+  const name = typeName(oid);
+  switch (name) {
+    case "text":
+    case "varchar":
+    case "bpchar":
+    case "name":
+      return textMask(mask, name, context);
+    case "json":
+    case "jsonb":
+      return jsonMask(mask, name, context);
+    default: {
+      const type = scalars.get(name);
+      return type === undefined ? toNull : byText(mask, type, oid, name, context);
+    }
+  }
+}
+
+function byText(mask: Mask, type: ScalarType, oid: number, name: string, context: CellContext): CellMask {
+  const { format, typmod } = context;
+  const write = (text: string | null): Buffer | null =>
+    text === null ? null : format === 0 ? Buffer.from(text, "latin1") : type.binary(text);
+  const redact = constant(write(type.redact(typmod)));
+  switch (mask.kind) {
+    case "null":
+      return toNull;
+    case "redact":
+      return redact;
+    case "hash":
+      return hashed(type, oid, name, context, write);
+    case "partial": {
+      const { partial } = type;
+      if (partial === undefined) return redact;
+      const slow = shown(oid, format, (text) => write(normalised(type, text, partial)));
+      return format === 0 && decimals.has(name) ? quickly(quickDigits(partialDigits), slow) : slow;
+    }
+    case "keep": {
+      const { keep } = type;
+      if (keep === undefined) return redact;
+      const slow = shown(oid, format, (text) =>
+        write(normalised(type, text, (t) => keep(t, mask.first, mask.last))),
+      );
+      return format === 0 && decimals.has(name)
+        ? quickly(
+            quickDigits(() => mask),
+            slow,
+          )
+        : slow;
+    }
+    case "date": {
+      const { date } = type;
+      if (date === undefined) return redact;
+      const quick = format === 0 ? quickDateText : quickDateBinary;
+      const slow = shown(oid, format, (text) => write(date(text, mask.unit)));
+      return quickly(quick(mask.unit, name === "date"), slow);
+    }
+    default:
+      return mask satisfies never;
+  }
+}
+
+function hashed(
+  type: ScalarType,
+  oid: number,
+  name: string,
+  { keys, domain, format, typmod }: CellContext,
+  write: (text: string | null) => Buffer | null,
+): CellMask {
+  const { hash } = type;
+  if (hash === null) return toNull;
+  const hmac = keys.hmac(domain, name);
+  const masked = shown(oid, format, (text) => {
+    const normal = type.normal(text);
+    if (normal === null) return null;
+    const bytes = Buffer.from(normal, "latin1");
+    return write(hash(hmac(bytes, 0, bytes.length), typmod));
+  });
+  return memoised(keys, JSON.stringify([name, domain, format, typmod]), masked);
+}
+
+function shown(oid: number, format: 0 | 1, compute: (text: string) => Buffer | null): CellMask {
+  return (b, at, end, out) => {
+    const text = textOf(oid, format, b, at, end);
+    const masked = text === null ? null : compute(text);
+    if (masked === null) return -1;
+    out.copy(masked, 0, masked.length);
+    return masked.length;
+  };
+}
+
+function normalised(type: ScalarType, text: string, compute: (text: string) => string | null): string | null {
+  return type.normal(text) === null ? null : compute(text);
+}
+
+function textOf(oid: number, format: 0 | 1, b: Buffer, at: number, end: number): string | null {
+  if (end - at > maxSlow) return null;
+  if (format === 0) return b.toString("latin1", at, end);
+  const text = decodeParameter(oid, 1, b.subarray(at, end));
+  return typeof text === "string" ? text : null;
+}

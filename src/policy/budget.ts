@@ -1,0 +1,103 @@
+/** Rates of policies: token buckets for each principal and rule. Pure but for what is passed in; the gateway keeps one instance. */
+import type { Principal } from "../facts/principal.ts";
+import type { Budget } from "./types.ts";
+
+/** Whether a statement may be sent now. `budget`: the rate that is used up; `retryMs`: when one more would pass. */
+export type Charge =
+  | { readonly ok: true }
+  | { readonly ok: false; readonly budget: Budget; readonly retryMs: number };
+
+export interface BudgetKeeper {
+  /**
+   * Takes one statement from every `statements` rate, or nothing from any; a `rows` rate must have something left. `now`:
+   * milliseconds of a clock that never goes back (performance.now()).
+   */
+  charge(principal: Principal, budgets: readonly Budget[], now: number): Charge;
+  /** Counts rows that were delivered against every `rows` rate. A result may overdraw it: the next statement then waits. */
+  spend(principal: Principal, budgets: readonly Budget[], rows: number, now: number): void;
+  /** Principal-and-rule pairs kept. */
+  readonly size: number;
+}
+
+interface Bucket {
+  left: number;
+  at: number;
+  amount: number;
+  perMs: number;
+}
+
+/** Full buckets say nothing and are dropped beyond this many. */
+const defaultMost = 100_000;
+
+/** A keeper of rates. `most` bounds its memory: beyond it the buckets that were used longest ago are forgotten first. */
+export function createBudgets(most = defaultMost): BudgetKeeper {
+  // In order of last use.
+  const buckets = new Map<string, Bucket>();
+
+  function bucketOf(principal: Principal, budget: Budget, now: number): Bucket {
+    const key = keyOf(principal, budget);
+    const perMs = budget.amount / (budget.perSeconds * 1000);
+    const found = buckets.get(key);
+    const bucket = found ?? { left: budget.amount, at: now, amount: budget.amount, perMs };
+    buckets.delete(key);
+    buckets.set(key, bucket);
+    if (buckets.size > most) forget();
+    bucket.left += Math.max(0, now - bucket.at) * bucket.perMs;
+    bucket.at = Math.max(bucket.at, now);
+    // A reloaded policy may have changed the rate: what is left counts on under the new one.
+    bucket.amount = budget.amount;
+    bucket.perMs = perMs;
+    bucket.left = Math.min(bucket.left, bucket.amount);
+    return bucket;
+  }
+
+  function forget(): void {
+    for (const key of buckets.keys()) {
+      if (buckets.size <= most * 0.9) return;
+      buckets.delete(key);
+    }
+  }
+
+  return {
+    charge(principal, budgets, now) {
+      const taken: Bucket[] = [];
+      for (const budget of budgets) {
+        const bucket = bucketOf(principal, budget, now);
+        // Sums of fractions may end a hair below what they mean.
+        const least = budget.unit === "statements" ? 1 - 1e-9 : 1e-9;
+        if (bucket.left < least) {
+          const wanted = budget.unit === "statements" ? 1 : Math.min(1, bucket.amount);
+          return { ok: false, budget, retryMs: Math.ceil((wanted - bucket.left) / bucket.perMs) };
+        }
+        if (budget.unit === "statements") taken.push(bucket);
+      }
+      for (const bucket of taken) bucket.left -= 1;
+      return { ok: true };
+    },
+    spend(principal, budgets, rows, now) {
+      for (const budget of budgets)
+        if (budget.unit === "rows") bucketOf(principal, budget, now).left -= Math.max(0, rows);
+    },
+    get size() {
+      return buckets.size;
+    },
+  };
+}
+
+/** Issuer and subject together are the principal: two providers may know the same subject. */
+function keyOf(principal: Principal, budget: Budget): string {
+  return JSON.stringify([principal.issuer, principal.subject, budget.rule, budget.unit, budget.perSeconds]);
+}
+
+/** The budget of comparisons with one label under `use: equality`, for `charge` once a comparison. */
+export function equalityBudget(label: {
+  readonly label: string;
+  readonly equalityPerMinute: number;
+}): Budget {
+  return {
+    rule: `label:${label.label}`,
+    unit: "statements",
+    amount: label.equalityPerMinute,
+    perSeconds: 60,
+  };
+}

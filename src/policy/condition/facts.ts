@@ -1,0 +1,73 @@
+/** The facts that conditions may name, and their types. */
+
+/** CEL types of every fact. Those that may be absent are texts, then empty. */
+export const factTypes = {
+  principal: {
+    subject: "string",
+    issuer: "string",
+    email: "string",
+    kind: "string",
+    groups: "list<string>",
+    actor: "list<Actor>",
+    claims: "map<string, dyn>",
+    provider: "string",
+  },
+  session: {
+    database: "string",
+    role: "string",
+    application: "string",
+    client_ip: "string",
+    via: "string",
+    tls: "bool",
+    claimed: "Claimed",
+  },
+  statement: {
+    kind: "string",
+    command: "string",
+    effects: "list<string>",
+    reads: "list<string>",
+    writes: "list<string>",
+    columns: "list<string>",
+    functions: "list<string>",
+    labels: "list<string>",
+    labels_in_predicates: "list<string>",
+    unbounded_write: "bool",
+    has_where: "bool",
+    has_limit: "bool",
+    statements: "int",
+    in_transaction: "bool",
+    bytes: "int",
+    fingerprint: "string",
+  },
+  estimate: { rows: "double", cost: "double" },
+} as const;
+
+export const claimedTypes = {
+  agent: "string",
+  model: "string",
+  run: "string",
+  intent: "string",
+  traceparent: "string",
+} as const;
+export const actorTypes = { subject: "string", issuer: "string" } as const;
+
+/** Facts that only the server's own tree can tell. */
+export const analysedFacts: readonly string[] = [
+  "effects",
+  "reads",
+  "writes",
+  "columns",
+  "functions",
+  "labels",
+  "labels_in_predicates",
+].map((field) => `statement.${field}`);
+
+/** Facts that may differ between statements that are otherwise equal: decisions on them are not kept. */
+export const passingFacts: readonly string[] = [
+  "now",
+  "estimate.rows",
+  "estimate.cost",
+  "statement.in_transaction",
+  "statement.statements",
+  "statement.bytes",
+];

@@ -1,0 +1,45 @@
+/** The server's parse tree as values: what `nodeToString()` of PostgreSQL writes (src/backend/nodes/outfuncs.c), for 14 to 18. */
+
+/** `{TAG :field value …}`. Field names are the struct members' names of PostgreSQL's source. */
+export interface ServerNode {
+  readonly kind: "node";
+  /** As the server spells it, upper case. */
+  readonly tag: string;
+  readonly fields: ReadonlyMap<string, ServerValue>;
+}
+
+/** `(…)` of nodes, lists and scalars. */
+export interface ServerList {
+  readonly kind: "list";
+  readonly items: readonly ServerValue[];
+}
+
+/** `(i 1 2)`, `(o 1 2)`, `(x 1 2)`, `(b 1 2)`: integers, oids, transaction ids, bit numbers of a set. */
+export interface ServerNumbers {
+  readonly kind: "numbers";
+  readonly of: "i" | "o" | "x" | "b";
+  readonly numbers: readonly number[];
+}
+
+/** `4 [ 1 0 0 0 ]`: a value in the server's memory format; `text` holds its bytes as decimal numbers. */
+export interface ServerDatum {
+  readonly kind: "datum";
+  readonly length: number;
+  readonly text: string;
+}
+
+/** A scalar is its unescaped text; null is `<>`. */
+export type ServerValue = string | null | ServerNode | ServerList | ServerNumbers | ServerDatum;
+
+export type ServerTreeResult =
+  | { readonly ok: true; readonly queries: readonly ServerNode[] }
+  | { readonly ok: false; readonly reason: string };
+
+export interface ServerTreeLimits {
+  /** UTF-16 units of the text. */
+  readonly length: number;
+  /** Nodes and lists inside each other. */
+  readonly depth: number;
+  /** Nodes, lists and scalars in all. */
+  readonly values: number;
+}

@@ -1,0 +1,440 @@
+/**
+ * A policy is enforced in every way of sending, and a refusal leaves client and server in step: the database did not
+ * change, the session goes on as PostgreSQL's own would, and the record says what happened.
+ */
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { type Database, sharedCluster } from "../support/cluster.ts";
+import { type Leaf, startTestPostern, type TestPostern } from "../support/postern.ts";
+import { type RawClient, rawLogin } from "../support/raw.ts";
+import {
+  bind,
+  copyData,
+  copyDone,
+  describe_,
+  execute,
+  field,
+  flush,
+  parse,
+  query,
+  sync,
+  types,
+} from "./messages.ts";
+
+const policy = `
+version: 1
+default: deny
+rules:
+  - name: reads
+    when: 'statement.effects == ["read"] && !("slow" in principal.groups)'
+    then: allow
+    limits: { rows: 5, bytes: 1MiB }
+  - name: slow-reads
+    when: 'statement.effects == ["read"] && "slow" in principal.groups'
+    then: allow
+    limits: { timeout: 300ms }
+  - name: writes
+    when: '"writers" in principal.groups && "write" in statement.effects && statement.effects.all(e, e in ["read", "write"])'
+    then: allow
+    limits: { affected_rows: 2 }
+  - name: owners
+    when: '"owners" in principal.groups'
+    then: allow
+  - name: never-unbounded
+    when: 'statement.unbounded_write && !("owners" in principal.groups)'
+    then: deny
+    message: "UPDATE and DELETE need a WHERE clause that names rows."
+  - name: no-secrets
+    when: '"public.secret" in statement.reads && !("owners" in principal.groups)'
+    then: deny
+    message: "Nobody reads this table here."
+  - name: only-watched
+    mode: observe
+    when: '"public.watched" in statement.reads'
+    then: deny
+`;
+
+let cluster: Database;
+let dbname: string;
+let postern: TestPostern;
+let client: RawClient;
+
+beforeAll(async () => {
+  cluster = await sharedCluster();
+  dbname = await cluster.createDatabase();
+  await cluster.query(
+    dbname,
+    `create table t(a int primary key, b text); create table secret(x text); create table watched(x int);
+     insert into secret values ('s'); insert into watched values (1);
+     create view secret_view as select x from secret`,
+  );
+  postern = await startTestPostern({
+    server: { host: cluster.host, port: cluster.port, user: cluster.superuser, password: cluster.password },
+    dbname,
+    policy,
+  });
+});
+afterAll(async () => {
+  await postern?.stop();
+  await cluster?.dropDatabase(dbname);
+});
+
+async function login(...groups: string[]): Promise<RawClient> {
+  return rawLogin(postern, await postern.token({ groups: ["testers", ...groups] }));
+}
+
+beforeEach(async () => {
+  await cluster.query(dbname, "truncate t; insert into t select g, 'v' || g from generate_series(1, 10) g");
+  client = await login("writers");
+  return async () => {
+    await client.end();
+  };
+});
+
+async function count(): Promise<number> {
+  const [row] = await cluster.query(dbname, "select count(*)::int as n from t");
+  return Number(row?.n);
+}
+
+const code = (message: { type: string; body: Buffer } | undefined) =>
+  JSON.parse(field(message as never, "D") ?? "{}").code as string | undefined;
+
+async function lastOf(type: string): Promise<Leaf> {
+  const leaf = (await postern.records()).findLast((one) => one.type === type);
+  if (leaf === undefined) throw new Error(`no ${type}`);
+  return leaf;
+}
+
+/** The session still works, and does not see the refused statement. */
+async function works(): Promise<void> {
+  client.send(query("select 1"));
+  expect(types(await client.ready())).toBe("TDCZ");
+}
+
+describe("a denied statement", () => {
+  it("alone in a Query: the error says rule, code and next step; the record says denied", async () => {
+    client.send(query("delete from t"));
+    const messages = await client.ready();
+    expect(types(messages)).toBe("EZ");
+    expect(field(messages[0], "C")).toBe("42501");
+    expect(field(messages[0], "M")).toBe("policy: UPDATE and DELETE need a WHERE clause that names rows.");
+    const detail = JSON.parse(field(messages[0], "D") ?? "");
+    expect(detail).toMatchObject({ v: 1, decision: "deny", code: "POLICY_DENIED", rule: "never-unbounded" });
+    expect(await count()).toBe(10);
+    const intent = (await postern.records()).findLast((one) => one.type === "statement.intent");
+    expect(intent).toMatchObject({
+      request: detail.request_id,
+      decision: { verdict: "deny", rule: "never-unbounded", code: "POLICY_DENIED" },
+      statement: { effects: ["write"], writes: ["public.t"], kind: "delete" },
+    });
+    expect(await lastOf("statement.outcome")).toMatchObject({ status: "denied", sqlstate: "42501" });
+    await works();
+  });
+
+  it("one of several in a Query: none of them runs", async () => {
+    client.send(query("insert into t values (99, 'x'); delete from t; select 1"));
+    expect(types(await client.ready())).toBe("EZ");
+    expect(await count()).toBe(10);
+    const outcomes = (await postern.records()).filter((one) => one.type === "statement.outcome").slice(-3);
+    expect(outcomes.map((one) => one.status)).toEqual(["denied", "denied", "denied"]);
+    await works();
+  });
+
+  it("in a transaction block: the block is aborted, as by any error", async () => {
+    client.send(query("begin"));
+    await client.ready();
+    client.send(query("insert into t values (99, 'x')"));
+    await client.ready();
+    client.send(query("delete from t"));
+    const messages = await client.ready();
+    expect(messages.at(-1)?.body.toString()).toBe("E");
+    client.send(query("commit"));
+    expect((await client.ready())[0]?.body.toString("latin1")).toContain("ROLLBACK");
+    expect(await count()).toBe(10);
+    await works();
+  });
+
+  it("in a pipeline: what stood before it is undone, what stands behind it is skipped", async () => {
+    client.send(
+      parse("", "insert into t values (50, 'p')"),
+      bind("", ""),
+      execute(""),
+      parse("", "delete from t"),
+      bind("", ""),
+      execute(""),
+      parse("", "insert into t values (51, 'q')"),
+      bind("", ""),
+      execute(""),
+      sync,
+    );
+    const messages = await client.ready();
+    expect(types(messages)).toBe("12CEZ");
+    expect(await count()).toBe(10);
+    await works();
+  });
+
+  it("with Flush in place of Sync", async () => {
+    client.send(parse("d", "delete from t"), flush);
+    const [error] = await client.until((m) => m.type === "E");
+    expect(field(error, "C")).toBe("42501");
+    client.send(bind("", "d"), execute(""), sync);
+    expect(types(await client.ready())).toBe("Z");
+    expect(await count()).toBe(10);
+    await works();
+  });
+
+  it("by what it reads, through a view and a prepared name", async () => {
+    for (const text of [
+      "select * from secret",
+      "select * from secret_view",
+      "select (select x from secret)",
+    ]) {
+      client.send(query(text));
+      const messages = await client.ready();
+      expect(field(messages[0], "M"), text).toBe("policy: Nobody reads this table here.");
+    }
+    client.send(query("prepare p as select * from secret_view"));
+    expect(types(await client.ready())).toBe("EZ");
+    client.send(query("execute p"));
+    expect(types(await client.ready())).toBe("EZ");
+    await works();
+  });
+
+  it("COPY: neither direction begins", async () => {
+    client.send(query("copy secret to stdout"));
+    expect(types(await client.ready())).toBe("EZ");
+    client.send(query("copy t from stdin"));
+    const messages = await client.ready();
+    // Rows of a copy cannot be counted before they are there.
+    expect(types(messages)).toBe("EZ");
+    expect(code(messages[0])).toBe("NOT_COUNTABLE");
+    client.send(copyData("77\tx\n"), copyDone);
+    await works();
+    expect(await count()).toBe(10);
+  });
+
+  it("that PostgreSQL itself refuses: its own error, with its place", async () => {
+    client.send(query("select nothing_like_that from t"));
+    const messages = await client.ready();
+    expect(types(messages)).toBe("EZ");
+    expect(field(messages[0], "C")).toBe("42703");
+    expect(field(messages[0], "P")).toBe("8");
+    client.send(query("selec 1"));
+    expect(field((await client.ready())[0], "C")).toBe("42601");
+    await works();
+  });
+});
+
+describe("prepared statements", () => {
+  it("are decided again when what they name has changed", async () => {
+    const owner = await login("owners");
+    await cluster.query(dbname, "create or replace view shifting as select a::text as x from t");
+    client.send(parse("s", "select * from shifting where x = '1'"), bind("", "s"), execute(""), sync);
+    expect(types(await client.ready())).toBe("12DCZ");
+    owner.send(query("create or replace view shifting as select x from secret"));
+    expect(types(await owner.ready())).toBe("CZ");
+    client.send(bind("", "s"), execute(""), sync);
+    const messages = await client.ready();
+    expect(types(messages)).toBe("2EZ");
+    expect(field(messages[1], "M")).toBe("policy: Nobody reads this table here.");
+    await owner.end();
+    await works();
+  });
+
+  it("under another search_path mean other tables", async () => {
+    await cluster.query(
+      dbname,
+      "create schema if not exists other; create table if not exists other.t(a int, b text); ",
+    );
+    await cluster.query(dbname, "create or replace view other.secret as select 'harmless'::text as x");
+    client.send(query("set search_path = other, public"));
+    expect(types(await client.ready())).toMatch(/^C?S?CZ$|^CS?Z$|^SCZ$/);
+    client.send(query("select * from secret"));
+    expect(types(await client.ready())).toBe("TDCZ");
+    client.send(query("set search_path = public"));
+    await client.ready();
+    client.send(query("select * from secret"));
+    expect(types(await client.ready())).toBe("EZ");
+    await works();
+  });
+});
+
+describe("limits", () => {
+  it("rows: at the limit all of them, above it an error and never a result that looks whole", async () => {
+    client.send(query("select a from t where a <= 5"));
+    expect(types(await client.ready())).toBe("TDDDDDCZ");
+    client.send(query("select a from t"));
+    const messages = await client.ready();
+    expect(types(messages)).toBe("TDDDDDEZ");
+    expect(field(messages.at(-2), "C")).toBe("57014");
+    expect(code(messages.at(-2))).toBe("ROW_LIMIT");
+    expect(await lastOf("statement.outcome")).toMatchObject({
+      status: "cut",
+      result: { rows: 5, complete: false },
+    });
+    await works();
+  });
+
+  it("rows: by the extended protocol, also when the portal is read in pieces", async () => {
+    client.send(parse("", "select a from t"), bind("", ""), describe_("portal", ""), execute(""), sync);
+    const messages = await client.ready();
+    expect(types(messages)).toBe("12TDDDDDEZ");
+    expect(messages.at(-1)?.body.toString()).toBe("I");
+    client.send(query("begin"));
+    await client.ready();
+    client.send(parse("", "select a from t"), bind("p", ""), execute("p", 3), sync);
+    expect(types(await client.ready())).toBe("12DDDsZ");
+    client.send(execute("p", 3), sync);
+    const rest = await client.ready();
+    expect(types(rest)).toBe("DDEZ");
+    expect(rest.at(-1)?.body.toString()).toBe("E");
+    client.send(query("rollback"));
+    await client.ready();
+    await works();
+  });
+
+  it("rows: in a transaction block the block is aborted", async () => {
+    client.send(query("begin"));
+    await client.ready();
+    client.send(query("select a from t"));
+    const messages = await client.ready();
+    expect(types(messages)).toBe("TDDDDDEZ");
+    expect(messages.at(-1)?.body.toString()).toBe("E");
+    client.send(query("rollback"));
+    await client.ready();
+    await works();
+  });
+
+  it("bytes: a result of few large rows is cut off, and memory is not filled", async () => {
+    client.send(query("select repeat('x', 300000) from generate_series(1, 5)"));
+    const messages = await client.ready();
+    expect(types(messages)).toBe("TDDDEZ");
+    expect(code(messages.at(-2))).toBe("BYTE_LIMIT");
+    await works();
+  });
+
+  it("time: by the gateway's clock", async () => {
+    const slow = await login("slow");
+    slow.send(query("select count(*) from generate_series(1, 100000000) a, generate_series(1, 1000) b"));
+    const messages = await slow.ready();
+    expect(types(messages)).toMatch(/^T?EZ$/);
+    expect(code(messages.at(-2))).toBe("TIME_LIMIT");
+    expect(await lastOf("statement.outcome")).toMatchObject({ status: "cut", sqlstate: "57014" });
+    slow.send(query("select 1"));
+    expect(types(await slow.ready())).toBe("TDCZ");
+    await slow.end();
+  });
+
+  it("affected rows: within the limit they are written, above it nothing is", async () => {
+    client.send(query("update t set b = 'new' where a <= 2"));
+    expect(types(await client.ready())).toBe("CZ");
+    client.send(query("update t set b = 'newer' where a <= 3 returning a"));
+    const messages = await client.ready();
+    expect(messages.at(-2)?.type).toBe("E");
+    expect(code(messages.at(-2))).toBe("AFFECTED_ROWS_LIMIT");
+    const [row] = await cluster.query(dbname, "select count(*)::int as n from t where b = 'newer'");
+    expect(row?.n).toBe(0);
+    client.send(parse("", "delete from t where a > $1", [23]), bind("", "", ["7"]), execute(""), sync);
+    const extended = await client.ready();
+    expect(types(extended)).toBe("12EZ");
+    expect(await count()).toBe(10);
+    client.send(parse("", "delete from t where a > $1", [23]), bind("", "", ["8"]), execute(""), sync);
+    expect(types(await client.ready())).toBe("12CZ");
+    expect(await count()).toBe(8);
+    client.send(query("with d as (delete from t where a = 1 returning a) delete from t where a = 2"));
+    expect(code((await client.ready())[0])).toBe("NOT_COUNTABLE");
+    await works();
+  });
+
+  it("affected rows: inside a block and behind others of the same batch", async () => {
+    client.send(query("begin"));
+    await client.ready();
+    client.send(query("delete from t where a > 5"));
+    const messages = await client.ready();
+    expect(types(messages)).toBe("EZ");
+    expect(messages.at(-1)?.body.toString()).toBe("E");
+    client.send(query("rollback"));
+    await client.ready();
+    client.send(
+      parse("", "delete from t where a = 1"),
+      bind("", ""),
+      execute(""),
+      parse("", "delete from t where a > 5"),
+      bind("", ""),
+      execute(""),
+      parse("", "delete from t where a = 2"),
+      bind("", ""),
+      execute(""),
+      sync,
+    );
+    expect(types(await client.ready())).toBe("12C12EZ");
+    expect(await count()).toBe(10);
+    await works();
+  });
+});
+
+describe("what only the session sees", () => {
+  it("temporary tables and uncommitted DDL are understood", async () => {
+    const owner = await login("owners");
+    owner.send(query("create temp table mine as select a from t"));
+    expect(types(await owner.ready())).toBe("CZ");
+    owner.send(query("select count(*) from mine"));
+    expect(types(await owner.ready())).toBe("TDCZ");
+    owner.send(query("begin"));
+    await owner.ready();
+    owner.send(query("create table fresh(x int)"));
+    expect(types(await owner.ready())).toBe("CZ");
+    owner.send(parse("", "insert into fresh values (1)"), bind("", ""), execute(""), sync);
+    const messages = await owner.ready();
+    expect(types(messages), messages[0]?.body.toString()).toBe("12CZ");
+    expect(messages.at(-1)?.body.toString()).toBe("T");
+    owner.send(query("select * from fresh"));
+    expect(types(await owner.ready())).toBe("TDCZ");
+    owner.send(query("rollback"));
+    await owner.ready();
+    owner.send(query("select * from fresh"));
+    expect(field((await owner.ready())[0], "C")).toBe("42P01");
+    await owner.end();
+  });
+
+  it("a temporary table does not hide what a name means", async () => {
+    const owner = await login("owners");
+    owner.send(query("create temp table watched(x int)"));
+    await owner.ready();
+    owner.send(query("select * from secret"));
+    expect(types(await owner.ready())).toBe("TDCZ");
+    await owner.end();
+    client.send(query("select * from secret"));
+    expect(types(await client.ready())).toBe("EZ");
+  });
+});
+
+describe("settings", () => {
+  it("that Postern relies on are refused however they are spelled", async () => {
+    for (const text of [
+      "set standard_conforming_strings = off",
+      "set session authorization postgres",
+      "set postern.subject = 'x'",
+      "select set_config('postern.subject', 'x', false)",
+      "set debug_print_rewritten = on",
+      "set client_min_messages = debug5",
+    ]) {
+      client.send(query(text));
+      const messages = await client.ready();
+      expect(types(messages), text).toBe("EZ");
+      expect(field(messages[0], "C"), text).toBe("42501");
+    }
+    client.send(query("set datestyle = 'ISO, DMY'"));
+    expect(types(await client.ready())).toMatch(/^S?CS?Z$/);
+    await works();
+  });
+});
+
+describe("observe", () => {
+  it("what a rule would have denied runs, and the record says so", async () => {
+    client.send(query("select * from watched"));
+    expect(types(await client.ready())).toBe("TDCZ");
+    expect(await lastOf("statement.intent")).toMatchObject({
+      decision: { verdict: "allow", would: { verdict: "deny", rule: "only-watched" } },
+    });
+  });
+});
