@@ -154,6 +154,10 @@ function readQueries(
     const verdict = catalog.relation(oid)?.verdict;
     if (verdict !== undefined && !verdict.safe) effects.add(verdict.effect);
   }
+  for (const use of found.uses) {
+    const verdict = catalog.columnVerdict(use.relation, use.attribute);
+    if (!verdict.safe) effects.add(verdict.effect);
+  }
   return {
     reads: relationTexts(reads, catalog),
     writes: relationTexts(writes, catalog),
