@@ -153,8 +153,10 @@ function refusedWhole(touched: Touched, set: ProtectedSet): Refused | null {
       message: problem.message,
       hint: "Write the statement in a simpler form: what is not understood exactly does not run where columns are protected.",
     };
+  // Only there a protected value can be a function's argument.
   const carries = touched.uses.some(
-    (use) => use.position !== "output" && use.position !== "owner" && protectedAt(use, set).length > 0,
+    ({ position, ...at }) =>
+      (position === "derived" || position === "predicate") && protectedAt(at, set).length > 0,
   );
   for (const func of touched.unsafe)
     if (opaque.has(func.effect) || carries)

@@ -14,7 +14,7 @@ beforeAll(async () => {
   await cluster.query(database, lineageSchema);
   await cluster.query(
     database,
-    "create table vault (id int, email text, secret text); create table copies (id int, email text, other text)",
+    "create table vault (id int, email text, secret text); create table copies (id serial, email text, other text)",
   );
   by = await analyst(cluster.url(database));
   drop = () => cluster.dropDatabase(database);
@@ -118,7 +118,7 @@ describe("relaxed uses", () => {
     [
       "equality",
       "select 1 from (select left(email, 1) e from users) s where e = 'a'",
-      "PROTECTED_EXPRESSION public.users.email",
+      "PROTECTED_PREDICATE public.users.email",
     ],
     ["derived", "select upper(email), name from users", "null - !"],
     ["derived", "select row_to_json(c), c from copies c", "null null !"],
@@ -201,6 +201,7 @@ describe("writing", () => {
     ["insert into orders (id, note) select id, email from users", "PROTECTED_WRITE public.users.email"],
     ["insert into orders (id, note) select id, name from users", "clear"],
     ["insert into copies (id, email) select id, email from users", "!"],
+    ["insert into copies (email) select email from users", "!"],
     ["insert into copies (id, email) select id, ssn from users", "PROTECTED_WRITE public.users.ssn"],
     [
       "update orders o set note = u.email from users u where u.id = o.id",
