@@ -13,7 +13,15 @@ export const defaultLimits: ServerTreeLimits = { length: 64 << 20, depth: 2000, 
 
 /** What is open while reading: a node that waits for a field or the end, or a list. */
 type Open =
-  | { readonly kind: "node"; readonly tag: string; readonly fields: Map<string, ServerValue>; field: string }
+  | {
+      readonly kind: "node";
+      readonly tag: string;
+      readonly fields: Map<string, ServerValue>;
+      /** The field that waits for its value; "": none. */
+      field: string;
+      /** The fields of the last node with this tag, which this one most likely has as well. */
+      readonly likely: string[];
+    }
   | { readonly kind: "list"; readonly items: ServerValue[] };
 
 class Unreadable extends Error {}
@@ -44,11 +52,12 @@ function readValue(text: string, limits: ServerTreeLimits): ServerValue {
   if (text.length > limits.length) throw new Unreadable("the tree is too long");
   const tokens = tokensOf(text);
   const stack: Open[] = [];
+  const layouts = new Map<string, string[]>();
   let values = 0;
   for (let kind = tokens.next(); ; kind = tokens.next()) {
     const top = stack[stack.length - 1];
     if (top?.kind === "node" && top.field === "" && kind !== "node-end") {
-      top.field = fieldName(tokens, kind, top.fields);
+      top.field = fieldName(tokens, kind, top.fields, top.likely);
       continue;
     }
     let value: ServerValue;
@@ -56,7 +65,7 @@ function readValue(text: string, limits: ServerTreeLimits): ServerValue {
       case "node":
       case "open": {
         if (++values > limits.values) throw new Unreadable("the tree has too many parts");
-        const open = kind === "node" ? openNode(tokens) : openList(tokens);
+        const open = kind === "node" ? openNode(tokens, layouts) : openList(tokens);
         if (open.kind === "numbers") {
           value = open;
           break;
@@ -101,17 +110,39 @@ function readValue(text: string, limits: ServerTreeLimits): ServerValue {
   }
 }
 
-function fieldName(tokens: Tokens, kind: TokenKind, fields: ReadonlyMap<string, ServerValue>): string {
+function fieldName(
+  tokens: Tokens,
+  kind: TokenKind,
+  fields: ReadonlyMap<string, ServerValue>,
+  likely: string[],
+): string {
+  const guess = likely[fields.size];
+  // A name that stands at its place cannot have come before.
+  if (
+    guess !== undefined &&
+    kind === "word" &&
+    tokens.first() === 0x3a &&
+    tokens.names(guess) &&
+    !fields.has(guess)
+  )
+    return guess;
   const raw = kind === "word" ? tokens.raw() : "";
   if (raw.length < 2 || raw.charCodeAt(0) !== 0x3a) throw new Unreadable("a node has a value without a name");
   const name = raw.slice(1);
   if (fields.has(name)) throw new Unreadable("a node has a field twice");
+  likely[fields.size] = name;
   return name;
 }
 
-function openNode(tokens: Tokens): Open {
+function openNode(tokens: Tokens, layouts: Map<string, string[]>): Open {
   if (tokens.next() !== "word") throw new Unreadable("a node has no name");
-  return { kind: "node", tag: tokens.raw(), fields: new Map(), field: "" };
+  const tag = tokens.raw();
+  let likely = layouts.get(tag);
+  if (likely === undefined) {
+    likely = [];
+    layouts.set(tag, likely);
+  }
+  return { kind: "node", tag, fields: new Map(), field: "", likely };
 }
 
 /** A list of numbers is told by its first word; nodes, strings and numbers in other lists never are one of these letters. */
@@ -130,19 +161,19 @@ function openList(tokens: Tokens): Open | ServerNumbers {
 
 /** A word as a value. In lists a word in quotation marks is a String node; behind a field only "" stands for the empty string. */
 function scalar(tokens: Tokens, field: boolean): ServerValue {
+  const first = tokens.first();
+  if (first >= 0x30 && first <= 0x39) {
+    const number = tokens.text();
+    if (!field || !tokens.bracket()) return number;
+    const text = tokens.datum();
+    if (text === null) throw new Unreadable("a constant is not written as bytes");
+    return { kind: "datum", length: Number(number), text };
+  }
+  if (first !== 0x3c && first !== 0x22) return tokens.text();
   const raw = tokens.raw();
   if (raw === "<>") return null;
   if (raw === '""') return "";
-  if (field) {
-    const first = raw.charCodeAt(0);
-    if (first >= 0x30 && first <= 0x39 && tokens.bracket()) {
-      const text = tokens.datum();
-      if (text === null) throw new Unreadable("a constant is not written as bytes");
-      return { kind: "datum", length: Number(raw), text };
-    }
-    return tokens.text();
-  }
-  if (raw.charCodeAt(0) !== 0x22) return tokens.text();
+  if (field || first !== 0x22) return tokens.text();
   if (raw.length < 2 || raw.charCodeAt(raw.length - 1) !== 0x22)
     throw new Unreadable("a string does not end");
   return tokens.text().slice(1, -1);
