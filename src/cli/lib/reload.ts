@@ -46,6 +46,8 @@ const restartKeys: readonly (readonly [string, (settings: Settings) => unknown])
   ["protocol", (s) => s.gateway.protocol],
   ["admin", (s) => s.admin],
   ["limits", (s) => s.gateway.limits],
+  // A policy can be exchanged for another one; whether there is one is decided at the start.
+  ["policy", (s) => s.policy !== null],
 ];
 
 function namesOf(settings: Settings): string {

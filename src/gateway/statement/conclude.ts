@@ -1,5 +1,6 @@
 /** Step `conclude`: the outcome of each recorded statement, never guessed. */
 import type { OutcomeStatus } from "../../facts/audit.ts";
+import type { Guard } from "./guard.ts";
 import { innerStatement, maxLevels, opaqueShape, prepare } from "./intend.ts";
 import {
   dropCursors,
@@ -31,13 +32,20 @@ export function conclude(
   const more = status === "ok" || run.unread;
   const part = run.parts[run.at] ?? (more ? run.parts[run.parts.length - 1] : undefined);
   if (part === undefined) return;
+  const { rows } = walk.result;
   record(walk, entry, part, status, sqlstate, tag, complete, false);
-  if (part.guard?.timer != null) clearTimeout(part.guard.timer);
+  if (part.guard !== null) concludeGuard(walk, part.guard, rows);
   run.at++;
   if (part.statement === null) return;
   if (part.statement.hides) forget(walk.names, () => prepare(walk, "", opaqueShape, null));
   else if (status !== "ok") applyFailed(walk, part.statement, 0);
   else if (tag !== null) applyNames(walk, entry, part.statement, 0);
+}
+
+function concludeGuard(walk: Walk, { timer, judgement }: Guard, rows: number): void {
+  if (timer !== null) clearTimeout(timer);
+  if (rows > 0 && judgement.budgets.length > 0)
+    walk.guard?.budgets.spend(walk.guard.principal, judgement.budgets, rows, performance.now());
 }
 
 /** The rest of `entry` was never carried out, because something before it failed with `sqlstate`. */
