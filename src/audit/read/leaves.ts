@@ -3,7 +3,9 @@ import { hash } from "node:crypto";
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { blobPath } from "../blobs.ts";
+import { parseVerifierKey } from "../verify/note.ts";
 import { maxLeaf, readSegment, segmentFirst, segmentName } from "../verify/segment.ts";
+import { leafHash } from "../verify/tree.ts";
 
 export type Json = Readonly<Record<string, unknown>>;
 
@@ -40,6 +42,14 @@ function folders(dir: string): string[] {
     .filter((e) => e.isDirectory())
     .map((e) => e.name)
     .sort();
+}
+
+/** A log's origin, as the verifier key in its folder names it; null when that file is missing or damaged. */
+export function originOf(log: LogPlace): string | null {
+  const path = join(log.dir, "log.vkey");
+  if (!existsSync(path)) return null;
+  const key = parseVerifierKey(readFileSync(path, "utf8").trim());
+  return key.ok ? key.value.name : null;
 }
 
 /** First leaf indexes of a log's segments, ascending; files of other names are left out. */
@@ -88,6 +98,112 @@ export function readLeaves(log: LogPlace, reader: LeafReader): void {
       { hashes: false },
     );
     if (!more) return;
+  }
+}
+
+/** A place between two batches: where reading can begin, and go on later. */
+export interface LogPosition {
+  /** First leaf of the segment. */
+  readonly first: number;
+  /** Offset in it, behind the last line of a batch. */
+  readonly offset: number;
+  /** Index of the leaf that comes next. */
+  readonly index: number;
+}
+
+export interface BatchReader {
+  /** As LeafReader.leaf, but it cannot end the reading. */
+  leaf(buf: Buffer, start: number, end: number, index: number, first: number, offset: number): void;
+  frame?(frame: number, key: string, piece: string): void;
+  frameEnd?(tag: string): void;
+  /** The batch is whole; reading can go on at `next`. false ends the reading. */
+  batch(next: LogPosition): boolean;
+}
+
+/** Reads whole batches from `from` (null: from the oldest segment there is). Gives where to go on. Throws what the file system throws. */
+export function readBatches(
+  log: LogPlace,
+  from: LogPosition | null,
+  reader: BatchReader,
+): LogPosition | null {
+  let position = from;
+  for (const first of segmentsOf(log.dir)) {
+    if (position !== null && first < position.first) continue;
+    if (position === null || first > position.first) position = { first, offset: 0, index: first };
+    let index = position.index;
+    let more = true;
+    readSegment(
+      join(log.dir, "segments", segmentName(first)),
+      { ...nowhere, offset: position.offset },
+      {
+        leaf(buf, start, end, _hash, offset) {
+          reader.leaf(buf, start, end, index++, first, offset);
+          return null;
+        },
+        frame(frame, key, piece) {
+          reader.frame?.(frame, key, piece);
+          return null;
+        },
+        frameEnd(tag) {
+          reader.frameEnd?.(tag);
+          return null;
+        },
+        point(_kind, _text, _chain, _at, end) {
+          position = { first, offset: end, index };
+          more = reader.batch(position);
+          return more ? null : "stopped";
+        },
+      },
+      { hashes: false },
+    );
+    if (!more) break;
+  }
+  return position;
+}
+
+/** Stored leaves by their place, for as long as it is open: each file is opened once. */
+export class LeafFiles {
+  private readonly log: LogPlace;
+  private readonly open = new Map<string, number>();
+  private readonly line = Buffer.allocUnsafe(maxLeaf + 3);
+
+  constructor(log: LogPlace) {
+    this.log = log;
+  }
+
+  /** The leaf stored at `offset` of the segment that begins with leaf `first`, with its RFC 6962 hash; null when none stands there. */
+  at(first: number, offset: number): { readonly text: string; readonly hash: Buffer } | null {
+    const file = this.file(join("segments", segmentName(first)));
+    if (file === null) return null;
+    const count = readSync(file, this.line, 0, this.line.length, offset);
+    const end = this.line.subarray(0, count).indexOf(0x0a);
+    if (end < 3 || this.line[0] !== 0x4c || this.line[1] !== 0x20) return null;
+    const bytes = this.line.subarray(2, end);
+    return { text: bytes.toString("utf8"), hash: leafHash(bytes) };
+  }
+
+  /** What the log's own list of leaf hashes has for leaf `index`; null when it has none (yet). */
+  listedHash(index: number): Buffer | null {
+    const file = this.file("leaves");
+    if (file === null) return null;
+    const out = Buffer.alloc(32);
+    return readSync(file, out, 0, 32, index * 32) === 32 ? out : null;
+  }
+
+  private file(name: string): number | null {
+    let fd = this.open.get(name);
+    if (fd === undefined) {
+      const path = join(this.log.dir, name);
+      if (!existsSync(path)) return null;
+      fd = openSync(path, "r");
+      this.open.set(name, fd);
+    }
+    return fd;
+  }
+
+  close(): void {
+    for (const fd of this.open.values()) closeSync(fd);
+    this.open.clear();
   }
 }
 

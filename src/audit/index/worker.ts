@@ -1,0 +1,75 @@
+/** The worker's side of indexer.ts. */
+import { setPriority } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
+import { parentPort, workerData } from "node:worker_threads";
+import type { IndexerMessage, IndexerRequest, IndexerSettings } from "./indexer.ts";
+import { IndexWriter } from "./writer.ts";
+
+const { dir, keys, pollMs = 500, batch = 2000 } = workerData as IndexerSettings;
+const problemMs = 5000;
+/** Between two looks at whether retention or erasure took something. */
+const tendMs = 60_000;
+let asked = 0;
+let ended = false;
+let wake: AbortController | null = null;
+
+function tell(message: IndexerMessage): void {
+  parentPort?.postMessage(message);
+}
+
+parentPort?.on("message", (request: IndexerRequest) => {
+  if (request.kind === "ask") asked = Math.max(asked, request.ask);
+  else ended = true;
+  wake?.abort();
+});
+
+// On Linux the priority of "process 0" is that of the calling thread alone (setpriority(2), "C library/kernel differences").
+if (process.platform === "linux") {
+  try {
+    setPriority(0, 19);
+  } catch {
+    // Then it only yields between its steps.
+  }
+}
+
+async function pause(ms: number): Promise<void> {
+  wake = new AbortController();
+  await sleep(ms, undefined, { signal: wake.signal }).catch(() => {});
+  wake = null;
+}
+
+/** Steps until it is asked to end. Small steps, and as long a pause behind each as the step took: half of a core at most. */
+async function run(): Promise<void> {
+  const writer = new IndexWriter({ name: "", dir }, { keys });
+  try {
+    let tended = Date.now();
+    while (!ended) {
+      const ask = asked;
+      const start = performance.now();
+      const count = writer.step(batch);
+      if (count > 0) {
+        tell({ kind: "progress", records: writer.size });
+        await sleep(Math.min(performance.now() - start, 1000));
+        continue;
+      }
+      tell({ kind: "idle", records: writer.size, ask });
+      if (Date.now() - tended > tendMs) {
+        tended = Date.now();
+        writer.tend();
+      }
+      if (!ended && ask === asked) await pause(pollMs);
+    }
+  } finally {
+    writer.close();
+  }
+}
+
+while (!ended) {
+  try {
+    await run();
+  } catch (error) {
+    tell({ kind: "problem", text: error instanceof Error ? error.message : String(error) });
+    if (!ended) await pause(problemMs);
+  }
+}
+parentPort?.close();
