@@ -1,6 +1,5 @@
 /** The indexer of a running gateway: a worker thread of low priority, so that the data path never waits for it. */
-import { extname } from "node:path";
-import { Worker } from "node:worker_threads";
+import { startBackground } from "../background.ts";
 
 export interface IndexerSettings {
   /** The log's own folder, `<audit.dir>/<node>/<worker>`. */
@@ -37,21 +36,15 @@ export type IndexerMessage =
   | { readonly kind: "problem"; readonly text: string };
 export type IndexerRequest = { readonly kind: "ask"; readonly ask: number } | { readonly kind: "end" };
 
-const firstRestartMs = 1000;
-const lastRestartMs = 60_000;
-
 /** Starts indexing the log in `settings.dir`; what goes wrong shows in `state` and is tried again, it never reaches the caller. */
 export function startIndexer(
   settings: IndexerSettings,
   onProblem: (text: string) => void = () => {},
 ): Indexer {
-  let worker: Worker | null = null;
-  let state: IndexerState = { records: 0, caughtUpMs: null, problem: null, restarts: 0 };
+  let state = { records: 0, caughtUpMs: null as number | null, problem: null as string | null };
   let asked = 0;
   let waiting: { readonly ask: number; resolve(): void; reject(error: Error): void }[] = [];
   let closed = false;
-  let delay = firstRestartMs;
-  let timer: NodeJS.Timeout | null = null;
 
   const problem = (text: string): void => {
     if (state.problem !== text) onProblem(text);
@@ -62,7 +55,6 @@ export function startIndexer(
       problem(message.text);
       return;
     }
-    delay = firstRestartMs;
     state = { ...state, records: message.records, problem: null };
     if (message.kind !== "idle") return;
     state = { ...state, caughtUpMs: Date.now() };
@@ -70,30 +62,20 @@ export function startIndexer(
     waiting = waiting.filter((w) => w.ask > message.ask);
     for (const { resolve } of ready) resolve();
   };
-  const spawn = (): void => {
-    timer = null;
-    // ".ts" from source, ".js" when built.
-    const file = new URL(`./worker${extname(import.meta.url)}`, import.meta.url);
-    const started = new Worker(file, { workerData: settings, execArgv: [], name: "audit-indexer" });
-    worker = started;
-    // The indexer alone keeps no process alive.
-    started.unref();
-    started.on("message", take);
-    started.on("error", (error) => problem(error.message));
-    started.on("exit", () => {
-      if (closed || worker !== started) return;
-      worker = null;
-      state = { ...state, restarts: state.restarts + 1 };
-      timer = setTimeout(spawn, delay).unref();
-      delay = Math.min(delay * 2, lastRestartMs);
-    });
-    if (waiting.length > 0) started.postMessage({ kind: "ask", ask: asked } satisfies IndexerRequest);
-  };
-  spawn();
-
+  const background = startBackground<IndexerMessage>({
+    file: "./worker",
+    base: import.meta.url,
+    name: "audit-indexer",
+    data: settings,
+    onMessage: take,
+    onProblem: problem,
+    onStart: (post) => {
+      if (waiting.length > 0) post({ kind: "ask", ask: asked } satisfies IndexerRequest);
+    },
+  });
   return {
     get state() {
-      return state;
+      return { ...state, restarts: background.restarts };
     },
     caughtUp: () =>
       new Promise((resolve, reject) => {
@@ -103,21 +85,12 @@ export function startIndexer(
         }
         const ask = ++asked;
         waiting.push({ ask, resolve, reject });
-        worker?.postMessage({ kind: "ask", ask } satisfies IndexerRequest);
+        background.post({ kind: "ask", ask } satisfies IndexerRequest);
       }),
     async close() {
-      if (closed) return;
       closed = true;
-      if (timer !== null) clearTimeout(timer);
       for (const { reject } of waiting.splice(0)) reject(new Error("the indexer is closed"));
-      const last = worker;
-      if (last === null) return;
-      // Asked to end, it ends between two transactions; a step takes well under a second.
-      const ended = new Promise<void>((resolve) => last.once("exit", () => resolve()));
-      last.postMessage({ kind: "end" } satisfies IndexerRequest);
-      const patience = setTimeout(() => void last.terminate(), 5000);
-      await ended;
-      clearTimeout(patience);
+      await background.close({ kind: "end" } satisfies IndexerRequest);
     },
   };
 }

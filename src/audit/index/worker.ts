@@ -1,7 +1,7 @@
 /** The worker's side of indexer.ts. */
-import { setPriority } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
+import { lowPriority } from "../low.ts";
 import type { IndexerMessage, IndexerRequest, IndexerSettings } from "./indexer.ts";
 import { IndexWriter } from "./writer.ts";
 
@@ -23,14 +23,7 @@ parentPort?.on("message", (request: IndexerRequest) => {
   wake?.abort();
 });
 
-// On Linux the priority of "process 0" is that of the calling thread alone (setpriority(2), "C library/kernel differences").
-if (process.platform === "linux") {
-  try {
-    setPriority(0, 19);
-  } catch {
-    // Then it only yields between its steps.
-  }
-}
+lowPriority();
 
 async function pause(ms: number): Promise<void> {
   wake = new AbortController();

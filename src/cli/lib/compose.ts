@@ -9,6 +9,7 @@ import { anchorToLog } from "./anchor.ts";
 import { openIdentity } from "./identity.ts";
 import { gatewayMetrics } from "./metrics.ts";
 import { compareSettings } from "./reload.ts";
+import { startTrail } from "./trail.ts";
 import { packageVersion } from "./version.ts";
 
 export interface ComposedGateway {
@@ -42,6 +43,8 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     opened.defer(() => anchor.stop());
   }
   opened.defer(() => audit.close());
+  const trail = await startTrail(settings, logger, version);
+  opened.defer(() => trail.close());
   audit.event("config.changed", { digest: settings.digest, previous: null, applied: ["*"], waiting: [] });
   const identity = await openIdentity(settings.providers);
   opened.defer(() => identity.close());
