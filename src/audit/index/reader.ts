@@ -1,6 +1,6 @@
 /** Asking the index. Everything it answers is checked against the leaves before it is given out. */
 import type { KeyObject } from "node:crypto";
-import type { DatabaseSync, SQLOutputValue } from "node:sqlite";
+import type { DatabaseSync, SQLOutputValue, StatementSync } from "node:sqlite";
 import type { RecordFilter } from "../read/filters.ts";
 import { type Json, LeafFiles, type LogPlace, type LogPosition } from "../read/leaves.ts";
 import { type CheckedRow, type Row, RowChecker, rowColumns } from "./check.ts";
@@ -36,6 +36,7 @@ export class IndexReader {
   private readonly db: DatabaseSync;
   private readonly files: LeafFiles;
   private readonly checker: RowChecker;
+  private byIndex: StatementSync | null = null;
 
   private constructor(log: LogPlace, db: DatabaseSync, position: LogPosition) {
     this.db = db;
@@ -146,7 +147,8 @@ export class IndexReader {
   }
 
   private row(index: number): Row | null {
-    const found = this.db.prepare(`SELECT ${rowColumns} FROM record r WHERE r.idx = ?`).get(index);
+    this.byIndex ??= this.db.prepare(`SELECT ${rowColumns} FROM record r WHERE r.idx = ?`);
+    const found = this.byIndex.get(index);
     return found === undefined ? null : asRow(found);
   }
 

@@ -1,6 +1,6 @@
 /**
  * Search for a known value: keyed digests (HMAC) of parameter values and literals. The key is derived from the day's sealing key,
- * so destroying that key for an erasure also makes these digests say nothing any more. docs/audit-format.md, "Search index".
+ * so destroying that key for an erasure also makes these digests say nothing any more. docs/audit-search.md.
  */
 import { createHmac, createSecretKey, hash, hkdfSync, type KeyObject } from "node:crypto";
 import { isObject, type Json, text } from "../read/leaves.ts";

@@ -5,7 +5,7 @@ import { lowPriority } from "../low.ts";
 import type { IndexerMessage, IndexerRequest, IndexerSettings } from "./indexer.ts";
 import { IndexWriter } from "./writer.ts";
 
-const { dir, keys, pollMs = 500, batch = 2000 } = workerData as IndexerSettings;
+const { dir, keys, pollMs = 500, batch = 5000 } = workerData as IndexerSettings;
 const problemMs = 5000;
 /** Between two looks at whether retention or erasure took something. */
 const tendMs = 60_000;

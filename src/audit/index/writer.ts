@@ -33,6 +33,9 @@ interface Pending {
   statusName: string | null;
 }
 
+/** Statements stored without outcome whose terms are kept at hand: most outcomes come soon after. */
+const maxOpen = 20_000;
+
 const intentTag = tag("type", "statement.intent");
 
 export class IndexWriter {
@@ -45,8 +48,10 @@ export class IndexWriter {
   private readonly sealed: SealedValues | null;
   private sealedReady = false;
   private readonly tally = new Tally();
+  /** Intents stored in an earlier step of this writer that had no outcome then. */
+  private readonly open = new Map<number, { readonly leaf: Json; readonly terms: string }>();
   private readonly insert: Readonly<
-    Record<"record" | "part" | "term" | "block" | "frame" | "value", StatementSync>
+    Record<"record" | "part" | "term" | "block" | "frame" | "value" | "drop" | "ended", StatementSync>
   >;
 
   /** Throws what SQLite throws, and AuditOpenError when there is a keys folder without a readable master key. */
@@ -65,6 +70,8 @@ export class IndexWriter {
       ),
       frame: db.prepare("INSERT OR IGNORE INTO frame VALUES (?, ?, ?, ?, ?)"),
       value: db.prepare("INSERT OR IGNORE INTO value VALUES (?, ?, ?)"),
+      drop: db.prepare("INSERT INTO term (term, rowid, terms) VALUES ('delete', ?, ?)"),
+      ended: db.prepare("UPDATE record SET outcome = ?, status = ? WHERE idx = ?"),
     };
     if (!this.continues()) makeAnew(db);
     this.tend();
@@ -106,6 +113,7 @@ export class IndexWriter {
     } catch (error) {
       this.db.exec("ROLLBACK");
       this.partIds.clear();
+      this.open.clear();
       this.sealedReady = false;
       this.tally.rows("tally").clear();
       this.tally.rows("touched").clear();
@@ -119,6 +127,7 @@ export class IndexWriter {
     if (generation !== this.generation) {
       // The content is another one than the last time: parts have other numbers, and open frames begin elsewhere.
       this.partIds.clear();
+      this.open.clear();
       this.generation = generation;
       this.sealedReady = false;
     }
@@ -194,10 +203,15 @@ export class IndexWriter {
       outcome,
       status,
     );
-    this.insert.term.run(index, `${session} ${statement} ${own}${status === null ? "" : ` ${status}`}`);
+    const terms = `${session} ${statement} ${own}`;
+    this.insert.term.run(index, status === null ? terms : `${terms} ${status}`);
     if (leaf.type !== "statement.intent") return;
     this.tally.statement(leaf, entry.statusName);
     this.tally.relations(leaf);
+    if (status !== null || terms.length > 65_536) return;
+    const oldest = this.open.keys().next().value;
+    if (this.open.size >= maxOpen && oldest !== undefined) this.open.delete(oldest);
+    this.open.set(index, { leaf, terms });
   }
 
   private part(terms: string): number {
@@ -250,22 +264,29 @@ export class IndexWriter {
 
   /** The intent was taken in an earlier step: its document is replaced. */
   private lateOutcome(intent: number, outcome: number, status: string, name: string): void {
-    const { db } = this;
-    const row = db
+    const known = this.open.get(intent) ?? this.stored(intent);
+    this.open.delete(intent);
+    if (known === null) return;
+    const { leaf, terms } = known;
+    this.insert.drop.run(intent, terms);
+    this.insert.ended.run(outcome, status, intent);
+    this.insert.term.run(intent, `${terms} ${status}`);
+    if (leaf === null) return;
+    this.tally.statement(leaf, null, -1);
+    this.tally.statement(leaf, name, 1);
+  }
+
+  /** An intent without outcome as the index and the log have it; null: the index has no such. */
+  private stored(intent: number): { readonly leaf: Json | null; readonly terms: string } | null {
+    const row = this.db
       .prepare(
         "SELECT d.terms, r.first, r.offset FROM record r JOIN document d ON d.idx = r.idx WHERE r.idx = ? AND r.outcome IS NULL",
       )
       .get(intent);
-    if (typeof row?.terms !== "string" || !row.terms.split(" ").includes(intentTag)) return;
-    db.prepare("INSERT INTO term (term, rowid, terms) VALUES ('delete', ?, ?)").run(intent, row.terms);
-    db.prepare("UPDATE record SET outcome = ?, status = ? WHERE idx = ?").run(outcome, status, intent);
-    this.insert.term.run(intent, `${row.terms} ${status}`);
+    if (typeof row?.terms !== "string" || !row.terms.split(" ").includes(intentTag)) return null;
     const stored = this.files.at(Number(row.first), Number(row.offset));
     const leaf = stored === null ? null : asJson(stored.text);
-    if (leaf === null) return;
-    const whole = readable(this.log.dir, leaf);
-    this.tally.statement(whole, null, -1);
-    this.tally.statement(whole, name, 1);
+    return { leaf: leaf === null ? null : readable(this.log.dir, leaf), terms: row.terms };
   }
 
   /** Reads the pieces of the frame that was open at `until` anew. */

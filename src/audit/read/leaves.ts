@@ -161,6 +161,8 @@ export function readBatches(
   return position;
 }
 
+const usualLine = 4096;
+
 /** Stored leaves by their place, for as long as it is open: each file is opened once. */
 export class LeafFiles {
   private readonly log: LogPlace;
@@ -175,8 +177,13 @@ export class LeafFiles {
   at(first: number, offset: number): { readonly text: string; readonly hash: Buffer } | null {
     const file = this.file(join("segments", segmentName(first)));
     if (file === null) return null;
-    const count = readSync(file, this.line, 0, this.line.length, offset);
-    const end = this.line.subarray(0, count).indexOf(0x0a);
+    // Most leaves are short; only a longer one costs the read of a whole line's length.
+    let count = readSync(file, this.line, 0, usualLine, offset);
+    let end = this.line.subarray(0, count).indexOf(0x0a);
+    if (end < 0 && count === usualLine) {
+      count += readSync(file, this.line, count, this.line.length - count, offset + count);
+      end = this.line.subarray(0, count).indexOf(0x0a);
+    }
     if (end < 3 || this.line[0] !== 0x4c || this.line[1] !== 0x20) return null;
     const bytes = this.line.subarray(2, end);
     return { text: bytes.toString("utf8"), hash: leafHash(bytes) };
@@ -258,12 +265,16 @@ export function readBlob(dir: string, name: string): Buffer | null {
   return hash("sha256", content, "hex") === name ? content : null;
 }
 
-/** A copy of the leaf in which values that moved to blobs are back in their place; a blob that is gone stays a reference. */
+/** The leaf with values that moved to blobs back in their place; a blob that is gone stays a reference. Without any it is the leaf itself. */
 export function withBlobs(dir: string, value: unknown): unknown {
-  if (Array.isArray(value)) return value.map((v) => withBlobs(dir, v));
-  if (!isObject(value)) return value;
-  const { blob, bytes } = value;
-  if (typeof blob === "string" && typeof bytes === "number" && Object.keys(value).length === 2) {
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) {
+    const members = value.map((v) => withBlobs(dir, v));
+    return members.some((member, i) => member !== value[i]) ? members : value;
+  }
+  const object = value as Json;
+  const { blob, bytes } = object;
+  if (typeof blob === "string" && typeof bytes === "number" && Object.keys(object).length === 2) {
     const content = readBlob(dir, blob);
     if (content === null) return value;
     try {
@@ -272,7 +283,23 @@ export function withBlobs(dir: string, value: unknown): unknown {
       return value;
     }
   }
-  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, withBlobs(dir, member)]));
+  // Blobs are rare: nothing is copied where there are none.
+  let changed: [string, unknown][] | null = null;
+  for (const name of Object.keys(object)) {
+    const member = object[name];
+    if (typeof member !== "object" || member === null) continue;
+    const whole = withBlobs(dir, member);
+    if (whole !== member) {
+      changed ??= [];
+      changed.push([name, whole]);
+    }
+  }
+  if (changed === null) return value;
+  const found = new Map(changed);
+  // As entries: a member may be called "__proto__".
+  return Object.fromEntries(
+    Object.entries(object).map(([name, member]) => [name, found.has(name) ? found.get(name) : member]),
+  );
 }
 
 /** A record exactly as it is stored. Throws what the file system throws. */

@@ -9,7 +9,7 @@ import { findPlace, placeOptions, placeUsage } from "./place.ts";
 
 const usage = `Usage: postern audit search [filters] [--limit N] [--json]
 
-${filterUsage}      --value V               a parameter or literal known to be V (needs the index and the keys; see docs/audit-exports.md)
+${filterUsage}      --value V               a parameter or literal known to be V (needs the index and the keys; see docs/audit-search.md)
       --limit N               the latest N (default 100)
       --scan                  read the log itself, not its index
       --keys DIR              the folder of the keys, for --value (default: as postern.yaml says)
