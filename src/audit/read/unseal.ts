@@ -7,7 +7,8 @@ import { at, isObject, type Json, readBlob, text } from "./leaves.ts";
 
 /** What became of a sealed part. */
 export type Opened =
-  | { readonly state: "open"; readonly content: Json }
+  /** `salt`, base64: of this record's digest, and of its outcome's result digest. */
+  | { readonly state: "open"; readonly content: Json; readonly salt: string }
   | { readonly state: "closed"; readonly why: string };
 
 export interface SealedFrame {
@@ -55,7 +56,7 @@ export class Opener {
       return { state: "closed", why: "the sealed content is not what the record's digest says" };
     try {
       const content: unknown = JSON.parse(json.toString("utf8"));
-      if (isObject(content)) return { state: "open", content };
+      if (isObject(content)) return { state: "open", content, salt: line.slice(0, space) };
     } catch {
       // Told below.
     }
