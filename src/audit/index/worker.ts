@@ -1,4 +1,5 @@
 /** The worker's side of indexer.ts. */
+import { statfsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
 import { lowPriority } from "../low.ts";
@@ -9,6 +10,8 @@ const { dir, keys, pollMs = 500, batch = 5000 } = workerData as IndexerSettings;
 const problemMs = 5000;
 /** Between two looks at whether retention or erasure took something. */
 const tendMs = 60_000;
+/** The log comes first: below this much free space the index takes none. */
+const leastFree = 128 * 1024 * 1024;
 let asked = 0;
 let ended = false;
 let wake: AbortController | null = null;
@@ -38,13 +41,16 @@ async function run(): Promise<void> {
     let tended = Date.now();
     while (!ended) {
       const ask = asked;
+      const { bavail, bsize } = statfsSync(dir);
+      if (bavail * bsize < leastFree) throw new Error("the disk is nearly full: indexing waits");
       const start = performance.now();
       const count = writer.step(batch);
-      if (count > 0) {
+      if (count >= batch) {
         tell({ kind: "progress", records: writer.size });
         await sleep(Math.min(performance.now() - start, 1000));
         continue;
       }
+      // Less than was asked for: all that stood in the segments when the step began is in.
       tell({ kind: "idle", records: writer.size, ask });
       if (Date.now() - tended > tendMs) {
         tended = Date.now();
