@@ -6,12 +6,9 @@ const name = z
   .string({ error: "a name of a-z, 0-9 and -" })
   .regex(/^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$/, { error: "a name of 1 to 40 of a-z, 0-9 and -" })
   .meta({ description: "Names the export in metrics, and the file that keeps how far it was acknowledged." });
-const start = z
-  .enum(["beginning", "now"])
-  .default("beginning")
-  .meta({
-    description: "Where a new export begins: with the oldest record, or with what comes from now on.",
-  });
+const start = z.enum(["beginning", "now"]).default("beginning").meta({
+  description: "Where a new export begins: with the oldest record, or with what comes from now on.",
+});
 const ca = path
   .optional()
   .meta({ description: "PEM file of the authorities to trust. Default: the system's." });
