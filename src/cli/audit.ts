@@ -7,6 +7,10 @@ const verbs: Readonly<Record<string, () => Promise<(args: string[]) => Promise<n
   tail: async () => (await import("./audit/tail.ts")).tail,
   verify: async () => (await import("./audit/verify.ts")).verify,
   prove: async () => (await import("./audit/prove.ts")).prove,
+  stats: async () => (await import("./audit/stats.ts")).stats,
+  run: async () => (await import("./audit/run.ts")).run,
+  export: async () => (await import("./audit/export.ts")).exportLog,
+  reindex: async () => (await import("./audit/reindex.ts")).reindex,
   "verify-proof": async () => (await import("./audit/prove.ts")).verifyProofFile,
 };
 
@@ -15,6 +19,10 @@ const usage = `Usage: postern audit VERB [options]
   search        find records by who, what, where, when and how it ended
   show REQUEST  everything on one statement or client message; --open unseals its text and parameters
   tail [-f]     the latest records, one sentence each
+  stats         how many statements, by verdict, principal, table, rule, hour
+  run RUN_ID    the story of one agent run: its prompts, statements, refusals, and how its SQL evolved
+  export        records as jsonl, ocsf, ecs, cef or otlp
+  reindex       make the search index anew, or check it (--check)
   verify DIR    check a log: every leaf, root, signature; exit 1 and the first bad place when something is wrong
   prove ID      write a proof that a record is in the log
   verify-proof  check such a proof, with no access to the log

@@ -75,6 +75,7 @@ describe("content of every kind comes back as it was", () => {
     expect(only?.opened).toEqual({
       state: "open",
       content: JSON.parse(JSON.stringify({ sql, parameters, claimed: { intent: "find the big spenders" } })),
+      salt: expect.stringMatching(/^[A-Za-z0-9+/]{24}$/),
     });
     const record = only?.record as {
       statement: { sql: string; name: string; portal: string };

@@ -11,6 +11,7 @@ import { openIdentity } from "./identity.ts";
 import { gatewayMetrics } from "./metrics.ts";
 import { openPolicy, readPolicy } from "./policy.ts";
 import { compareSettings } from "./reload.ts";
+import { startTrail } from "./trail.ts";
 import { packageVersion } from "./version.ts";
 
 export interface ComposedGateway {
@@ -54,6 +55,8 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     opened.defer(() => anchor.stop());
   }
   opened.defer(() => audit.close());
+  const trail = await startTrail(settings, logger, version);
+  opened.defer(() => trail.close());
   audit.event("config.changed", { digest: settings.digest, previous: null, applied: ["*"], waiting: [] });
   const policy = openPolicy(settings.policy, settings.audit.dir);
   if (policy !== null) recordPolicy(audit, policy.policies.current, null);

@@ -1,6 +1,7 @@
 /** postern.yaml as a whole (SPEC.md section 2). docs/config.md and docs/postern.schema.json are made from this. */
 import { z } from "zod";
 import { databases } from "./databases.ts";
+import { auditExport, auditIndex } from "./exports.ts";
 import { identity } from "./identity.ts";
 import { address, flag, folder, path, secret, size, tcpAddress, text, whole } from "./scalars.ts";
 
@@ -96,6 +97,12 @@ export const audit = z
           .meta({ description: "Rows kept of each result. In this version: 0." }),
       })
       .prefault({}),
+    index: auditIndex,
+    exports: z
+      .array(auditExport)
+      .max(16)
+      .default([])
+      .meta({ description: "Where records are streamed to, each from where it was last acknowledged." }),
     analysis: z
       .enum(["always", "lazy"])
       .default("always")
