@@ -11,9 +11,10 @@ import type { AuditUnavailable } from "./errors.ts";
 import type { LogKeys } from "./keys.ts";
 import { appendLeaf } from "./leaf.ts";
 import type { Lock } from "./lock.ts";
+import { Pending } from "./pending.ts";
 import { columnsContext, decisionContext, sessionContext, statementContext } from "./record/contexts.ts";
 import { Sealing } from "./sealing.ts";
-import { type Appender, appendIntent, appendOutcome } from "./statement.ts";
+import type { Appender } from "./statement.ts";
 import type {
   AuditLog,
   AuthFailureFields,
@@ -34,6 +35,7 @@ export class OpenLog implements AuditLog, Appender {
   readonly commit: GroupCommit;
   readonly sealing: Sealing;
   readonly outcomeRef: Buffer;
+  private readonly pending: Pending;
   private readonly lock: Lock;
   private closing: Promise<void> | null = null;
 
@@ -44,6 +46,8 @@ export class OpenLog implements AuditLog, Appender {
     this.sealing = new Sealing(commit, dir, origin, keys);
     this.lock = lock;
     this.outcomeRef = Buffer.from(`","intent":{"log":${JSON.stringify(origin)},"index":`, "utf8");
+    this.pending = new Pending(this);
+    commit.unbuilt = this.pending;
     commit.sayClosed = (reason) => void this.append("log.closed", { reason });
   }
 
@@ -73,15 +77,16 @@ export class OpenLog implements AuditLog, Appender {
 
   intent(session: SessionContext, intent: IntentFields): number {
     this.commit.admit();
-    return appendIntent(this, session, intent);
+    return this.pending.intent(session, intent);
   }
 
   outcome(session: SessionContext, outcome: OutcomeFields): number {
-    return this.commit.failure === null ? appendOutcome(this, session, outcome) : -1;
+    return this.commit.failure === null ? this.pending.outcome(session, outcome) : -1;
   }
 
   sessionStart(session: SessionContext): number {
     this.commit.admit();
+    this.pending.build();
     const place = session.start === null ? "null" : this.sealing.placeText(this.sealing.seal(session.start));
     return this.appendSession("session.start", session, `,"sealed":${place}`);
   }
