@@ -51,6 +51,10 @@ export class OpenLog implements AuditLog, Appender {
     return this.commit.size;
   }
 
+  get checkpoint(): { readonly size: number; readonly note: Buffer } | null {
+    return this.commit.durable;
+  }
+
   get failure(): AuditUnavailable | null {
     return this.commit.failure;
   }

@@ -2,11 +2,14 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, fdatasync, mkdirSync, readFileSync, rmSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { type AnchorFindings, type KeptNote, readAnchors } from "./anchors/compare.ts";
+import type { Anchor } from "./anchors/types.ts";
 import { createSigner } from "./checkpoint.ts";
 import { GroupCommit } from "./commit.ts";
 import { AuditOpenError } from "./errors.ts";
 import { type AuditIo, syncFolder, writeNewFile } from "./files.ts";
-import { type LogKeys, loadKeys } from "./keys.ts";
+import { forkRecord, misfits, refuseMisfit } from "./fork.ts";
+import { type LogKeys, loadKeys, readKeyHistory } from "./keys.ts";
 import { ensureLeaves } from "./leaves.ts";
 import { type CommitLimits, defaultLimits } from "./limits.ts";
 import { takeLock } from "./lock.ts";
@@ -14,6 +17,7 @@ import { OpenLog } from "./log.ts";
 import { type Recovered, recover, segmentFirsts } from "./recover.ts";
 import type { AuditSettings } from "./settings.ts";
 import type { AuditLog } from "./types.ts";
+import { parseVerifierKey } from "./verify/note.ts";
 import { chainStart, segmentName } from "./verify/segment.ts";
 import { CompactRange } from "./verify/tree.ts";
 
@@ -23,7 +27,18 @@ export interface OpenOptions {
   /** Other limits than the defaults (rotation, sync interval), and other system calls: for tests. */
   readonly limits?: Partial<CommitLimits>;
   readonly io?: AuditIo;
+  /** Whatever of these can be read is compared with the log before it is opened. */
+  readonly anchors?: readonly Anchor[];
+  /** Go on although the anchors know a longer or another log, and record that with this reason. */
+  readonly fork?: string;
+  /** What the owner of the gateway should know. */
+  readonly tell?: (news: OpenNews) => void;
 }
+
+export type OpenNews =
+  | { readonly kind: "anchor-unread"; readonly anchor: string; readonly why: string }
+  /** The log continues what the anchor has; `behind` records came after it and were not anchored when the last writer ended. */
+  | { readonly kind: "anchor-fits"; readonly anchor: string; readonly size: number; readonly behind: number };
 
 /** One log per gateway process; there is one process so far. */
 const worker = "0";
@@ -60,7 +75,13 @@ export async function openAuditLog(settings: AuditSettings, options: OpenOptions
   const lock = takeLock(join(dir, "lock"));
   let log: OpenLog | null = null;
   try {
-    log = inFiles(dir, () => begin(settings, options, origin, dir, lock));
+    const fresh = inFiles(dir, () => segmentFirsts(dir).length === 0);
+    const anchors = options.anchors ?? [];
+    const before = fresh ? await readAnchors(anchors, origin, knownRing(settings.keys)) : null;
+    if (before !== null && options.fork === undefined) refuseMisfit(0, before.kept, before.foreign);
+    const prepared = inFiles(dir, () => prepare(settings, origin, dir, fresh, options.fork !== undefined));
+    const findings = before ?? (await readAnchors(anchors, origin, prepared.keys.ring));
+    log = inFiles(dir, () => begin(settings, options, origin, dir, lock, prepared, findings));
     await log.settle();
     return log;
   } catch (error) {
@@ -83,22 +104,70 @@ function inFiles<T>(dir: string, step: () => T): T {
   }
 }
 
+interface Prepared {
+  readonly keys: LogKeys;
+  readonly found: Recovered;
+}
+
+/** The public keys that the keys folder has so far; what is damaged is told when the keys are loaded. */
+function knownRing(folder: string): LogKeys["ring"] {
+  return readKeyHistory(folder)
+    .map(parseVerifierKey)
+    .flatMap((key) => (key.ok ? [key.value] : []));
+}
+
+function prepare(
+  settings: AuditSettings,
+  origin: string,
+  dir: string,
+  fresh: boolean,
+  fork: boolean,
+): Prepared {
+  const keys = loadKeys(settings.keys, origin, fresh);
+  keepPublicKey(dir, keys, fresh);
+  const found = fresh ? startNew(dir, origin) : recover(dir, keys, { rollback: fork });
+  ensureLeaves(dir, segmentFirsts(dir), found.tree.size, found.clean);
+  keepBallast(dir);
+  return { keys, found };
+}
+
+/** Holds the log against its anchors. Gives what a fork gives up; [] when it fits. Throws AuditOpenError AUDIT_ANCHOR. */
+function compareAnchors(
+  { found }: Prepared,
+  dir: string,
+  origin: string,
+  findings: AnchorFindings,
+  options: OpenOptions,
+): KeptNote[] {
+  const { size } = found.tree;
+  const { kept, unread, foreign } = findings;
+  const lost = misfits({ dir, origin, firsts: segmentFirsts(dir), size }, findings);
+  if (options.fork === undefined) refuseMisfit(size, lost, foreign);
+  for (const { anchor, why } of unread) options.tell?.({ kind: "anchor-unread", anchor, why });
+  for (const { anchor, checkpoint } of kept)
+    if (!lost.some((l) => l.anchor === anchor))
+      options.tell?.({ kind: "anchor-fits", anchor, size: checkpoint.size, behind: size - checkpoint.size });
+  return [...lost, ...found.rolledBack];
+}
+
 function begin(
   settings: AuditSettings,
   options: OpenOptions,
   origin: string,
   dir: string,
   lock: { release(): void },
+  prepared: Prepared,
+  findings: AnchorFindings,
 ): OpenLog {
-  const fresh = segmentFirsts(dir).length === 0;
-  const keys = loadKeys(settings.keys, origin, fresh);
-  keepPublicKey(dir, keys, fresh);
-  const found = fresh ? startNew(dir, origin) : recover(dir, keys);
-  ensureLeaves(dir, segmentFirsts(dir), found.tree.size, found.clean);
-  keepBallast(dir);
-  const previous =
-    found.checkpoint === null ? null : { size: found.tree.size, root: found.tree.root().toString("base64") };
+  const { keys, found } = prepared;
+  const lost = compareAnchors(prepared, dir, origin, findings, options);
+  if (options.fork !== undefined && lost.length === 0 && findings.foreign.length === 0)
+    throw new AuditOpenError(
+      "AUDIT_SETTINGS",
+      "the audit log continues what its anchors have: there is nothing to fork",
+    );
   const { tree, first, point, frame } = found;
+  const at = { size: tree.size, root: tree.root().toString("base64") };
   const commit = new GroupCommit(
     { dir, keys, tree, first, point, frame },
     createSigner(keys.vkey, keys.signing),
@@ -113,9 +182,11 @@ function begin(
       public_key: keys.vkey,
       cluster: settings.cluster,
       durability: settings.durability,
-      previous,
+      previous: found.checkpoint === null ? null : at,
     });
     if (!found.clean || found.unresolved.length > 0) log.event("log.recovered", repair(found));
+    if (options.fork !== undefined)
+      log.event("log.forked", forkRecord(options.fork, at, lost, findings.foreign));
     for (const intent of found.unresolved) log.unknownOutcome(intent);
     return log;
   } catch (error) {
@@ -137,8 +208,8 @@ function repair({ checkpoint, adopted, quarantined, unresolved }: Recovered): Re
 /** The public key lies beside the log, so that a copied folder can be checked. */
 function keepPublicKey(dir: string, keys: LogKeys, fresh: boolean): void {
   const path = join(dir, "log.vkey");
-  if (!existsSync(path)) writeNewFile(path, `${keys.vkey}\n`, 0o644);
-  else if (readFileSync(path, "utf8") !== `${keys.vkey}\n`)
+  if (!existsSync(path)) writeNewFile(path, `${keys.first}\n`, 0o644);
+  else if (readFileSync(path, "utf8") !== `${keys.first}\n`)
     throw new AuditOpenError(
       "AUDIT_KEYS",
       `${path} is not the public key of the signing key in use: ${fresh ? "remove it" : "restore the keys this log was written with"}`,
@@ -156,6 +227,7 @@ function startNew(dir: string, origin: string): Recovered {
     adopted: 0,
     quarantined: null,
     unresolved: [],
+    rolledBack: [],
     clean: true,
   };
 }

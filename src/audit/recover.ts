@@ -5,19 +5,14 @@
 import { createHmac, hash } from "node:crypto";
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
+import type { KeptNote } from "./anchors/compare.ts";
 import { blobPath } from "./blobs.ts";
 import { AuditOpenError } from "./errors.ts";
 import type { LogKeys } from "./keys.ts";
 import { findCheckpoint, type Quarantined, setAside } from "./quarantine.ts";
 import { type Resume, readResume } from "./resume.ts";
 import { type OpenIntent, Unresolved } from "./unresolved.ts";
-import {
-  type Checkpoint,
-  openCheckpoint,
-  parseVerifierKey,
-  strictBase64,
-  type VerifierKey,
-} from "./verify/note.ts";
+import { type Checkpoint, openCheckpoint, strictBase64 } from "./verify/note.ts";
 import {
   chainStart,
   readSegment,
@@ -41,6 +36,8 @@ export interface Recovered {
   readonly adopted: number;
   readonly quarantined: Quarantined | null;
   readonly unresolved: readonly OpenIntent[];
+  /** Newer checkpoints that lay beside a log that was set back; [] unless that was to be tolerated. */
+  readonly rolledBack: readonly KeptNote[];
   /** The last writer closed the log and nothing had to be repaired. */
   readonly clean: boolean;
 }
@@ -65,19 +62,22 @@ function corrupt(what: string): AuditOpenError {
 
 /**
  * Reads the log in `dir` (which has segments) to its end and repairs that end. Throws AuditOpenError AUDIT_CORRUPT or
- * AUDIT_ROLLED_BACK, having changed nothing.
+ * AUDIT_ROLLED_BACK, having changed nothing. `tolerate.rollback`: give newer checkpoints found beside the log instead of refusing.
  */
-export function recover(dir: string, keys: LogKeys): Recovered {
-  const parsed = parseVerifierKey(keys.vkey);
-  if (!parsed.ok) throw new AuditOpenError("AUDIT_KEYS", parsed.problem);
-  return new Recovery(dir, keys, parsed.value).run();
+export function recover(
+  dir: string,
+  keys: LogKeys,
+  tolerate: { readonly rollback: boolean } = { rollback: false },
+): Recovered {
+  return new Recovery(dir, keys, tolerate.rollback).run();
 }
 
 const blobMember = Buffer.from('"blob":"', "latin1");
 class Recovery implements SegmentVisitor {
   private readonly dir: string;
   private readonly keys: LogKeys;
-  private readonly key: VerifierKey;
+  private readonly rollback: boolean;
+  private readonly origin: string;
   private readonly tree = new CompactRange();
   /** The state at the last good point: what came behind it does not count. */
   private readonly goodTree = new CompactRange();
@@ -92,11 +92,12 @@ class Recovery implements SegmentVisitor {
   /** Blobs that the batch being read names. */
   private blobs: string[] = [];
 
-  constructor(dir: string, keys: LogKeys, key: VerifierKey) {
+  constructor(dir: string, keys: LogKeys, rollback: boolean) {
     this.dir = dir;
     this.keys = keys;
-    this.key = key;
-    this.unresolved = new Unresolved(key.name);
+    this.rollback = rollback;
+    this.origin = keys.ring[0]?.name ?? "";
+    this.unresolved = new Unresolved(this.origin);
   }
 
   run(): Recovered {
@@ -110,13 +111,14 @@ class Recovery implements SegmentVisitor {
       if (end.fault !== null || next !== this.goodTree.size || this.checkpointEnd !== end.good) break;
       at++;
       first = next;
-      from = { offset: 0, chain: chainStart(this.key.name, next, end.chain), tail: Buffer.alloc(0) };
+      from = { offset: 0, chain: chainStart(this.origin, next, end.chain), tail: Buffer.alloc(0) };
       this.checkpointEnd = -1;
       end = readSegment(this.path(first), from, this);
     }
     const later = firsts.slice(at + 1);
     this.refuseDamage(first, end.good, later, end.fault?.problem ?? "a segment that does not follow");
-    this.refuseRollback(resume);
+    const rolledBack = this.newerBeside(resume);
+    if (!this.rollback) this.refuseRollback(rolledBack);
     const quarantined = setAside(this.dir, first, end.good, later);
     return {
       tree: this.goodTree,
@@ -127,6 +129,7 @@ class Recovery implements SegmentVisitor {
       adopted: this.adopted,
       quarantined,
       unresolved: this.unresolved.list(),
+      rolledBack,
       clean: this.closed && quarantined === null && this.adopted === 0,
     };
   }
@@ -158,12 +161,12 @@ class Recovery implements SegmentVisitor {
     if (first !== 0) throw corrupt("the log does not begin with leaf 0");
     return {
       first,
-      from: { offset: 0, chain: chainStart(this.key.name, 0, Buffer.alloc(32)), tail: Buffer.alloc(0) },
+      from: { offset: 0, chain: chainStart(this.origin, 0, Buffer.alloc(32)), tail: Buffer.alloc(0) },
     };
   }
 
   private fits(firsts: readonly number[], resume: Resume): boolean {
-    const note = openCheckpoint(Buffer.from(resume.note, "base64"), this.key);
+    const note = openCheckpoint(Buffer.from(resume.note, "base64"), this.keys.ring);
     if (!note.ok || !firsts.includes(resume.segment)) return false;
     try {
       this.tree.load(note.value.size, resume.nodes);
@@ -234,7 +237,7 @@ class Recovery implements SegmentVisitor {
 
   private checkpointLine(text: string, chain: Buffer, end: number): string | null {
     const note = strictBase64(text);
-    const read = note === null ? null : openCheckpoint(note, this.key);
+    const read = note === null ? null : openCheckpoint(note, this.keys.ring);
     if (read === null || !read.ok) return "a checkpoint that is not ours";
     const { size, root } = read.value;
     if (size !== this.tree.size || !root.equals(this.tree.root()) || !read.value.chain.equals(chain))
@@ -250,7 +253,7 @@ class Recovery implements SegmentVisitor {
     const places = [{ first, from: good }, ...later.map((l) => ({ first: l, from: 0 }))];
     for (const { first: place, from } of places) {
       const path = this.path(place);
-      if (statSync(path).size > from && findCheckpoint(path, from, this.key))
+      if (statSync(path).size > from && findCheckpoint(path, from, this.keys.ring))
         throw corrupt(
           `the audit log ${path} is damaged before its last checkpoint, at byte ${good} of ${segmentName(first)}: ${problem}`,
         );
@@ -258,22 +261,26 @@ class Recovery implements SegmentVisitor {
   }
 
   /** Checkpoints kept beside the segments were durable: a log that does not reach them was cut off or set back. */
-  private refuseRollback(resume: Resume | null): void {
+  private newerBeside(resume: Resume | null): KeptNote[] {
     const path = join(this.dir, "checkpoint");
     const notes = existsSync(path) ? [readFileSync(path)] : [];
     if (resume !== null) notes.push(Buffer.from(resume.note, "base64"));
     const present = this.checkpoint?.size ?? 0;
-    for (const note of notes) {
-      const read = openCheckpoint(note, this.key);
-      if (
-        read.ok &&
-        (read.value.size > present ||
-          (read.value.size === present && !this.checkpoint?.root.equals(read.value.root)))
-      )
-        throw new AuditOpenError(
-          "AUDIT_ROLLED_BACK",
-          `the audit log in ${this.dir} ends at ${present} records, but a checkpoint of ${read.value.time} covers ${read.value.size}: it was cut off or an old copy was put back. Nothing was changed; restore the newer log, or go on under another node name`,
-        );
-    }
+    return notes.flatMap((note) => {
+      const read = openCheckpoint(note, this.keys.ring);
+      if (!read.ok) return [];
+      const { size, root } = read.value;
+      const lost = size > present || (size === present && !this.checkpoint?.root.equals(root));
+      return lost ? [{ anchor: "beside", note, checkpoint: read.value }] : [];
+    });
+  }
+
+  private refuseRollback([newer]: readonly KeptNote[]): void {
+    if (newer === undefined) return;
+    const { size, time } = newer.checkpoint;
+    throw new AuditOpenError(
+      "AUDIT_ROLLED_BACK",
+      `the audit log in ${this.dir} ends at ${this.checkpoint?.size ?? 0} records, but a checkpoint of ${time} covers ${size}: it was cut off or an old copy was put back. Nothing was changed; restore the newer log, or, after a genuine restore from a backup, go on with "postern audit fork --reason …", which is recorded`,
+    );
   }
 }

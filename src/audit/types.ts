@@ -117,6 +117,8 @@ export interface AuditLog {
   readonly origin: string;
   /** Leaves appended so far, queued ones included: the index of the next leaf. */
   readonly size: number;
+  /** The newest checkpoint that is durable: a signed note and the leaves it covers. null: none since the log was opened. */
+  readonly checkpoint: { readonly size: number; readonly note: Buffer } | null;
   /** Set once the log cannot be written any more; stays until restart. */
   readonly failure: AuditUnavailable | null;
 

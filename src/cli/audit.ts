@@ -8,6 +8,7 @@ const verbs: Readonly<Record<string, () => Promise<(args: string[]) => Promise<n
   verify: async () => (await import("./audit/verify.ts")).verify,
   prove: async () => (await import("./audit/prove.ts")).prove,
   "verify-proof": async () => (await import("./audit/prove.ts")).verifyProofFile,
+  fork: async () => (await import("./audit/fork.ts")).fork,
 };
 
 const usage = `Usage: postern audit VERB [options]
@@ -18,6 +19,7 @@ const usage = `Usage: postern audit VERB [options]
   verify DIR    check a log: every leaf, root, signature; exit 1 and the first bad place when something is wrong
   prove ID      write a proof that a record is in the log
   verify-proof  check such a proof, with no access to the log
+  fork          go on after a restore, on the record, when the anchors know a longer log
 
 Each takes -c postern.yaml or --dir AUDIT_DIR. postern audit VERB --help says more.
 Reading the files directly, as these verbs do, cannot itself be recorded.

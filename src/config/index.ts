@@ -1,11 +1,11 @@
 /** postern.yaml → validated, typed settings (SPEC.md section 2). */
 import { createHash } from "node:crypto";
 import { dirname, resolve } from "node:path";
-import type { AuditSettings } from "../audit/settings.ts";
+import type { AnchorSettings, AuditSettings } from "../audit/settings.ts";
 import type { GatewaySettings } from "../gateway/settings.ts";
 import type { ProviderSettings } from "../identity/settings.ts";
-import { buildAudit } from "./build/audit.ts";
-import { type Context, isGiven, take, takeItems } from "./build/context.ts";
+import { buildAnchors, buildAudit } from "./build/audit.ts";
+import { type Context, take } from "./build/context.ts";
 import { buildDatabases } from "./build/databases.ts";
 import { checkGroups } from "./build/groups.ts";
 import { buildProviders, providerNames } from "./build/identity.ts";
@@ -17,7 +17,6 @@ import { knownKeys } from "./keys.ts";
 import { ConfigError, formatPath, type Path, type Problem } from "./problem.ts";
 import {
   admin as adminSchema,
-  anchor as anchorSchema,
   limits as limitsSchema,
   protocol as protocolSchema,
   root,
@@ -32,8 +31,8 @@ export interface Settings {
   readonly http: { readonly host: string; readonly port: number } | null;
   readonly providers: readonly ProviderSettings[];
   readonly audit: AuditSettings;
-  /** Where checkpoints go besides the audit log. `log`: the gateway's own log. */
-  readonly anchors: { readonly log: boolean };
+  /** Where checkpoints go besides the audit log. */
+  readonly anchors: readonly AnchorSettings[];
   readonly admin: {
     readonly admins: readonly string[];
     readonly auditors: readonly string[];
@@ -117,6 +116,7 @@ export async function parseConfig(
   const providers = buildProviders(context);
   const databases = await buildDatabases(context, names);
   const audit = buildAudit(context);
+  const anchors = buildAnchors(context, audit?.dir ?? null);
   const limits = take(context, ["limits"], limitsSchema);
   const protocol = take(context, ["protocol"], protocolSchema);
   const admin = take(context, ["admin"], adminSchema);
@@ -151,11 +151,7 @@ export async function parseConfig(
     http,
     providers,
     audit,
-    anchors: {
-      log:
-        takeItems(context, ["audit", "anchors"], anchorSchema).length > 0 ||
-        !isGiven(context, ["audit", "anchors"]),
-    },
+    anchors,
     admin,
     file: resolve(file),
     digest: `sha256:${createHash("sha256").update(text).digest("hex")}`,

@@ -1,13 +1,15 @@
 /** `postern audit verify [DIR]`: whether a log is what its signer wrote, and the first bad place if not. */
-import { readFileSync } from "node:fs";
-import { resolve } from "node:path";
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { noteOfLine } from "../../audit/anchors/file.ts";
 import { readMasterKey, tailKey } from "../../audit/keys.ts";
 import type { LogPlace } from "../../audit/read/leaves.ts";
+import { printable } from "../../audit/read/sentence.ts";
 import { type VerifyOptions, type VerifyReport, verifyLog } from "../../audit/verify/index.ts";
 import { readArgs, UsageError } from "../lib/args.ts";
 import { findPlace, givenKey, logsIn, ownKey, placeOptions, placeUsage } from "./place.ts";
 
-const usage = `Usage: postern audit verify [DIR | -c FILE] [--key KEY] [--checkpoint FILE] [--keys DIR] [--json]
+const usage = `Usage: postern audit verify [DIR | -c FILE] [--key KEY] [--checkpoint FILE] [--anchors DIR] [--keys DIR] [--json]
 
 Checks every log in DIR (an audit folder, or one log in it): each leaf, root, signature and byte. Needs no secret.
 Without DIR it is the folder that the gateway's configuration names.
@@ -16,6 +18,8 @@ the stolen signing key.
 
 ${placeUsage}      --key KEY          the log's verifier key, or a file with it (default: the log's own log.vkey)
       --checkpoint FILE  a checkpoint kept elsewhere: the log must continue it
+      --anchors DIR      checkpoints kept elsewhere, as the file anchor keeps them (*.checkpoint, *.jsonl): the log must
+                         continue each, or have recorded a fork
       --keys DIR         this machine's audit keys: checks also the last records, which no checkpoint covers yet
       --json             the whole report
 
@@ -28,6 +32,7 @@ export async function verify(args: string[]): Promise<number> {
     ...placeOptions,
     key: word,
     checkpoint: word,
+    anchors: word,
     keys: word,
     json: { type: "boolean" },
   } as const;
@@ -41,25 +46,34 @@ export async function verify(args: string[]): Promise<number> {
   const vkey = key === undefined ? undefined : givenKey(key, usage);
   const checkpoint = parsed.values.checkpoint === undefined ? undefined : readNote(parsed.values.checkpoint);
   const kept = checkpoint?.toString("utf8").split("\n", 1)[0];
+  const anchored = parsed.values.anchors === undefined ? [] : readNotes(parsed.values.anchors);
   const reports: { log: string; dir: string; report: VerifyReport }[] = [];
   for (const log of logs) {
     const origin = ownKey(log)?.origin;
     const report = await patiently(log, {
       ...(vkey === undefined ? {} : { vkey }),
       ...(checkpoint !== undefined && (logs.length === 1 || origin === kept) ? { checkpoint } : {}),
+      ...(anchored.length > 0 ? { anchors: anchored.filter((a) => a.origin === origin) } : {}),
       ...(keys === undefined ? {} : { tailKey: tailKeyIn(keys, origin ?? "") }),
     });
     reports.push({ log: report.origin ?? log.name, dir: log.dir, report });
   }
   const lost = checkpoint !== undefined && reports.every(({ report }) => report.continues === null);
-  const ok = !lost && reports.every(({ report }) => report.ok);
+  // An anchor of a log that is not here is a log that is gone.
+  const single = logs.length === 1 && logs[0]?.name === "";
+  const gone = new Set(
+    anchored.map((a) => a.origin).filter((o) => !single && !reports.some((r) => r.log === o)),
+  );
+  const ok = !lost && gone.size === 0 && reports.every(({ report }) => report.ok);
   if (parsed.values.json === true) {
     const list = reports.map(({ log, dir, report }) => ({ log, dir, ...report }));
     process.stdout.write(
-      `${JSON.stringify({ ok, checkpoint_found: checkpoint === undefined ? null : !lost, logs: list })}\n`,
+      `${JSON.stringify({ ok, checkpoint_found: checkpoint === undefined ? null : !lost, missing_logs: [...gone], logs: list })}\n`,
     );
   } else {
     for (const { dir, report } of reports) process.stdout.write(describe(dir, report));
+    for (const origin of gone)
+      process.stdout.write(`BAD  no log here is ${origin}, of which an anchor has checkpoints\n`);
     if (lost) process.stdout.write(`BAD  no log here is ${kept}, which the checkpoint speaks of\n`);
   }
   return ok ? 0 : 1;
@@ -79,6 +93,37 @@ function readNote(path: string): Buffer {
   } catch {
     throw new UsageError(`cannot read ${path}`, usage);
   }
+}
+
+interface KeptCheckpoint {
+  readonly name: string;
+  readonly origin: string;
+  readonly note: Buffer;
+}
+
+/** The checkpoints in a folder that a file anchor has filled; each text once. */
+function readNotes(dir: string): KeptCheckpoint[] {
+  const notes = new Map<string, KeptCheckpoint>();
+  try {
+    for (const name of readdirSync(dir).sort()) {
+      const path = join(dir, name);
+      if (!statSync(path).isFile()) continue;
+      const found = name.endsWith(".checkpoint")
+        ? [readFileSync(path)]
+        : name.endsWith(".jsonl")
+          ? readFileSync(path, "utf8").split("\n").map(noteOfLine)
+          : [];
+      for (const note of found) {
+        if (note === null) continue;
+        const text = note.toString("utf8");
+        notes.set(text, { name, origin: text.slice(0, text.indexOf("\n")), note });
+      }
+    }
+  } catch {
+    throw new UsageError(`cannot read ${dir}`, usage);
+  }
+  if (notes.size === 0) throw new UsageError(`${dir} holds no checkpoints`, usage);
+  return [...notes.values()];
 }
 
 /** Verifies; a log that is being written may end in half a batch at the very moment: then once more. */
@@ -106,6 +151,23 @@ function describe(dir: string, r: VerifyReport): string {
   }
   if (r.root !== null) lines.push(`     root ${r.root}, signed ${r.time ?? "?"}`);
   if (r.continues === true) lines.push("     continues the checkpoint given");
+  if (r.anchors !== null) {
+    const { checked, newest, givenUp } = r.anchors;
+    const latest = newest === null ? "" : `, the newest of ${newest.size} records, signed ${newest.time}`;
+    lines.push(`     continues ${checked} checkpoints of its anchors${latest}`);
+    if (newest !== null && r.leaves > newest.size)
+      lines.push(`     ${r.leaves - newest.size} records came after it and are not anchored`);
+    if (givenUp > 0) lines.push(`     ${givenUp} checkpoints of its anchors were given up by a fork`);
+  }
+  for (const { index, time, reason, size, largest } of r.forks)
+    lines.push(
+      `     FORK at record ${index}, ${time}: the log went on from ${size} records, ${Math.max(0, largest - size)} of its ${largest} were given up. Reason: ${printable(reason)}`,
+    );
+  if (r.pruned !== null) lines.push(`     its first ${r.pruned} records were pruned, which is on the record`);
+  if (r.keys.length > 1)
+    lines.push(
+      `     signed with ${r.keys.length} keys one after the other, each certified by the one before`,
+    );
   if (r.unsignedTail !== null)
     lines.push(
       `     ${r.unsignedTail.leaves} records (${r.unsignedTail.bytes} bytes) behind the last checkpoint are not signed yet`,

@@ -1,11 +1,11 @@
 /** Joins the rooms into a running gateway; `postern serve` and `postern demo` both start here. */
 import type pino from "pino";
 import { type HttpListener, startHttp } from "../../api/index.ts";
-import { type AuditLog, openAuditLog } from "../../audit/index.ts";
+import { type AuditLog, makeAnchors, openAuditLog } from "../../audit/index.ts";
 import type { Settings } from "../../config/index.ts";
 import { type Gateway, startGateway } from "../../gateway/index.ts";
 import type { Identity } from "../../identity/index.ts";
-import { anchorToLog } from "./anchor.ts";
+import { keepAnchored, tellOpenNews } from "./anchor.ts";
 import { openIdentity } from "./identity.ts";
 import { gatewayMetrics } from "./metrics.ts";
 import { compareSettings } from "./reload.ts";
@@ -36,11 +36,12 @@ export interface ComposedGateway {
 export async function composeGateway(settings: Settings, logger: pino.Logger): Promise<ComposedGateway> {
   await using opened = new AsyncDisposableStack();
   const version = packageVersion();
-  const audit = await openAuditLog(settings.audit, { version });
-  if (settings.anchors.log) {
-    const anchor = anchorToLog(audit, settings.audit, logger);
-    opened.defer(() => anchor.stop());
-  }
+  const anchors = makeAnchors(settings.anchors, (checkpoint) =>
+    logger.info({ checkpoint }, "audit checkpoint"),
+  );
+  const audit = await openAuditLog(settings.audit, { version, anchors, tell: tellOpenNews(logger) });
+  const anchoring = keepAnchored(audit, anchors, logger);
+  opened.defer(() => anchoring.stop());
   opened.defer(() => audit.close());
   audit.event("config.changed", { digest: settings.digest, previous: null, applied: ["*"], waiting: [] });
   const identity = await openIdentity(settings.providers);
@@ -58,7 +59,7 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
   const deps = {
     version,
     readiness: () => ({ audit: audit.failure === null, gateway: gateway.accepting }),
-    metrics: () => gatewayMetrics(gateway, identity, audit),
+    metrics: () => gatewayMetrics(gateway, identity, audit, anchoring),
     onError: (error: Error) => logger.error({ err: error }, "http listener"),
   };
   const http = settings.http === null ? null : await startHttp(settings.http, deps, settings.gateway.tls);

@@ -52,14 +52,39 @@ export const tls = z
   })
   .meta({ description: "TLS towards clients, for all listeners. Read again on SIGHUP." });
 
+const anchorExpected =
+  "{ log: true }, { file: FOLDER }, { webhook: URL, secret: SECRET } or { postgres: SECRET }";
 export const anchor = z.union(
   [
-    z.strictObject({ log: z.literal(true, { error: "true" }) }),
-    z.strictObject({ webhook: text("an https URL") }),
-    z.strictObject({ postgres: secret }),
+    z
+      .strictObject({
+        log: z.literal(true, { error: "true" }).meta({ description: "The gateway's own log (stdout)." }),
+      })
+      .meta({ title: "the gateway's own log" }),
+    z
+      .strictObject({
+        file: folder.meta({ description: "A folder, best on another machine's disk; not inside `dir`." }),
+      })
+      .meta({ title: "a folder" }),
+    z
+      .strictObject({
+        webhook: text("an https URL", 2048).meta({
+          description: "Each checkpoint is POSTed there; http only on loopback.",
+        }),
+        secret: secret.optional().meta({ description: "Keys the `postern-signature` header." }),
+      })
+      .meta({ title: "an HTTPS endpoint" }),
+    z
+      .strictObject({
+        postgres: secret.meta({
+          description: "The URL of a database with a table `postern_anchors` of another role.",
+        }),
+      })
+      .meta({ title: "a PostgreSQL table" }),
   ],
-  { error: "{ log: true }, { webhook: URL } or { postgres: SECRET }" },
+  { error: anchorExpected },
 );
+export type AnchorInput = z.output<typeof anchor>;
 
 const node = z
   .string({ error: "a name of a-z, 0-9 and -" })
@@ -83,7 +108,7 @@ export const audit = z
       .array(anchor)
       .max(16)
       .default([{ log: true }])
-      .meta({ description: "Where checkpoints are kept besides the log. In this version: `{ log: true }`." }),
+      .meta({ description: "Where checkpoints are kept besides the log (docs/audit.md)." }),
     parameters: z
       .enum(["keep", "digest", "drop"])
       .default("keep")
