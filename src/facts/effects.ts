@@ -1,7 +1,16 @@
 /** What a statement does and touches (SPEC.md section 3, `statement`), as the analysis hands it to the policy. */
 
 /** What running a statement may bring about. Records and policies hold them sorted, each once. */
-export type Effect = "admin" | "ddl" | "execute" | "file" | "lock" | "network" | "read" | "session" | "write";
+export type Effect =
+  | "admin"
+  | "ddl"
+  | "execute"
+  | "file"
+  | "lock"
+  | "network"
+  | "read"
+  | "session"
+  | "write";
 
 /** One column of a relation, by the server's own numbers; `attribute` 0 is the whole row. */
 export interface Attribute {

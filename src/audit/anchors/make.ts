@@ -9,21 +9,23 @@ export function makeAnchors(
   settings: readonly AnchorSettings[],
   log: (checkpoint: string, size: number) => void,
 ): Anchor[] {
-  return settings.map((anchor): Anchor => {
-    switch (anchor.kind) {
-      case "log":
-        return {
-          name: "log",
-          put: async ({ note, size }) => log(note, size),
-          recent: null,
-          close: async () => {},
-        };
-      case "file":
-        return fileAnchor(anchor.dir);
-      case "webhook":
-        return webhookAnchor(anchor.url, anchor.secret);
-      case "postgres":
-        return postgresAnchor(anchor.url);
-    }
-  });
+  return settings.map((anchor) => makeAnchor(anchor, log));
+}
+
+function makeAnchor(anchor: AnchorSettings, log: (checkpoint: string, size: number) => void): Anchor {
+  switch (anchor.kind) {
+    case "log":
+      return {
+        name: "log",
+        put: async ({ note, size }) => log(note, size),
+        recent: null,
+        close: async () => {},
+      };
+    case "file":
+      return fileAnchor(anchor.dir);
+    case "webhook":
+      return webhookAnchor(anchor.url, anchor.secret);
+    case "postgres":
+      return postgresAnchor(anchor.url);
+  }
 }
