@@ -11,6 +11,8 @@ export function blobPath(dir: string, name: string): string {
 
 export class BlobStore {
   private readonly dir: string;
+  /** Calls of fsync under way: their files must not be closed. */
+  syncing = 0;
   /** Written, but not yet synced. */
   private fresh: { readonly fd: number; readonly folder: string }[] = [];
 
@@ -44,7 +46,9 @@ export class BlobStore {
     let open = batch.length;
     let failed: Error | null = null;
     for (const { fd, folder } of batch) {
+      this.syncing++;
       fsync(fd, (error) => {
+        this.syncing--;
         try {
           closeSync(fd);
           if (error === null) syncFolder(folder);

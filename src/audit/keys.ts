@@ -10,10 +10,10 @@ import {
   type KeyObject,
   randomBytes,
 } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { AuditOpenError } from "./errors.ts";
-import { replaceFile, writeNewFile } from "./files.ts";
+import { replaceDurably, replaceFile, syncFolder, writeNewFile } from "./files.ts";
 import { formatVerifierKey, parseVerifierKey, strictBase64, type VerifierKey } from "./verify/note.ts";
 
 export interface LogKeys {
@@ -147,6 +147,37 @@ function keepHistory(folder: string, vkey: string, create: boolean): string[] {
   rmSync(join(folder, "log.vkeys"), { force: true });
   replaceFile(join(folder, "log.vkey"), `${vkey}\n`);
   return [vkey];
+}
+
+/** Where the key that is to sign next waits until the log has certified it. */
+export function nextKeyPath(folder: string): string {
+  return join(folder, "signing.next.key");
+}
+
+/** Makes the next signing key, unless one waits already, and gives it. Throws AuditOpenError. */
+export function prepareNextKey(folder: string): KeyObject {
+  const path = nextKeyPath(folder);
+  try {
+    if (!existsSync(path)) {
+      const { privateKey } = generateKeyPairSync("ed25519");
+      writeNewFile(path, privateKey.export({ format: "pem", type: "pkcs8" }).toString(), 0o600);
+    }
+  } catch (error) {
+    throw new AuditOpenError("AUDIT_KEYS", `cannot make a key in ${folder}`, { cause: error });
+  }
+  return readSigningKey(path);
+}
+
+/**
+ * The log has certified the next key: it takes the place of the present one, which is gone then. The list of public keys
+ * first: a crash in between leaves the old key in use, and the change is made once more. Throws what the file system throws.
+ */
+export function adoptNextKey(folder: string, current: string, next: string): void {
+  const history = readKeyHistory(folder);
+  const known = history.slice(0, history.indexOf(current) + 1);
+  replaceDurably(join(folder, "log.vkeys"), `${[...known, next].join("\n")}\n`, 0o644);
+  renameSync(nextKeyPath(folder), join(folder, "signing.key"));
+  syncFolder(folder);
 }
 
 function dayAad(origin: string, day: string): Buffer {

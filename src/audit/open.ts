@@ -1,21 +1,22 @@
 /** Opening a log: lock it, find its end, repair that end, and say so in the log. */
-import { randomBytes } from "node:crypto";
-import { existsSync, fdatasync, mkdirSync, readFileSync, rmSync, statSync, writeSync } from "node:fs";
+import { existsSync, fdatasync, mkdirSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { type AnchorFindings, type KeptNote, readAnchors } from "./anchors/compare.ts";
 import type { Anchor } from "./anchors/types.ts";
+import { type CareNews, LogCare } from "./care.ts";
 import { createSigner } from "./checkpoint.ts";
 import { GroupCommit } from "./commit.ts";
 import { AuditOpenError } from "./errors.ts";
-import { type AuditIo, syncFolder, writeNewFile } from "./files.ts";
+import { type AuditIo, writeNewFile } from "./files.ts";
 import { forkRecord, misfits, refuseMisfit } from "./fork.ts";
-import { type LogKeys, loadKeys, readKeyHistory } from "./keys.ts";
+import { type LogKeys, loadKeys, nextKeyPath, readKeyHistory } from "./keys.ts";
 import { ensureLeaves } from "./leaves.ts";
 import { type CommitLimits, defaultLimits } from "./limits.ts";
 import { takeLock } from "./lock.ts";
 import { OpenLog } from "./log.ts";
 import { type Recovered, recover, segmentFirsts } from "./recover.ts";
 import type { AuditSettings } from "./settings.ts";
+import { hasRoom, keepBallast } from "./space.ts";
 import type { AuditLog } from "./types.ts";
 import { parseVerifierKey } from "./verify/note.ts";
 import { chainStart, segmentName } from "./verify/segment.ts";
@@ -33,16 +34,18 @@ export interface OpenOptions {
   readonly fork?: string;
   /** What the owner of the gateway should know. */
   readonly tell?: (news: OpenNews) => void;
+  /** How often the open log is looked after; default 1000 ms. */
+  readonly careMs?: number;
 }
 
 export type OpenNews =
+  | CareNews
   | { readonly kind: "anchor-unread"; readonly anchor: string; readonly why: string }
   /** The log continues what the anchor has; `behind` records came after it and were not anchored when the last writer ended. */
   | { readonly kind: "anchor-fits"; readonly anchor: string; readonly size: number; readonly behind: number };
 
 /** One log per gateway process; there is one process so far. */
 const worker = "0";
-const ballastBytes = 4 * 1024 * 1024;
 
 const systemIo: AuditIo = {
   writeSync: (fd, buffer, offset, length) => writeSync(fd, buffer, offset, length, null),
@@ -83,6 +86,8 @@ export async function openAuditLog(settings: AuditSettings, options: OpenOptions
     const findings = before ?? (await readAnchors(anchors, origin, prepared.keys.ring));
     log = inFiles(dir, () => begin(settings, options, origin, dir, lock, prepared, findings));
     await log.settle();
+    if (existsSync(nextKeyPath(settings.keys))) await log.rotateKey();
+    log.tend(new LogCare(log, options.tell ?? (() => {}), options.careMs));
     return log;
   } catch (error) {
     log?.abandon();
@@ -166,24 +171,58 @@ function begin(
       "AUDIT_SETTINGS",
       "the audit log continues what its anchors have: there is nothing to fork",
     );
-  const { tree, first, point, frame } = found;
+  const { tree } = found;
   const at = { size: tree.size, root: tree.root().toString("base64") };
-  const commit = new GroupCommit(
-    { dir, keys, tree, first, point, frame },
-    createSigner(keys.vkey, keys.signing),
-    options.io ?? systemIo,
-    { ...defaultLimits, ...options.limits },
-  );
-  try {
-    const log = new OpenLog(origin, settings.node, dir, keys, commit, lock);
+  const signer = createSigner(keys.vkey, keys.signing);
+  const io = new CountingIo(options.io ?? systemIo);
+  const limits = { ...defaultLimits, ...options.limits };
+  const start = (state: Recovered, withKeys: LogKeys): GroupCommit => {
+    const { tree, first, point, frame } = state;
+    return new GroupCommit({ dir, keys: withKeys, tree, first, point, frame }, signer, io, limits);
+  };
+  const opened = (log: OpenLog, state: Recovered, withKeys: LogKeys): void => {
     log.event("log.opened", {
       log: origin,
       version: options.version,
-      public_key: keys.vkey,
+      public_key: withKeys.vkey,
       cluster: settings.cluster,
       durability: settings.durability,
-      previous: found.checkpoint === null ? null : at,
+      previous:
+        state.checkpoint === null
+          ? null
+          : { size: state.tree.size, root: state.tree.root().toString("base64") },
     });
+  };
+  const commit = start(found, keys);
+  try {
+    const log = new OpenLog({
+      origin,
+      node: settings.node,
+      dir,
+      keysDir: settings.keys,
+      keys,
+      signer,
+      commit,
+      lock,
+      reopen(withKeys, old) {
+        if (io.busy || old.blobs.syncing > 0) throw new Error("a sync is still under way");
+        if (!hasRoom(dir)) throw new Error("the disk is still full");
+        old.end();
+        keepBallast(dir);
+        const state = recover(dir, withKeys);
+        ensureLeaves(dir, segmentFirsts(dir), state.tree.size, state.clean);
+        const failure = old.failure?.message ?? null;
+        return {
+          commit: start(state, withKeys),
+          begin(again) {
+            opened(again, state, withKeys);
+            again.event("log.recovered", { ...repair(state), failure });
+            for (const intent of state.unresolved) again.unknownOutcome(intent);
+          },
+        };
+      },
+    });
+    opened(log, found, keys);
     if (!found.clean || found.unresolved.length > 0) log.event("log.recovered", repair(found));
     if (options.fork !== undefined)
       log.event("log.forked", forkRecord(options.fork, at, lost, findings.foreign));
@@ -192,6 +231,32 @@ function begin(
   } catch (error) {
     commit.end();
     throw error;
+  }
+}
+
+/** Knows whether an fdatasync is under way: its file must not be closed. */
+class CountingIo implements AuditIo {
+  private readonly io: AuditIo;
+  private under = 0;
+
+  constructor(io: AuditIo) {
+    this.io = io;
+  }
+
+  get busy(): boolean {
+    return this.under > 0;
+  }
+
+  writeSync(fd: number, buffer: Buffer, offset: number, length: number): number {
+    return this.io.writeSync(fd, buffer, offset, length);
+  }
+
+  fdatasync(fd: number, done: (error: Error | null) => void): void {
+    this.under++;
+    this.io.fdatasync(fd, (error) => {
+      this.under--;
+      done(error);
+    });
   }
 }
 
@@ -230,13 +295,4 @@ function startNew(dir: string, origin: string): Recovered {
     rolledBack: [],
     clean: true,
   };
-}
-
-/** Space that is given back when the disk is full, to write why the log ends. Random bytes: no file system folds them away. */
-function keepBallast(dir: string): void {
-  const path = join(dir, "ballast");
-  if (existsSync(path) && statSync(path).size === ballastBytes) return;
-  rmSync(path, { force: true });
-  writeNewFile(path, randomBytes(ballastBytes), 0o600);
-  syncFolder(dir);
 }

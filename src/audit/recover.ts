@@ -8,6 +8,7 @@ import { join } from "node:path";
 import type { KeptNote } from "./anchors/compare.ts";
 import { blobPath } from "./blobs.ts";
 import { AuditOpenError } from "./errors.ts";
+import { writeAnew } from "./files.ts";
 import type { LogKeys } from "./keys.ts";
 import { findCheckpoint, type Quarantined, setAside } from "./quarantine.ts";
 import { type Resume, readResume } from "./resume.ts";
@@ -89,8 +90,9 @@ class Recovery implements SegmentVisitor {
   private checkpointEnd = -1;
   private adopted = 0;
   private readonly unresolved: Unresolved;
-  /** Blobs that the batch being read names. */
+  /** Blobs that the batch being read names; and all that the last segment was seen to name. */
   private blobs: string[] = [];
+  private named: string[] = [];
 
   constructor(dir: string, keys: LogKeys, rollback: boolean) {
     this.dir = dir;
@@ -113,6 +115,7 @@ class Recovery implements SegmentVisitor {
       first = next;
       from = { offset: 0, chain: chainStart(this.origin, next, end.chain), tail: Buffer.alloc(0) };
       this.checkpointEnd = -1;
+      this.named = [];
       end = readSegment(this.path(first), from, this);
     }
     const later = firsts.slice(at + 1);
@@ -120,6 +123,7 @@ class Recovery implements SegmentVisitor {
     const rolledBack = this.newerBeside(resume);
     if (!this.rollback) this.refuseRollback(rolledBack);
     const quarantined = setAside(this.dir, first, end.good, later);
+    if (end.good > from.offset) this.makeSure(first, from.offset, end.good);
     return {
       tree: this.goodTree,
       first,
@@ -217,9 +221,19 @@ class Recovery implements SegmentVisitor {
     this.goodTree.assign(this.tree);
     this.goodFrame = this.frameNumber;
     this.closed = this.unresolved.closed;
+    this.named.push(...this.blobs);
     this.blobs = [];
     this.unresolved.apply();
     return null;
+  }
+
+  /** The last writer may have ended with a failed fsync: what came behind the last saved checkpoint is written anew. */
+  private makeSure(first: number, from: number, to: number): void {
+    writeAnew(this.path(first), from, to);
+    for (const name of new Set(this.named)) {
+      const path = blobPath(this.dir, name);
+      if (existsSync(path)) writeAnew(path, 0, statSync(path).size);
+    }
   }
 
   private batchEnd(text: string, chain: Buffer): string | null {

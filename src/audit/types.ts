@@ -68,7 +68,7 @@ export interface IntentFields {
 /** What became of an intent. Times in microseconds, sizes in bytes. */
 export interface OutcomeFields {
   readonly request: string;
-  /** Leaf index that `intent()` gave. */
+  /** What `intent()` gave. */
   readonly intent: number;
   readonly status: OutcomeStatus;
   readonly sqlstate: string | null;
@@ -119,8 +119,10 @@ export interface AuditLog {
   readonly size: number;
   /** The newest checkpoint that is durable: a signed note and the leaves it covers. null: none since the log was opened. */
   readonly checkpoint: { readonly size: number; readonly note: Buffer } | null;
-  /** Set once the log cannot be written any more; stays until restart. */
+  /** Set while the log cannot be written. It goes on by itself when that works again; what was under way then has failed all the same. */
   readonly failure: AuditUnavailable | null;
+  /** The disk has little room left: sessions under way go on, no new one should begin. */
+  readonly low: boolean;
 
   session(record: SessionRecord): SessionContext;
   /** May be kept and used again. As decision() and columns() it writes a blob when the text is too long for a leaf, and throws AuditUnavailable when that fails. */
@@ -147,6 +149,8 @@ export interface AuditLog {
    * Never calls back synchronously.
    */
   whenSafe(level: Durability, waiter: SafeWaiter): void;
+  /** Signs with a new key from here on, certified by the present one; gives its verifier key. Rejects with AuditUnavailable or AuditOpenError. */
+  rotateKey(): Promise<string>;
   /** Everything appended so far is durable and checkpointed. Rejects with AuditUnavailable. */
   settle(): Promise<void>;
   /** Appends log.closed, checkpoints, syncs, frees the lock. Safe to call twice. Rejects with AuditUnavailable when the log had failed (the lock is freed all the same). */

@@ -24,6 +24,27 @@ export function tellOpenNews(logger: pino.Logger): (news: OpenNews) => void {
           "the audit log continues what this anchor has",
         );
         return;
+      case "low":
+        logger.error(
+          { free_bytes: news.free },
+          "the audit log's disk is nearly full: no new session begins until there is room",
+        );
+        return;
+      case "enough":
+        logger.info({ free_bytes: news.free }, "the audit log's disk has room again: sessions may begin");
+        return;
+      case "recovered":
+        logger.warn(
+          { failure: news.failure, seconds: news.seconds },
+          "the audit log can be written again: statements are forwarded, and the log says what happened",
+        );
+        return;
+      case "not-recovered":
+        logger.error({ why: news.why }, "the audit log still cannot be written");
+        return;
+      case "errand-failed":
+        logger.error({ why: news.why }, "the audit log could not do what it was asked for");
+        return;
     }
   };
 }
