@@ -52,6 +52,11 @@ const systemIo: AuditIo = {
   fdatasync,
 };
 
+/** `<cluster>/<node>/<worker>`: the name of this process's log. */
+export function logOrigin({ cluster, node }: Pick<AuditSettings, "cluster" | "node">): string {
+  return `${cluster}/${node}/${worker}`;
+}
+
 /** `<dir>/<node>/<worker>`: the folder of this process's log. */
 export function logFolder(settings: Pick<AuditSettings, "dir" | "node">): string {
   return join(settings.dir, settings.node, worker);
@@ -72,7 +77,7 @@ export async function openAuditLog(settings: AuditSettings, options: OpenOptions
         "AUDIT_SETTINGS",
         `audit.${what}: use up to 63 letters, digits, ".", "_" and "-", beginning with a letter or digit`,
       );
-  const origin = `${settings.cluster}/${settings.node}/${worker}`;
+  const origin = logOrigin(settings);
   const dir = logFolder(settings);
   inFiles(dir, () => mkdirSync(join(dir, "segments"), { recursive: true, mode: 0o750 }));
   const lock = takeLock(join(dir, "lock"));
