@@ -1,4 +1,6 @@
 /** The open audit log: records become leaves here. How they get to disk is commit.ts; how a log is opened, open.ts. */
+
+import { existsSync } from "node:fs";
 import type {
   ColumnRecord,
   DecisionRecord,
@@ -6,8 +8,7 @@ import type {
   SessionRecord,
   StatementRecord,
 } from "../facts/audit.ts";
-import { existsSync } from "node:fs";
-import { LogCare } from "./care.ts";
+import type { LogCare } from "./care.ts";
 import type { Signer } from "./checkpoint.ts";
 import type { GroupCommit } from "./commit.ts";
 import type { AuditUnavailable } from "./errors.ts";

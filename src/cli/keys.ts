@@ -56,7 +56,9 @@ function tell(folder: string, json: boolean): void {
 
 async function makeKeys({ audit }: Settings, json: boolean): Promise<number> {
   if (existsSync(join(audit.keys, "signing.key")) || existsSync(join(audit.keys, "log.vkey"))) {
-    process.stderr.write(`postern keys: ${audit.keys} holds keys already; "postern keys rotate" changes them\n`);
+    process.stderr.write(
+      `postern keys: ${audit.keys} holds keys already; "postern keys rotate" changes them\n`,
+    );
     return 1;
   }
   loadKeys(audit.keys, logOrigin(audit), true);
@@ -99,7 +101,9 @@ async function rotateKeys({ audit, anchors: anchorSettings }: Settings, json: bo
     await Promise.all(anchors.map((anchor) => anchor.close()));
   }
   if (readKeyHistory(audit.keys).at(-1) !== next) {
-    process.stderr.write("postern keys: the new key waits; the gateway that has the log open did not take it over yet\n");
+    process.stderr.write(
+      "postern keys: the new key waits; the gateway that has the log open did not take it over yet\n",
+    );
     return 1;
   }
   if (!json) process.stdout.write(`The log is signed with the new key ${next}\nIt is still verified with:\n`);

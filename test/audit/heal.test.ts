@@ -87,7 +87,9 @@ describe("a failed log goes on by itself", () => {
     // Each intent on the record has one outcome, of its own request.
     for (const [index, leaf] of all.entries())
       if (leaf.type === "statement.intent")
-        expect(outcomes.filter((o) => o.intent.index === index).map((o) => o.request)).toEqual([leaf.request]);
+        expect(outcomes.filter((o) => o.intent.index === index).map((o) => o.request)).toEqual([
+          leaf.request,
+        ]);
     for (const sent of next)
       expect(all.filter((l) => l.request === sent.request).map((l) => l.status)).toEqual([undefined, "ok"]);
   });
@@ -125,12 +127,15 @@ describe("a failed log goes on by itself", () => {
 });
 
 describe("a small disk", () => {
-  test("first no new sessions, then nothing; with room again it goes on", { timeout: 30_000 }, async ({ skip }) => {
+  test("first no new sessions, then nothing; with room again it goes on", { timeout: 30_000 }, async ({
+    skip,
+  }) => {
     const { spawnSync } = await import("node:child_process");
     const mount = join(at.root, "small");
     mkdirSync(mount);
     const made = spawnSync("mount", ["-t", "tmpfs", "-o", "size=8m", "tmpfs", mount], { encoding: "utf8" });
-    if (made.status !== 0) skip(`a small tmpfs cannot be mounted here: ${made.stderr?.trim() ?? made.error?.message}`);
+    if (made.status !== 0)
+      skip(`a small tmpfs cannot be mounted here: ${made.stderr?.trim() ?? made.error?.message}`);
     try {
       const settings = { ...at.settings, dir: join(mount, "audit"), keys: join(at.root, "keys") };
       const small = { ...at, settings, dir: join(mount, "audit", "gw-1", "0") };
@@ -162,19 +167,25 @@ describe("a small disk", () => {
       expect(news.map((n) => n.kind)).toEqual(
         expect.arrayContaining(["low", "not-recovered", "recovered", "enough"]),
       );
-      expect(leaves(small).map((l) => l.type)).toEqual(expect.arrayContaining(["log.closed", "log.recovered"]));
+      expect(leaves(small).map((l) => l.type)).toEqual(
+        expect.arrayContaining(["log.closed", "log.recovered"]),
+      );
     } finally {
       spawnSync("umount", [mount]);
     }
   });
 });
 
-test("of two processes on one folder the second is refused, and the first goes on", { timeout: 30_000 }, async () => {
+test("of two processes on one folder the second is refused, and the first goes on", {
+  timeout: 30_000,
+}, async () => {
   const log = await open(at);
   const script = `
     import { openAuditLog } from ${JSON.stringify(join(import.meta.dirname, "../../src/audit/index.ts"))};
     await openAuditLog(${JSON.stringify(at.settings)}, { version: "x" }).then(() => console.log("opened"), (e) => console.log(e.code));`;
-  const child = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   let said = "";
   child.stdout.setEncoding("utf8").on("data", (text) => {
     said += text;

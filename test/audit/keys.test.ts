@@ -2,7 +2,13 @@ import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } 
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createSigner } from "../../src/audit/checkpoint.ts";
-import { adoptNextKey, nextKeyPath, prepareNextKey, publicText, readSigningKey } from "../../src/audit/keys.ts";
+import {
+  adoptNextKey,
+  nextKeyPath,
+  prepareNextKey,
+  publicText,
+  readSigningKey,
+} from "../../src/audit/keys.ts";
 import { proveLeaf, verifyLog, verifyProof } from "../../src/audit/verify/index.ts";
 import { conclude, intend, leaves, lines, open, type Place, place, sessionRecord } from "./helpers.ts";
 
@@ -82,7 +88,10 @@ describe("changes of the signing key", () => {
     // The list of public keys was written, the private one did not take its place.
     prepareNextKey(at.settings.keys);
     const list = join(at.settings.keys, "log.vkeys");
-    writeFileSync(list, `${readFileSync(list, "utf8")}${publicText(origin, readSigningKey(nextKeyPath(at.settings.keys)))}\n`);
+    writeFileSync(
+      list,
+      `${readFileSync(list, "utf8")}${publicText(origin, readSigningKey(nextKeyPath(at.settings.keys)))}\n`,
+    );
     await (await open(at)).close();
     expect(verifyLog(at.dir)).toMatchObject({ ok: true, keys: { length: 5 } });
     const proof = proveLeaf(at.dir, first(), 0, lines(at)[0]?.text ?? "");
@@ -126,13 +135,20 @@ describe("what a thief of a key can do", () => {
     const lastLine = text.slice(text.lastIndexOf("\nC ") + 1);
     const chain = /^chain (\S+)$/m.exec(Buffer.from(lastLine.slice(2), "base64").toString())?.[1] ?? "";
     const signer = createSigner(first(), old);
-    const note = signer.note(report.size, Buffer.from(report.root ?? "", "base64"), Buffer.from(chain, "base64"));
+    const note = signer.note(
+      report.size,
+      Buffer.from(report.root ?? "", "base64"),
+      Buffer.from(chain, "base64"),
+    );
     writeFileSync(file, `${text.slice(0, text.lastIndexOf("\nC ") + 1)}C ${note.toString("base64")}\n`);
     rmSync(join(at.dir, "checkpoint"));
     // In place of the new key's first checkpoint it would stand: nothing was signed by the new key then.
     expect(verifyLog(at.dir).ok).toBe(true);
     writeFileSync(file, `${text}C ${note.toString("base64")}\n`);
-    expect(verifyLog(at.dir)).toMatchObject({ ok: false, firstBadPlace: { problem: "the note is signed by another key" } });
+    expect(verifyLog(at.dir)).toMatchObject({
+      ok: false,
+      firstBadPlace: { problem: "the note is signed by another key" },
+    });
   });
 
   test("every bit of a change of the key counts", async () => {

@@ -1,6 +1,7 @@
 /** The file anchor: checkpoints in a folder that lies, if it is to be of use, outside of the gateway's own disk. */
 import { mkdir, open, readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
+import { noteOfLine } from "../verify/kept.ts";
 import { type Anchor, recentNotes } from "./types.ts";
 
 /** A checkpoint line is far shorter than 1 KiB; the end of a file holds enough of them. */
@@ -75,17 +76,5 @@ async function lastNotes(path: string): Promise<Buffer[]> {
     return lines.map(noteOfLine).filter((note) => note !== null);
   } finally {
     await file.close();
-  }
-}
-
-/** The signed note in a line of an anchor file; null when it holds none. */
-export function noteOfLine(line: string): Buffer | null {
-  if (line === "") return null;
-  try {
-    const entry: unknown = JSON.parse(line);
-    if (typeof entry !== "object" || entry === null || !("checkpoint" in entry)) return null;
-    return typeof entry.checkpoint === "string" ? Buffer.from(entry.checkpoint, "utf8") : null;
-  } catch {
-    return null;
   }
 }

@@ -1,11 +1,16 @@
 /** `postern audit verify [DIR]`: whether a log is what its signer wrote, and the first bad place if not. */
-import { readdirSync, readFileSync, statSync } from "node:fs";
-import { join, resolve } from "node:path";
-import { noteOfLine } from "../../audit/anchors/file.ts";
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { readMasterKey, tailKey } from "../../audit/keys.ts";
 import type { LogPlace } from "../../audit/read/leaves.ts";
-import { printable } from "../../audit/read/sentence.ts";
-import { type VerifyOptions, type VerifyReport, verifyLog } from "../../audit/verify/index.ts";
+import {
+  describeReport,
+  type KeptCheckpoint,
+  readKept,
+  type VerifyOptions,
+  type VerifyReport,
+  verifyLog,
+} from "../../audit/verify/index.ts";
 import { readArgs, UsageError } from "../lib/args.ts";
 import { findPlace, givenKey, logsIn, ownKey, placeOptions, placeUsage } from "./place.ts";
 
@@ -71,7 +76,7 @@ export async function verify(args: string[]): Promise<number> {
       `${JSON.stringify({ ok, checkpoint_found: checkpoint === undefined ? null : !lost, missing_logs: [...gone], logs: list })}\n`,
     );
   } else {
-    for (const { dir, report } of reports) process.stdout.write(describe(dir, report));
+    for (const { dir, report } of reports) process.stdout.write(describeReport(dir, report));
     for (const origin of gone)
       process.stdout.write(`BAD  no log here is ${origin}, of which an anchor has checkpoints\n`);
     if (lost) process.stdout.write(`BAD  no log here is ${kept}, which the checkpoint speaks of\n`);
@@ -95,35 +100,15 @@ function readNote(path: string): Buffer {
   }
 }
 
-interface KeptCheckpoint {
-  readonly name: string;
-  readonly origin: string;
-  readonly note: Buffer;
-}
-
-/** The checkpoints in a folder that a file anchor has filled; each text once. */
 function readNotes(dir: string): KeptCheckpoint[] {
-  const notes = new Map<string, KeptCheckpoint>();
+  let notes: KeptCheckpoint[];
   try {
-    for (const name of readdirSync(dir).sort()) {
-      const path = join(dir, name);
-      if (!statSync(path).isFile()) continue;
-      const found = name.endsWith(".checkpoint")
-        ? [readFileSync(path)]
-        : name.endsWith(".jsonl")
-          ? readFileSync(path, "utf8").split("\n").map(noteOfLine)
-          : [];
-      for (const note of found) {
-        if (note === null) continue;
-        const text = note.toString("utf8");
-        notes.set(text, { name, origin: text.slice(0, text.indexOf("\n")), note });
-      }
-    }
+    notes = readKept(dir);
   } catch {
     throw new UsageError(`cannot read ${dir}`, usage);
   }
-  if (notes.size === 0) throw new UsageError(`${dir} holds no checkpoints`, usage);
-  return [...notes.values()];
+  if (notes.length === 0) throw new UsageError(`${dir} holds no checkpoints`, usage);
+  return notes;
 }
 
 /** Verifies; a log that is being written may end in half a batch at the very moment: then once more. */
@@ -136,45 +121,4 @@ async function patiently(log: LogPlace, options: VerifyOptions): Promise<VerifyR
     if (report.ok || report.firstBadPlace?.torn !== true || attempt === 3) return report;
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
-}
-
-function describe(dir: string, r: VerifyReport): string {
-  const lines: string[] = [];
-  const what = `${r.size} records under ${r.checkpoints} checkpoints, ${r.sealedFrames} sealed frames, ${r.segments} segments`;
-  lines.push(`${r.ok ? "OK  " : "BAD "} ${r.origin ?? dir}: ${what}`);
-  if (r.firstBadPlace !== null) {
-    const { file, offset, leaf, problem, torn } = r.firstBadPlace;
-    const where = file === "" ? "" : `${file}, byte ${offset}${leaf === null ? "" : `, record ${leaf}`}: `;
-    lines.push(`     first bad place: ${where}${problem}`);
-    if (torn)
-      lines.push("     A crash can leave this behind; opening the log repairs it and says so in the log.");
-  }
-  if (r.root !== null) lines.push(`     root ${r.root}, signed ${r.time ?? "?"}`);
-  if (r.continues === true) lines.push("     continues the checkpoint given");
-  if (r.anchors !== null) {
-    const { checked, newest, givenUp } = r.anchors;
-    const latest = newest === null ? "" : `, the newest of ${newest.size} records, signed ${newest.time}`;
-    lines.push(`     continues ${checked} checkpoints of its anchors${latest}`);
-    if (newest !== null && r.leaves > newest.size)
-      lines.push(`     ${r.leaves - newest.size} records came after it and are not anchored`);
-    if (givenUp > 0) lines.push(`     ${givenUp} checkpoints of its anchors were given up by a fork`);
-  }
-  for (const { index, time, reason, size, largest } of r.forks)
-    lines.push(
-      `     FORK at record ${index}, ${time}: the log went on from ${size} records, ${Math.max(0, largest - size)} of its ${largest} were given up. Reason: ${printable(reason)}`,
-    );
-  if (r.pruned !== null) lines.push(`     its first ${r.pruned} records were pruned, which is on the record`);
-  if (r.keys.length > 1)
-    lines.push(
-      `     signed with ${r.keys.length} keys one after the other, each certified by the one before`,
-    );
-  if (r.unsignedTail !== null)
-    lines.push(
-      `     ${r.unsignedTail.leaves} records (${r.unsignedTail.bytes} bytes) behind the last checkpoint are not signed yet`,
-    );
-  if (r.key !== null)
-    lines.push(
-      `     key ${r.key}${r.keyFrom === "folder" ? " (from the log's own folder: compare it)" : ""}`,
-    );
-  return `${lines.join("\n")}\n`;
 }
