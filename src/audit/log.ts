@@ -15,9 +15,10 @@ import type { AuditUnavailable } from "./errors.ts";
 import { adoptNextKey, type LogKeys, loadKeys, nextKeyPath, prepareNextKey, publicText } from "./keys.ts";
 import { appendLeaf } from "./leaf.ts";
 import type { Lock } from "./lock.ts";
+import { Pending } from "./pending.ts";
 import { columnsContext, decisionContext, sessionContext, statementContext } from "./record/contexts.ts";
 import { Sealing } from "./sealing.ts";
-import { type Appender, appendIntent, appendOutcome } from "./statement.ts";
+import type { Appender } from "./statement.ts";
 import type {
   AuditLog,
   AuthFailureFields,
@@ -56,6 +57,7 @@ export class OpenLog implements AuditLog, Appender {
   commit: GroupCommit;
   sealing: Sealing;
   readonly outcomeRef: Buffer;
+  private pending: Pending;
   /** How often the log was opened anew after a failure: what was appended before is not to be taken for what is now. */
   private life = 0;
   private care: LogCare | null = null;
@@ -70,10 +72,12 @@ export class OpenLog implements AuditLog, Appender {
     this.commit = parts.commit;
     this.sealing = new Sealing(parts.commit, parts.dir, parts.origin, parts.keys);
     this.outcomeRef = Buffer.from(`","intent":{"log":${JSON.stringify(parts.origin)},"index":`, "utf8");
+    this.pending = new Pending(this);
     this.follow();
   }
 
   private follow(): void {
+    this.commit.unbuilt = this.pending;
     this.commit.sayClosed = (reason) => void this.append("log.closed", { reason });
   }
 
@@ -110,6 +114,7 @@ export class OpenLog implements AuditLog, Appender {
     this.lastDurable = old.durable ?? this.lastDurable;
     this.commit = commit;
     this.sealing = new Sealing(commit, this.parts.dir, this.origin, this.keys);
+    this.pending = new Pending(this);
     this.life++;
     this.follow();
     begin(this);
@@ -162,19 +167,20 @@ export class OpenLog implements AuditLog, Appender {
 
   intent(session: SessionContext, intent: IntentFields): number {
     this.commit.admit();
-    return appendIntent(this, session, intent) + this.life * lifeSpan;
+    return this.pending.intent(session, intent) + this.life * lifeSpan;
   }
 
   outcome(session: SessionContext, outcome: OutcomeFields): number {
     if (this.commit.failure !== null) return -1;
-    if (this.life === 0) return appendOutcome(this, session, outcome);
+    if (this.life === 0) return this.pending.outcome(session, outcome);
     // What was forwarded before the log failed has its outcome: unknown.
     if (Math.floor(outcome.intent / lifeSpan) !== this.life) return -1;
-    return appendOutcome(this, session, { ...outcome, intent: outcome.intent % lifeSpan });
+    return this.pending.outcome(session, { ...outcome, intent: outcome.intent % lifeSpan });
   }
 
   sessionStart(session: SessionContext): number {
     this.commit.admit();
+    this.pending.build();
     const place = session.start === null ? "null" : this.sealing.placeText(this.sealing.seal(session.start));
     return this.appendSession("session.start", session, `,"sealed":${place}`);
   }

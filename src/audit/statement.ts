@@ -1,11 +1,13 @@
 /**
  * The hot path: statement.intent and statement.outcome (SPEC section 5), written piece by piece into the batch. Fixed parts are
  * ready bytes; joining strings first would cost three times as much as writing them one after the other.
+ * When they are built: pending.ts.
  */
 import type { GroupCommit } from "./commit.ts";
 import { endLeaf } from "./leaf.ts";
 import { putLatin1, putNumber, putToken } from "./record/bytes.ts";
 import { putStamp, stampBytes } from "./record/clock.ts";
+import { type Delivered, deliveredDigest } from "./record/digest.ts";
 import { putUuid, uuidBytes } from "./record/uuid.ts";
 import {
   head,
@@ -33,18 +35,23 @@ export interface Appender {
   readonly outcomeRef: Buffer;
 }
 
-/** Appends an intent, gives its index. Throws AuditUnavailable, and TypeError for JSON text with raw newlines. */
-export function appendIntent(to: Appender, session: SessionContext, intent: IntentFields): number {
+/** Builds the leaf of an intent of the given index, which began at `time` (microseconds). Throws AuditUnavailable when it is long and its blob cannot be stored. */
+export function buildIntent(
+  to: Appender,
+  session: SessionContext,
+  intent: IntentFields,
+  time: number,
+  index: number,
+): void {
   const { commit, sealing } = to;
   const { batch } = commit;
   const { statement, decision, sealed } = intent;
-  if (sealed.includes("\n") || intent.parameters.includes("\n"))
-    throw new TypeError("sealed and parameters must be JSON text without raw newlines");
   const parameters =
     intent.parameters.length > longList ? sealing.store(intent.parameters) : intent.parameters;
   const name = intent.name === "" ? '""' : JSON.stringify(intent.name);
   const portal = intent.portal === "" ? '""' : JSON.stringify(intent.portal);
   const place = sealing.seal(session.sealed === "" ? sealed : addMembers(sealed, session.sealed));
+  const salt = batch.lastSalt;
   const { request } = intent;
   batch.reserve(
     wordsRoom +
@@ -65,7 +72,7 @@ export function appendIntent(to: Appender, session: SessionContext, intent: Inte
   p += uuidBytes;
   buf.set(intentType, p);
   p += intentType.length;
-  putStamp(buf, p);
+  putStamp(buf, time, p);
   p += stampBytes;
   buf.set(session.head, p);
   p += session.head.length;
@@ -93,19 +100,30 @@ export function appendIntent(to: Appender, session: SessionContext, intent: Inte
   p += putText(buf, parameters, p);
   buf.set(decision.text, p);
   p += decision.text.length;
-  const index = endLeaf(commit, sealing.store, line, p, true);
-  commit.open.add(index);
-  return index;
+  endLeaf(commit, sealing.store, line, p);
+  commit.open.set(index, salt);
 }
 
-/** Appends an outcome, gives its index. */
-export function appendOutcome(to: Appender, session: SessionContext, outcome: OutcomeFields): number {
+/** Builds the leaf of an outcome of `time` (microseconds); `delivered`: what its digest is made of. Throws AuditUnavailable when it is long and its blob cannot be stored. */
+export function buildOutcome(
+  to: Appender,
+  session: SessionContext,
+  outcome: OutcomeFields,
+  delivered: Delivered | null,
+  time: number,
+): void {
   const { commit, sealing } = to;
   const { batch } = commit;
   const { request, sqlstate, columns } = outcome;
   const tag = outcome.tag === null ? "null" : JSON.stringify(outcome.tag);
-  const digest = outcome.digest?.finish();
-  const place = digest === undefined ? null : sealing.seal(`{"delivered":"${digest.salt}"}`);
+  let salt = commit.open.get(outcome.intent);
+  let place: string | null = null;
+  if (delivered !== null && salt === undefined) {
+    // Not the first outcome of its intent: it brings a salt of its own.
+    place = sealing.seal("{}");
+    salt = batch.lastSalt;
+  }
+  const digest = delivered === null || salt === undefined ? null : deliveredDigest(delivered, salt);
   batch.reserve(
     wordsRoom +
       session.head.length +
@@ -123,7 +141,7 @@ export function appendOutcome(to: Appender, session: SessionContext, outcome: Ou
   p += uuidBytes;
   buf.set(outcomeType, p);
   p += outcomeType.length;
-  putStamp(buf, p);
+  putStamp(buf, time, p);
   p += stampBytes;
   buf.set(session.head, p);
   p += session.head.length;
@@ -154,11 +172,11 @@ export function appendOutcome(to: Appender, session: SessionContext, outcome: Ou
   const complete = outcome.complete ? words.complete : words.incomplete;
   buf.set(complete, p);
   p += complete.length;
-  if (digest === undefined) p += putText(buf, "null", p);
+  if (digest === null) p += putText(buf, "null", p);
   else {
     buf.set(words.digest, p);
     p += words.digest.length;
-    p += putLatin1(buf, digest.value, p);
+    p += putLatin1(buf, digest, p);
     buf[p++] = 0x22;
     buf[p++] = 0x7d;
   }
@@ -179,7 +197,7 @@ export function appendOutcome(to: Appender, session: SessionContext, outcome: Ou
   buf[p++] = 0x7d;
   buf[p++] = 0x0a;
   commit.open.delete(outcome.intent);
-  return endLeaf(commit, sealing.store, line, p, false);
+  endLeaf(commit, sealing.store, line, p);
 }
 
 /** `{…}` and `,"a":1` make `{…,"a":1}`. */

@@ -121,7 +121,7 @@ describe("when checkpoints go out", () => {
     );
     write(log, 50);
     await log.settle();
-    await expect.poll(() => dead.state.calls).toBeGreaterThan(1);
+    await expect.poll(() => dead.state.calls, { timeout: 8000 }).toBeGreaterThan(1);
     expect(slow.state.calls).toBe(1);
     expect(anchoring.unanchored).toBe(101);
     expect(anchoring.states()).toMatchObject([

@@ -144,6 +144,7 @@ export async function writeSample(at: Place): Promise<void> {
     const second = intend(log, session);
     await safe(log, run === 0 ? "process" : "disk");
     conclude(log, session, second);
+    conclude(log, session, second);
     await log.settle();
     log.sessionEnd(session, { reason: "client left", statements: 2, bytesIn: 1, bytesOut: 2, durationMs: 3 });
     await log.close();

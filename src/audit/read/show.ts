@@ -18,7 +18,8 @@ import {
 
 /** What became of a sealed part. */
 export type Opened =
-  | { readonly state: "open"; readonly content: Json }
+  /** `salt`, base64: of this record's digest, and of its outcome's result digest. */
+  | { readonly state: "open"; readonly content: Json; readonly salt: string }
   | { readonly state: "closed"; readonly why: string };
 
 export interface Shown extends Entry {
@@ -134,7 +135,7 @@ class Opener {
       return { state: "closed", why: "the sealed content is not what the record's digest says" };
     try {
       const content: unknown = JSON.parse(json.toString("utf8"));
-      if (isObject(content)) return { state: "open", content };
+      if (isObject(content)) return { state: "open", content, salt: line.slice(0, space) };
     } catch {
       // Told below.
     }
