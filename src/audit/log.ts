@@ -8,15 +8,17 @@ import type {
   SessionRecord,
   StatementRecord,
 } from "../facts/audit.ts";
+import { Capture, type StorePart } from "./capture/capture.ts";
 import type { LogCare } from "./care.ts";
 import type { Signer } from "./checkpoint.ts";
 import type { GroupCommit } from "./commit.ts";
 import type { AuditUnavailable } from "./errors.ts";
-import { adoptNextKey, type LogKeys, loadKeys, nextKeyPath, prepareNextKey, publicText } from "./keys.ts";
+import { adoptNextKey, dayKey, type LogKeys, loadKeys, nextKeyPath, prepareNextKey, publicText } from "./keys.ts";
 import { appendLeaf } from "./leaf.ts";
 import type { Lock } from "./lock.ts";
 import { Pending } from "./pending.ts";
 import { columnsContext, decisionContext, sessionContext, statementContext } from "./record/contexts.ts";
+import { captureAad, seal } from "./seal.ts";
 import { Sealing } from "./sealing.ts";
 import type { Appender } from "./statement.ts";
 import type {
@@ -43,6 +45,8 @@ export interface LogParts {
   readonly signer: Signer;
   readonly commit: GroupCommit;
   readonly lock: Lock;
+  /** Rows kept of each result. */
+  readonly captureRows: number;
   /** Opens the files of a log that has failed anew, and gives how it goes on; the new log's first records are `begin`. Throws when that is not possible yet. */
   reopen(keys: LogKeys, old: GroupCommit): { readonly commit: GroupCommit; begin(log: OpenLog): void };
 }
@@ -164,6 +168,22 @@ export class OpenLog implements AuditLog, Appender {
   columns(columns: readonly ColumnRecord[]): ColumnsContext {
     return columnsContext(columns, this.sealing.store);
   }
+
+  capture(): Capture | null {
+    const { captureRows } = this.parts;
+    return captureRows > 0 ? new Capture(this.storePart, captureRows) : null;
+  }
+
+  private readonly storePart: StorePart = (compressed) => {
+    this.commit.admit();
+    try {
+      const day = new Date().toISOString().slice(0, 10);
+      const key = dayKey(this.parts.dir, this.origin, this.keys.wrap, day);
+      return { key: day, blob: this.commit.blobs.put(seal(key, captureAad(this.origin, day), compressed)) };
+    } catch (error) {
+      throw this.commit.broken(error);
+    }
+  };
 
   intent(session: SessionContext, intent: IntentFields): number {
     this.commit.admit();

@@ -209,6 +209,7 @@ function begin(
       signer,
       commit,
       lock,
+      captureRows: settings.results.captureRows,
       reopen(withKeys, old) {
         if (io.busy || old.blobs.syncing > 0) throw new Error("a sync is still under way");
         if (!hasRoom(dir)) throw new Error("the disk is still full");

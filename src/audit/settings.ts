@@ -21,5 +21,6 @@ export interface AuditSettings {
   readonly node: string;
   readonly durability: Durability;
   readonly parameters: "keep" | "digest" | "drop";
+  /** `captureRows`: delivered rows kept of each result; Number.MAX_SAFE_INTEGER: all. */
   readonly results: { readonly digest: boolean; readonly captureRows: number };
 }

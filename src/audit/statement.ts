@@ -129,6 +129,7 @@ export function buildOutcome(
       session.head.length +
       to.outcomeRef.length +
       (columns?.text.length ?? 0) +
+      (outcome.capture?.length ?? 0) +
       6 * request.length +
       3 * tag.length,
   );
@@ -180,8 +181,16 @@ export function buildOutcome(
     buf[p++] = 0x22;
     buf[p++] = 0x7d;
   }
-  buf.set(words.affected, p);
-  p += words.affected.length;
+  if (outcome.capture == null) {
+    buf.set(words.affected, p);
+    p += words.affected.length;
+  } else {
+    buf.set(words.captured, p);
+    p += words.captured.length;
+    p += putLatin1(buf, outcome.capture, p);
+    buf.set(words.affectedAfter, p);
+    p += words.affectedAfter.length;
+  }
   p += putNullable(buf, outcome.rowsAffected, p);
   buf.set(words.duration, p);
   p += words.duration.length;

@@ -9,6 +9,7 @@ import type {
   StatementRecord,
   TransactionState,
 } from "../facts/audit.ts";
+import type { Capture } from "./capture/capture.ts";
 import type { AuditUnavailable } from "./errors.ts";
 import type { ResultDigest } from "./record/digest.ts";
 
@@ -82,6 +83,8 @@ export interface OutcomeFields {
   readonly rowsAffected: number | null;
   readonly durationUs: number;
   readonly firstRowUs: number | null;
+  /** What `Capture.finish()` gave: JSON text; null or absent: nothing was captured. */
+  readonly capture?: string | null;
   /** The server never executed it (skipped to Sync after an earlier error). */
   readonly skipped?: boolean;
 }
@@ -129,6 +132,9 @@ export interface AuditLog {
   statement(record: StatementRecord): StatementContext;
   decision(record: DecisionRecord): DecisionContext;
   columns(columns: readonly ColumnRecord[]): ColumnsContext;
+
+  /** Takes the rows of one result as they are delivered; null when the settings want none captured. */
+  capture(): Capture | null;
 
   /** Hot path. Queue a leaf, give its index; it is written in one batch at the end of this event-loop turn. Throws AuditUnavailable. */
   intent(session: SessionContext, intent: IntentFields): number;

@@ -8,6 +8,7 @@ const verbs: Readonly<Record<string, () => Promise<(args: string[]) => Promise<n
   verify: async () => (await import("./audit/verify.ts")).verify,
   prove: async () => (await import("./audit/prove.ts")).prove,
   "verify-proof": async () => (await import("./audit/prove.ts")).verifyProofFile,
+  match: async () => (await import("./audit/match.ts")).match,
   tiles: async () => (await import("./audit/tiles.ts")).tiles,
   verifier: async () => (await import("./audit/verifier.ts")).verifier,
   fork: async () => (await import("./audit/fork.ts")).fork,
@@ -21,6 +22,7 @@ const usage = `Usage: postern audit VERB [options]
   verify DIR    check a log: every leaf, root, signature; exit 1 and the first bad place when something is wrong
   prove ID      write a proof that a record is in the log
   verify-proof  check such a proof, with no access to the log
+  match REQUEST FILE  whether a copy of a result is what was delivered
   tiles OUT     write the log as C2SP tlog-tiles, for other software
   verifier      print the verifier as one file, for another machine
   fork          go on after a restore, on the record, when the anchors know a longer log

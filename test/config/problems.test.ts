@@ -237,7 +237,6 @@ describe("what this version cannot do is refused", () => {
       "‸policy: ./policy",
       `policy: ${refused}; expected no policy (every statement is then forwarded and recorded)`,
     ],
-    ["audit: { results: { ‸capture_rows: 5 } }", `audit.results.capture_rows: ${refused}; expected 0`],
     ["‸store: postgres://u:p@h/d", `store: ${refused}; expected sqlite:PATH`],
     [
       "listen: { postgres: { address: 127.0.0.1:1, auth: [‸cert] } }",

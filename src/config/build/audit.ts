@@ -28,8 +28,12 @@ export function buildAudit(context: Context): AuditSettings | null {
     node: input.node ?? nodeName(hostname()),
     durability: input.durability,
     parameters: input.parameters,
-    results: { digest: input.results.digest, captureRows: input.results.capture_rows },
+    results: { digest: input.results.digest, captureRows: captureRows(input.results.capture_rows) },
   };
+}
+
+function captureRows(given: number | "all"): number {
+  return given === "all" ? Number.MAX_SAFE_INTEGER : given;
 }
 
 /** `audit.anchors:` → where checkpoints go besides the log; the gateway's own log when nothing is said. */

@@ -29,8 +29,6 @@ export function refuseUnavailable(context: Context): void {
         if (valueAt(login, ["password", form]) !== undefined)
           refuse(["databases", i, "logins", j, "password", form], "env, file or command");
   }
-  const capture = value(["audit", "results", "capture_rows"]);
-  if (typeof capture === "number" && capture > 0) refuse(["audit", "results", "capture_rows"], "0");
   const store = value(["store"]);
   if (typeof store === "string" && /^postgres(ql)?:/.test(store)) refuse(["store"], "sqlite:PATH");
   refuseCertificates(context, refuse);

@@ -116,9 +116,14 @@ export const audit = z
     results: z
       .strictObject({
         digest: flag.default(true).meta({ description: "Record a salted digest of the rows delivered." }),
-        capture_rows: whole(0, 1_000_000)
+        capture_rows: z
+          .union([whole(0, 1_000_000), z.literal("all")], {
+            error: "a whole number from 0 to 1000000, or all",
+          })
           .default(0)
-          .meta({ description: "Rows kept of each result. In this version: 0." }),
+          .meta({
+            description: "Rows kept of each result, sealed, as delivered: a number or `all` (at most 256 MiB a result).",
+          }),
       })
       .prefault({}),
     analysis: z
