@@ -1,6 +1,6 @@
 /** Content-addressed files for what is too long for a leaf or a frame. */
 import { hash } from "node:crypto";
-import { closeSync, existsSync, fsync, mkdirSync, openSync, renameSync, statSync } from "node:fs";
+import { closeSync, existsSync, fsync, mkdirSync, openSync, renameSync, statSync, utimesSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { syncFolder, writeAll } from "./files.ts";
 
@@ -24,7 +24,12 @@ export class BlobStore {
   put(content: Buffer): string {
     const name = hash("sha256", content, "hex");
     const path = blobPath(this.dir, name);
-    if (existsSync(path) && statSync(path).size === content.length) return name;
+    if (existsSync(path) && statSync(path).size === content.length) {
+      // Retention goes by when a blob was last wanted.
+      const now = new Date();
+      utimesSync(path, now, now);
+      return name;
+    }
     const folder = dirname(path);
     if (mkdirSync(folder, { recursive: true, mode: 0o750 }) !== undefined) syncFolder(dirname(folder));
     const fd = openSync(`${path}.tmp`, "w", 0o640);

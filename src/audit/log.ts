@@ -12,12 +12,23 @@ import { Capture, type StorePart } from "./capture/capture.ts";
 import type { LogCare } from "./care.ts";
 import type { Signer } from "./checkpoint.ts";
 import type { GroupCommit } from "./commit.ts";
+import { answerErrands } from "./errands.ts";
 import type { AuditUnavailable } from "./errors.ts";
-import { adoptNextKey, dayKey, type LogKeys, loadKeys, nextKeyPath, prepareNextKey, publicText } from "./keys.ts";
+import {
+  adoptNextKey,
+  dayKey,
+  type LogKeys,
+  loadKeys,
+  nextKeyPath,
+  prepareNextKey,
+  publicText,
+} from "./keys.ts";
 import { appendLeaf } from "./leaf.ts";
 import type { Lock } from "./lock.ts";
 import { Pending } from "./pending.ts";
 import { columnsContext, decisionContext, sessionContext, statementContext } from "./record/contexts.ts";
+import { checkErasable, destroyKey } from "./retention/erase.ts";
+import { type PruneReport, prune } from "./retention/prune.ts";
 import { captureAad, seal } from "./seal.ts";
 import { Sealing } from "./sealing.ts";
 import type { Appender } from "./statement.ts";
@@ -47,10 +58,13 @@ export interface LogParts {
   readonly lock: Lock;
   /** Rows kept of each result. */
   readonly captureRows: number;
+  /** Age from which segments are pruned; null: never. */
+  readonly retentionMs: number | null;
   /** Opens the files of a log that has failed anew, and gives how it goes on; the new log's first records are `begin`. Throws when that is not possible yet. */
   reopen(keys: LogKeys, old: GroupCommit): { readonly commit: GroupCommit; begin(log: OpenLog): void };
 }
 
+const pruneEveryMs = 3_600_000;
 /** An intent's handle is its index plus this much for each time that the log was opened anew before it. */
 const lifeSpan = 2 ** 42;
 
@@ -65,6 +79,8 @@ export class OpenLog implements AuditLog, Appender {
   /** How often the log was opened anew after a failure: what was appended before is not to be taken for what is now. */
   private life = 0;
   private care: LogCare | null = null;
+  private readonly since = Date.now();
+  private pruneAt = 0;
   private lastDurable: { readonly size: number; readonly note: Buffer } | null = null;
   private rotating: Promise<string> | null = null;
   private closing: Promise<void> | null = null;
@@ -127,6 +143,42 @@ export class OpenLog implements AuditLog, Appender {
   /** What was asked for by files: a signing key that waits to be certified. */
   async errands(): Promise<void> {
     if (existsSync(nextKeyPath(this.parts.keysDir))) await this.rotateKey();
+    await answerErrands(this.dir, (errand) =>
+      errand.do === "erase"
+        ? this.erase(errand.day, errand.reason)
+        : this.prune(errand.before, errand.reason),
+    );
+    const { retentionMs } = this.parts;
+    if (retentionMs === null || Date.now() < this.pruneAt) return;
+    this.pruneAt = Date.now() + pruneEveryMs;
+    await this.prune(Date.now() - retentionMs, "audit.retention");
+  }
+
+  async erase(day: string, reason: string): Promise<void> {
+    checkErasable(this.dir, day);
+    this.event("payload.erase", { day, reason });
+    await this.settle();
+    destroyKey(this.dir, day);
+  }
+
+  async prune(before: number, reason: string): Promise<PruneReport | null> {
+    await this.settle();
+    const oldest = this.commit.open.keys().next().value;
+    return prune(
+      {
+        dir: this.dir,
+        ring: this.keys.ring,
+        keep: oldest ?? this.commit.size,
+        nextFrame: () => this.commit.batch.frame,
+        since: this.since,
+        record: async (fields) => {
+          this.event("log.pruned", fields);
+          await this.settle();
+        },
+      },
+      before,
+      reason,
+    );
   }
 
   /**

@@ -15,6 +15,7 @@ import { type CommitLimits, defaultLimits } from "./limits.ts";
 import { takeLock } from "./lock.ts";
 import { OpenLog } from "./log.ts";
 import { type Recovered, recover, segmentFirsts } from "./recover.ts";
+import { finishPruning } from "./retention/prune.ts";
 import type { AuditSettings } from "./settings.ts";
 import { hasRoom, keepBallast } from "./space.ts";
 import type { AuditLog } from "./types.ts";
@@ -134,6 +135,7 @@ function prepare(
   fork: boolean,
 ): Prepared {
   const keys = loadKeys(settings.keys, origin, fresh);
+  finishPruning(dir);
   keepPublicKey(dir, keys, fresh);
   const found = fresh ? startNew(dir, origin) : recover(dir, keys, { rollback: fork });
   ensureLeaves(dir, segmentFirsts(dir), found.tree.size, found.clean);
@@ -210,6 +212,7 @@ function begin(
       commit,
       lock,
       captureRows: settings.results.captureRows,
+      retentionMs: settings.retentionSeconds == null ? null : settings.retentionSeconds * 1000,
       reopen(withKeys, old) {
         if (io.busy || old.blobs.syncing > 0) throw new Error("a sync is still under way");
         if (!hasRoom(dir)) throw new Error("the disk is still full");

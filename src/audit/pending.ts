@@ -66,7 +66,8 @@ export class Pending implements Unbuilt {
     const { request, tag, columns, capture } = outcome;
     const delivered = outcome.digest?.take() ?? null;
     const index = commit.size;
-    const fixed = session.head.length + (columns?.text.length ?? 0) + (capture?.length ?? 0) + this.to.outcomeRef.length;
+    const fixed =
+      session.head.length + (columns?.text.length ?? 0) + (capture?.length ?? 0) + this.to.outcomeRef.length;
     const text = request.length + 2 * (tag?.length ?? 0);
     if (fixed + 3 * text + wordsRoom > maxLeaf) {
       this.build();

@@ -14,6 +14,7 @@ import { findCheckpoint, type Quarantined, setAside } from "./quarantine.ts";
 import { type Resume, readResume } from "./resume.ts";
 import { type OpenIntent, Unresolved } from "./unresolved.ts";
 import { type Checkpoint, openCheckpoint, strictBase64 } from "./verify/note.ts";
+import { readPruned } from "./verify/pruned.ts";
 import {
   chainStart,
   readSegment,
@@ -144,6 +145,8 @@ class Recovery implements SegmentVisitor {
 
   /** Where to start reading: behind the checkpoint that `resume` holds, if that is there; else at the log's beginning. */
   private begin(firsts: readonly number[], resume: Resume | null): { first: number; from: SegmentStart } {
+    const first = firsts[0] ?? 0;
+    if (first > 0) this.behindPruned(first);
     if (resume !== null && this.fits(firsts, resume)) {
       const tail = Buffer.from(`C ${resume.note}\n`, "latin1");
       const chain = this.checkpoint?.chain ?? Buffer.alloc(32);
@@ -161,12 +164,32 @@ class Recovery implements SegmentVisitor {
     this.checkpoint = null;
     this.tree.load(0, []);
     this.goodTree.load(0, []);
-    const first = firsts[0];
-    if (first !== 0) throw corrupt("the log does not begin with leaf 0");
+    if (first > 0) return this.behindPruned(first);
     return {
       first,
       from: { offset: 0, chain: chainStart(this.origin, 0, Buffer.alloc(32)), tail: Buffer.alloc(0) },
     };
+  }
+
+  /** The oldest segments were pruned: what stands for them must be signed, and end where the log begins. */
+  private behindPruned(first: number): { first: number; from: SegmentStart } {
+    const pruned = readPruned(this.dir);
+    const note = pruned === null ? null : openCheckpoint(pruned.note, this.keys.ring);
+    if (pruned === null || note === null || !note.ok || note.value.size !== first || pruned.size !== first)
+      throw corrupt(`the log begins with leaf ${first}, and its file "pruned" does not say why`);
+    try {
+      this.tree.load(first, pruned.nodes);
+    } catch {
+      throw corrupt('the nodes in the file "pruned" are none');
+    }
+    if (!this.tree.root().equals(note.value.root))
+      throw corrupt('the file "pruned" does not give the signed root');
+    this.goodTree.assign(this.tree);
+    this.checkpoint = note.value;
+    this.frameNumber = pruned.frame;
+    this.goodFrame = pruned.frame;
+    const chain = chainStart(this.origin, first, pruned.previous);
+    return { first, from: { offset: 0, chain, tail: Buffer.alloc(0) } };
   }
 
   private fits(firsts: readonly number[], resume: Resume): boolean {

@@ -23,4 +23,6 @@ export interface AuditSettings {
   readonly parameters: "keep" | "digest" | "drop";
   /** `captureRows`: delivered rows kept of each result; Number.MAX_SAFE_INTEGER: all. */
   readonly results: { readonly digest: boolean; readonly captureRows: number };
+  /** Segments older than this are pruned; null or absent: none. */
+  readonly retentionSeconds?: number | null;
 }

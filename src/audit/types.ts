@@ -12,6 +12,7 @@ import type {
 import type { Capture } from "./capture/capture.ts";
 import type { AuditUnavailable } from "./errors.ts";
 import type { ResultDigest } from "./record/digest.ts";
+import type { PruneReport } from "./retention/prune.ts";
 
 /** A session's share of its records as ready JSON text. Opaque: made by `AuditLog.session()`. */
 export interface SessionContext {
@@ -157,6 +158,10 @@ export interface AuditLog {
   whenSafe(level: Durability, waiter: SafeWaiter): void;
   /** Signs with a new key from here on, certified by the present one; gives its verifier key. Rejects with AuditUnavailable or AuditOpenError. */
   rotateKey(): Promise<string>;
+  /** Destroys the sealing key of a day (YYYY-MM-DD, UTC) that is over, after recording it (payload.erase). Rejects with EraseError, AuditUnavailable. */
+  erase(day: string, reason: string): Promise<void>;
+  /** Removes whole segments that ended before `before` (milliseconds since the epoch), after recording their root and range (log.pruned). null: none. */
+  prune(before: number, reason: string): Promise<PruneReport | null>;
   /** Everything appended so far is durable and checkpointed. Rejects with AuditUnavailable. */
   settle(): Promise<void>;
   /** Appends log.closed, checkpoints, syncs, frees the lock. Safe to call twice. Rejects with AuditUnavailable when the log had failed (the lock is freed all the same). */

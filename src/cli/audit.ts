@@ -8,6 +8,8 @@ const verbs: Readonly<Record<string, () => Promise<(args: string[]) => Promise<n
   verify: async () => (await import("./audit/verify.ts")).verify,
   prove: async () => (await import("./audit/prove.ts")).prove,
   "verify-proof": async () => (await import("./audit/prove.ts")).verifyProofFile,
+  erase: async () => (await import("./audit/retain.ts")).erase,
+  prune: async () => (await import("./audit/retain.ts")).prune,
   match: async () => (await import("./audit/match.ts")).match,
   tiles: async () => (await import("./audit/tiles.ts")).tiles,
   verifier: async () => (await import("./audit/verifier.ts")).verifier,
@@ -25,6 +27,8 @@ const usage = `Usage: postern audit VERB [options]
   match REQUEST FILE  whether a copy of a result is what was delivered
   tiles OUT     write the log as C2SP tlog-tiles, for other software
   verifier      print the verifier as one file, for another machine
+  erase         destroy the key of a day: what was sealed on it is unreadable for good
+  prune         remove the oldest segments, after recording their root and range
   fork          go on after a restore, on the record, when the anchors know a longer log
 
 Each takes -c postern.yaml or --dir AUDIT_DIR. postern audit VERB --help says more.

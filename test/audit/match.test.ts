@@ -128,7 +128,13 @@ describe.each([
 ])("%s", (_name, captureRows) => {
   test("copies of what was delivered match, and no others", async () => {
     const got = await delivered({ rows: plain }, captureRows);
-    for (const file of [csv(plain), csv(plain, false), csv(plain).replaceAll("\n", "\r\n").replace("\r\nnueva", "\nnueva"), jsonl(plain), Buffer.concat(plain.map(encodeRow))])
+    for (const file of [
+      csv(plain),
+      csv(plain, false),
+      csv(plain).replaceAll("\n", "\r\n").replace("\r\nnueva", "\nnueva"),
+      jsonl(plain),
+      Buffer.concat(plain.map(encodeRow)),
+    ])
       expect(verdict(file, got)).toBe("match");
     const reversed = plain.toReversed();
     for (const file of [
@@ -204,7 +210,9 @@ test("the output of COPY is compared as it is", async () => {
     mayBeBinary: false,
   };
   expect(matchCopy(Buffer.from(lines.join("")), "copy", result).verdict).toBe("match");
-  expect(matchCopy(Buffer.from(lines.join("").replace("Ann", "Eve")), "copy", result).verdict).toBe("mismatch");
+  expect(matchCopy(Buffer.from(lines.join("").replace("Ann", "Eve")), "copy", result).verdict).toBe(
+    "mismatch",
+  );
   expect(matchCopy(bytes, "raw", result).verdict).toBe("match");
 });
 
@@ -213,7 +221,11 @@ describe("captures", () => {
     const got = await delivered({ rows: withNull }, 2);
     expect(decodeRows(got.rows ?? Buffer.alloc(0))).toEqual(plain);
     const outcome = leaves(at).find((l) => l.type === "statement.outcome");
-    expect(outcome.result.capture).toMatchObject({ rows: 2, complete: false, parts: [{ blob: expect.any(String) }] });
+    expect(outcome.result.capture).toMatchObject({
+      rows: 2,
+      complete: false,
+      parts: [{ blob: expect.any(String) }],
+    });
     for (const group of readdirSync(join(at.dir, "blobs")))
       for (const name of readdirSync(join(at.dir, "blobs", group)))
         expect(spawnSync("grep", ["-c", "Ann", join(at.dir, "blobs", group, name)]).status).toBe(1);
@@ -234,15 +246,13 @@ describe("captures", () => {
         (values, piece, limit) => {
           const rows = values.map((row) => row.map((v) => (v === null ? null : Buffer.from(v))));
           const kept: Buffer[] = [];
-          const capture = new Capture(
-            (compressed) => {
-              kept.push(compressed);
-              return { key: "2026-01-01", blob: "ab" };
-            },
-            limit,
-          );
+          const capture = new Capture((compressed) => {
+            kept.push(compressed);
+            return { key: "2026-01-01", blob: "ab" };
+          }, limit);
           const messages = Buffer.concat(rows.map(encodeRow));
-          for (let p = 0; p < messages.length; p += piece) capture.add(messages, p, Math.min(p + piece, messages.length));
+          for (let p = 0; p < messages.length; p += piece)
+            capture.add(messages, p, Math.min(p + piece, messages.length));
           const said = JSON.parse(capture.finish() ?? "null");
           if (rows.length === 0) return said === null;
           const { zstdDecompressSync } = process.getBuiltinModule("node:zlib");
@@ -286,11 +296,23 @@ test("postern audit match", async () => {
   const run = () =>
     spawnSync(
       process.execPath,
-      [join(import.meta.dirname, "../../bin/postern.js"), "audit", "match", request, file, "--dir", at.settings.dir],
+      [
+        join(import.meta.dirname, "../../bin/postern.js"),
+        "audit",
+        "match",
+        request,
+        file,
+        "--dir",
+        at.settings.dir,
+      ],
       { encoding: "utf8" },
     );
   writeFileSync(file, csv(plain));
-  expect(run()).toMatchObject({ status: 0, stdout: "match: every value is what was delivered\n", stderr: "" });
+  expect(run()).toMatchObject({
+    status: 0,
+    stdout: "match: every value is what was delivered\n",
+    stderr: "",
+  });
   writeFileSync(file, csv(plain).replace("Ann", "Eve"));
   expect(run()).toMatchObject({ status: 1, stdout: expect.stringMatching(/^mismatch: /) });
   expect(existsSync(file)).toBe(true);

@@ -123,7 +123,9 @@ describe("the verifier as one file", () => {
     bytes.write("jane", bytes.indexOf("mary"));
     writeFileSync(file, bytes);
     const ran = run("changed");
-    expect(ran.stdout).toMatch(/^BAD .*\n {5}first bad place: (?:leaves|segments\/0{20}\.log), byte \d+, record \d+/);
+    expect(ran.stdout).toMatch(
+      /^BAD .*\n {5}first bad place: (?:leaves|segments\/0{20}\.log), byte \d+, record \d+/,
+    );
     expect(ran.status).toBe(1);
 
     const key = readFileSync(join(at.dir, "log.vkey"), "utf8").trim();

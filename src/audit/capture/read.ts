@@ -40,7 +40,8 @@ export function readCapture(dir: string, origin: string, keys: string, capture: 
     if (key === null) return { state: "closed", why: `the key of ${day} was destroyed` };
     const sealed = readBlob(dir, blob);
     const plain = sealed === null ? null : unseal(key, captureAad(origin, day), sealed);
-    if (plain === null) return { state: "closed", why: "a part is missing or does not open under this master key" };
+    if (plain === null)
+      return { state: "closed", why: "a part is missing or does not open under this master key" };
     try {
       pieces.push(zstdDecompressSync(plain, { maxOutputLength: maxPart }));
     } catch {

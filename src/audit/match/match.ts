@@ -33,7 +33,8 @@ const unknown = (why: string): Match => ({ verdict: "cannot tell", why });
 export function matchCopy(file: Buffer, format: CopyFormat, result: DeliveredResult): Match {
   if (format === "raw") return matchBytes(file, result, "the file's messages");
   if (format === "copy") return matchBytes(copyMessages(file), result, "the file's lines");
-  if (result.columns === null) return unknown("the result is that of a COPY: give its output as it is (--format copy)");
+  if (result.columns === null)
+    return unknown("the result is that of a COPY: give its output as it is (--format copy)");
   const { columns } = result;
   const names = columns.map(({ name }) => name);
   if (format === "jsonl" && new Set(names).size !== names.length)
@@ -45,7 +46,8 @@ export function matchCopy(file: Buffer, format: CopyFormat, result: DeliveredRes
   if (copy.rows.length !== result.rows)
     return no(`it has ${copy.rows.length} rows; delivered were ${result.rows}`);
   const odd = copy.rows.findIndex((row) => row.length !== columns.length);
-  if (odd >= 0) return no(`its row ${odd + 1} does not have the ${columns.length} columns that were delivered`);
+  if (odd >= 0)
+    return no(`its row ${odd + 1} does not have the ${columns.length} columns that were delivered`);
   if (result.captured !== null) return matchRows(copy, columns, result.captured);
   return matchDigest(copy, result);
 }
@@ -76,7 +78,8 @@ function digestOf(parts: readonly Buffer[], salt: Buffer): string {
 }
 
 function matchBytes(messages: Buffer, result: DeliveredResult, what: string): Match {
-  if (messages.length !== result.bytes) return no(`${what} have ${messages.length} bytes; delivered were ${result.bytes}`);
+  if (messages.length !== result.bytes)
+    return no(`${what} have ${messages.length} bytes; delivered were ${result.bytes}`);
   if (result.digest !== null && result.salt !== null)
     return digestOf([messages], result.salt) === result.digest
       ? { verdict: "match", why: `${what} have the digest on the record` }
@@ -121,11 +124,11 @@ function matchRows(copy: Copy, columns: readonly CopyColumn[], captured: Buffer)
 
 function say(ambiguous: string | null, unsure: string | null): Match {
   if (unsure !== null)
-    return unknown(`${unsure} is written in a form that need not be the server's; the rest is what was delivered`);
-  if (ambiguous !== null)
     return unknown(
-      `${ambiguous} is empty, and CSV cannot tell NULL from ''; the rest is what was delivered`,
+      `${unsure} is written in a form that need not be the server's; the rest is what was delivered`,
     );
+  if (ambiguous !== null)
+    return unknown(`${ambiguous} is empty, and CSV cannot tell NULL from ''; the rest is what was delivered`);
   return { verdict: "match", why: "every value is what was delivered" };
 }
 

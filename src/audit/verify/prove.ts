@@ -74,14 +74,15 @@ export function proveLeaf(dir: string, vkey: string, index: number, leaf: string
 
 /**
  * The changes of the key that the log in `dir` records, each with its proof under the checkpoint that came next; those of
- * pruned segments as they were kept. Nothing is checked here. Throws what the file system throws.
+ * pruned segments as they were kept. `below`: only segments that begin before this leaf are read. Nothing is checked here.
+ * Throws what the file system throws.
  */
-export function findRotations(dir: string): Rotation[] {
+export function findRotations(dir: string, below = Number.POSITIVE_INFINITY): Rotation[] {
   const pruned = readPruned(dir);
   const found: Rotation[] = [...((pruned?.rotations ?? []) as Rotation[])];
   const firsts = readdirSync(join(dir, "segments"))
     .map(segmentFirst)
-    .filter((first) => first !== null && first >= (pruned?.size ?? 0))
+    .filter((first) => first !== null && first >= (pruned?.size ?? 0) && first < below)
     .sort((a, b) => Number(a) - Number(b));
   let waiting: { index: number; leaf: string } | null = null;
   for (const first of firsts) {

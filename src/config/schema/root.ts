@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { databases } from "./databases.ts";
 import { identity } from "./identity.ts";
-import { address, flag, folder, path, secret, size, tcpAddress, text, whole } from "./scalars.ts";
+import { address, duration, flag, folder, path, secret, size, tcpAddress, text, whole } from "./scalars.ts";
 
 const addressExpected = "an address such as 127.0.0.1:6432, { address, auth, tls }, or a list of such";
 
@@ -122,10 +122,16 @@ export const audit = z
           })
           .default(0)
           .meta({
-            description: "Rows kept of each result, sealed, as delivered: a number or `all` (at most 256 MiB a result).",
+            description:
+              "Rows kept of each result, sealed, as delivered: a number or `all` (at most 256 MiB a result).",
           }),
       })
       .prefault({}),
+    retention: duration(86_400, 86_400 * 36_500)
+      .optional()
+      .meta({
+        description: "Age from which whole segments of the log are pruned, on the record. Default: never.",
+      }),
     analysis: z
       .enum(["always", "lazy"])
       .default("always")
