@@ -201,7 +201,10 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
     if (audit.failure === null) toldFailure = false;
     else if (!toldFailure) {
       toldFailure = true;
-      logger.fatal({ err: audit.failure }, "the audit log has failed: nothing is forwarded until it can be written again");
+      logger.fatal(
+        { err: audit.failure },
+        "the audit log has failed: nothing is forwarded until it can be written again",
+      );
     }
     for (const session of sessions.values()) {
       // What PostgreSQL has open it rolls back; an idle session is told with its next statement.

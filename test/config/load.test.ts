@@ -184,6 +184,7 @@ limits: { statement_bytes: 1MiB, message_bytes: 2097152, connections: 5, connect
     durability: "strict",
     parameters: "drop",
     results: { digest: false, captureRows: 0 },
+    retentionSeconds: null,
   });
   expect(settings.anchors).toEqual([]);
   expect(settings.gateway.protocol.functionCall).toBe(true);
