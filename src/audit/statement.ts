@@ -138,7 +138,14 @@ export function buildOutcome(
     salt = batch.lastSalt;
   }
   const digest = delivered === null || salt === undefined ? null : deliveredDigest(delivered, salt);
-  batch.reserve(wordsRoom + session.head.length + to.outcomeRef.length + said.length + 6 * request.length);
+  batch.reserve(
+    wordsRoom +
+      session.head.length +
+      to.outcomeRef.length +
+      said.length +
+      (outcome.capture?.length ?? 0) +
+      6 * request.length,
+  );
   const buf = batch.buf;
   const line = batch.pos;
   let p = line;
@@ -173,8 +180,16 @@ export function buildOutcome(
     buf[p++] = 0x22;
     buf[p++] = 0x7d;
   }
-  buf.set(words.affected, p);
-  p += words.affected.length;
+  if (outcome.capture == null) {
+    buf.set(words.affected, p);
+    p += words.affected.length;
+  } else {
+    buf.set(words.captured, p);
+    p += words.captured.length;
+    p += putLatin1(buf, outcome.capture, p);
+    buf.set(words.affectedAfter, p);
+    p += words.affectedAfter.length;
+  }
   p += putNullable(buf, outcome.rowsAffected, p);
   buf.set(words.duration, p);
   p += words.duration.length;

@@ -25,6 +25,7 @@ export function place(durability: Durability = "process", folder = tmpdir()): Pl
     durability,
     parameters: "keep",
     results: { digest: true, captureRows: 0 },
+    retentionSeconds: null,
   } as const;
   return {
     root,
