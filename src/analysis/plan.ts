@@ -1,16 +1,10 @@
 /** Lays the protected columns over what a statement touches: how its outputs are hidden, or why it is refused. */
-import type {
-  Attribute,
-  ColumnMask,
-  ColumnUse,
-  Mask,
-  MaskPlan,
-  OutputColumn,
-  Position,
-  Touched,
-} from "../facts/effects.ts";
-import type { LabelMatcher, LabelUse, ProtectedColumn, ProtectedSet } from "./protected.ts";
+import type { ColumnMask, Mask, OutputColumn, Touched } from "../facts/effects.ts";
+import type { MaskOptions, MaskOutcome } from "./masktypes.ts";
+import type { LabelMatcher, ProtectedColumn, ProtectedSet } from "./protected.ts";
+import { type Active, protectedAt, refusedUse, refusedWhole, refusedWrite } from "./refuse.ts";
 
+<<<<<<< HEAD
 export interface MaskOptions {
   /** Labels whose masks are lifted for the principal. `access: none` is never lifted. */
   readonly unmask: readonly string[];
@@ -78,6 +72,11 @@ const definitions: ReadonlySet<string> = new Set(
 
 /** Effects of functions that may read or pass on anything. */
 const opaque = new Set(["execute", "file", "network", "admin"]);
+=======
+
+export type { MaskGrant, MaskOptions, MaskOutcome, MaskRefusal, MaskRefusalCode } from "./masktypes.ts";
+
+>>>>>>> tree
 
 /**
  * Decides how a statement's rows are masked. Pure. A statement that was not understood is refused as soon as anything is
@@ -112,16 +111,6 @@ export function planMasks(touched: Touched, set: ProtectedSet, options: MaskOpti
   };
 }
 
-type Active = (column: ProtectedColumn) => readonly LabelMatcher[];
-type Refused = Omit<MaskRefusal, "ok" | "labels" | "labelsInPredicates">;
-
-/** The protected columns that an attribute stands for: attribute 0 for all of its relation's. */
-function protectedAt(at: Attribute, set: ProtectedSet): readonly ProtectedColumn[] {
-  if (at.attribute === 0) return set.ofRelation(at.relation);
-  const column = set.column(at.relation, at.attribute);
-  return column === undefined ? [] : [column];
-}
-
 function labelsOf(
   touched: Touched,
   set: ProtectedSet,
@@ -148,6 +137,7 @@ function equalitiesOf(touched: Touched, set: ProtectedSet, active: Active): read
   return [...names].sort();
 }
 
+<<<<<<< HEAD
 /** What is refused whatever columns are named: not understood, opaque functions, catalogs with others' values. */
 function refusedWhole(touched: Touched, set: ProtectedSet): Refused | null {
   const [problem] = touched.problems;
@@ -322,6 +312,8 @@ function refusedWrite(touched: Touched, set: ProtectedSet): Refused | null {
   return null;
 }
 
+=======
+>>>>>>> tree
 /** How much a mask hides, when several apply. */
 const strength: Readonly<Record<Mask["kind"], number>> = {
   partial: 0,

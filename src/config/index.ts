@@ -164,11 +164,6 @@ export async function parseConfig(
     providers,
     audit,
     policy,
-    anchors: {
-      log:
-        takeItems(context, ["audit", "anchors"], anchorSchema).length > 0 ||
-        !isGiven(context, ["audit", "anchors"]),
-    },
     exports,
     index,
     anchors,
