@@ -11,6 +11,13 @@ const allowed: Readonly<Record<LabelUse, readonly Position[]>> = {
   any: ["equality", "derived", "predicate"],
 };
 
+/** Functions that give the definitions of views, rules and functions, which tell where protected values come from. */
+const definitions: ReadonlySet<string> = new Set(
+  ["pg_get_viewdef", "pg_get_ruledef", "pg_get_functiondef", "pg_get_function_sqlbody"].map(
+    (name) => `pg_catalog.${name}`,
+  ),
+);
+
 /** Effects of functions that may read or pass on anything. */
 const opaque = new Set(["execute", "file", "network", "admin"]);
 
@@ -52,6 +59,16 @@ export function refusedWhole(touched: Touched, set: ProtectedSet): Refused | nul
         message: `function ${func.name} is not allowed where columns are protected: ${func.reason}`,
         hint: "Use functions of PostgreSQL that only compute a value, or ask for this one to be allowed.",
       };
+  const definition = touched.functions.find((name) => definitions.has(name));
+  if (definition !== undefined)
+    return {
+      code: "PROTECTED_CATALOG",
+      column: definition,
+      label: "",
+      where: "predicate",
+      message: `function ${definition} is not allowed where columns are protected: definitions tell where protected values come from`,
+      hint: "Leave it out; names and types of columns can be read from information_schema.columns.",
+    };
   for (const use of touched.uses) {
     if (use.position === "owner") continue;
     const reason = set.refusal(use.relation, use.attribute);
