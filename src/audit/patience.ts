@@ -5,31 +5,35 @@
  */
 
 /** Turns that a batch waits at most. */
-const most = 4;
+const most = 3;
 /** Where waiting has not paid of late, one batch in so many tries again. */
 const probeEvery = 32;
 
 export class Patience {
   /** Turns that are worth it at present. */
   private turns = 1;
-  /** Turns that this batch has waited, and records that it had at first. */
+  /** Turns that this batch has waited, and records that it had at the last one. */
   private waited = 0;
-  private first = 0;
+  private last = 0;
   private batches = 0;
 
   /** Asked once a turn: whether a batch of `records` so far should be left open for another one. */
   wait(records: number): boolean {
-    if (this.waited === 0) {
-      this.batches++;
-      this.first = records;
+    const { waited } = this;
+    if (waited === 0) this.batches++;
+    else if (records > this.last) this.turns = Math.min(waited + 1, most);
+    else {
+      this.turns = waited - 1;
+      this.waited = 0;
+      return false;
     }
     const worth = this.turns === 0 && this.batches % probeEvery === 0 ? 1 : this.turns;
-    if (this.waited < worth) {
-      this.waited++;
-      return true;
+    if (waited >= worth) {
+      this.waited = 0;
+      return false;
     }
-    if (this.waited > 0) this.turns = records > this.first ? Math.min(worth + 1, most) : worth - 1;
-    this.waited = 0;
-    return false;
+    this.waited++;
+    this.last = records;
+    return true;
   }
 }

@@ -34,6 +34,22 @@ export interface StatementContext {
   readonly sql: Buffer;
   /** From `,"fingerprint":` to the opening quote of the transaction state. */
   readonly facts: Buffer;
+  /** What the last intent of this statement was made of besides; the next one is mostly the same. */
+  last: IntentParts | null;
+}
+
+/** An intent's text around the place of its sealed part, and what it was made from. */
+export interface IntentParts {
+  readonly protocol: StatementProtocol;
+  readonly index: number;
+  readonly transaction: TransactionState;
+  readonly name: string;
+  readonly portal: string;
+  readonly parameters: string;
+  readonly decision: DecisionContext;
+  /** From the end of the session's facts to the sealed part, and from there to the end of the leaf. */
+  readonly front: Buffer;
+  readonly back: Buffer;
 }
 
 /** A decision as ready JSON text, to the end of the intent. Opaque: made by `AuditLog.decision()`. */
@@ -45,6 +61,16 @@ export interface DecisionContext {
 /** A result's columns as ready JSON text. Opaque: made by `AuditLog.columns()`. */
 export interface ColumnsContext {
   readonly kind: "columns";
+  readonly text: Buffer;
+  /** What the last outcome with these columns said of itself; the next one mostly says the same. */
+  last: OutcomeParts | null;
+}
+
+/** An outcome's text from the index of its intent to the number of rows, and what it was made from. */
+export interface OutcomeParts {
+  readonly status: OutcomeStatus;
+  readonly sqlstate: string | null;
+  readonly tag: string | null;
   readonly text: Buffer;
 }
 

@@ -73,7 +73,7 @@ describe("content of every kind comes back as it was", () => {
     for (const l of lines(at))
       if (l.tag === "L") expect(Buffer.byteLength(l.text)).toBeLessThanOrEqual(61_440);
     const [only] = shown(request);
-    expect(only?.opened).toEqual({
+    expect(only?.opened).toMatchObject({
       state: "open",
       content: JSON.parse(JSON.stringify({ sql, parameters, claimed: { intent: "find the big spenders" } })),
     });

@@ -33,8 +33,6 @@ export const words = {
   sealedDigest: ascii(',"digest":"'),
 } as const;
 
-export const stateByte = { I: 0x49, T: 0x54, E: 0x45 } as const;
-
 export const protocolText = {
   simple: ascii(',"statement":{"protocol":"simple","index":'),
   extended: ascii(',"statement":{"protocol":"extended","index":'),
