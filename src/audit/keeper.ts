@@ -1,6 +1,7 @@
 /** Keeps what can be made anew from the segments: leaf hashes, the place to resume at, the latest checkpoint. */
 import { closeSync, fsyncSync, openSync } from "node:fs";
 import { join } from "node:path";
+import { WriteFailed } from "./failure.ts";
 import { replaceFile, writeAll } from "./files.ts";
 import { grow } from "./record/bytes.ts";
 import { type Resume, writeResume } from "./resume.ts";
@@ -34,14 +35,19 @@ export class Keeper {
     return this.used > 0;
   }
 
-  /** Leaf hashes first: a saved checkpoint never speaks of leaves whose hashes are not there. Throws what the file system throws. */
+  /** Leaf hashes first: a saved checkpoint never speaks of leaves whose hashes are not there. Throws WriteFailed. */
   save(note: Buffer, resume: Resume): void {
     this.savedMs = Date.now();
     const bytes = this.used;
     this.used = 0;
-    writeAll(this.fd, this.hashes.subarray(0, bytes));
-    writeResume(this.dir, this.tail, resume);
-    replaceFile(join(this.dir, "checkpoint"), note);
+    try {
+      writeAll(this.fd, this.hashes.subarray(0, bytes));
+      writeResume(this.dir, this.tail, resume);
+      replaceFile(join(this.dir, "checkpoint"), note);
+    } catch (error) {
+      // A disk that is full here is full for the segment too: the log says so before it ends.
+      throw new WriteFailed(error);
+    }
   }
 
   /** Makes the leaf hashes durable. */

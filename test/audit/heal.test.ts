@@ -103,7 +103,7 @@ describe("a failed log goes on by itself", () => {
     await failed(log);
     await expect.poll(() => state.failedSyncs, { timeout: 8000 }).toBe(3);
     expect(news).toMatchObject([{ kind: "not-recovered" }]);
-    expect(log.failure).not.toBeNull();
+    await expect.poll(() => log.failure).not.toBeNull();
     state.sync = null;
     await works(log);
     await expect.poll(() => news.at(-1)?.kind).toBe("recovered");
