@@ -137,7 +137,12 @@ test.each(["output", "derived"] as const)(
         "rows" in answer
           ? answer.rows.map((row) => row.map((cell, i) => (plan[i] == null ? cell : "*")))
           : answer;
-      expect(clear(b), `seed ${seed}: ${sql}`).toEqual(clear(a));
+      // Without ORDER BY the order follows from the plan, and that from the sizes of tables.
+      const ordered = (answer: unknown) =>
+        Array.isArray(answer) && !/order by/i.test(sql)
+          ? answer.map((row) => JSON.stringify(row)).sort()
+          : answer;
+      expect(ordered(clear(b)), `seed ${seed}: ${sql}`).toEqual(ordered(clear(a)));
     }
     // The test must have something to look at.
     expect(allowed).toBeGreaterThan(rounds / 20);

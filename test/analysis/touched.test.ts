@@ -165,8 +165,8 @@ describe("relations and effects", () => {
   test("what lies below PostgreSQL's own views is decided with the view", async () => {
     expect((await by.touched("select rolname from pg_roles")).effects).toEqual(["read"]);
     expect((await by.touched("select rolpassword from pg_authid")).effects).toEqual(["admin", "read"]);
-    expect((await by.touched("select 1 from pg_shadow")).effects).toEqual(["admin", "read"]);
-    expect((await by.touched("select 1 from pg_stats")).effects).toEqual(["admin", "read"]);
+    expect((await by.touched("select passwd from pg_shadow")).effects).toEqual(["admin", "read"]);
+    expect((await by.touched("select most_common_vals from pg_stats")).effects).toEqual(["admin", "read"]);
   });
 
   test("functions, columns and parameters", async () => {
