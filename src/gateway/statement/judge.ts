@@ -3,6 +3,7 @@
  * is what can be told at once; what the server must be asked for first is asked for in ask.ts, and the message comes again.
  */
 import { planMasks } from "../../analysis/plan.ts";
+import { functionText } from "../../catalog/index.ts";
 import type { Effect, StatementFacts, Touched } from "../../facts/effects.ts";
 import {
   type Budget,
@@ -12,7 +13,7 @@ import {
   equalityBudget,
   type PolicyDecision,
 } from "../../policy/index.ts";
-import type { StaticFacts } from "../../sql/index.ts";
+import { emptyFacts, type StaticFacts } from "../../sql/index.ts";
 import type { View } from "../analyst/index.ts";
 import type { Answer, Guarding, Judgement, Question, ServerRefusal } from "./judgement.ts";
 import { unsettle } from "./judgement.ts";
@@ -51,6 +52,13 @@ export const ownName: Reason = {
   code: "NAME_REFUSED",
   message: `policy: names that begin with "${ownNames}" are the gateway's own`,
   hint: "Choose another name.",
+};
+
+const staysReadOnly: Reason = {
+  sqlstate: "25006",
+  code: "READ_ONLY",
+  message: "policy: this session only reads, and its transactions stay read-only",
+  hint: "Leave READ WRITE out.",
 };
 
 const noMessage: Reason = {
@@ -138,6 +146,55 @@ export function judgeMessage(
   return { judgements: all, refused };
 }
 
+/** A FunctionCall is decided like a SELECT of the function it calls; null: as judgeMessage. */
+export function judgeFunction(
+  walk: Walk,
+  guard: Guarding,
+  statement: PreparedStatement,
+  oid: number,
+): Judgement | null {
+  const policy = guard.policies.current;
+  const view = policy === null ? null : currentView(guard, policy);
+  if (guard.unavailable === null && guard.attempts <= maxAttempts && (view === null || guard.uncertain)) {
+    guard.attempts++;
+    guard.alone = true;
+    return null;
+  }
+  const called = view?.catalog.func(oid);
+  const { unavailable: why } = guard;
+  done(guard);
+  if (view === null || called === undefined) return refusedBefore(walk, statement, why ?? unknownFunction, 1);
+  const name = functionText(view.catalog, oid);
+  const unsafe = called.verdict.safe
+    ? []
+    : [{ oid, name, effect: called.verdict.effect, reason: called.verdict.reason }];
+  const touched: Touched = {
+    reads: [],
+    writes: [],
+    columns: [],
+    functions: [name],
+    effects: called.verdict.safe ? ["read"] : [called.verdict.effect],
+    uses: [],
+    outputs: null,
+    assignments: [],
+    unsafe,
+    parameterTypes: called.arguments,
+    problems: [],
+  };
+  const plain: PreparedStatement = { ...statement, shape: { ...statement.shape, facts: emptyFacts } };
+  return (
+    decided(walk, guard, view, plain, 1, [plain], [touched], []) ??
+    refusedBefore(walk, statement, unknownFunction, 1)
+  );
+}
+
+const unknownFunction: Reason = {
+  sqlstate: "42501",
+  code: "NOT_UNDERSTOOD",
+  message: "policy: the function of a FunctionCall message is not known",
+  hint: "Call it in a SELECT statement.",
+};
+
 /** The message that waited has been judged. */
 function done(guard: Guarding): void {
   guard.attempts = 0;
@@ -210,6 +267,7 @@ function judgeAnew(
   const refuse = (reason: Reason) => refusedBefore(walk, statement, reason, statements);
   const early = refusedStatically(shape, onlyObserved(policy, guard));
   if (early !== null && !statement.syntaxError) return refuse(early);
+  if (guard.readOnly && shape.facts.readOnly === false) return refuse(staysReadOnly);
   if (guard.unavailable !== null) return refuse(guard.unavailable);
   if (guard.attempts > maxAttempts) return refuse(unavailable);
   const asks = shape.facts.tree.length > 0 || shape.names.length > 0 || early !== null;
@@ -406,7 +464,9 @@ function decided(
       reason ??= notUnderstood(problem.code, problem.message, problem.object);
   }
   const explain = shape.facts.explain !== null;
-  const first = touched.map((one) => planMasks(one, view.protectedSet, { unmask: [], explain }));
+  const first = touched.map((one) =>
+    planMasks(one, view.protectedSet, { unmask: [], explain, mayWrite: (name) => mayWrite(view, name) }),
+  );
   for (const outcome of first) {
     for (const label of outcome.labels) labels.add(label);
     for (const label of outcome.labelsInPredicates) predicates.add(label);
@@ -432,7 +492,12 @@ function decided(
     decision.unmask.length === 0 && decision.relax.size === 0
       ? first
       : touched.map((one) =>
-          planMasks(one, view.protectedSet, { unmask: decision.unmask, relax: decision.relax, explain }),
+          planMasks(one, view.protectedSet, {
+            unmask: decision.unmask,
+            relax: decision.relax,
+            explain,
+            mayWrite: (name) => mayWrite(view, name),
+          }),
         );
   const masked = new Set<string>();
   let plan: Judgement["plan"] = null;
@@ -491,6 +556,13 @@ function aftermath(used: readonly PreparedStatement[], { effects }: StatementFac
       used.some(({ shape }) => shape.kind === "lock"),
     temporary: opaque || used.some(({ shape }) => shape.facts.temporary),
   };
+}
+
+/** Whoever may write a column can look up a hash by writing guesses. */
+function mayWrite({ catalog, protectedSet }: View, relation: string): boolean {
+  const [column] = protectedSet.ofName(relation);
+  const rights = column === undefined ? undefined : catalog.relation(column.relation)?.privileges;
+  return rights === undefined || rights.insert || rights.update;
 }
 
 /** What the planner guesses, where a rule cannot be decided without it; "open": it must be asked first. */
