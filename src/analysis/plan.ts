@@ -2,6 +2,7 @@
 import type {
   Attribute,
   ColumnMask,
+  ColumnUse,
   Mask,
   MaskPlan,
   OutputColumn,
@@ -159,8 +160,10 @@ function refusedWhole(touched: Touched, set: ProtectedSet): Refused | null {
       message: problem.message,
       hint: "Write the statement in a simpler form: what is not understood exactly does not run where columns are protected.",
     };
+  // Only there a protected value can be a function's argument.
   const carries = touched.uses.some(
-    (use) => use.position !== "output" && use.position !== "owner" && protectedAt(use, set).length > 0,
+    ({ position, ...at }) =>
+      (position === "derived" || position === "predicate") && protectedAt(at, set).length > 0,
   );
   for (const func of touched.unsafe)
     if (opaque.has(func.effect) || carries)
@@ -206,17 +209,21 @@ function refusedUse(
   options: MaskOptions,
   active: Active,
 ): Refused | null {
-  for (const use of touched.uses) {
+  // The gravest is told first.
+  const uses = [...touched.uses].sort((a, b) => gravity.indexOf(a.position) - gravity.indexOf(b.position));
+  for (const use of uses) {
     if (use.position === "owner") continue;
     for (const column of protectedAt(use, set))
       for (const label of active(column)) {
         if (label.access === "none") return unreadable(column, label, use.position, set);
         const refused = strictly(use.position, label, options);
-        if (refused !== null) return explained(refused, column, label, use.position);
+        if (refused !== null) return explained(refused, column, label, use);
       }
   }
   return null;
 }
+
+const gravity: readonly Position[] = ["predicate", "equality", "derived", "assigned", "output", "owner"];
 
 function strictly(position: Position, label: LabelMatcher, options: MaskOptions): MaskRefusalCode | null {
   switch (position) {
@@ -271,17 +278,21 @@ function explained(
   code: MaskRefusalCode,
   column: ProtectedColumn,
   label: LabelMatcher,
-  where: Position,
+  use: ColumnUse,
 ): Refused {
+  const { position: where } = use;
   const named = `column ${column.name} (${label.label})`;
+  const part = use.attribute === 0 ? `: it is part of the whole row of ${column.relationName}` : "";
   const message =
     code === "PROTECTED_EXPLAIN"
       ? `${named} is protected and may not be compared in EXPLAIN: estimates tell of its values`
-      : `${named} is protected and may not be used ${places[where]}`;
+      : `${named} is protected and may not be used ${places[where]}${part}`;
   const hint =
-    where === "derived"
-      ? "Select the column by itself, without a function, cast or operator around it; its values come back masked."
-      : "Use the column only by itself in the select list, where its values come back masked; filter and sort by others.";
+    use.attribute === 0
+      ? "Name the columns you need instead of the row; protected ones come back masked."
+      : where === "derived"
+        ? "Select the column by itself, without a function, cast or operator around it; its values come back masked."
+        : "Use the column only by itself in the select list, where its values come back masked; filter and sort by others.";
   return { code, column: column.name, label: label.label, where, message, hint };
 }
 

@@ -21,11 +21,12 @@ export class Keeper {
     this.fd = openSync(join(dir, "leaves"), "a", 0o640);
   }
 
-  /** Takes the hashes of written leaves, the first `bytes` of `hashes`. */
-  add(hashes: Buffer, bytes: number): void {
-    if (this.used + bytes > this.hashes.length) this.hashes = grow(this.hashes, this.used, this.used + bytes);
-    hashes.copy(this.hashes, this.used, 0, bytes);
-    this.used += bytes;
+  /** Takes the hashes of written leaves. */
+  add(hashes: Buffer): void {
+    const end = this.used + hashes.length;
+    if (end > this.hashes.length) this.hashes = grow(this.hashes, this.used, end);
+    hashes.copy(this.hashes, this.used);
+    this.used = end;
   }
 
   /** Whether leaf hashes wait for `save()`. */

@@ -20,7 +20,10 @@ export interface Catalog {
   readonly isFresh: boolean;
   /** The first snapshot; rejects when it cannot be loaded. */
   ready(): Promise<CatalogSnapshot>;
-  /** Something changed: `current` is stale from now on. */
+  /**
+   * Something changed: `current` is stale from now on. To be called once the change is committed; before, only the session that
+   * made it sees it (loadCatalog() through that session shows what it sees, temporary objects included).
+   */
   bump(): void;
   /** A snapshot that is not older than the last bump(). Rejects when it cannot be loaded. */
   fresh(): Promise<CatalogSnapshot>;

@@ -8,6 +8,8 @@ export type {
   Budget,
   CompiledPolicy,
   DecideInput,
+  Estimate,
+  LabelMatcher,
   PolicyDecision,
   SessionFacts,
 } from "./types.ts";

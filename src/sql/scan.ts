@@ -42,6 +42,18 @@ export interface Scan {
   readonly marks: Marks;
   /** As Lexer.bridged. */
   readonly bridged: readonly number[];
+  /** Not null: the text is written so that another reader could take it for something else. Holds nothing of it. */
+  readonly doubt: string | null;
+}
+
+const backslash =
+  "a backslash stands before a quote in a plain string, and where the string ends depends on a setting; write E'…', or bind a parameter";
+const openEnd =
+  "the text ends in an empty -- comment, as texts do that something was put into to cut them off";
+
+/** A plain string with an odd number of backslashes before one of its quotes ends elsewhere where they escape. */
+function endsInDoubt(piece: string): boolean {
+  return piece.startsWith("'") && /(?:^|[^\\])(?:\\\\)*\\'/.test(piece.slice(1));
 }
 
 /**
@@ -57,20 +69,25 @@ export function scan(text: string, limits: SqlLimits, start = 0, end: number = t
   let gap = false;
   let sign = -1;
   let tokens = 0;
+  let doubt: string | null = null;
+  let cutOff = false;
   for (;;) {
     const kind = lexer.next();
     if (kind === token.end) break;
     if (++tokens > limits.tokens) throw new UnreadableSql("tokens");
     if (kind === token.space || kind === token.comment) {
       gap = true;
+      if (kind === token.comment) cutOff = /^--\s*$/.test(text.slice(lexer.start, lexer.end));
       if (kind === token.comment && text.charCodeAt(lexer.start) === 47)
         marks.comment(lexer.start, lexer.end);
       continue;
     }
     let piece = text.slice(lexer.start, lexer.end);
+    cutOff = false;
     let nextSign = -1;
     switch (kind) {
       case token.literal:
+        if (endsInDoubt(piece)) doubt = backslash;
         literals.push({ sign, start: lexer.start });
         piece = "?";
         break;
@@ -100,7 +117,13 @@ export function scan(text: string, limits: SqlLimits, start = 0, end: number = t
     gap = false;
   }
   marks.end();
-  return { stripped: withoutSemicolons(stripped), literals, marks, bridged: lexer.bridged };
+  return {
+    stripped: withoutSemicolons(stripped),
+    literals,
+    marks,
+    bridged: lexer.bridged,
+    doubt: doubt ?? (cutOff ? openEnd : null),
+  };
 }
 
 function punctuation(piece: string, depth: DepthMeter): void {

@@ -18,7 +18,7 @@ import { Walk } from "./walk.ts";
  * Statements are cut where the parser says (byte places), and the lexer must agree that a semicolon stands there.
  */
 export function readStatements(sent: string, bytes: number, parsers: ParserPool, limits: SqlLimits): Reading {
-  const { stripped, literals, marks, bridged } = scan(sent, limits);
+  const { stripped, literals, marks, bridged, doubt } = scan(sent, limits);
   const text = withoutBridges(sent, bridged);
   const raw = parsers.parse(text);
   if (raw.length === 0) return { shapes: [], spans: [], cuts: [], literalFree: true };
@@ -38,13 +38,16 @@ export function readStatements(sent: string, bytes: number, parsers: ParserPool,
     return readShape(statement, text, span, own, constants, parsers);
   });
   const bound = literalSpans(literals, spans, constants, new Places(text, bytes === text.length));
-  let literalFree = true;
+  let literalFree = doubt === null;
   const shapes = drafts.map((draft, i) => {
     const found = bound[i];
     const literalSensitive =
       found === undefined || found.sensitive || (found.literals && (draft.literal || !draft.free));
     literalFree &&= !literalSensitive && draft.free && !holdsText(draft.shape, draft.facts);
-    return { ...draft.shape, facts: { ...draft.facts, literalSensitive } };
+    const refusal =
+      draft.facts.refusal ??
+      (doubt === null ? null : ({ code: "STATEMENT_NOT_UNDERSTOOD", message: doubt } as const));
+    return { ...draft.shape, facts: { ...draft.facts, refusal, literalSensitive } };
   });
   return { shapes, spans, cuts, literalFree };
 }

@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readStatic } from "../../src/analysis/fallback/index.ts";
 import { type CatalogSnapshot, columnText, loadCatalog } from "../../src/catalog/index.ts";
@@ -260,6 +261,50 @@ describe("the closed subset", () => {
     expect(read([{ ...first, column: 0 }, second])).toBe(1);
     expect(read([{ ...first, typeOid: 1 }, second])).toBe(1);
     expect(read([{ ...first, name: "x" }, second])).toBe(1);
+  });
+
+  it("never throws on damaged trees", () => {
+    const texts = [
+      "select p.email as e, coalesce(name, 'x') from people p left join orders o on o.id = p.id where email in ('a', $1) group by 1 order by 2 limit 3",
+      "select distinct case when id between 1 and 2 then lower(name) end, * from parts where not id is null",
+    ];
+    const options = {
+      searchPath: ["pg_catalog", "app"],
+      temporaryObjects: false,
+      // A description that fits nothing: whatever is read of a damaged tree must not count.
+      described: { parameterTypes: [], columns: null },
+    };
+    const junk = fc.oneof(
+      fc.constant(null),
+      fc.constant({}),
+      fc.constant([]),
+      fc.constant("x"),
+      fc.constant(7),
+      fc.constant([{}]),
+      fc.constant({ String: { sval: "x" } }),
+    );
+    fc.assert(
+      fc.property(fc.constantFrom(...texts), fc.nat(), junk, (text, place, value) => {
+        const tree = structuredClone(parsers.parse(text)[0]?.node);
+        const places: (() => void)[] = [];
+        const walk = (node: unknown): void => {
+          if (typeof node !== "object" || node === null) return;
+          for (const key of Object.keys(node)) {
+            const holder = node as Record<string, unknown>;
+            places.push(() => {
+              holder[key] = value;
+            });
+            walk(holder[key]);
+          }
+        };
+        walk(tree);
+        places[place % places.length]?.();
+        const result = readStatic(tree, snapshot, options);
+        expect(result.problems).toHaveLength(1);
+        expect(result.uses).toEqual([]);
+      }),
+      { numRuns: 500 },
+    );
   });
 
   it("never throws, whatever it is given", () => {

@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { bindExecute, encodeAsk, parse } from "../../src/analysis/ask.ts";
 import { AskReader, type AskResult } from "../../src/analysis/ask-read.ts";
@@ -332,6 +333,18 @@ describe("the reader", () => {
     push("N", notice);
     push("Z", Buffer.from("I"));
     expect(reader.result).toMatchObject({ ok: true, trees: ["({QUERY})"] });
+  });
+
+  it("never throws, whatever comes", () => {
+    const message = fc.tuple(fc.constantFrom(..."12DCN3tTnEZSAGIxs"), fc.uint8Array({ maxLength: 40 }));
+    fc.assert(
+      fc.property(fc.array(message, { maxLength: 30 }), (messages) => {
+        const reader = new AskReader();
+        const ends = messages.map(([type, body]) => reader.push(type.charCodeAt(0), Buffer.from(body)));
+        expect(ends.filter((taken) => taken === "done").length).toBe(reader.result === null ? 0 : 1);
+        expect(reader.end()).toBe(reader.result);
+      }),
+    );
   });
 
   it("refuses texts with a NUL", () => {

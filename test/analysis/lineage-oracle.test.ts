@@ -21,14 +21,22 @@ function rows(token: (name: string, id: number) => string, number: (id: number) 
     return value === "" ? "null" : `'${value}'`;
   };
   return [
-    each("users", (id) => `${id}, coalesce(${q("email", id)}, ''), 'n${id % 3}', ${q("ssn", id)}, 'c${id % 2}', ${id * 3}, '2026-01-0${id}'`),
+    each(
+      "users",
+      (id) =>
+        `${id}, coalesce(${q("email", id)}, ''), 'n${id % 3}', ${q("ssn", id)}, 'c${id % 2}', ${id * 3}, '2026-01-0${id}'`,
+    ),
     each("orders", (id) => `${id}, ${(id % 4) + 1}, ${id}.5, 'note${id % 5}', 'o${id}'`),
     each("hr.emp", (id) => `${id}, 'e${id}@x', ${number(id)}, 'd${id % 3}', ${(id + 1) % 5}`),
     each("app.users", (id) => `${id}, 'a${id}', 'nick${id % 2}'`),
     each("part", (id) => `${id}, ${q("part", id)}, ${id * 20}`),
     each("parent", (id) => `${id}, ${q("parent", id)}`),
     each("child", (id) => `${id + 10}, ${q("child", id)}, 'x${id}'`),
-    each("prof", (id) => `${id}, ${id}, row(${q("street", id)}, 'z'), array['t'], jsonb_build_object('k', ${q("doc", id)})`),
+    each(
+      "prof",
+      (id) =>
+        `${id}, ${id}, row(${q("street", id)}, 'z'), array['t'], jsonb_build_object('k', ${q("doc", id)})`,
+    ),
     "refresh materialized view mv_users;",
   ].join("\n");
 }
@@ -53,7 +61,10 @@ beforeAll(async () => {
   for (const [i, name] of names.entries()) {
     await cluster.query(name, lineageSchema);
     await cluster.query(name, views);
-    await cluster.query(name, rows(value(i), (id) => (i === 0 ? id * 100 : 900 - id * 100)));
+    await cluster.query(
+      name,
+      rows(value(i), (id) => (i === 0 ? id * 100 : 900 - id * 100)),
+    );
     // Plans must not follow from the values themselves.
     await cluster.query(name, `alter database ${name} set enable_hashjoin = off`);
     await cluster.query(name, `alter database ${name} set statement_timeout = '3s'`);
@@ -116,7 +127,9 @@ test.each(["output", "derived"] as const)(
       if (plan.some((mask) => mask !== null)) masked++;
       else allowed++;
       const clear = (answer: Answer): unknown =>
-        "rows" in answer ? answer.rows.map((row) => row.map((cell, i) => (plan[i] == null ? cell : "*"))) : answer;
+        "rows" in answer
+          ? answer.rows.map((row) => row.map((cell, i) => (plan[i] == null ? cell : "*")))
+          : answer;
       expect(clear(b), `seed ${seed}: ${sql}`).toEqual(clear(a));
     }
     // The test must have something to look at.

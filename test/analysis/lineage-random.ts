@@ -220,7 +220,14 @@ export function randomStatement(random: Random): string {
       sql += ` group by ${random.chance(70) ? (column(own, "int") ?? "1.5::int") : text(0, own)}`;
       if (random.chance(20)) sql += ` having count(*) > 1`;
     } else if (depth > 0 && random.chance(12)) {
-      const operator = random.pick(["union all", "union all", "union all", "union", "except", "intersect all"]);
+      const operator = random.pick([
+        "union all",
+        "union all",
+        "union all",
+        "union",
+        "except",
+        "intersect all",
+      ]);
       const guess = kinds.map((kind) => (kind === "text" ? "'guess'" : "7")).join(", ");
       const other = random.chance(70) ? selectOf(depth - 1, outer, kinds) : `select ${guess}`;
       sql = `(${sql}) ${operator} (${other})`;

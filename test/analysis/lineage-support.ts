@@ -1,8 +1,13 @@
 /** Trees of a real server for tests, and what the analysis makes of them. */
 import { readFileSync } from "node:fs";
 import pg from "pg";
-import { planMasks, type MaskOptions, type MaskOutcome } from "../../src/analysis/plan.ts";
-import { type LabelMatcher, type LabelUse, type ProtectedSet, resolveProtected } from "../../src/analysis/protected.ts";
+import { type MaskOptions, type MaskOutcome, planMasks } from "../../src/analysis/plan.ts";
+import {
+  type LabelMatcher,
+  type LabelUse,
+  type ProtectedSet,
+  resolveProtected,
+} from "../../src/analysis/protected.ts";
 import { readTouched, type WrapperKind } from "../../src/analysis/touched.ts";
 import { type CatalogSnapshot, loadCatalog } from "../../src/catalog/index.ts";
 import type { Attribute, Mask, Touched } from "../../src/facts/effects.ts";
@@ -179,15 +184,13 @@ export function usesOf(touched: Touched, by: Analyst): string[] {
 
 /** For each output "name <- sources", `=` for a plain one. */
 export function outputsOf(touched: Touched, by: Analyst): string[] {
-  return (touched.outputs ?? []).map(
-    (output) =>
-      `${output.name} ${output.plain ? "=" : "<-"} ${output.sources.map((source) => by.name(source)).join(" ")}`.trim(),
+  return (touched.outputs ?? []).map((output) =>
+    `${output.name} ${output.plain ? "=" : "<-"} ${output.sources.map((source) => by.name(source)).join(" ")}`.trim(),
   );
 }
 
 export function assignmentsOf(touched: Touched, by: Analyst): string[] {
-  return touched.assignments.map(
-    ({ target, name, sources }) =>
-      `${target === null ? name : by.name(target)} <- ${sources.map((source) => by.name(source)).join(" ")}`.trim(),
+  return touched.assignments.map(({ target, name, sources }) =>
+    `${target === null ? name : by.name(target)} <- ${sources.map((source) => by.name(source)).join(" ")}`.trim(),
   );
 }

@@ -1,6 +1,8 @@
+import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { dangerOf } from "../../src/catalog/functions/effects.ts";
 import { isHarmless } from "../../src/catalog/functions/harmless.ts";
+import { userFunctionVerdict } from "../../src/catalog/functions/user.ts";
 import { type CatalogSnapshot, type FunctionFacts, loadCatalog } from "../../src/catalog/index.ts";
 import { type Database, sharedCluster } from "../support/cluster.ts";
 import { type Connection, connect, parse } from "./support.ts";
@@ -237,6 +239,51 @@ describe("functions of the database", () => {
     const trusting = await loadCatalog(connection.query, 1, { trusted: ["public.reads"] });
     expect(trusting.functionsNamed("reads")[0]?.verdict).toEqual({ safe: true });
     expect(trusting.functionsNamed("definer")[0]?.verdict.safe).toBe(false);
+  });
+
+  it("are refused, not stumbled over, when their trees are damaged", async () => {
+    const body = "select case when $1 > 3 then lower(t) else coalesce((x.y)[1]::text, 'a') end order by 1";
+    const junk = fc.oneof(
+      fc.constant(null),
+      fc.constant({}),
+      fc.constant([]),
+      fc.constant("x"),
+      fc.constant(7),
+      fc.constant({ RangeVar: { relname: "a" } }),
+      fc.constant({ Unheard: { x: 1 } }),
+    );
+    const func = all("lower_all")[0];
+    if (func === undefined) throw new Error("no function");
+    const names = {
+      functionsNamed: () => [1],
+      operatorsNamed: () => [1],
+      typesNamed: () => [1],
+      typeFunctions: () => [1],
+      hiddenCasts: () => [],
+    };
+    fc.assert(
+      fc.property(fc.nat(), junk, (place, value) => {
+        const tree = structuredClone(parse(body)) as unknown[];
+        const places: (() => void)[] = [];
+        const walk = (node: unknown): void => {
+          if (typeof node !== "object" || node === null) return;
+          for (const key of Object.keys(node)) {
+            // Constants and places are not looked into.
+            if (["A_Const", "String", "Integer", "location"].includes(key)) continue;
+            const holder = node as Record<string, unknown>;
+            places.push(() => {
+              holder[key] = value;
+            });
+            walk(holder[key]);
+          }
+        };
+        walk(tree);
+        places[place % places.length]?.();
+        const { verdict } = userFunctionVerdict({ ...func, body }, names, () => tree);
+        if (JSON.stringify(tree).match(/RangeVar|Unheard/)) expect(verdict.safe).toBe(false);
+      }),
+      { numRuns: 500 },
+    );
   });
 
   it("say why, without values", () => {

@@ -64,7 +64,7 @@ describe("effects", () => {
     ["ROLLBACK TO a", []],
     ["PREPARE TRANSACTION 'x'", ["admin"]],
     ["COMMIT PREPARED 'x'", ["admin"]],
-    ["DEALLOCATE ALL", []],
+    ["DEALLOCATE ALL", ["session"]],
     ["CLOSE ALL", []],
     ["FETCH 5 FROM c", []],
     ["EXECUTE p(1)", []],

@@ -14,7 +14,6 @@ const plain: ReadonlySet<string> = new Set([
   "SelectStmt",
   "ResTarget",
   "ParamRef",
-  "A_Const",
   "BoolExpr",
   "CaseWhen",
   "CoalesceExpr",
@@ -26,30 +25,16 @@ const plain: ReadonlySet<string> = new Set([
   "A_Star",
   "SQLValueFunction",
   "List",
-  "String",
-  "Integer",
-  "Float",
-  "Boolean",
   "RangeSubselect",
   "RangeFunction",
   "NamedArgExpr",
   "WindowDef",
   "CollateClause",
+  "Alias",
 ]);
 
 /** Members that hold one node without its name around it, as libpg-query writes fields whose type is fixed. */
-const embedded: ReadonlySet<string> = new Set([
-  "typeName",
-  "alias",
-  "over",
-  "larg",
-  "rarg",
-  "ival",
-  "fval",
-  "boolval",
-  "sval",
-  "bsval",
-]);
+const embedded: ReadonlySet<string> = new Set(["typeName", "alias", "over", "larg", "rarg"]);
 
 /** What a name may stand for, in any schema or in one. */
 export interface NameLookup {
@@ -134,24 +119,30 @@ class BodyReader {
   /** Checks one node by its name; true: its members are to be looked into. */
   #inspect(name: string, node: Node): boolean {
     switch (name) {
+      case "A_Const":
+      case "String":
+      case "Integer":
+        return false;
       case "FuncCall":
         this.#functions(node.funcname);
         return true;
       case "A_Expr":
-        this.#operators(lastName(node.name), schemaName(node.name), String(node.kind));
+        // The forms of BETWEEN are spelled otherwise than the operators they use.
+        if (String(node.kind).includes("BETWEEN")) this.#comparisons(["<", "<=", ">", ">="]);
+        else this.#operator(node.name);
         return true;
       case "CaseExpr":
-        if (node.arg !== undefined) this.#operators("=", null, "");
+        if (node.arg !== undefined) this.#comparisons(["="]);
         return true;
       case "MinMaxExpr":
-        this.#operators("<", null, "");
+        this.#comparisons(["<"]);
         return true;
       case "SubLink":
-        if (node.operName === undefined) this.#operators("=", null, "");
-        else this.#operators(lastName(node.operName), schemaName(node.operName), "");
+        if (node.operName === undefined) this.#comparisons(["="]);
+        else this.#operator(node.operName);
         return true;
       case "SortBy":
-        if (node.useOp !== undefined) this.#operators(lastName(node.useOp), schemaName(node.useOp), "");
+        if (node.useOp !== undefined) this.#operator(node.useOp);
         return true;
       case "TypeCast":
         return true;
@@ -164,8 +155,6 @@ class BodyReader {
       case "A_Indirection":
         this.#attributes(node.indirection, 0);
         return true;
-      case "Alias":
-        return false;
       default:
         if (plain.has(name)) return true;
         this.#object(`has a body that the gateway does not follow (${name})`);
@@ -196,22 +185,35 @@ class BodyReader {
   }
 
   #functions(list: unknown): void {
+    this.#name(list);
     const all = this.#names.functionsNamed(lastName(list), schemaName(list));
     if (all.length === 0) this.#object("has a body that calls a function which the catalog does not hold");
     this.calls(all);
   }
 
-  #operators(name: string, schema: string | null, kind: string): void {
-    // The forms of BETWEEN and of comparisons by an operator class are spelled otherwise than what they use.
-    const names = kind.includes("BETWEEN") ? ["<", "<=", ">", ">="] : [name];
-    for (const each of names) {
-      const all = this.#names.operatorsNamed(each, schema);
-      if (all.length === 0) this.#object("has a body that uses an operator which the catalog does not hold");
-      this.calls(all);
-    }
+  /** A name is made of strings and nothing else. */
+  #name(list: unknown): void {
+    if (!Array.isArray(list) || list.length === 0 || !list.every((item) => stringOf(item) !== null))
+      this.#object("has a body that cannot be read");
+  }
+
+  #operator(list: unknown): void {
+    this.#name(list);
+    this.#operators(lastName(list), schemaName(list));
+  }
+
+  #comparisons(names: readonly string[]): void {
+    for (const name of names) this.#operators(name, null);
+  }
+
+  #operators(name: string, schema: string | null): void {
+    const all = this.#names.operatorsNamed(name, schema);
+    if (all.length === 0) this.#object("has a body that uses an operator which the catalog does not hold");
+    this.calls(all);
   }
 
   #type(node: Node): void {
+    this.#name(node.names);
     const all = this.#names.typesNamed(lastName(node.names), schemaName(node.names));
     if (all === null || node.pct_type === true)
       this.#object("has a body that names a type which the catalog does not hold");
@@ -220,15 +222,25 @@ class BodyReader {
 
   /** x.name may be a call of name(x) (manual, "Value Expressions", section "Field Selection"). */
   #attributes(list: unknown, from: number): void {
-    for (const item of Array.isArray(list) ? list.slice(from) : []) {
-      const name = stringOf(item);
-      if (name === null) continue;
-      this.calls(this.#names.functionsNamed(name, null));
+    if (!Array.isArray(list)) {
+      this.#object("has a body that cannot be read");
+      return;
     }
-    for (const item of Array.isArray(list) ? list : []) {
+    list.forEach((item: unknown, i) => {
       const inner = named(item);
-      if (inner?.name === "A_Indices") this.#node(inner.name, inner.node);
-    }
+      switch (inner?.name) {
+        case "String":
+          if (i >= from) this.calls(this.#names.functionsNamed(stringOf(item) ?? "", null));
+          break;
+        case "A_Indices":
+          this.#node(inner.name, inner.node);
+          break;
+        case "A_Star":
+          break;
+        default:
+          this.#object("has a body that cannot be read");
+      }
+    });
   }
 }
 
@@ -240,11 +252,8 @@ function embeddedName(key: string): string {
       return "Alias";
     case "over":
       return "WindowDef";
-    case "larg":
-    case "rarg":
-      return "SelectStmt";
     default:
-      return "String";
+      return "SelectStmt";
   }
 }
 

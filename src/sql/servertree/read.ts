@@ -1,19 +1,29 @@
 /** Reads a server tree, positionally: behind each `:field` stands exactly one value, whatever that value looks like. */
 import { type TokenKind, type Tokens, tokensOf } from "./tokens.ts";
-import type {
-  ServerList,
-  ServerNode,
-  ServerNumbers,
-  ServerTreeLimits,
-  ServerTreeResult,
-  ServerValue,
+import {
+  ServerFields,
+  type ServerList,
+  type ServerNode,
+  type ServerNumbers,
+  type ServerTreeLimits,
+  type ServerTreeResult,
+  type ServerValue,
 } from "./types.ts";
 
 export const defaultLimits: ServerTreeLimits = { length: 64 << 20, depth: 2000, values: 4_000_000 };
 
 /** What is open while reading: a node that waits for a field or the end, or a list. */
 type Open =
-  | { readonly kind: "node"; readonly tag: string; readonly fields: Map<string, ServerValue>; field: string }
+  | {
+      readonly kind: "node";
+      readonly tag: string;
+      readonly list: ServerValue[];
+      /** Names of its fields; while `shared`, those of the last node with this tag, which it most likely has as well. */
+      names: string[];
+      shared: boolean;
+      /** A field waits for its value. */
+      named: boolean;
+    }
   | { readonly kind: "list"; readonly items: ServerValue[] };
 
 class Unreadable extends Error {}
@@ -44,11 +54,12 @@ function readValue(text: string, limits: ServerTreeLimits): ServerValue {
   if (text.length > limits.length) throw new Unreadable("the tree is too long");
   const tokens = tokensOf(text);
   const stack: Open[] = [];
+  const layouts = new Map<string, string[]>();
   let values = 0;
   for (let kind = tokens.next(); ; kind = tokens.next()) {
     const top = stack[stack.length - 1];
-    if (top?.kind === "node" && top.field === "" && kind !== "node-end") {
-      top.field = fieldName(tokens, kind, top.fields);
+    if (top?.kind === "node" && !top.named && kind !== "node-end") {
+      nameField(tokens, kind, top);
       continue;
     }
     let value: ServerValue;
@@ -56,7 +67,7 @@ function readValue(text: string, limits: ServerTreeLimits): ServerValue {
       case "node":
       case "open": {
         if (++values > limits.values) throw new Unreadable("the tree has too many parts");
-        const open = kind === "node" ? openNode(tokens) : openList(tokens);
+        const open = kind === "node" ? openNode(tokens, layouts) : openList(tokens);
         if (open.kind === "numbers") {
           value = open;
           break;
@@ -73,9 +84,9 @@ function readValue(text: string, limits: ServerTreeLimits): ServerValue {
         break;
       }
       case "node-end": {
-        if (top?.kind !== "node" || top.field !== "") throw new Unreadable("a node ends where none began");
+        if (top?.kind !== "node" || top.named) throw new Unreadable("a node ends where none began");
         stack.pop();
-        const node: ServerNode = { kind: "node", tag: top.tag, fields: top.fields };
+        const node: ServerNode = { kind: "node", tag: top.tag, fields: fieldsOf(top, layouts) };
         value = node;
         break;
       }
@@ -95,23 +106,42 @@ function readValue(text: string, limits: ServerTreeLimits): ServerValue {
     }
     if (into.kind === "list") into.items.push(value);
     else {
-      into.fields.set(into.field, value);
-      into.field = "";
+      into.list.push(value);
+      into.named = false;
     }
   }
 }
 
-function fieldName(tokens: Tokens, kind: TokenKind, fields: ReadonlyMap<string, ServerValue>): string {
+type OpenNode = Extract<Open, { kind: "node" }>;
+
+function nameField(tokens: Tokens, kind: TokenKind, node: OpenNode): void {
+  const at = node.list.length;
+  node.named = true;
+  if (node.shared) {
+    const guess = node.names[at];
+    if (guess !== undefined && kind === "word" && tokens.first() === 0x3a && tokens.names(guess)) return;
+    node.names = node.names.slice(0, at);
+    node.shared = false;
+  }
   const raw = kind === "word" ? tokens.raw() : "";
   if (raw.length < 2 || raw.charCodeAt(0) !== 0x3a) throw new Unreadable("a node has a value without a name");
   const name = raw.slice(1);
-  if (fields.has(name)) throw new Unreadable("a node has a field twice");
-  return name;
+  if (node.names.includes(name)) throw new Unreadable("a node has a field twice");
+  node.names.push(name);
 }
 
-function openNode(tokens: Tokens): Open {
+function openNode(tokens: Tokens, layouts: ReadonlyMap<string, string[]>): Open {
   if (tokens.next() !== "word") throw new Unreadable("a node has no name");
-  return { kind: "node", tag: tokens.raw(), fields: new Map(), field: "" };
+  const tag = tokens.raw();
+  const layout = layouts.get(tag);
+  return { kind: "node", tag, list: [], names: layout ?? [], shared: layout !== undefined, named: false };
+}
+
+function fieldsOf(node: OpenNode, layouts: Map<string, string[]>): ServerFields {
+  if (node.shared && node.names.length === node.list.length) return new ServerFields(node.names, node.list);
+  const names = node.names.slice(0, node.list.length);
+  layouts.set(node.tag, names);
+  return new ServerFields(names, node.list);
 }
 
 /** A list of numbers is told by its first word; nodes, strings and numbers in other lists never are one of these letters. */
@@ -130,19 +160,19 @@ function openList(tokens: Tokens): Open | ServerNumbers {
 
 /** A word as a value. In lists a word in quotation marks is a String node; behind a field only "" stands for the empty string. */
 function scalar(tokens: Tokens, field: boolean): ServerValue {
+  const first = tokens.first();
+  if (first >= 0x30 && first <= 0x39) {
+    const number = tokens.text();
+    if (!field || !tokens.bracket()) return number;
+    const text = tokens.datum();
+    if (text === null) throw new Unreadable("a constant is not written as bytes");
+    return { kind: "datum", length: Number(number), text };
+  }
+  if (first !== 0x3c && first !== 0x22) return tokens.text();
   const raw = tokens.raw();
   if (raw === "<>") return null;
   if (raw === '""') return "";
-  if (field) {
-    const first = raw.charCodeAt(0);
-    if (first >= 0x30 && first <= 0x39 && tokens.bracket()) {
-      const text = tokens.datum();
-      if (text === null) throw new Unreadable("a constant is not written as bytes");
-      return { kind: "datum", length: Number(raw), text };
-    }
-    return tokens.text();
-  }
-  if (raw.charCodeAt(0) !== 0x22) return tokens.text();
+  if (field || first !== 0x22) return tokens.text();
   if (raw.length < 2 || raw.charCodeAt(raw.length - 1) !== 0x22)
     throw new Unreadable("a string does not end");
   return tokens.text().slice(1, -1);

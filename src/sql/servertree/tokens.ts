@@ -10,6 +10,10 @@ const tab = 0x09;
 const backslash = 0x5c;
 const lineBytes = 78;
 
+/** Characters that end a word, and the backslash. */
+const special = new Uint8Array(0x7e);
+for (const c of [space, lineFeed, tab, backslash, 0x28, 0x29, 0x7b, 0x7d]) special[c] = 1;
+
 /** What `next` found. `end`: no more text. `torn`: a word that the server cut in two, so that it cannot be put together safely. */
 export type TokenKind = "open" | "close" | "node" | "node-end" | "word" | "end" | "torn";
 
@@ -22,6 +26,10 @@ export interface Tokens {
   text(): string;
   /** The span's text as written. */
   raw(): string;
+  /** The span is `:` and this name. */
+  names(field: string): boolean;
+  /** The span's first character. */
+  first(): number;
   /** Steps over `[` if that is what comes next. */
   bracket(): boolean;
   /** Behind `[`: the decimal numbers up to `]`; null when it is anything else. */
@@ -48,7 +56,7 @@ export function tokensOf(source: string): Tokens {
 
   /** The line from `from` ends behind the word with a line feed that may have been put into the word. */
   function torn(from: number): boolean {
-    if (source.charCodeAt(stop) !== lineFeed || stop - from < lineBytes / 4) return false;
+    if (stop - from < lineBytes / 4) return false;
     // The cut looks for a blank from the second byte of the line on.
     const blank = source.indexOf(" ", from + 1);
     if (blank !== -1 && blank < stop) return false;
@@ -79,26 +87,20 @@ export function tokensOf(source: string): Tokens {
     }
     // Where the last line begins, should a line feed behind a backslash be a cut.
     let inner = lineStart;
-    for (; at < length; at++) {
-      const c = source.charCodeAt(at);
-      if (c === backslash) {
-        escaped = true;
-        at++;
-        if (source.charCodeAt(at) === lineFeed) inner = at + 1;
-      } else if (
-        c === space ||
-        c === lineFeed ||
-        c === tab ||
-        c === 0x28 ||
-        c === 0x29 ||
-        c === 0x7b ||
-        c === 0x7d
-      )
-        break;
+    let i = at;
+    for (; i < length; i++) {
+      const c = source.charCodeAt(i);
+      if (c > 0x7d || special[c] === 0) continue;
+      if (c !== backslash) break;
+      escaped = true;
+      i++;
+      if (source.charCodeAt(i) === lineFeed) inner = i + 1;
     }
+    at = i;
     // A backslash as the last character would step over the end.
     if (at > length) at = length;
     stop = at;
+    if (source.charCodeAt(stop) !== lineFeed) return "word";
     return torn(lineStart) || (inner !== lineStart && torn(inner)) ? "torn" : "word";
   }
 
@@ -141,6 +143,8 @@ export function tokensOf(source: string): Tokens {
     },
     text: () => (escaped ? unescaped() : source.slice(start, stop)),
     raw: () => source.slice(start, stop),
+    names: (field) => stop - start === field.length + 1 && source.startsWith(field, start + 1),
+    first: () => source.charCodeAt(start),
     bracket() {
       const mark = at;
       skipBlanks();

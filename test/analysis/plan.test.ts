@@ -1,0 +1,293 @@
+/** How statements are masked or refused, with real trees. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type MaskOptions, planMasks } from "../../src/analysis/plan.ts";
+import { type ProtectedSet, resolveProtected } from "../../src/analysis/protected.ts";
+import { sharedCluster } from "../support/cluster.ts";
+import { type Analyst, analyst, type LabelSettings, label, lineageSchema } from "./lineage-support.ts";
+
+let by: Analyst;
+let drop: () => Promise<void>;
+
+beforeAll(async () => {
+  const cluster = await sharedCluster();
+  const database = await cluster.createDatabase();
+  await cluster.query(database, lineageSchema);
+  await cluster.query(
+    database,
+    "create table vault (id int, email text, secret text); create table copies (id serial, email text, other text)",
+  );
+  by = await analyst(cluster.url(database));
+  drop = () => cluster.dropDatabase(database);
+});
+
+afterAll(async () => {
+  await by?.end();
+  await drop?.();
+});
+
+function protect(
+  settings: LabelSettings = {},
+  columns = "public.users.email public.copies.email",
+): ProtectedSet {
+  return resolveProtected(by.catalog, [label("pii", columns, settings), label("number", "*.*.ssn")], "shop");
+}
+
+/** The masks of a plan, "-" for none; or the code of a refusal and its column. */
+async function told(sql: string, set: ProtectedSet, options: Partial<MaskOptions> = {}): Promise<string> {
+  const outcome = await by.plan(sql, set, options);
+  if (!outcome.ok) return `${outcome.code} ${outcome.column}`.trim();
+  if (outcome.plan === null) return "clear";
+  return `${outcome.plan.columns.map((mask) => mask?.mask.kind ?? "-").join(" ")}${outcome.plan.scrub ? " !" : ""}`;
+}
+
+describe("the strict rule", () => {
+  test.each<[string, string]>([
+    ["select id, name from users", "clear"],
+    ["select id, email from users", "- partial !"],
+    ["select * from users", "- partial - partial - - - !"],
+    ["table users", "- partial - partial - - - !"],
+    ["select contact from v_users", "partial !"],
+    ["select id, name from v_star", "clear"],
+    ["select country, n from v_agg", "clear"],
+    ["select mx from v_agg", "PROTECTED_PREDICATE public.users.email"],
+    ["select total from v_nested", "clear"],
+    ["select c2 from v_nested", "PROTECTED_EXPRESSION public.users.email"],
+    ["select email from mv_users", "partial !"],
+    ["select upper(email) from users", "PROTECTED_EXPRESSION public.users.email"],
+    ["select u from users u", "PROTECTED_EXPRESSION public.users.email"],
+    ["select id from users where email = 'x'", "PROTECTED_PREDICATE public.users.email"],
+    ["select id from users order by email", "PROTECTED_PREDICATE public.users.email"],
+    ["select email from users union select 'x'", "PROTECTED_PREDICATE public.users.email"],
+    ["select email from users union all select 'guess'", "null !"],
+    ["select email from users union all select note from orders", "null !"],
+    ["select email from users union all select email from copies", "partial !"],
+    ["select email from users union all select ssn from users", "null !"],
+    ["select exists (select * from users where id = 3)", "clear"],
+    ["select get_email(1)", "UNSAFE_FUNCTION public.get_email"],
+    ["select histogram_bounds from pg_stats", "PROTECTED_CATALOG"],
+    ["select relname from pg_class", "clear"],
+  ])("%s: %s", async (sql, expected) => {
+    const got = await told(sql, protect());
+    if (expected === "PROTECTED_CATALOG") expect(got).toMatch(/^PROTECTED_CATALOG pg_catalog\.pg_sta/);
+    else expect(got).toBe(expected);
+  });
+
+  test("says which column, where, and what to do", async () => {
+    expect(await by.plan("select id from users where email like 'a%'", protect())).toEqual({
+      ok: false,
+      code: "PROTECTED_PREDICATE",
+      column: "public.users.email",
+      label: "pii",
+      where: "predicate",
+      message:
+        "column public.users.email (pii) is protected and may not be used in a condition, join, grouping, ordering, aggregate or function call",
+      hint: "Use the column only by itself in the select list, where its values come back masked; filter and sort by others.",
+      labels: ["pii"],
+      labelsInPredicates: ["pii"],
+    });
+  });
+
+  test("what the record names", async () => {
+    const outcome = await by.plan(
+      "select contact, ssn, name from v_users join users using (name)",
+      protect(),
+    );
+    expect(outcome).toMatchObject({
+      ok: true,
+      masked: ["public.users.email", "public.users.ssn"],
+      labels: ["number", "pii"],
+      labelsInPredicates: [],
+    });
+    if (!outcome.ok) throw new Error("refused");
+    expect(outcome.plan?.columns[0]).toEqual({
+      mask: { kind: "partial" },
+      label: "pii",
+      column: "public.users.email",
+      domain: "shop/pii",
+    });
+  });
+});
+
+describe("relaxed uses", () => {
+  test.each<[LabelSettings["use"] & string, string, string]>([
+    ["equality", "select id from users where email = $1", "- !"],
+    ["equality", "select id from users where id = 1 and email in ('a', $1)", "- !"],
+    ["equality", "select id from users where email > 'a'", "PROTECTED_PREDICATE public.users.email"],
+    ["equality", "select id from users where upper(email) = 'A'", "PROTECTED_PREDICATE public.users.email"],
+    ["equality", "select upper(email) from users", "PROTECTED_EXPRESSION public.users.email"],
+    [
+      "equality",
+      "select 1 from (select left(email, 1) e from users) s where e = 'a'",
+      "PROTECTED_PREDICATE public.users.email",
+    ],
+    ["derived", "select upper(email), name from users", "null - !"],
+    ["derived", "select row_to_json(c), c from copies c", "null null !"],
+    ["derived", "select id from users where email = 'x'", "PROTECTED_PREDICATE public.users.email"],
+    ["derived", "select (select email from users limit 1), 1", "null - !"],
+    ["derived", "select count(email) from users", "PROTECTED_PREDICATE public.users.email"],
+    ["any", "select id, email from users where email like 'a%' order by email", "- partial !"],
+    ["any", "select max(email), count(email), count(*) from users", "null null - !"],
+    ["any", "select id from users where ssn = 'x'", "PROTECTED_PREDICATE public.users.ssn"],
+    ["any", "select get_email(1)", "UNSAFE_FUNCTION public.get_email"],
+  ])("%s: %s: %s", async (use, sql, expected) => {
+    expect(await told(sql, protect({ use }))).toBe(expected);
+  });
+
+  test("a rule may relax a label for a principal", async () => {
+    const sql = "select id from users where email = 'x'";
+    expect(await told(sql, protect(), { relax: new Map([["pii", "equality"]]) })).toBe("- !");
+    expect(await told(sql, protect(), { relax: new Map([["other", "any"]]) })).toMatch(
+      /^PROTECTED_PREDICATE/,
+    );
+  });
+
+  test("equalities are counted", async () => {
+    const outcome = await by.plan("select id from users where email = 'x'", protect({ use: "equality" }));
+    expect(outcome).toMatchObject({
+      ok: true,
+      equalities: ["public.users.email"],
+      labelsInPredicates: ["pii"],
+    });
+  });
+
+  test("functions with effects take no protected values", async () => {
+    const set = protect({ use: "any" });
+    expect(await told("select set_config('application_name', email, false) from users", set)).toBe(
+      "UNSAFE_FUNCTION pg_catalog.set_config",
+    );
+    expect(await told("select nextval('x'::regclass) from users".replace("'x'", "'pg_class'"), set)).toBe(
+      "clear",
+    );
+  });
+
+  test("plans compare nothing protected", async () => {
+    const set = protect({ use: "any" });
+    const explain = { explain: true };
+    expect(await told("select id from users where email < 'x'", set, explain)).toBe(
+      "PROTECTED_EXPLAIN public.users.email",
+    );
+    expect(await told("select id from users where name < 'x'", set, explain)).toBe("clear");
+  });
+});
+
+describe("access: none", () => {
+  const columns = "public.vault.secret";
+  test.each<[string, string]>([
+    ["select id, email from vault", "clear"],
+    ["select secret from vault", "PROTECTED_COLUMN public.vault.secret"],
+    ["select * from vault", "PROTECTED_COLUMN public.vault.secret"],
+    ["select v from vault v", "PROTECTED_COLUMN public.vault.secret"],
+    ["select id from vault where secret is null", "PROTECTED_COLUMN public.vault.secret"],
+    ["select count(*) from vault", "clear"],
+    ["insert into vault (id, secret) values (1, 'x')", "!"],
+    ["insert into copies (other) select secret from vault", "PROTECTED_COLUMN public.vault.secret"],
+  ])("%s: %s", async (sql, expected) => {
+    expect((await told(sql, protect({ access: "none" }, columns))).trim()).toBe(expected);
+  });
+
+  test("is never lifted, and says what can be read", async () => {
+    const set = protect({ access: "none" }, columns);
+    const outcome = await by.plan("select * from vault", set, { unmask: ["pii", "number"] });
+    expect(outcome).toMatchObject({
+      ok: false,
+      code: "PROTECTED_COLUMN",
+      hint: "Name the columns you need instead of *; these can be read: id, email",
+    });
+  });
+});
+
+describe("writing", () => {
+  test.each<[string, string]>([
+    ["insert into orders (id, note) select id, email from users", "PROTECTED_WRITE public.users.email"],
+    ["insert into orders (id, note) select id, name from users", "clear"],
+    ["insert into copies (id, email) select id, email from users", "!"],
+    ["insert into copies (email) select email from users", "!"],
+    ["insert into copies (id, email) select id, ssn from users", "PROTECTED_WRITE public.users.ssn"],
+    [
+      "update orders o set note = u.email from users u where u.id = o.id",
+      "PROTECTED_WRITE public.users.email",
+    ],
+    ["update copies c set other = email", "PROTECTED_WRITE public.copies.email"],
+    ["update copies set email = upper(email)", "PROTECTED_PREDICATE public.copies.email"],
+    ["update copies set email = 'x' where id = 1", "!"],
+    ["update copies set email = 'x' where id = 1 returning id, email", "- partial !"],
+    ["delete from orders where id = 1", "clear"],
+    ["delete from users where id = 1 returning email", "partial !"],
+    [
+      "merge into orders o using users u on o.id = u.id when matched then update set note = u.email",
+      "PROTECTED_WRITE public.users.email",
+    ],
+    [
+      "with m as (update orders set note = (select email from users limit 1)) select 1",
+      "PROTECTED_PREDICATE public.users.email",
+    ],
+  ])("%s: %s", async (sql, expected) => {
+    expect((await told(sql, protect())).trim()).toBe(expected);
+  });
+
+  test("rows for a new table are copies, also for those who may see them", async () => {
+    const touched = await by.touched("select id, email from users", "create-table");
+    const outcome = planMasks(touched, protect(), { unmask: ["pii", "number"], explain: false });
+    expect(outcome).toMatchObject({ ok: false, code: "PROTECTED_WRITE", where: "assigned" });
+    const harmless = await by.touched("select id, name from users", "create-table");
+    expect(planMasks(harmless, protect(), { unmask: [], explain: false })).toMatchObject({ ok: true });
+  });
+
+  test("a hash that could be looked up by writing guesses becomes NULL", async () => {
+    const set = protect({ mask: { kind: "hash" } });
+    expect(await told("select email from users", set)).toBe("hash !");
+    expect(await told("insert into users (id, email) values (1, 'guess') returning email", set)).toBe(
+      "null !",
+    );
+    const mayWrite = (relation: string): boolean => relation === "public.users";
+    expect(await told("select email from users", set, { mayWrite })).toBe("null !");
+    expect(await told("select email from copies", set, { mayWrite })).toBe("hash !");
+  });
+});
+
+describe("lifting", () => {
+  test("only the labels named", async () => {
+    const sql = "select email, ssn from users";
+    expect(await told(sql, protect(), { unmask: ["pii"] })).toBe("- partial !");
+    expect(await told(sql, protect(), { unmask: ["pii", "number"] })).toBe("clear");
+    expect(await told("select id from users where email = 'x'", protect(), { unmask: ["pii"] })).toBe(
+      "clear",
+    );
+    const outcome = await by.plan("select id from users where email = 'x'", protect(), { unmask: ["pii"] });
+    expect(outcome).toMatchObject({ labels: ["pii"], labelsInPredicates: ["pii"] });
+  });
+
+  test("two labels on one column must both be lifted, and the stronger mask counts", async () => {
+    const set = resolveProtected(
+      by.catalog,
+      [
+        label("soft", "public.users.email", { mask: { kind: "partial" }, use: "any" }),
+        label("hard", "public.users.email", { mask: { kind: "redact" } }),
+      ],
+      "shop",
+    );
+    expect(await told("select email from users", set)).toBe("redact !");
+    expect(await told("select email from users", set, { unmask: ["hard"] })).toBe("partial !");
+    expect(await told("select email from users where email > 'a'", set)).toMatch(/^PROTECTED_PREDICATE/);
+    expect(await told("select email from users where email > 'a'", set, { unmask: ["hard"] })).toBe(
+      "partial !",
+    );
+  });
+
+  test("nothing protected: nothing is asked, even of what is not understood", async () => {
+    const set = resolveProtected(by.catalog, [], "shop");
+    const touched = await by.touched("select get_email(1)");
+    expect(
+      planMasks({ ...touched, problems: [{ code: "X", message: "x", object: null }] }, set, {
+        unmask: [],
+        explain: false,
+      }),
+    ).toMatchObject({ ok: true, plan: null });
+    expect(
+      planMasks({ ...touched, problems: [{ code: "X", message: "x", object: null }] }, protect(), {
+        unmask: [],
+        explain: false,
+      }),
+    ).toMatchObject({ ok: false, code: "X" });
+  });
+});
