@@ -156,19 +156,45 @@ export function tagOf(node: ServerNode): string {
   return formerTags[node.tag] ?? node.tag;
 }
 
+/** What the names of a node's fields say already. */
+interface LayoutCheck {
+  /** Of the names alone; null: all are known, and none is missing. */
+  readonly surprise: string | null;
+  /** Places of the fields that hold no nodes. */
+  readonly scalars: readonly (readonly [place: number, name: string])[];
+}
+/** Nodes with the same names are looked at once. */
+const checked = new WeakMap<ServerNode["fields"]["layout"], LayoutCheck>();
+
 /** What is not understood about a node itself, as "TAG" or "TAG.field"; null: nothing. */
 export function surpriseIn(node: ServerNode): string | null {
-  const entry = table.get(node.tag);
-  if (entry === undefined) return shown(node.tag);
-  for (const [field, value] of node.fields) {
-    if (entry.nodes.has(field)) continue;
-    if (!entry.scalars.has(field) || holdsNodes(value)) return `${node.tag}.${shown(field)}`;
+  const { layout, list } = node.fields;
+  let check = checked.get(layout);
+  if (check === undefined) {
+    check = checkLayout(node);
+    checked.set(layout, check);
   }
-  for (const field of entry.required) if (!node.fields.has(field)) return `${node.tag}.${field}`;
-  return null;
+  for (const [place, name] of check.scalars) if (holdsNodes(list[place])) return `${node.tag}.${name}`;
+  return check.surprise;
 }
 
-function holdsNodes(value: ServerValue): boolean {
+/** Layouts belong to one tag each. */
+function checkLayout({ tag, fields }: ServerNode): LayoutCheck {
+  const entry = table.get(tag);
+  if (entry === undefined) return { surprise: shown(tag), scalars: [] };
+  const { places } = fields.layout;
+  const scalars: [number, string][] = [];
+  let surprise: string | null = null;
+  for (const [name, place] of places) {
+    if (entry.nodes.has(name)) continue;
+    if (entry.scalars.has(name)) scalars.push([place, name]);
+    else surprise ??= `${tag}.${shown(name)}`;
+  }
+  for (const name of entry.required) if (!places.has(name)) surprise ??= `${tag}.${name}`;
+  return { surprise, scalars };
+}
+
+function holdsNodes(value: ServerValue | undefined): boolean {
   return typeof value === "object" && value !== null && (value.kind === "node" || value.kind === "list");
 }
 
@@ -180,7 +206,7 @@ function shown(name: string): string {
 /** The nodes in a node's fields, those in lists (also lists of lists) too. */
 export function childrenOf(node: ServerNode): readonly ServerNode[] {
   const found: ServerNode[] = [];
-  for (const value of node.fields.values()) collectNodes(value, found);
+  for (const value of node.fields.list) collectNodes(value, found);
   return found;
 }
 

@@ -1,5 +1,6 @@
 /** Reads a server tree, positionally: behind each `:field` stands exactly one value, whatever that value looks like. */
-import { type TokenKind, type Tokens, tokensOf } from "./tokens.ts";
+import { Fields, type Layout, layoutOf } from "./fields.ts";
+import { type TokenKind, type Tokens, token, tokensOf } from "./tokens.ts";
 import type {
   ServerList,
   ServerNode,
@@ -11,17 +12,9 @@ import type {
 
 export const defaultLimits: ServerTreeLimits = { length: 64 << 20, depth: 2000, values: 4_000_000 };
 
-/** What is open while reading: a node that waits for a field or the end, or a list. */
+/** What is open while reading: a node, or a list. */
 type Open =
-  | {
-      readonly kind: "node";
-      readonly tag: string;
-      readonly fields: Map<string, ServerValue>;
-      /** The field that waits for its value; "": none. */
-      field: string;
-      /** The fields of the last node with this tag, which this one most likely has as well. */
-      readonly likely: string[];
-    }
+  | { readonly kind: "node"; readonly tag: string; readonly fields: Fields }
   | { readonly kind: "list"; readonly items: ServerValue[] };
 
 class Unreadable extends Error {}
@@ -52,20 +45,34 @@ function readValue(text: string, limits: ServerTreeLimits): ServerValue {
   if (text.length > limits.length) throw new Unreadable("the tree is too long");
   const tokens = tokensOf(text);
   const stack: Open[] = [];
-  const layouts = new Map<string, string[]>();
   let values = 0;
-  for (let kind = tokens.next(); ; kind = tokens.next()) {
+  for (;;) {
     const top = stack[stack.length - 1];
-    if (top?.kind === "node" && top.field === "" && kind !== "node-end") {
-      top.field = fieldName(tokens, kind, top.fields, top.likely);
-      continue;
-    }
+    let kind: TokenKind;
+    if (top?.kind === "node") {
+      const { fields } = top;
+      const { likely } = fields.layout;
+      if (likely !== null && tokens.field(likely.name)) {
+        fields.layout = likely;
+        kind = tokens.next();
+      } else {
+        kind = tokens.next();
+        if (kind !== token.nodeEnd) {
+          fields.layout = nextField(tokens, kind, fields.layout);
+          kind = tokens.next();
+          if (kind === token.nodeEnd) throw new Unreadable("a node ends where none began");
+        }
+      }
+      // Behind the name of a field no node ends.
+      if (kind === token.nodeEnd && fields.layout.size !== fields.list.length)
+        throw new Unreadable("a node ends where none began");
+    } else kind = tokens.next();
     let value: ServerValue;
     switch (kind) {
-      case "node":
-      case "open": {
+      case token.node:
+      case token.open: {
         if (++values > limits.values) throw new Unreadable("the tree has too many parts");
-        const open = kind === "node" ? openNode(tokens, layouts) : openList(tokens);
+        const open = kind === token.node ? openNode(tokens) : openList(tokens);
         if (open.kind === "numbers") {
           value = open;
           break;
@@ -74,75 +81,51 @@ function readValue(text: string, limits: ServerTreeLimits): ServerValue {
         stack.push(open);
         continue;
       }
-      case "close": {
+      case token.close: {
         if (top?.kind !== "list") throw new Unreadable("a list ends where none began");
         stack.pop();
         const list: ServerList = top;
         value = list;
         break;
       }
-      case "node-end": {
-        if (top?.kind !== "node" || top.field !== "") throw new Unreadable("a node ends where none began");
+      case token.nodeEnd: {
+        if (top?.kind !== "node") throw new Unreadable("a node ends where none began");
         stack.pop();
-        const node: ServerNode = { kind: "node", tag: top.tag, fields: top.fields };
+        const node: ServerNode = top;
         value = node;
         break;
       }
-      case "word":
+      case token.word:
         if (++values > limits.values) throw new Unreadable("the tree has too many parts");
         value = scalar(tokens, top?.kind === "node");
         break;
-      case "torn":
+      case token.torn:
         throw new Unreadable("the tree holds a name that the server's line breaks cut in two");
-      case "end":
+      case token.end:
         throw new Unreadable("the tree ends too early");
     }
     const into = stack[stack.length - 1];
     if (into === undefined) {
-      if (tokens.next() !== "end") throw new Unreadable("something follows the tree");
+      if (tokens.next() !== token.end) throw new Unreadable("something follows the tree");
       return value;
     }
     if (into.kind === "list") into.items.push(value);
-    else {
-      into.fields.set(into.field, value);
-      into.field = "";
-    }
+    else into.fields.list.push(value);
   }
 }
 
-function fieldName(
-  tokens: Tokens,
-  kind: TokenKind,
-  fields: ReadonlyMap<string, ServerValue>,
-  likely: string[],
-): string {
-  const guess = likely[fields.size];
-  // A name that stands at its place cannot have come before.
-  if (
-    guess !== undefined &&
-    kind === "word" &&
-    tokens.first() === 0x3a &&
-    tokens.names(guess) &&
-    !fields.has(guess)
-  )
-    return guess;
-  const raw = kind === "word" ? tokens.raw() : "";
+function nextField(tokens: Tokens, kind: TokenKind, layout: Layout): Layout {
+  const raw = kind === token.word ? tokens.raw() : "";
   if (raw.length < 2 || raw.charCodeAt(0) !== 0x3a) throw new Unreadable("a node has a value without a name");
-  const name = raw.slice(1);
-  if (fields.has(name)) throw new Unreadable("a node has a field twice");
-  likely[fields.size] = name;
-  return name;
+  const next = layout.with(raw.slice(1));
+  if (next === null) throw new Unreadable("a node has a field twice");
+  return next;
 }
 
-function openNode(tokens: Tokens, layouts: Map<string, string[]>): Open {
-  if (tokens.next() !== "word") throw new Unreadable("a node has no name");
+function openNode(tokens: Tokens): Open {
+  if (tokens.next() !== token.word) throw new Unreadable("a node has no name");
   const tag = tokens.raw();
-  let likely = layouts.get(tag);
-  if (likely === undefined) {
-    likely = [];
-    layouts.set(tag, likely);
-  }
-  return { kind: "node", tag, fields: new Map(), field: "", likely };
+  return { kind: "node", tag, fields: new Fields(layoutOf(tag)) };
 }
 
 /** A list of numbers is told by its first word; nodes, strings and numbers in other lists never are one of these letters. */
@@ -152,8 +135,8 @@ function openList(tokens: Tokens): Open | ServerNumbers {
   const numbers: number[] = [];
   for (;;) {
     const kind = tokens.next();
-    if (kind === "close") return { kind: "numbers", of, numbers };
-    const number = kind === "word" ? Number(tokens.raw()) : Number.NaN;
+    if (kind === token.close) return { kind: "numbers", of, numbers };
+    const number = kind === token.word ? Number(tokens.raw()) : Number.NaN;
     if (!Number.isSafeInteger(number)) throw new Unreadable("a list of numbers holds something else");
     numbers.push(number);
   }

@@ -5,7 +5,16 @@ export interface ServerNode {
   readonly kind: "node";
   /** As the server spells it, upper case. */
   readonly tag: string;
-  readonly fields: ReadonlyMap<string, ServerValue>;
+  readonly fields: ServerFields;
+}
+
+/** The values of a node's fields, in the order of the text. */
+export interface ServerFields {
+  readonly list: readonly ServerValue[];
+  /** Equal (===) for nodes with the same names; where each name's value stands in `list`. */
+  readonly layout: { readonly places: ReadonlyMap<string, number> };
+  get(name: string): ServerValue | undefined;
+  has(name: string): boolean;
 }
 
 /** `(…)` of nodes, lists and scalars. */
