@@ -36,7 +36,8 @@ export class Layout {
       this.likely = layout;
       return layout;
     }
-    for (let at: Layout | null = this; at !== null; at = at.parent) if (at.size > 0 && at.name === name) return null;
+    for (let at: Layout | null = this; at !== null; at = at.parent)
+      if (at.size > 0 && at.name === name) return null;
     const made = new Layout(this, name, this.size + 1);
     if (this.#next.length < maxNext && kept < maxLayouts) {
       kept++;
