@@ -7,7 +7,9 @@ export { formatPolicyProblem, PolicyError } from "./problem.ts";
 export type {
   Budget,
   CompiledPolicy,
+  LabelMatcher,
   DecideInput,
+  Estimate,
   PolicyDecision,
   SessionFacts,
 } from "./types.ts";

@@ -4,10 +4,12 @@
  */
 import type pino from "pino";
 import { encodeAsk } from "../../analysis/ask.ts";
+import { EstimateReader, encodeEstimate } from "../../analysis/ask-estimate.ts";
 import { AskReader, type AskResult } from "../../analysis/ask-read.ts";
 import { type ProtectedSet, resolveProtected } from "../../analysis/protected.ts";
 import { type Catalog, type CatalogSnapshot, createCatalog } from "../../catalog/index.ts";
-import type { CompiledPolicy } from "../../policy/index.ts";
+import type { CompiledPolicy, Estimate, LabelMatcher } from "../../policy/index.ts";
+import { parseSql } from "../../sql/index.ts";
 import type { DatabaseSettings, LoginSettings } from "../settings.ts";
 import { connectUpstream } from "../upstream/connect.ts";
 import { queryRows } from "./rows.ts";
@@ -18,6 +20,19 @@ export interface View {
   readonly policy: CompiledPolicy;
   readonly catalog: CatalogSnapshot;
   readonly protectedSet: ProtectedSet;
+  /** Columns under labels that only observe: told to conditions and the record, and nothing more. */
+  readonly observedSet: ProtectedSet;
+}
+
+/** Lays `policy` over `catalog`. */
+export function viewOf(policy: CompiledPolicy, catalog: CatalogSnapshot, database: string): View {
+  const lay = (labels: readonly LabelMatcher[]) => resolveProtected(catalog, labels, database);
+  return {
+    policy,
+    catalog,
+    protectedSet: lay(policy.labelsFor(database)),
+    observedSet: lay(policy.observedLabelsFor(database)),
+  };
 }
 
 export interface Analyst {
@@ -29,6 +44,8 @@ export interface Analyst {
   bump(): void;
   /** `searchPath`: null for the login's own. Rejects when the server cannot be asked. */
   ask(text: string, types: readonly number[], searchPath: string | null): Promise<AskResult>;
+  /** The planner's guess; null: it would not say. Rejects when the server cannot be asked. */
+  estimate(text: string, types: readonly number[], searchPath: string | null): Promise<Estimate | null>;
   /** Rejects when the server cannot be asked, or refuses. */
   query(sql: string): Promise<(string | null)[][]>;
   close(): void;
@@ -86,6 +103,7 @@ export function createAnalyst(
   function loaded(): Catalog {
     catalog ??= createCatalog(query, {
       intervalMs: catalogMs,
+      parse: parseSql,
       onError: (error) =>
         logger.warn({ database: database.name, err: error }, "the catalog cannot be refreshed"),
     });
@@ -94,8 +112,7 @@ export function createAnalyst(
 
   function laidOver(policy: CompiledPolicy, current: CatalogSnapshot): View {
     if (view?.policy === policy && view.catalog === current) return view;
-    const labels = policy.labelsFor(database.name);
-    view = { policy, catalog: current, protectedSet: resolveProtected(current, labels, database.name) };
+    view = viewOf(policy, current, database.name);
     return view;
   }
 
@@ -118,6 +135,19 @@ export function createAnalyst(
       });
       if (reader.result === null) throw new TalkLost("a question without an answer");
       return reader.result;
+    },
+    async estimate(text, types, searchPath) {
+      const talk = await asking.get();
+      const quietLog = loaded().current.login.mayQuietLog;
+      const reader = new EstimateReader();
+      await talk.run(
+        encodeEstimate({ text, parameterTypes: types, searchPath, quietLog }),
+        ({ type, body }) => {
+          reader.push(type, body);
+        },
+      );
+      const { result } = reader;
+      return result?.ok === true ? { rows: result.rows, cost: result.cost } : null;
     },
     query,
     close() {
