@@ -23,10 +23,11 @@ const verbs: Readonly<Record<string, Verb>> = {
     load: async () => (await import("./audit.ts")).audit,
   },
   policy: {
-    summary: "check, test, explain and replay policies",
+    summary: "check, test, explain and replay policies, list what they protect",
     load: async () => {
       const { policy } = await import("./policy.ts");
-      return (args) => policy(args);
+      const { openAnalyser } = await import("./policy/open.ts");
+      return (args) => policy(args, openAnalyser);
     },
   },
   keys: {

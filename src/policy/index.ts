@@ -7,9 +7,9 @@ export { formatPolicyProblem, PolicyError } from "./problem.ts";
 export type {
   Budget,
   CompiledPolicy,
-  LabelMatcher,
   DecideInput,
   Estimate,
+  LabelMatcher,
   PolicyDecision,
   SessionFacts,
 } from "./types.ts";

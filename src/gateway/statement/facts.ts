@@ -26,10 +26,26 @@ export function notUnderstood(code: string, message: string, object: string | nu
   return { sqlstate: "42501", code, message: `policy: ${message}`, hint: simpler, object };
 }
 
-/** What must be refused whatever the policy says: it is not understood, or changes what Postern relies on. */
-export function refusedStatically(shape: Shape): Reason | null {
+/** Names of the gateway's own statements in a client's session. */
+export const ownNames = "postern_";
+
+export const ownName: Reason = {
+  sqlstate: "42501",
+  code: "NAME_REFUSED",
+  message: `policy: names that begin with "${ownNames}" are the gateway's own`,
+  hint: "Choose another name.",
+};
+
+/**
+ * What must be refused whatever the policy says: it is not understood, or changes what Postern relies on.
+ * `observed`: nothing is enforced, so what is not understood may pass.
+ */
+export function refusedStatically(shape: Shape, observed: boolean): Reason | null {
   const { facts } = shape;
-  if (facts.refusal !== null) return notUnderstood(facts.refusal.code, facts.refusal.message, null);
+  if (facts.refusal !== null && !observed)
+    return notUnderstood(facts.refusal.code, facts.refusal.message, null);
+  for (const { kind, name } of shape.names)
+    if ((kind === "prepare" || kind === "declare") && name?.startsWith(ownNames) === true) return ownName;
   for (const { name, judgement } of facts.settings) {
     if (judgement.kind === "refused")
       return {
