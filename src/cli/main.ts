@@ -18,6 +18,10 @@ const verbs: Readonly<Record<string, Verb>> = {
     summary: "try it: PostgreSQL, an identity provider and an agent, all here",
     load: async () => (await import("./demo.ts")).demo,
   },
+  scan: {
+    summary: "sample a database's columns and propose labels for them",
+    load: async () => (await import("./scan.ts")).scan,
+  },
   audit: {
     summary: "search, show, follow and verify the audit trail",
     load: async () => (await import("./audit.ts")).audit,
