@@ -156,7 +156,7 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
         client,
         new SessionRefused("57P03", "SHUTTING_DOWN", "the gateway is shutting down", "shutting down"),
       );
-    if (audit.failure !== null) {
+    if (audit.failure !== null || audit.low) {
       return refuse(
         client,
         new SessionRefused(
@@ -217,9 +217,13 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
   const sweep = setInterval(() => {
     const now = performance.now();
     const wall = Date.now() / 1000;
-    if (audit.failure !== null && !toldFailure) {
+    if (audit.failure === null) toldFailure = false;
+    else if (!toldFailure) {
       toldFailure = true;
-      logger.fatal({ err: audit.failure }, "the audit log has failed: nothing is forwarded until a restart");
+      logger.fatal(
+        { err: audit.failure },
+        "the audit log has failed: nothing is forwarded until it can be written again",
+      );
     }
     for (const session of sessions.values()) {
       // What PostgreSQL has open it rolls back; an idle session is told with its next statement.

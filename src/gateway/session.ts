@@ -300,7 +300,7 @@ function runSession(
     backend: null,
     backendStream: 0,
     backendStreamType: 0,
-    result: { rows: 0, bytes: 0, columns: null, firstRow: 0, digest: new ResultDigest() },
+    result: { rows: 0, bytes: 0, columns: null, firstRow: 0, digest: new ResultDigest(), capture: undefined },
     leaving: false,
     auditLost: false,
     fatal: false,

@@ -48,7 +48,8 @@ export interface Scan {
 
 const backslash =
   "a backslash stands before a quote in a plain string, and where the string ends depends on a setting; write E'…', or bind a parameter";
-const openEnd = "the text ends in an empty -- comment, as texts do that something was put into to cut them off";
+const openEnd =
+  "the text ends in an empty -- comment, as texts do that something was put into to cut them off";
 
 /** A plain string with an odd number of backslashes before one of its quotes ends elsewhere where they escape. */
 function endsInDoubt(piece: string): boolean {
@@ -116,7 +117,13 @@ export function scan(text: string, limits: SqlLimits, start = 0, end: number = t
     gap = false;
   }
   marks.end();
-  return { stripped: withoutSemicolons(stripped), literals, marks, bridged: lexer.bridged, doubt: doubt ?? (cutOff ? openEnd : null) };
+  return {
+    stripped: withoutSemicolons(stripped),
+    literals,
+    marks,
+    bridged: lexer.bridged,
+    doubt: doubt ?? (cutOff ? openEnd : null),
+  };
 }
 
 function punctuation(piece: string, depth: DepthMeter): void {

@@ -142,7 +142,10 @@ describe("postern demo", () => {
     // The commands that the demo tells its user to run.
     for (const [words, says] of [
       [["verify"], /^OK {3}postern\/demo\/0: [1-9]\d+ records/m],
-      [["search", "--subject", "agent-reports"], /agent-reports .* was denied by agent-safe\/agents-never on shop: DROP TABLE customers/],
+      [
+        ["search", "--subject", "agent-reports"],
+        /agent-reports .* was denied by agent-safe\/agents-never on shop: DROP TABLE customers/,
+      ],
       [["tail"], /the log was closed/],
     ] as const) {
       const told = run("audit", ...words, "-c", ".postern-demo/postern.yaml");

@@ -42,10 +42,12 @@ export function compareSettings(current: Settings, next: Settings): Changes {
 const restartKeys: readonly (readonly [string, (settings: Settings) => unknown])[] = [
   ["listen", (s) => [s.gateway.listeners, s.http]],
   ["databases", (s) => s.gateway.databases],
-  ["audit", (s) => [s.audit, s.anchors]],
+  ["audit", (s) => [s.audit, s.anchors, s.exports, s.index]],
   ["protocol", (s) => s.gateway.protocol],
   ["admin", (s) => s.admin],
   ["limits", (s) => s.gateway.limits],
+  // A policy can be exchanged for another one; whether there is one is decided at the start.
+  ["policy", (s) => s.policy !== null],
 ];
 
 function namesOf(settings: Settings): string {

@@ -53,7 +53,7 @@ export function createJudging(
 
 /** Roughly what an answer holds, bytes. */
 function sizeOf(answer: Answer): number {
-  if (answer.kind === "refused") return 1024;
+  if (answer.kind !== "touched") return 1024;
   const { reads, writes, columns, functions, uses, outputs, assignments } = answer.touched;
   const names = [...reads, ...writes, ...columns, ...functions];
   const sources = (outputs ?? []).reduce((sum, output) => sum + 4 + output.sources.length, 0);

@@ -5,12 +5,12 @@
  */
 import { encodeAsk } from "../../analysis/ask.ts";
 import { AskReader, type AskResult } from "../../analysis/ask-read.ts";
-import { resolveProtected } from "../../analysis/protected.ts";
 import { readTouched } from "../../analysis/touched.ts";
 import { loadCatalog } from "../../catalog/index.ts";
 import type { CompiledPolicy } from "../../policy/index.ts";
 import { encodeQuery, type Frame } from "../../protocol/index.ts";
-import type { View } from "../analyst/index.ts";
+import { parseSql } from "../../sql/index.ts";
+import { type View, viewOf } from "../analyst/index.ts";
 import { queryRows } from "../analyst/rows.ts";
 import { unavailable } from "./judge.ts";
 import { type Guarding, type Judgement, type Question, unsettle } from "./judgement.ts";
@@ -79,6 +79,12 @@ async function answers(walk: Walk, guard: Guarding, questions: readonly Question
 
 async function answer(walk: Walk, guard: Guarding, view: View, question: Question): Promise<void> {
   const { text, types, key, kind } = question;
+  if (kind === "estimate") {
+    const estimate =
+      guard.local === "none" ? await guard.analyst.estimate(text, types, guard.searchPath) : null;
+    guard.fresh.set(key, { kind: "estimate", estimate });
+    return;
+  }
   const asked =
     guard.local === "none"
       ? await guard.analyst.ask(text, types, guard.searchPath)
@@ -185,9 +191,8 @@ async function localView(walk: Walk, guard: Guarding, policy: CompiledPolicy): P
   let view: View | null = null;
   await guardedBySavepoint(walk, async () => {
     // Epochs below zero are the sessions' own.
-    const catalog = await loadCatalog((sql) => queryHere(walk, sql), --localEpoch);
-    const labels = policy.labelsFor(guard.session.database);
-    view = { policy, catalog, protectedSet: resolveProtected(catalog, labels, guard.session.database) };
+    const catalog = await loadCatalog((sql) => queryHere(walk, sql), --localEpoch, { parse: parseSql });
+    view = viewOf(policy, catalog, guard.session.database);
   });
   if (view === null) throw new CannotAsk(unavailable);
   guard.localView = view;

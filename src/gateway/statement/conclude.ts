@@ -1,5 +1,7 @@
 /** Step `conclude`: the outcome of each recorded statement, never guessed. */
+import { AuditUnavailable } from "../../audit/index.ts";
 import type { OutcomeStatus } from "../../facts/audit.ts";
+import type { Guard } from "./guard.ts";
 import { innerStatement, maxLevels, opaqueShape, prepare } from "./intend.ts";
 import {
   dropCursors,
@@ -31,13 +33,20 @@ export function conclude(
   const more = status === "ok" || run.unread;
   const part = run.parts[run.at] ?? (more ? run.parts[run.parts.length - 1] : undefined);
   if (part === undefined) return;
+  const { rows } = walk.result;
   record(walk, entry, part, status, sqlstate, tag, complete, false);
-  if (part.guard?.timer != null) clearTimeout(part.guard.timer);
+  if (part.guard !== null) concludeGuard(walk, part.guard, rows);
   run.at++;
   if (part.statement === null) return;
   if (part.statement.hides) forget(walk.names, () => prepare(walk, "", opaqueShape, null));
   else if (status !== "ok") applyFailed(walk, part.statement, 0);
   else if (tag !== null) applyNames(walk, entry, part.statement, 0);
+}
+
+function concludeGuard(walk: Walk, { timer, judgement }: Guard, rows: number): void {
+  if (timer !== null) clearTimeout(timer);
+  if (rows > 0 && judgement.budgets.length > 0)
+    walk.guard?.budgets.spend(walk.guard.principal, judgement.budgets, rows, performance.now());
 }
 
 /** The rest of `entry` was never carried out, because something before it failed with `sqlstate`. */
@@ -84,6 +93,7 @@ function record(
     // What was written to a connection that is gone was not delivered.
     complete: complete && !walk.client.destroyed,
     digest: walk.digestResults && result.bytes > 0 ? result.digest : null,
+    capture: captured(walk),
     rowsAffected: tag === null ? null : affected(tag),
     durationUs: Math.round((now - run.since) * 1000),
     firstRowUs: result.firstRow === 0 ? null : Math.round((result.firstRow - run.since) * 1000),
@@ -96,6 +106,17 @@ function record(
   result.bytes = 0;
   result.firstRow = 0;
   result.columns = null;
+  result.capture = undefined;
+}
+
+/** The rows kept of the result; null when none were, or they cannot be stored (the log has failed then, and says so itself). */
+function captured(walk: Walk): string | null {
+  try {
+    return walk.result.capture?.finish() ?? null;
+  } catch (error) {
+    if (!(error instanceof AuditUnavailable)) throw error;
+    return null;
+  }
 }
 
 /** Rows a command changed, from its tag (PostgreSQL manual, "CommandComplete"); null for tags that do not say. */

@@ -27,7 +27,7 @@ import {
   Use,
   valuesJson,
 } from "./intend.ts";
-import { judgeMessage } from "./judge.ts";
+import { judgeMessage, ownName, ownNames } from "./judge.ts";
 import type { Judgement, Question } from "./judgement.ts";
 import { charge, startClocks, uncountable } from "./limits.ts";
 import {
@@ -77,6 +77,7 @@ export function onParse(walk: Walk, body: Buffer): Verdict {
   const { names } = walk;
   const name = keyOf(walk, fields.name);
   if (name === null) return refuseExtended(walk, badName);
+  if (walk.guard !== null && name.startsWith(ownNames)) return refuseExtended(walk, ownName);
   const open = name === "" ? null : undecided(names, "statement", name, walk.batch);
   if (open !== null) return waitFor(walk, open);
   if ((name !== "" && names.statements.size >= maxStatements) || names.bytes > maxStatementBytes)

@@ -52,7 +52,8 @@ export function guardOf(
       limits.bytes !== null ||
       limits.timeoutMs !== null ||
       limits.affectedRows !== null);
-  if (plan === null && !limited && outputs === null) return null;
+  const counted = judgement.budgets.some((budget) => budget.unit === "rows");
+  if (plan === null && !limited && !counted && outputs === null) return null;
   return {
     judgement,
     copy,

@@ -4,7 +4,14 @@
  */
 import { planMasks } from "../../analysis/plan.ts";
 import type { Effect, StatementFacts, Touched } from "../../facts/effects.ts";
-import type { CompiledPolicy, PolicyDecision } from "../../policy/index.ts";
+import {
+  type Budget,
+  type CompiledPolicy,
+  type DecideInput,
+  type Estimate,
+  equalityBudget,
+  type PolicyDecision,
+} from "../../policy/index.ts";
 import type { StaticFacts } from "../../sql/index.ts";
 import type { View } from "../analyst/index.ts";
 import type { Answer, Guarding, Judgement, Question, ServerRefusal } from "./judgement.ts";
@@ -34,6 +41,16 @@ const sendAlone: Reason = {
   message:
     "policy: a statement behind one that changes settings or objects must come in a message of its own",
   hint: "Send the statements one by one.",
+};
+
+/** Names of the gateway's own statements in a client's session. */
+export const ownNames = "postern_";
+
+export const ownName: Reason = {
+  sqlstate: "42501",
+  code: "NAME_REFUSED",
+  message: `policy: names that begin with "${ownNames}" are the gateway's own`,
+  hint: "Choose another name.",
 };
 
 const noMessage: Reason = {
@@ -191,7 +208,7 @@ function judgeAnew(
 ): Judgement | null {
   const { shape } = statement;
   const refuse = (reason: Reason) => refusedBefore(walk, statement, reason, statements);
-  const early = refusedStatically(shape);
+  const early = refusedStatically(shape, onlyObserved(policy, guard));
   if (early !== null && !statement.syntaxError) return refuse(early);
   if (guard.unavailable !== null) return refuse(guard.unavailable);
   if (guard.attempts > maxAttempts) return refuse(unavailable);
@@ -214,7 +231,7 @@ function judgeAnew(
     guard.attempts++;
     return null;
   }
-  const used = usedBy(walk, statement);
+  const used = usedBy(walk, statement, onlyObserved(policy, guard));
   if ("refusal" in used) return refuse(used.refusal);
   const touched: Touched[] = [];
   let open = false;
@@ -236,20 +253,31 @@ function judgeAnew(
         questions.push({ key, text: tree.text ?? one.text, types: one.declared, kind: tree.kind });
       } else if (answer.kind === "refused")
         return refuse(serverRefusal(answer.error, tree.text === null && one === statement));
-      else touched.push(answer.touched);
+      else if (answer.kind === "touched") {
+        // Functions of bare expressions count; what they give goes nowhere.
+        touched.push(tree.kind === "expressions" ? { ...answer.touched, outputs: null } : answer.touched);
+      }
     }
   }
   if (open) {
     guard.attempts++;
     return null;
   }
-  return decided(walk, guard, by, statement, statements, used.statements, touched);
+  return decided(walk, guard, by, statement, statements, used.statements, touched, questions);
+}
+
+/** Nothing is enforced here: what is not understood may pass. */
+function onlyObserved(policy: CompiledPolicy, { session }: Guarding): boolean {
+  return policy.observe === "all" && policy.labelsFor(session.database).length === 0;
 }
 
 /** What must be refused whatever the policy says: it is not understood, or changes what Postern relies on. */
-function refusedStatically(shape: Shape): Reason | null {
+function refusedStatically(shape: Shape, observed: boolean): Reason | null {
   const { facts } = shape;
-  if (facts.refusal !== null) return notUnderstood(facts.refusal.code, facts.refusal.message, null);
+  if (facts.refusal !== null && !observed)
+    return notUnderstood(facts.refusal.code, facts.refusal.message, null);
+  for (const { kind, name } of shape.names)
+    if ((kind === "prepare" || kind === "declare") && name?.startsWith(ownNames) === true) return ownName;
   for (const { name, judgement } of facts.settings) {
     if (judgement.kind === "refused")
       return {
@@ -266,7 +294,7 @@ function refusedStatically(shape: Shape): Reason | null {
 type Used = { readonly statements: readonly PreparedStatement[] } | { readonly refusal: Reason };
 
 /** The statement and those that EXECUTE and FETCH name; their effects are its own. */
-function usedBy(walk: Walk, statement: PreparedStatement): Used {
+function usedBy(walk: Walk, statement: PreparedStatement, observed: boolean): Used {
   const all = [statement];
   for (let at = 0; at < all.length; at++) {
     if (all.length > maxUsed)
@@ -288,7 +316,7 @@ function usedBy(walk: Walk, statement: PreparedStatement): Used {
             object: name,
           },
         };
-      const unread = refusedStatically(inner.shape);
+      const unread = refusedStatically(inner.shape, observed);
       if (unread !== null) return { refusal: unread };
       all.push(inner);
     }
@@ -364,7 +392,8 @@ function decided(
   statements: number,
   used: readonly PreparedStatement[],
   touched: readonly Touched[],
-): Judgement {
+  questions: Question[],
+): Judgement | null {
   const { shape } = statement;
   const inTransaction = walk.transaction !== "I";
   const bare = factsOf(shape, touched, used, inTransaction, statements, statement.bytes);
@@ -373,7 +402,8 @@ function decided(
   let reason: Reason | null = null;
   for (const one of touched) {
     const [problem] = one.problems;
-    if (problem !== undefined) reason ??= notUnderstood(problem.code, problem.message, problem.object);
+    if (problem !== undefined && !(view.policy.observe === "all" && view.protectedSet.empty))
+      reason ??= notUnderstood(problem.code, problem.message, problem.object);
   }
   const explain = shape.facts.explain !== null;
   const first = touched.map((one) => planMasks(one, view.protectedSet, { unmask: [], explain }));
@@ -381,17 +411,23 @@ function decided(
     for (const label of outcome.labels) labels.add(label);
     for (const label of outcome.labelsInPredicates) predicates.add(label);
   }
+  const protects = labels.size > 0;
+  if (!view.observedSet.empty) {
+    for (const one of touched) {
+      const outcome = planMasks(one, view.observedSet, { unmask: [], explain });
+      for (const label of outcome.labels) labels.add(label);
+      for (const label of outcome.labelsInPredicates) predicates.add(label);
+    }
+  }
   const facts: StatementFacts = {
     ...bare,
     labels: [...labels].sort(),
     labelsInPredicates: [...predicates].sort(),
   };
-  const decision = view.policy.decide({
-    principal: guard.principal,
-    session: guard.session,
-    statement: facts,
-    now: new Date(),
-  });
+  const asked = { principal: guard.principal, session: guard.session, statement: facts, now: new Date() };
+  const estimate = estimateFor(guard, view, asked, statement, touched, questions);
+  if (estimate === "open") return null;
+  const decision = view.policy.decide(estimate === null ? asked : { ...asked, estimate: () => estimate });
   const outcomes =
     decision.unmask.length === 0 && decision.relax.size === 0
       ? first
@@ -400,8 +436,10 @@ function decided(
         );
   const masked = new Set<string>();
   let plan: Judgement["plan"] = null;
+  const budgets: Budget[] = [...decision.budgets];
   for (const outcome of outcomes) {
     if (outcome.ok) {
+      budgets.push(...equalityBudgets(view, outcome.equalities));
       for (const column of outcome.masked) masked.add(column);
       if (outcome.plan?.columns.some((column) => column !== null) === true) plan ??= outcome.plan;
     } else
@@ -416,6 +454,8 @@ function decided(
   // A rule that denies says more than that the statement is not understood.
   if (decision.verdict !== "allow") reason = ofDecision(decision);
   const rows = givesRows(shape.facts, shape);
+  const outputs = rows ? (touched.find((one) => one.outputs !== null)?.outputs ?? null) : null;
+  const sent = copiedColumns(shape.facts, outputs, view);
   return {
     view,
     stand: guard.stand,
@@ -425,14 +465,16 @@ function decided(
       shape.names.length === 0 &&
       view.policy.cacheKey(guard.principal, guard.session) !== null,
     decision,
+    budgets,
     durability: decision.durability ?? walk.durability,
     refusal: reason,
     ...records(walk, statement, facts, decision, reason, [...masked].sort(), touched.length > 0),
-    plan: rows ? plan : null,
-    outputs: rows ? (touched.find((one) => one.outputs !== null)?.outputs ?? null) : null,
+    plan:
+      rows && plan !== null ? { ...plan, columns: plan.columns.filter((_, i) => sent[i] !== false) } : null,
+    outputs: outputs?.filter((_, i) => sent[i] !== false) ?? null,
     masked: [...masked].sort(),
     facts,
-    scrub: labels.size > 0,
+    scrub: protects,
     after: aftermath(used, facts),
   };
 }
@@ -449,6 +491,54 @@ function aftermath(used: readonly PreparedStatement[], { effects }: StatementFac
       used.some(({ shape }) => shape.kind === "lock"),
     temporary: opaque || used.some(({ shape }) => shape.facts.temporary),
   };
+}
+
+/** What the planner guesses, where a rule cannot be decided without it; "open": it must be asked first. */
+function estimateFor(
+  guard: Guarding,
+  view: View,
+  input: DecideInput,
+  statement: PreparedStatement,
+  touched: readonly Touched[],
+  questions: Question[],
+): Estimate | null | "open" {
+  if (!view.policy.needs.estimate || !view.policy.wantsEstimate(input)) return null;
+  const [only] = touched;
+  // Planning runs functions: only those that are known to be harmless may.
+  if (only === undefined || touched.length > 1 || only.unsafe.length > 0 || only.problems.length > 0)
+    return null;
+  if (!planned.has(statement.shape.kind)) return null;
+  const key = `\0estimate\0${only.parameterTypes.join()}\0${statement.text}`;
+  const answer = guard.fresh.get(key);
+  if (answer?.kind === "estimate") return answer.estimate;
+  questions.push({ key, text: statement.text, types: only.parameterTypes, kind: "estimate" });
+  guard.attempts++;
+  return "open";
+}
+
+const planned: ReadonlySet<string> = new Set(["select", "insert", "update", "delete", "merge"]);
+
+/** Comparisons with protected columns that the policy counts (`use: equality`). */
+function equalityBudgets(view: View, columns: readonly string[]): Budget[] {
+  if (columns.length === 0) return [];
+  const labels = new Set(
+    view.protectedSet.columns
+      .filter((column) => columns.includes(column.name))
+      .flatMap((column) => column.labels.map(({ label }) => label)),
+  );
+  return view.policy.labels.filter(({ label }) => labels.has(label)).map((label) => equalityBudget(label));
+}
+
+/** COPY of a table without a column list leaves out generated columns: which of the outputs are sent. */
+function copiedColumns(
+  { copy }: StaticFacts,
+  outputs: Judgement["outputs"],
+  { catalog }: View,
+): readonly boolean[] {
+  if (copy === null || copy.relation === null || copy.columns !== null || outputs === null) return [];
+  return outputs.map(
+    ({ origin }) => (catalog.column(origin.relation, origin.attribute)?.generatedFrom.length ?? 0) === 0,
+  );
 }
 
 /** Whether the rows that come back are those of the analysed query. */
@@ -488,6 +578,7 @@ function refusedBefore(
     inTransaction: facts.inTransaction,
     reusable: false,
     decision: null,
+    budgets: [],
     durability: walk.durability,
     refusal: reason,
     ...records(walk, statement, facts, null, reason, [], false),

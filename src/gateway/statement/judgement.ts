@@ -3,7 +3,14 @@ import type { DecisionContext, StatementContext } from "../../audit/index.ts";
 import type { Durability } from "../../facts/audit.ts";
 import type { MaskPlan, StatementFacts, Touched } from "../../facts/effects.ts";
 import type { Principal } from "../../facts/principal.ts";
-import type { BudgetKeeper, CompiledPolicy, PolicyDecision, SessionFacts } from "../../policy/index.ts";
+import type {
+  Budget,
+  BudgetKeeper,
+  CompiledPolicy,
+  Estimate,
+  PolicyDecision,
+  SessionFacts,
+} from "../../policy/index.ts";
 import type { TreeText } from "../../sql/index.ts";
 import type { Analyst, View } from "../analyst/index.ts";
 import type { AnswerCache, Judging } from "../analyst/registry.ts";
@@ -22,7 +29,9 @@ export interface ServerRefusal {
 /** What the server said of one text. */
 export type Answer =
   | { readonly kind: "touched"; readonly touched: Touched }
-  | { readonly kind: "refused"; readonly error: ServerRefusal };
+  | { readonly kind: "refused"; readonly error: ServerRefusal }
+  /** null: the planner would not say. */
+  | { readonly kind: "estimate"; readonly estimate: Estimate | null };
 
 /** What is known and decided of one statement in one session. */
 export interface Judgement {
@@ -34,6 +43,8 @@ export interface Judgement {
   /** Nothing in it depends on the moment or on names: it holds for equal statements, too. */
   readonly reusable: boolean;
   readonly decision: PolicyDecision | null;
+  /** Rates that it counts against. */
+  readonly budgets: readonly Budget[];
   readonly durability: Durability;
   /** null: it may run. */
   readonly refusal: Reason | null;
@@ -66,7 +77,7 @@ export interface Question {
   readonly key: string;
   readonly text: string;
   readonly types: readonly number[];
-  readonly kind: TreeText["kind"];
+  readonly kind: TreeText["kind"] | "estimate";
 }
 
 /** One session's share of judging; there is none where no policy is loaded. */

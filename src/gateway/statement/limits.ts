@@ -25,14 +25,14 @@ export function uncountable(
 export function charge(walk: Walk, judgements: readonly Judgement[]): Reason | null {
   const { guard } = walk;
   if (guard === null) return null;
-  for (const { decision } of judgements) {
-    if (decision === null || decision.budgets.length === 0) continue;
-    const charged = guard.budgets.charge(guard.principal, decision.budgets, performance.now());
+  for (const { budgets } of judgements) {
+    if (budgets.length === 0) continue;
+    const charged = guard.budgets.charge(guard.principal, budgets, performance.now());
     if (charged.ok) continue;
     const { amount, unit, perSeconds, rule } = charged.budget;
     return {
       sqlstate: "53400",
-      code: "RATE_LIMIT",
+      code: "RATE_LIMITED",
       message: `policy: more than ${amount} ${unit} in ${perSeconds} seconds`,
       hint: `Wait ${Math.ceil(charged.retryMs / 1000)} s, then go on more slowly.`,
       rule,
