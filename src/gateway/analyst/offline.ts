@@ -22,6 +22,7 @@ import {
   changesMeaning,
   factsOf,
   notUnderstood,
+  planned,
   refusedStatically,
   sendAlone,
   unknowable,
@@ -142,6 +143,7 @@ class Reading {
   readonly #analyst: Analyst;
   readonly #policy: CompiledPolicy;
   readonly #reader: SqlReader;
+  /** Nothing is enforced here: what is not understood may pass. */
   readonly #observed: boolean;
   #view: View;
   /** What earlier statements of the text prepared and declared. */
@@ -275,8 +277,6 @@ class Reading {
     };
   }
 }
-
-const planned: ReadonlySet<string> = new Set(["select", "insert", "update", "delete", "merge"]);
 
 function missing(kind: "execute" | "fetch", name: string): Reason {
   return kind === "execute"

@@ -4,7 +4,8 @@ import type { Mask, OutputColumn, StatementFacts, Touched } from "../../facts/ef
 import type { PolicyDecision } from "../../policy/index.ts";
 import type { MaskReport, OutputReport } from "../../policy/lab/analyser.ts";
 import type { StatementText } from "../../sql/index.ts";
-import { notCountable } from "../statement/guard.ts";
+import { givesRows, mayWrite } from "../statement/facts.ts";
+import { uncountable } from "../statement/limits.ts";
 import type { View } from "./index.ts";
 
 /** A statement with what the server says of it. */
@@ -41,6 +42,7 @@ export function reportMasks(
     unmask: decision.unmask,
     relax: decision.relax,
     explain: facts.explain !== null,
+    mayWrite: (relation: string) => mayWrite(view, relation),
   };
   const masked = new Set<string>();
   let outputs: OutputReport[] | null = null;
@@ -53,27 +55,19 @@ export function reportMasks(
         reportOutput(output, outcome.plan?.columns[i] ?? null, view),
       );
   }
-  if (uncountable(message))
+  const limited = uncountable(
+    message.map((one) => one.statement),
+    message,
+  );
+  if (limited !== null)
     return {
       ok: false,
-      code: notCountable.code,
-      message: notCountable.message.replace(/^policy: /, ""),
-      hint: notCountable.hint,
+      code: limited.code,
+      message: limited.message.replace(/^policy: /, ""),
+      hint: limited.hint,
     };
-  const { kind } = statement.shape;
-  const rows = facts.explain === null && kind !== "prepare" && kind !== "declare" && kind !== "ddl";
+  const rows = givesRows(facts, statement.shape);
   return { ok: true, masked: [...masked].sort(), outputs: rows ? outputs : null };
-}
-
-/** As limits.ts: changed rows are limited, and cannot be counted in this form. */
-function uncountable(message: readonly Decided[]): boolean {
-  return message.some(({ statement, facts, decision }) => {
-    const limit = decision?.limits.affectedRows ?? null;
-    if (limit === null || !facts.effects.includes("write")) return false;
-    const { kind, facts: own } = statement.shape;
-    const counted = kind === "insert" || kind === "update" || kind === "delete" || kind === "merge";
-    return !counted || own.modifications > 1 || message.length > 1;
-  });
 }
 
 function reportOutput(

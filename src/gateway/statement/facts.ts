@@ -1,6 +1,8 @@
 /** What statements are before any policy is asked: shared by the data path and by the tools that explain it. */
 import type { AskFailure } from "../../analysis/ask-read.ts";
 import type { Effect, StatementFacts, Touched } from "../../facts/effects.ts";
+import type { StaticFacts } from "../../sql/index.ts";
+import type { View } from "../analyst/index.ts";
 import type { Shape } from "./names.ts";
 import type { Reason } from "./state.ts";
 
@@ -22,10 +24,6 @@ export const sendAlone: Reason = {
   hint: "Send the statements one by one.",
 };
 
-export function notUnderstood(code: string, message: string, object: string | null): Reason {
-  return { sqlstate: "42501", code, message: `policy: ${message}`, hint: simpler, object };
-}
-
 /** Names of the gateway's own statements in a client's session. */
 export const ownNames = "postern_";
 
@@ -35,6 +33,10 @@ export const ownName: Reason = {
   message: `policy: names that begin with "${ownNames}" are the gateway's own`,
   hint: "Choose another name.",
 };
+
+export function notUnderstood(code: string, message: string, object: string | null): Reason {
+  return { sqlstate: "42501", code, message: `policy: ${message}`, hint: simpler, object };
+}
 
 /**
  * What must be refused whatever the policy says: it is not understood, or changes what Postern relies on.
@@ -110,7 +112,22 @@ function union(touched: readonly Touched[], of: (one: Touched) => readonly strin
   return [...new Set(touched.flatMap(of))].sort();
 }
 
+/** Whether the rows that come back are those of the analysed query. */
+export function givesRows(facts: StaticFacts, { kind }: Pick<Shape, "kind">): boolean {
+  return facts.explain === null && kind !== "prepare" && kind !== "declare" && kind !== "ddl";
+}
+
+/** Kinds of statements that EXPLAIN takes. */
+export const planned: ReadonlySet<string> = new Set(["select", "insert", "update", "delete", "merge"]);
+
 /** A lock that others hold, a limit, a server that goes down: nothing is known of the statement. */
 export function unknowable({ stage, sqlstate }: AskFailure): boolean {
   return stage === "settings" || /^(?:55P03|57|53|40|08|58|XX)/.test(sqlstate);
+}
+
+/** Whoever may write a column can look up a hash by writing guesses. */
+export function mayWrite({ catalog, protectedSet }: View, relation: string): boolean {
+  const [column] = protectedSet.ofName(relation);
+  const rights = column === undefined ? undefined : catalog.relation(column.relation)?.privileges;
+  return rights === undefined || rights.insert || rights.update;
 }
