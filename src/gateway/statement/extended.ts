@@ -14,6 +14,7 @@ import {
 } from "../../protocol/index.ts";
 import type { MessageText } from "../../sql/index.ts";
 import { askFirst, noteForwarded } from "./ask.ts";
+import { ownName, ownNames } from "./facts.ts";
 import { type Delivered, guardOf } from "./guard.ts";
 import {
   intent,
@@ -27,7 +28,7 @@ import {
   Use,
   valuesJson,
 } from "./intend.ts";
-import { judgeFunction, judgeMessage, ownName, ownNames } from "./judge.ts";
+import { judgeFunction, judgeMessage } from "./judge.ts";
 import type { Judgement, Question } from "./judgement.ts";
 import { charge, startClocks, uncountable } from "./limits.ts";
 import {
