@@ -90,6 +90,7 @@ async function answer(walk: Walk, guard: Guarding, view: View, question: Questio
       : await askHere(walk, text, types, view.catalog.login.mayQuietLog);
   if (asked.ok) {
     const touched = readTouched(asked.trees, view.catalog, {
+      settledSettings: question.settledSettings,
       kind: kind === "expressions" ? "statement" : kind,
     });
     const result = { kind: "touched", touched } as const;

@@ -13,7 +13,7 @@ import {
   equalityBudget,
   type PolicyDecision,
 } from "../../policy/index.ts";
-import { type CopyFacts, emptyFacts, type StaticFacts } from "../../sql/index.ts";
+import { type CopyFacts, emptyFacts, type StaticFacts, settledSettings } from "../../sql/index.ts";
 import type { View } from "../analyst/index.ts";
 import {
   changesMeaning,
@@ -276,7 +276,7 @@ function judgeAnew(
     if (answer?.kind === "refused" && answer.error.sqlstate.startsWith("42"))
       return refuse(serverRefusal(answer.error, true));
     if (answer !== undefined) return refuse(early);
-    questions.push({ key, text: statement.text, types: [], kind: "statement" });
+    questions.push({ key, text: statement.text, types: [], kind: "statement", settledSettings: 0 });
     guard.attempts++;
     return null;
   }
@@ -299,7 +299,13 @@ function judgeAnew(
       const answer: Answer | undefined = guard.fresh.get(key) ?? guard.answers.get(key);
       if (answer === undefined) {
         open = true;
-        questions.push({ key, text: tree.text ?? one.text, types: one.declared, kind: tree.kind });
+        questions.push({
+          key,
+          text: tree.text ?? one.text,
+          types: one.declared,
+          kind: tree.kind,
+          settledSettings: settledSettings(one.shape),
+        });
       } else if (answer.kind === "refused")
         return refuse(serverRefusal(answer.error, tree.text === null && one === statement));
       else if (answer.kind === "touched") {
@@ -514,7 +520,13 @@ function estimateFor(
   const key = `\0estimate\0${only.parameterTypes.join()}\0${statement.text}`;
   const answer = guard.fresh.get(key);
   if (answer?.kind === "estimate") return answer.estimate;
-  questions.push({ key, text: statement.text, types: only.parameterTypes, kind: "estimate" });
+  questions.push({
+    key,
+    text: statement.text,
+    types: only.parameterTypes,
+    kind: "estimate",
+    settledSettings: 0,
+  });
   guard.attempts++;
   return "open";
 }

@@ -78,6 +78,8 @@ export interface Question {
   readonly text: string;
   readonly types: readonly number[];
   readonly kind: TreeText["kind"] | "estimate";
+  /** Calls of set_config that were read and found harmless. */
+  readonly settledSettings: number;
 }
 
 /** One session's share of judging; there is none where no policy is loaded. */
