@@ -68,7 +68,8 @@ export async function startBenignLab(): Promise<BenignLab> {
     dbname,
     `create role ${role} login password 'reader';
      grant usage on schema shop, tpch to ${role};
-     grant select on all tables in schema shop, tpch, public to ${role}`,
+     grant select on all tables in schema shop, tpch, public to ${role};
+     grant usage on all sequences in schema shop to ${role}`,
   );
   const options = {
     server: { host: cluster.host, port: cluster.port, user: role, password: "reader" },
