@@ -111,7 +111,7 @@ export function answer(walk: Walk, type: number, chunk: Buffer, start: number, e
       return null;
     }
     case 0x4e: // NoticeResponse
-      return walk.guard?.scrub === true
+      return walk.guard !== null && walk.guard.scrub >= 0
         ? scrubNotice(chunk.subarray(start, end), queueHead(queue)?.run?.request ?? "")
         : null;
     case 0x41: // NotificationResponse
@@ -350,7 +350,7 @@ function readyForQuery(walk: Walk, chunk: Buffer, start: number, end: number): B
     walk.mustAbort = null;
     if (walk.transaction === "T") return abortHere(walk, refusal);
   }
-  if (walk.guard !== null && walk.transaction === "I") noteIdle(walk.guard);
+  if (walk.guard !== null && walk.transaction === "I") noteIdle(walk.guard, head.batch);
   if (head.batch >= walk.unsettledBatch) walk.unsettledBatch = -1;
   if (walk.transaction === "I") {
     dropPortals(walk.names, head.batch);
@@ -365,7 +365,7 @@ function readyForQuery(walk: Walk, chunk: Buffer, start: number, end: number): B
 
 /** The server's error as the client may see it; null: as it is. */
 function scrubbed(walk: Walk, body: Buffer, request = ""): Buffer | null {
-  return walk.guard?.scrub === true ? scrubError(body, request) : null;
+  return walk.guard !== null && walk.guard.scrub >= 0 ? scrubError(body, request) : null;
 }
 
 /** The client was told of an error in a block that the server knows nothing of: it is made to fail, too. */

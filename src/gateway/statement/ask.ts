@@ -199,15 +199,15 @@ async function localView(walk: Walk, guard: Guarding, policy: CompiledPolicy): P
   return view;
 }
 
-/** A statement is on its way to the server: what may be different behind it. */
-export function noteForwarded(guard: Guarding, { after, scrub }: Judgement): void {
-  if (scrub) guard.scrub = true;
-  if (after.settings) {
+/** A statement of batch `batch` is on its way to the server: what may be different behind it. */
+export function noteForwarded(guard: Guarding, { after, scrub }: Judgement, batch: number): void {
+  if (scrub) guard.scrub = batch;
+  if (after.settings || (after.ends && guard.settings >= 0)) {
     guard.uncertain = true;
-    guard.settings = true;
+    guard.settings = batch;
   }
-  if (after.objects) {
-    guard.ddl = true;
+  if (after.objects || (after.ends && guard.ddl >= 0)) {
+    guard.ddl = batch;
     guard.localView = null;
     if (guard.local === "none") guard.local = "transaction";
     unsettle(guard);
@@ -215,16 +215,19 @@ export function noteForwarded(guard: Guarding, { after, scrub }: Judgement): voi
   if (after.temporary) guard.local = "session";
 }
 
-/** ReadyForQuery without a transaction: what was only the session's own is everybody's, or gone. */
-export function noteIdle(guard: Guarding): void {
-  guard.scrub = false;
-  if (guard.settings) {
+/**
+ * ReadyForQuery of batch `batch` without a transaction: what was only the session's own is everybody's, or gone. What
+ * later batches do, which are on their way, is still to come.
+ */
+export function noteIdle(guard: Guarding, batch: number): void {
+  if (guard.scrub <= batch) guard.scrub = -1;
+  if (guard.settings >= 0 && guard.settings <= batch) {
     // The end of the transaction may have taken them back.
-    guard.settings = false;
+    guard.settings = -1;
     guard.uncertain = true;
   }
-  if (guard.ddl) {
-    guard.ddl = false;
+  if (guard.ddl >= 0 && guard.ddl <= batch) {
+    guard.ddl = -1;
     guard.localView = null;
     if (guard.local === "transaction") guard.local = "none";
     guard.analyst.bump();

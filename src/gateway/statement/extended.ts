@@ -16,6 +16,7 @@ import type { MessageText } from "../../sql/index.ts";
 import { askFirst, noteForwarded } from "./ask.ts";
 import { type Delivered, guardOf } from "./guard.ts";
 import {
+  emptyShape,
   intent,
   opaqueShape,
   openName,
@@ -27,7 +28,7 @@ import {
   Use,
   valuesJson,
 } from "./intend.ts";
-import { judgeMessage, ownName, ownNames } from "./judge.ts";
+import { inBlockBehind, judgeMessage, outdatedPortal, ownName, ownNames } from "./judge.ts";
 import type { Judgement, Question } from "./judgement.ts";
 import { charge, startClocks, uncountable } from "./limits.ts";
 import {
@@ -109,8 +110,9 @@ function parse(
   types: readonly number[],
 ): Verdict {
   // Parse takes one statement. With several, or none that we can tell apart, the server's own answer decides.
-  let [only] = message.statements;
+  let only: { readonly text: string; readonly shape: Shape } | undefined = message.statements[0];
   let raw = message.parsed ? null : bytes;
+  if (only === undefined && message.parsed) only = { text: "", shape: emptyShape };
   if (only === undefined || message.statements.length > 1) {
     [only] = sealedWhole(bytes).statements;
     raw = bytes;
@@ -119,7 +121,7 @@ function parse(
   statement.types = types;
   statement.declared = types;
   statement.syntaxError = message.reason === "syntax";
-  if (walk.guard !== null && walk.guard.policies.current !== null && only !== undefined) {
+  if (walk.guard !== null && walk.guard.policies.current !== null && statement.shape.kind !== "empty") {
     const questions: Question[] = [];
     const verdicts = judgeMessage(walk, walk.guard, [statement], questions);
     if (verdicts === null) return askFirst(walk, walk.guard, questions);
@@ -171,7 +173,23 @@ export function onBind(walk: Walk, body: Buffer): Verdict {
   if (open !== null) return waitFor(walk, open);
   if ((portal !== "" && names.portals.size >= maxPortals) || names.bytes > maxStatementBytes)
     return refuseExtended(walk, tooManyNames);
-  const statement = names.statements.get(source) ?? prepare(walk, "", opaqueShape, null);
+  const known = names.statements.get(source);
+  const statement = known ?? prepare(walk, "", opaqueShape, null);
+  let bound: Judgement | null = null;
+  if (
+    walk.guard !== null &&
+    walk.guard.policies.current !== null &&
+    known !== undefined &&
+    known.shape.kind !== "empty"
+  ) {
+    // The server looks names up here; what they mean at the Execute would come too late.
+    const questions: Question[] = [];
+    const verdicts = judgeMessage(walk, walk.guard, [statement], questions);
+    if (verdicts === null) return askFirst(walk, walk.guard, questions);
+    bound = verdicts.judgements[0] ?? null;
+    if (bound?.refusal != null && bound.decision?.verdict !== "approve")
+      return refuseExtended(walk, bound.refusal, statement, bound);
+  }
   const uncertain = portal !== "" && (names.hidden || names.portals.has(portal));
   const change = setPortal(names, portal, {
     statement,
@@ -181,6 +199,7 @@ export function onBind(walk: Walk, body: Buffer): Verdict {
     cursor: false,
     hold: false,
     delivered: { rows: 0, bytes: 0 },
+    bound,
     described: false,
     fields: null,
   });
@@ -246,6 +265,7 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
     judgement = verdicts.judgements[0] ?? null;
     const reason =
       judgement?.refusal ??
+      (judgement === null ? null : outdatedPortal(portal?.bound ?? null, judgement)) ??
       uncountable([statement], verdicts.judgements) ??
       charge(walk, verdicts.judgements);
     if (reason !== null)
@@ -297,7 +317,9 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
     push(walk.queue, entry);
     return changes ? awaitAnswer(walk, entry) : "forward";
   }
-  noteForwarded(walk.guard, judgement);
+  noteForwarded(walk.guard, judgement, entry.batch);
+  const block = inBlockBehind(shape);
+  if (block !== null) walk.guard.block = { batch: entry.batch, open: block };
   const before: Buffer[] = [];
   if (guard !== null && portal !== undefined) {
     guard.portal = portal;
@@ -359,7 +381,8 @@ export function onSync(walk: Walk): Verdict {
   walk.texts = 0;
   push(walk.queue, entry);
   // Its answer tells how the texts behind it are to be read.
-  if (walk.unsettledBatch === entry.batch) walk.stall = { until: "answered", entry };
+  if (walk.unsettledBatch === entry.batch || walk.guard?.block?.batch === entry.batch)
+    walk.stall = { until: "answered", entry };
   return "forward";
 }
 

@@ -3,6 +3,7 @@
  * is what can be told at once; what the server must be asked for first is asked for in ask.ts, and the message comes again.
  */
 import { planMasks } from "../../analysis/plan.ts";
+import { relationText } from "../../catalog/index.ts";
 import type { Effect, StatementFacts, Touched } from "../../facts/effects.ts";
 import {
   type Budget,
@@ -14,6 +15,7 @@ import {
 } from "../../policy/index.ts";
 import type { StaticFacts } from "../../sql/index.ts";
 import type { View } from "../analyst/index.ts";
+import { Use } from "./intend.ts";
 import type { Answer, Guarding, Judgement, Question, ServerRefusal } from "./judgement.ts";
 import { unsettle } from "./judgement.ts";
 import { getPortal, type PreparedStatement, type Shape } from "./names.ts";
@@ -51,6 +53,13 @@ export const ownName: Reason = {
   code: "NAME_REFUSED",
   message: `policy: names that begin with "${ownNames}" are the gateway's own`,
   hint: "Choose another name.",
+};
+
+const outdated: Reason = {
+  sqlstate: "42501",
+  code: "PORTAL_OUTDATED",
+  message: "policy: the names in this portal or cursor stand for something else since it was opened",
+  hint: "Open it again under the settings that it is to be read with.",
 };
 
 const noMessage: Reason = {
@@ -112,27 +121,37 @@ export function judgeMessage(
   let refused = -1;
   let open = false;
   let changed = false;
+  let named = false;
+  let inTransaction = inBlock(walk, guard);
   for (const [index, statement] of statements.entries()) {
-    const { facts } = statement.shape;
+    const { facts, names } = statement.shape;
+    const place = { statements: statements.length, inTransaction };
     let judgement: Judgement | null;
-    if (changed && facts.tree.length > 0)
-      judgement = refusedBefore(walk, statement, sendAlone, statements.length);
-    else judgement = judge(walk, guard, statement, statements.length, questions);
+    const uses = names.some(({ kind }) => kind === "execute" || kind === "fetch");
+    if ((changed && (facts.tree.length > 0 || uses)) || (named && uses))
+      judgement = refusedBefore(walk, statement, sendAlone, place);
+    else judgement = judge(walk, guard, statement, place, questions);
     if (judgement === null) open = true;
     else {
       judgements.push(judgement);
       if (judgement.refusal !== null && refused < 0) refused = index;
     }
-    changed ||= changesMeaning(statement.shape);
+    changed ||= changesMeaning(guard, statement, judgement);
+    named ||= statements.length > 1 && changesNames(walk, statement);
+    inTransaction = inBlockBehind(statement.shape) ?? inTransaction;
   }
-  if (open && refused < 0) return null;
+  if (open && refused < 0) {
+    guard.attempts++;
+    return null;
+  }
   if (refused < 0) {
     done(guard);
     return { judgements, refused };
   }
   // What was not judged behind the refused one is refused with it.
+  const place = { statements: statements.length, inTransaction: inBlock(walk, guard) };
   const all = statements.map(
-    (statement, index) => judgements[index] ?? refusedBefore(walk, statement, noMessage, statements.length),
+    (statement, index) => judgements[index] ?? refusedBefore(walk, statement, noMessage, place),
   );
   done(guard);
   return { judgements: all, refused };
@@ -145,9 +164,49 @@ function done(guard: Guarding): void {
   if (guard.fresh.size > 0) guard.fresh.clear();
 }
 
+/** Where a statement stands. */
+interface Place {
+  /** How many statements its message has. */
+  readonly statements: number;
+  readonly inTransaction: boolean;
+}
+
 /** Statements behind it in the same message cannot be understood before it has run. */
-function changesMeaning(shape: Shape): boolean {
-  return shape.kind === "ddl" || shape.kind === "call" || shape.kind === "do" || changesSettings(shape);
+function changesMeaning(guard: Guarding, statement: PreparedStatement, judgement: Judgement | null): boolean {
+  const { kind } = statement.shape;
+  if (kind === "ddl" || kind === "call" || kind === "do" || changesSettings(statement.shape)) return true;
+  if (endsTransaction(statement.shape) && (guard.settings >= 0 || guard.ddl >= 0)) return true;
+  return judgement !== null && (judgement.after.settings || judgement.facts.effects.includes("ddl"));
+}
+
+/** EXECUTE and FETCH behind it in the same message may name something else than they would now. */
+function changesNames(walk: Walk, statement: PreparedStatement): boolean {
+  if (statement.shape.names.length === 0) return statement.hides;
+  const use = new Use(walk);
+  use.of(statement);
+  return use.changes;
+}
+
+/** Settings and objects that it changed may be what they were before. */
+function endsTransaction({ facts: { transaction } }: Shape): boolean {
+  return (
+    transaction === "commit" ||
+    transaction === "rollback" ||
+    transaction === "rollback-to" ||
+    transaction === "prepare"
+  );
+}
+
+/** Whether a transaction block is open behind the statement; null: as before it. */
+export function inBlockBehind({ facts: { transaction, chain } }: Shape): boolean | null {
+  if (transaction === "begin") return true;
+  if (transaction === "commit" || transaction === "rollback" || transaction === "prepare") return chain;
+  return null;
+}
+
+/** Whether a transaction block is open when the next message is carried out. */
+function inBlock(walk: Walk, { block }: Guarding): boolean {
+  return block?.batch === walk.batch ? block.open : walk.transaction !== "I";
 }
 
 function changesSettings({ facts }: Shape): boolean {
@@ -159,13 +218,13 @@ function judge(
   walk: Walk,
   guard: Guarding,
   statement: PreparedStatement,
-  statements: number,
+  place: Place,
   questions: Question[],
 ): Judgement | null {
   const policy = guard.policies.current;
   if (policy === null) return null;
   const view = currentView(guard, policy);
-  const inTransaction = walk.transaction !== "I";
+  const { statements, inTransaction } = place;
   const known = statement.judged;
   if (
     known !== null &&
@@ -187,7 +246,7 @@ function judge(
       return same;
     }
   }
-  const judgement = judgeAnew(walk, guard, view, policy, statement, statements, questions);
+  const judgement = judgeAnew(walk, guard, view, policy, statement, place, questions);
   if (judgement === null) return null;
   statement.judged = judgement;
   if (kept && judgement.reusable) {
@@ -203,11 +262,11 @@ function judgeAnew(
   view: View | null,
   policy: CompiledPolicy,
   statement: PreparedStatement,
-  statements: number,
+  place: Place,
   questions: Question[],
 ): Judgement | null {
   const { shape } = statement;
-  const refuse = (reason: Reason) => refusedBefore(walk, statement, reason, statements);
+  const refuse = (reason: Reason) => refusedBefore(walk, statement, reason, place);
   const early = refusedStatically(shape, onlyObserved(policy, guard));
   if (early !== null && !statement.syntaxError) return refuse(early);
   if (guard.unavailable !== null) return refuse(guard.unavailable);
@@ -216,7 +275,6 @@ function judgeAnew(
   // What touches nothing needs no catalog: COMMIT and ROLLBACK must pass where nothing can be asked.
   const by = view ?? (asks ? null : (guard.analyst.view(policy) ?? guard.view));
   if (by === null || (guard.uncertain && asks)) {
-    guard.attempts++;
     guard.alone = asks;
     return null;
   }
@@ -228,15 +286,17 @@ function judgeAnew(
       return refuse(serverRefusal(answer.error, true));
     if (answer !== undefined) return refuse(early);
     questions.push({ key, text: statement.text, types: [], kind: "statement" });
-    guard.attempts++;
     return null;
   }
   const used = usedBy(walk, statement, onlyObserved(policy, guard));
   if ("refusal" in used) return refuse(used.refusal);
   const touched: Touched[] = [];
   let open = false;
-  for (const one of used.statements) {
-    for (const [at, tree] of one.shape.facts.tree.entries()) {
+  for (const [nth, one] of used.statements.entries()) {
+    const own: Touched[] = [];
+    for (const [at, { text: inner, kind: written }] of one.shape.facts.tree.entries()) {
+      // CREATE TABLE AS EXECUTE and EXPLAIN EXECUTE do with the named statement's rows what they do with their own.
+      const kind = written === "statement" ? (used.wrapped ?? written) : written;
       // A sensitive shape is one text's own, and is never shared.
       const text = `${idOf(one.shape)}.${at}`;
       const key = [
@@ -244,26 +304,26 @@ function judgeAnew(
         guard.searchPath ?? "",
         by.catalog.epoch,
         one.declared.join(),
-        tree.kind,
+        kind,
         text,
       ].join("\0");
       const answer: Answer | undefined = guard.fresh.get(key) ?? guard.answers.get(key);
       if (answer === undefined) {
         open = true;
-        questions.push({ key, text: tree.text ?? one.text, types: one.declared, kind: tree.kind });
+        questions.push({ key, text: inner ?? one.text, types: one.declared, kind });
       } else if (answer.kind === "refused")
-        return refuse(serverRefusal(answer.error, tree.text === null && one === statement));
+        return refuse(serverRefusal(answer.error, inner === null && one === statement));
       else if (answer.kind === "touched") {
         // Functions of bare expressions count; what they give goes nowhere.
-        touched.push(tree.kind === "expressions" ? { ...answer.touched, outputs: null } : answer.touched);
+        own.push(kind === "expressions" ? { ...answer.touched, outputs: null } : answer.touched);
       }
     }
+    const bound = used.bound[nth] ?? null;
+    if (!open && bound !== null && !sameMeaning(bound.touched, own)) return refuse(outdated);
+    touched.push(...own);
   }
-  if (open) {
-    guard.attempts++;
-    return null;
-  }
-  return decided(walk, guard, by, statement, statements, used.statements, touched, questions);
+  if (open) return null;
+  return decided(walk, guard, by, statement, place, used.statements, touched, questions);
 }
 
 /** Nothing is enforced here: what is not understood may pass. */
@@ -291,18 +351,28 @@ function refusedStatically(shape: Shape, observed: boolean): Reason | null {
   return null;
 }
 
-type Used = { readonly statements: readonly PreparedStatement[] } | { readonly refusal: Reason };
+type Used =
+  | {
+      readonly statements: readonly PreparedStatement[];
+      /** What was decided of each when its cursor was opened; null: it is planned when it runs. */
+      readonly bound: readonly (Judgement | null)[];
+      /** What becomes of the rows of the statement that EXECUTE names; null: nothing else. */
+      readonly wrapped: "create-table" | "explain" | null;
+    }
+  | { readonly refusal: Reason };
 
 /** The statement and those that EXECUTE and FETCH name; their effects are its own. */
 function usedBy(walk: Walk, statement: PreparedStatement, observed: boolean): Used {
   const all = [statement];
+  const bound: (Judgement | null)[] = [null];
+  let wrapped: "create-table" | "explain" | null = null;
   for (let at = 0; at < all.length; at++) {
     if (all.length > maxUsed)
       return { refusal: notUnderstood("NOT_UNDERSTOOD", "the statement is nested too deep", null) };
     for (const { kind, name } of all[at]?.shape.names ?? []) {
       if (name === null || (kind !== "execute" && kind !== "fetch")) continue;
-      const inner =
-        kind === "execute" ? walk.names.statements.get(name) : getPortal(walk.names, name)?.statement;
+      const portal = kind === "execute" ? undefined : getPortal(walk.names, name);
+      const inner = kind === "execute" ? walk.names.statements.get(name) : portal?.statement;
       if (inner === undefined)
         return {
           refusal: {
@@ -319,9 +389,44 @@ function usedBy(walk: Walk, statement: PreparedStatement, observed: boolean): Us
       const unread = refusedStatically(inner.shape, observed);
       if (unread !== null) return { refusal: unread };
       all.push(inner);
+      bound.push(portal?.bound ?? null);
+      const wrapper = all[at]?.shape;
+      if (wrapper?.kind === "ddl" || wrapper?.facts.effects.includes("ddl") === true)
+        wrapped = "create-table";
+      else if (wrapper?.facts.explain != null) wrapped ??= "explain";
     }
   }
-  return { statements: all };
+  return { statements: all, bound, wrapped };
+}
+
+/** Whether two readings of one text, made under different settings or catalogs, found the same. */
+function sameMeaning(before: readonly Touched[], now: readonly Touched[]): boolean {
+  return (
+    before.length === now.length &&
+    before.every((one, i) => one === now[i] || meaningOf(one) === meaningOf(now[i] ?? one))
+  );
+}
+
+function meaningOf({
+  reads,
+  writes,
+  columns,
+  functions,
+  uses,
+  outputs,
+  assignments,
+  problems,
+}: Touched): string {
+  return JSON.stringify([reads, writes, columns, functions, uses, outputs, assignments, problems]);
+}
+
+/**
+ * A portal runs what its names meant when it was bound. What has changed since, settings or objects, must not let it be
+ * taken for something else. null: it means what it meant.
+ */
+export function outdatedPortal(bound: Judgement | null, now: Judgement): Reason | null {
+  if (bound === null || now.refusal !== null || bound === now || bound.stand === now.stand) return null;
+  return sameMeaning(bound.touched, now.touched) ? null : outdated;
 }
 
 function serverRefusal(error: ServerRefusal, samePlace: boolean): Reason {
@@ -389,13 +494,12 @@ function decided(
   guard: Guarding,
   view: View,
   statement: PreparedStatement,
-  statements: number,
+  { statements, inTransaction }: Place,
   used: readonly PreparedStatement[],
   touched: readonly Touched[],
   questions: Question[],
 ): Judgement | null {
   const { shape } = statement;
-  const inTransaction = walk.transaction !== "I";
   const bare = factsOf(shape, touched, used, inTransaction, statements, statement.bytes);
   const labels = new Set<string>();
   const predicates = new Set<string>();
@@ -474,8 +578,9 @@ function decided(
     outputs: outputs?.filter((_, i) => sent[i] !== false) ?? null,
     masked: [...masked].sort(),
     facts,
-    scrub: protects,
+    scrub: protects || mayTell(view, used, facts),
     after: aftermath(used, facts),
+    touched,
   };
 }
 
@@ -490,7 +595,49 @@ function aftermath(used: readonly PreparedStatement[], { effects }: StatementFac
       effects.includes("admin") ||
       used.some(({ shape }) => shape.kind === "lock"),
     temporary: opaque || used.some(({ shape }) => shape.facts.temporary),
+    ends: used.some(({ shape }) => endsTransaction(shape)),
   };
+}
+
+/**
+ * Errors of what writes show whole rows and keys: those of the relations that are written, and of others that foreign keys
+ * and triggers reach. Names in utility statements are not resolved; any relation called so counts.
+ */
+function mayTell(
+  view: View,
+  used: readonly PreparedStatement[],
+  { effects, writes }: StatementFacts,
+): boolean {
+  if (view.protectedSet.empty) return false;
+  if (effects.includes("execute")) return true;
+  const { telling, names } = tellingRelations(view);
+  return (
+    writes.some((name) => telling.has(name)) ||
+    used.some(({ shape }) => shape.facts.relations.some(({ name }) => names.has(name)))
+  );
+}
+
+const telling = new WeakMap<
+  View,
+  { readonly telling: ReadonlySet<string>; readonly names: ReadonlySet<string> }
+>();
+
+function tellingRelations(view: View): {
+  readonly telling: ReadonlySet<string>;
+  readonly names: ReadonlySet<string>;
+} {
+  let known = telling.get(view);
+  if (known === undefined) {
+    const all = [...view.catalog.relations()].filter(
+      ({ oid, hasTriggers }) => hasTriggers || view.protectedSet.ofRelation(oid).length > 0,
+    );
+    known = {
+      telling: new Set(all.map(({ oid }) => relationText(view.catalog, oid))),
+      names: new Set(all.map(({ name }) => name)),
+    };
+    telling.set(view, known);
+  }
+  return known;
 }
 
 /** What the planner guesses, where a rule cannot be decided without it; "open": it must be asked first. */
@@ -512,7 +659,6 @@ function estimateFor(
   const answer = guard.fresh.get(key);
   if (answer?.kind === "estimate") return answer.estimate;
   questions.push({ key, text: statement.text, types: only.parameterTypes, kind: "estimate" });
-  guard.attempts++;
   return "open";
 }
 
@@ -562,16 +708,9 @@ function refusedBefore(
   walk: Walk,
   statement: PreparedStatement,
   reason: Reason,
-  statements: number,
+  { statements, inTransaction }: Place,
 ): Judgement {
-  const facts = factsOf(
-    statement.shape,
-    [],
-    [statement],
-    walk.transaction !== "I",
-    statements,
-    statement.bytes,
-  );
+  const facts = factsOf(statement.shape, [], [statement], inTransaction, statements, statement.bytes);
   return {
     view: null,
     stand: -1,
@@ -587,7 +726,8 @@ function refusedBefore(
     masked: [],
     facts,
     scrub: false,
-    after: { settings: false, objects: false, temporary: false },
+    after: { settings: false, objects: false, temporary: false, ends: false },
+    touched: [],
   };
 }
 

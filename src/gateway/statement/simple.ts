@@ -183,7 +183,7 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
   walk.texts = 0;
   push(walk.queue, entry);
   if (judgements !== null && walk.guard !== null) {
-    for (const judgement of judgements) noteForwarded(walk.guard, judgement);
+    for (const judgement of judgements) noteForwarded(walk.guard, judgement, entry.batch);
     startClocks(walk, entry);
     const limit = judgements[0]?.decision?.limits.affectedRows ?? null;
     if (
@@ -197,8 +197,9 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
       return reissue(bytes);
     }
   }
-  // What comes behind may use names that only the server's answer makes certain.
-  if (changes) walk.stall = { until: "answered", entry };
+  // What comes behind may use names that only the server's answer makes certain, or ask whether a block is open.
+  const blocks = walk.guard !== null && prepared.some(({ shape }) => shape.facts.transaction !== null);
+  if (changes || blocks) walk.stall = { until: "answered", entry };
   return "forward";
 }
 
