@@ -30,7 +30,7 @@ const verbs: Readonly<Record<string, Verb>> = {
     },
   },
   keys: {
-    summary: "show the key that verifies the audit log",
+    summary: "make, show and rotate the keys of the audit log",
     load: async () => (await import("./keys.ts")).keys,
   },
   version: { summary: "print the version", load: async () => (await import("./version.ts")).version },

@@ -156,15 +156,43 @@ export function tagOf(node: ServerNode): string {
   return formerTags[node.tag] ?? node.tag;
 }
 
+/** What one shape of node is: its surprise, and which of its fields must not hold nodes. Nodes of one shape share `names`. */
+interface Shape {
+  readonly tag: string;
+  readonly surprise: string | null;
+  readonly scalars: readonly boolean[];
+}
+const shapes = new WeakMap<readonly string[], Shape>();
+
+function shapeOf(tag: string, names: readonly string[]): Shape {
+  const known = shapes.get(names);
+  if (known?.tag === tag) return known;
+  const entry = table.get(tag);
+  const strange = names.find((name) => entry?.nodes.has(name) !== true && entry?.scalars.has(name) !== true);
+  const missing = entry?.required.find((name) => !names.includes(name));
+  const shape: Shape = {
+    tag,
+    surprise:
+      entry === undefined
+        ? shown(tag)
+        : strange !== undefined
+          ? `${tag}.${shown(strange)}`
+          : missing !== undefined
+            ? `${tag}.${missing}`
+            : null,
+    scalars: names.map((name) => entry?.nodes.has(name) !== true),
+  };
+  shapes.set(names, shape);
+  return shape;
+}
+
 /** What is not understood about a node itself, as "TAG" or "TAG.field"; null: nothing. */
 export function surpriseIn(node: ServerNode): string | null {
-  const entry = table.get(node.tag);
-  if (entry === undefined) return shown(node.tag);
-  for (const [field, value] of node.fields) {
-    if (entry.nodes.has(field)) continue;
-    if (!entry.scalars.has(field) || holdsNodes(value)) return `${node.tag}.${shown(field)}`;
-  }
-  for (const field of entry.required) if (!node.fields.has(field)) return `${node.tag}.${field}`;
+  const { names, list } = node.fields;
+  const { surprise, scalars } = shapeOf(node.tag, names);
+  if (surprise !== null) return surprise;
+  for (let i = 0; i < list.length; i++)
+    if (scalars[i] === true && holdsNodes(list[i] ?? null)) return `${node.tag}.${names[i]}`;
   return null;
 }
 
@@ -180,7 +208,7 @@ function shown(name: string): string {
 /** The nodes in a node's fields, those in lists (also lists of lists) too. */
 export function childrenOf(node: ServerNode): readonly ServerNode[] {
   const found: ServerNode[] = [];
-  for (const value of node.fields.values()) collectNodes(value, found);
+  for (const value of node.fields.list) collectNodes(value, found);
   return found;
 }
 

@@ -3,7 +3,7 @@
  * is what can be told at once; what the server must be asked for first is asked for in ask.ts, and the message comes again.
  */
 import { planMasks } from "../../analysis/plan.ts";
-import { relationText } from "../../catalog/index.ts";
+import { functionText } from "../../catalog/index.ts";
 import type { Effect, StatementFacts, Touched } from "../../facts/effects.ts";
 import {
   type Budget,
@@ -13,12 +13,13 @@ import {
   equalityBudget,
   type PolicyDecision,
 } from "../../policy/index.ts";
-import type { StaticFacts } from "../../sql/index.ts";
+import { type CopyFacts, emptyFacts, type StaticFacts } from "../../sql/index.ts";
 import type { View } from "../analyst/index.ts";
-import { Use } from "./intend.ts";
 import type { Answer, Guarding, Judgement, Question, ServerRefusal } from "./judgement.ts";
 import { unsettle } from "./judgement.ts";
+import { mayTell, outdated, sameMeaning } from "./meaning.ts";
 import { getPortal, type PreparedStatement, type Shape } from "./names.ts";
+import { changesNames, endsTransaction, inBlock, inBlockBehind, type Place } from "./place.ts";
 import type { Reason, Walk } from "./state.ts";
 
 const maxJudged = 4096;
@@ -55,11 +56,11 @@ export const ownName: Reason = {
   hint: "Choose another name.",
 };
 
-const outdated: Reason = {
-  sqlstate: "42501",
-  code: "PORTAL_OUTDATED",
-  message: "policy: the names in this portal or cursor stand for something else since it was opened",
-  hint: "Open it again under the settings that it is to be read with.",
+const staysReadOnly: Reason = {
+  sqlstate: "25006",
+  code: "READ_ONLY",
+  message: "policy: this session only reads, and its transactions stay read-only",
+  hint: "Leave READ WRITE out.",
 };
 
 const noMessage: Reason = {
@@ -68,6 +69,27 @@ const noMessage: Reason = {
   message: "policy: another statement of the same message is denied",
   hint: "Send the statements one by one.",
 };
+
+/**
+ * Why a copy's lines cannot be masked; null: they can. In encodings like SJIS and BIG5 a byte that looks like a delimiter
+ * or a backslash may be the second half of a character, and fields would not be told apart.
+ */
+function unmaskable({ format, encoding }: CopyFacts, column: string | null): Reason | null {
+  const what =
+    format === "binary"
+      ? "COPY in binary format"
+      : encoding === null || /^(?:UTF-?8|UNICODE)$/.test(encoding)
+        ? null
+        : "COPY in another encoding than UTF8";
+  if (what === null) return null;
+  return {
+    sqlstate: "42501",
+    code: "PROTECTED_COPY",
+    message: `policy: ${what} cannot be masked${column === null ? "" : `, and ${column} is protected`}`,
+    hint: "Use COPY in text or CSV format and UTF8, or a SELECT.",
+    object: column,
+  };
+}
 
 function notUnderstood(code: string, message: string, object: string | null): Reason {
   return { sqlstate: "42501", code, message: `policy: ${message}`, hint: simpler, object };
@@ -157,18 +179,62 @@ export function judgeMessage(
   return { judgements: all, refused };
 }
 
+/** A FunctionCall is decided like a SELECT of the function it calls; null: as judgeMessage. */
+export function judgeFunction(
+  walk: Walk,
+  guard: Guarding,
+  statement: PreparedStatement,
+  oid: number,
+): Judgement | null {
+  const policy = guard.policies.current;
+  const view = policy === null ? null : currentView(guard, policy);
+  if (guard.unavailable === null && guard.attempts <= maxAttempts && (view === null || guard.uncertain)) {
+    guard.attempts++;
+    guard.alone = true;
+    return null;
+  }
+  const called = view?.catalog.func(oid);
+  const place = { statements: 1, inTransaction: inBlock(walk, guard) };
+  const { unavailable: why } = guard;
+  done(guard);
+  if (view === null || called === undefined)
+    return refusedBefore(walk, statement, why ?? unknownFunction, place);
+  const name = functionText(view.catalog, oid);
+  const unsafe = called.verdict.safe
+    ? []
+    : [{ oid, name, effect: called.verdict.effect, reason: called.verdict.reason }];
+  const touched: Touched = {
+    reads: [],
+    writes: [],
+    columns: [],
+    functions: [name],
+    effects: called.verdict.safe ? ["read"] : [called.verdict.effect],
+    uses: [],
+    outputs: null,
+    assignments: [],
+    unsafe,
+    parameterTypes: called.arguments,
+    problems: [],
+  };
+  const plain: PreparedStatement = { ...statement, shape: { ...statement.shape, facts: emptyFacts } };
+  return (
+    decided(walk, guard, view, plain, place, [plain], [touched], []) ??
+    refusedBefore(walk, statement, unknownFunction, place)
+  );
+}
+
+const unknownFunction: Reason = {
+  sqlstate: "42501",
+  code: "NOT_UNDERSTOOD",
+  message: "policy: the function of a FunctionCall message is not known",
+  hint: "Call it in a SELECT statement.",
+};
+
 /** The message that waited has been judged. */
 function done(guard: Guarding): void {
   guard.attempts = 0;
   guard.unavailable = null;
   if (guard.fresh.size > 0) guard.fresh.clear();
-}
-
-/** Where a statement stands. */
-interface Place {
-  /** How many statements its message has. */
-  readonly statements: number;
-  readonly inTransaction: boolean;
 }
 
 /** Statements behind it in the same message cannot be understood before it has run. */
@@ -177,36 +243,6 @@ function changesMeaning(guard: Guarding, statement: PreparedStatement, judgement
   if (kind === "ddl" || kind === "call" || kind === "do" || changesSettings(statement.shape)) return true;
   if (endsTransaction(statement.shape) && (guard.settings >= 0 || guard.ddl >= 0)) return true;
   return judgement !== null && (judgement.after.settings || judgement.facts.effects.includes("ddl"));
-}
-
-/** EXECUTE and FETCH behind it in the same message may name something else than they would now. */
-function changesNames(walk: Walk, statement: PreparedStatement): boolean {
-  if (statement.shape.names.length === 0) return statement.hides;
-  const use = new Use(walk);
-  use.of(statement);
-  return use.changes;
-}
-
-/** Settings and objects that it changed may be what they were before. */
-function endsTransaction({ facts: { transaction } }: Shape): boolean {
-  return (
-    transaction === "commit" ||
-    transaction === "rollback" ||
-    transaction === "rollback-to" ||
-    transaction === "prepare"
-  );
-}
-
-/** Whether a transaction block is open behind the statement; null: as before it. */
-export function inBlockBehind({ facts: { transaction, chain } }: Shape): boolean | null {
-  if (transaction === "begin") return true;
-  if (transaction === "commit" || transaction === "rollback" || transaction === "prepare") return chain;
-  return null;
-}
-
-/** Whether a transaction block is open when the next message is carried out. */
-function inBlock(walk: Walk, { block }: Guarding): boolean {
-  return block?.batch === walk.batch ? block.open : walk.transaction !== "I";
 }
 
 function changesSettings({ facts }: Shape): boolean {
@@ -269,6 +305,7 @@ function judgeAnew(
   const refuse = (reason: Reason) => refusedBefore(walk, statement, reason, place);
   const early = refusedStatically(shape, onlyObserved(policy, guard));
   if (early !== null && !statement.syntaxError) return refuse(early);
+  if (guard.readOnly && shape.facts.readOnly === false) return refuse(staysReadOnly);
   if (guard.unavailable !== null) return refuse(guard.unavailable);
   if (guard.attempts > maxAttempts) return refuse(unavailable);
   const asks = shape.facts.tree.length > 0 || shape.names.length > 0 || early !== null;
@@ -399,36 +436,6 @@ function usedBy(walk: Walk, statement: PreparedStatement, observed: boolean): Us
   return { statements: all, bound, wrapped };
 }
 
-/** Whether two readings of one text, made under different settings or catalogs, found the same. */
-function sameMeaning(before: readonly Touched[], now: readonly Touched[]): boolean {
-  return (
-    before.length === now.length &&
-    before.every((one, i) => one === now[i] || meaningOf(one) === meaningOf(now[i] ?? one))
-  );
-}
-
-function meaningOf({
-  reads,
-  writes,
-  columns,
-  functions,
-  uses,
-  outputs,
-  assignments,
-  problems,
-}: Touched): string {
-  return JSON.stringify([reads, writes, columns, functions, uses, outputs, assignments, problems]);
-}
-
-/**
- * A portal runs what its names meant when it was bound. What has changed since, settings or objects, must not let it be
- * taken for something else. null: it means what it meant.
- */
-export function outdatedPortal(bound: Judgement | null, now: Judgement): Reason | null {
-  if (bound === null || now.refusal !== null || bound === now || bound.stand === now.stand) return null;
-  return sameMeaning(bound.touched, now.touched) ? null : outdated;
-}
-
 function serverRefusal(error: ServerRefusal, samePlace: boolean): Reason {
   return {
     sqlstate: error.sqlstate,
@@ -510,7 +517,9 @@ function decided(
       reason ??= notUnderstood(problem.code, problem.message, problem.object);
   }
   const explain = shape.facts.explain !== null;
-  const first = touched.map((one) => planMasks(one, view.protectedSet, { unmask: [], explain }));
+  const first = touched.map((one) =>
+    planMasks(one, view.protectedSet, { unmask: [], explain, mayWrite: (name) => mayWrite(view, name) }),
+  );
   for (const outcome of first) {
     for (const label of outcome.labels) labels.add(label);
     for (const label of outcome.labelsInPredicates) predicates.add(label);
@@ -536,7 +545,12 @@ function decided(
     decision.unmask.length === 0 && decision.relax.size === 0
       ? first
       : touched.map((one) =>
-          planMasks(one, view.protectedSet, { unmask: decision.unmask, relax: decision.relax, explain }),
+          planMasks(one, view.protectedSet, {
+            unmask: decision.unmask,
+            relax: decision.relax,
+            explain,
+            mayWrite: (name) => mayWrite(view, name),
+          }),
         );
   const masked = new Set<string>();
   let plan: Judgement["plan"] = null;
@@ -555,6 +569,8 @@ function decided(
         object: outcome.column,
       };
   }
+  if (plan !== null && shape.facts.copy?.direction === "out")
+    reason ??= unmaskable(shape.facts.copy, [...masked].sort()[0] ?? null);
   // A rule that denies says more than that the statement is not understood.
   if (decision.verdict !== "allow") reason = ofDecision(decision);
   const rows = givesRows(shape.facts, shape);
@@ -599,45 +615,11 @@ function aftermath(used: readonly PreparedStatement[], { effects }: StatementFac
   };
 }
 
-/**
- * Errors of what writes show whole rows and keys: those of the relations that are written, and of others that foreign keys
- * and triggers reach. Names in utility statements are not resolved; any relation called so counts.
- */
-function mayTell(
-  view: View,
-  used: readonly PreparedStatement[],
-  { effects, writes }: StatementFacts,
-): boolean {
-  if (view.protectedSet.empty) return false;
-  if (effects.includes("execute")) return true;
-  const { telling, names } = tellingRelations(view);
-  return (
-    writes.some((name) => telling.has(name)) ||
-    used.some(({ shape }) => shape.facts.relations.some(({ name }) => names.has(name)))
-  );
-}
-
-const telling = new WeakMap<
-  View,
-  { readonly telling: ReadonlySet<string>; readonly names: ReadonlySet<string> }
->();
-
-function tellingRelations(view: View): {
-  readonly telling: ReadonlySet<string>;
-  readonly names: ReadonlySet<string>;
-} {
-  let known = telling.get(view);
-  if (known === undefined) {
-    const all = [...view.catalog.relations()].filter(
-      ({ oid, hasTriggers }) => hasTriggers || view.protectedSet.ofRelation(oid).length > 0,
-    );
-    known = {
-      telling: new Set(all.map(({ oid }) => relationText(view.catalog, oid))),
-      names: new Set(all.map(({ name }) => name)),
-    };
-    telling.set(view, known);
-  }
-  return known;
+/** Whoever may write a column can look up a hash by writing guesses. */
+function mayWrite({ catalog, protectedSet }: View, relation: string): boolean {
+  const [column] = protectedSet.ofName(relation);
+  const rights = column === undefined ? undefined : catalog.relation(column.relation)?.privileges;
+  return rights === undefined || rights.insert || rights.update;
 }
 
 /** What the planner guesses, where a rule cannot be decided without it; "open": it must be asked first. */

@@ -1,12 +1,13 @@
 /** Reads a server tree, positionally: behind each `:field` stands exactly one value, whatever that value looks like. */
 import { type TokenKind, type Tokens, tokensOf } from "./tokens.ts";
-import type {
-  ServerList,
-  ServerNode,
-  ServerNumbers,
-  ServerTreeLimits,
-  ServerTreeResult,
-  ServerValue,
+import {
+  ServerFields,
+  type ServerList,
+  type ServerNode,
+  type ServerNumbers,
+  type ServerTreeLimits,
+  type ServerTreeResult,
+  type ServerValue,
 } from "./types.ts";
 
 export const defaultLimits: ServerTreeLimits = { length: 64 << 20, depth: 2000, values: 4_000_000 };
@@ -16,11 +17,12 @@ type Open =
   | {
       readonly kind: "node";
       readonly tag: string;
-      readonly fields: Map<string, ServerValue>;
-      /** The field that waits for its value; "": none. */
-      field: string;
-      /** The fields of the last node with this tag, which this one most likely has as well. */
-      readonly likely: string[];
+      readonly list: ServerValue[];
+      /** Names of its fields; while `shared`, those of the last node with this tag, which it most likely has as well. */
+      names: string[];
+      shared: boolean;
+      /** A field waits for its value. */
+      named: boolean;
     }
   | { readonly kind: "list"; readonly items: ServerValue[] };
 
@@ -56,8 +58,8 @@ function readValue(text: string, limits: ServerTreeLimits): ServerValue {
   let values = 0;
   for (let kind = tokens.next(); ; kind = tokens.next()) {
     const top = stack[stack.length - 1];
-    if (top?.kind === "node" && top.field === "" && kind !== "node-end") {
-      top.field = fieldName(tokens, kind, top.fields, top.likely);
+    if (top?.kind === "node" && !top.named && kind !== "node-end") {
+      nameField(tokens, kind, top);
       continue;
     }
     let value: ServerValue;
@@ -82,9 +84,9 @@ function readValue(text: string, limits: ServerTreeLimits): ServerValue {
         break;
       }
       case "node-end": {
-        if (top?.kind !== "node" || top.field !== "") throw new Unreadable("a node ends where none began");
+        if (top?.kind !== "node" || top.named) throw new Unreadable("a node ends where none began");
         stack.pop();
-        const node: ServerNode = { kind: "node", tag: top.tag, fields: top.fields };
+        const node: ServerNode = { kind: "node", tag: top.tag, fields: fieldsOf(top, layouts) };
         value = node;
         break;
       }
@@ -104,45 +106,42 @@ function readValue(text: string, limits: ServerTreeLimits): ServerValue {
     }
     if (into.kind === "list") into.items.push(value);
     else {
-      into.fields.set(into.field, value);
-      into.field = "";
+      into.list.push(value);
+      into.named = false;
     }
   }
 }
 
-function fieldName(
-  tokens: Tokens,
-  kind: TokenKind,
-  fields: ReadonlyMap<string, ServerValue>,
-  likely: string[],
-): string {
-  const guess = likely[fields.size];
-  // A name that stands at its place cannot have come before.
-  if (
-    guess !== undefined &&
-    kind === "word" &&
-    tokens.first() === 0x3a &&
-    tokens.names(guess) &&
-    !fields.has(guess)
-  )
-    return guess;
+type OpenNode = Extract<Open, { kind: "node" }>;
+
+function nameField(tokens: Tokens, kind: TokenKind, node: OpenNode): void {
+  const at = node.list.length;
+  node.named = true;
+  if (node.shared) {
+    const guess = node.names[at];
+    if (guess !== undefined && kind === "word" && tokens.first() === 0x3a && tokens.names(guess)) return;
+    node.names = node.names.slice(0, at);
+    node.shared = false;
+  }
   const raw = kind === "word" ? tokens.raw() : "";
   if (raw.length < 2 || raw.charCodeAt(0) !== 0x3a) throw new Unreadable("a node has a value without a name");
   const name = raw.slice(1);
-  if (fields.has(name)) throw new Unreadable("a node has a field twice");
-  likely[fields.size] = name;
-  return name;
+  if (node.names.includes(name)) throw new Unreadable("a node has a field twice");
+  node.names.push(name);
 }
 
-function openNode(tokens: Tokens, layouts: Map<string, string[]>): Open {
+function openNode(tokens: Tokens, layouts: ReadonlyMap<string, string[]>): Open {
   if (tokens.next() !== "word") throw new Unreadable("a node has no name");
   const tag = tokens.raw();
-  let likely = layouts.get(tag);
-  if (likely === undefined) {
-    likely = [];
-    layouts.set(tag, likely);
-  }
-  return { kind: "node", tag, fields: new Map(), field: "", likely };
+  const layout = layouts.get(tag);
+  return { kind: "node", tag, list: [], names: layout ?? [], shared: layout !== undefined, named: false };
+}
+
+function fieldsOf(node: OpenNode, layouts: Map<string, string[]>): ServerFields {
+  if (node.shared && node.names.length === node.list.length) return new ServerFields(node.names, node.list);
+  const names = node.names.slice(0, node.list.length);
+  layouts.set(node.tag, names);
+  return new ServerFields(names, node.list);
 }
 
 /** A list of numbers is told by its first word; nodes, strings and numbers in other lists never are one of these letters. */

@@ -5,7 +5,27 @@ export interface ServerNode {
   readonly kind: "node";
   /** As the server spells it, upper case. */
   readonly tag: string;
-  readonly fields: ReadonlyMap<string, ServerValue>;
+  readonly fields: ServerFields;
+}
+
+/** The fields of a node, in the server's order. Nodes of one shape share the list of names. */
+export class ServerFields {
+  readonly names: readonly string[];
+  readonly list: readonly ServerValue[];
+
+  constructor(names: readonly string[], list: readonly ServerValue[]) {
+    this.names = names;
+    this.list = list;
+  }
+
+  get(name: string): ServerValue | undefined {
+    const at = this.names.indexOf(name);
+    return at === -1 ? undefined : this.list[at];
+  }
+
+  has(name: string): boolean {
+    return this.names.includes(name);
+  }
 }
 
 /** `(…)` of nodes, lists and scalars. */
