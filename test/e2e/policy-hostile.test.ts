@@ -284,8 +284,8 @@ describe("limits that are walked around", () => {
     const writer = await login("writers");
     await run(writer, parse("", "select 1"), sync);
     expect(types(await runs(writer, "update t set b = 'over' where a > 0"))).toBe("EZ");
-    const messages = await run(writer, bind("", ""), execute(""), sync);
-    expect(types(messages)).toBe("EZ");
+    // Still the client's own: PostgreSQL would have forgotten it, which a careful client cannot tell.
+    expect(types(await run(writer, bind("", ""), execute(""), sync))).toBe("2DCZ");
     const [row] = await cluster.query(dbname, "select count(*)::int as n from t where b = 'over'");
     expect(row?.n).toBe(0);
     await writer.end();

@@ -34,6 +34,7 @@ import {
   skipToSync,
 } from "./queue.ts";
 import { poisonExtended, poisonQuery, type Refusal, refusalError } from "./refuse.ts";
+import { reissueEnd } from "./reissue.ts";
 import { onSetting } from "./settings.ts";
 import type { Walk } from "./state.ts";
 
@@ -51,6 +52,7 @@ export function answer(walk: Walk, type: number, chunk: Buffer, start: number, e
       if (isReissued(walk)) return nothing;
       return done(walk, take(walk, Kind.bind, type));
     case 0x33: // CloseComplete
+      if (isReissued(walk)) return nothing;
       return done(walk, take(walk, Kind.close, type));
     case 0x74: {
       // ParameterDescription: RowDescription or NoData follows for the same Describe.
@@ -96,6 +98,9 @@ export function answer(walk: Walk, type: number, chunk: Buffer, start: number, e
       // PortalSuspended: more rows remain for a later Execute.
       const cut = cutAtEnd(walk);
       if (cut !== undefined) return cut;
+      // All of it is done, though the client asked for some of its rows only; nothing tells how many were changed.
+      const back = takenBack(walk, headOf(walk, type), "");
+      if (back !== null) return back;
       const entry = take(walk, Kind.execute, type);
       conclude(walk, entry, "ok", null, null, false);
       return done(walk, entry);
@@ -208,9 +213,9 @@ function cutAtEnd(walk: Walk): Buffer | undefined {
     guard.cut = null;
     return undefined;
   }
-  if (head.special?.alone === true && head.kind === Kind.execute) {
+  if (head.special?.alone === true && (head.kind === Kind.execute || head.special.reissued)) {
     head.refusal = cut;
-    walk.toServer.write([poisonExtended(walk.poison), flush], null);
+    walk.toServer.write([poisonExtended(walk.poison), head.special.reissued ? sync : flush], null);
     return nothing;
   }
   const wrote = guard.judgement.facts.effects.includes("write");
@@ -263,7 +268,7 @@ function commandComplete(walk: Walk, tag: string): Buffer | null {
   if (cut !== undefined) return cut;
   const back = takenBack(walk, head, tag);
   if (back !== null) return back;
-  if (head.special?.reissued === true) walk.toServer.write([sync], null);
+  if (head.special?.reissued === true) walk.toServer.write([...reissueEnd, sync], null);
   walk.copyIn = false;
   if (head.kind === Kind.query) {
     if (head.copying) dropCopyEnd(walk.queue);
