@@ -350,11 +350,6 @@ function readyForQuery(walk: Walk, chunk: Buffer, start: number, end: number): B
     else concludeUnknown(walk, head);
   }
   shift(walk.queue);
-  if (walk.mustAbort !== null) {
-    const refusal = walk.mustAbort;
-    walk.mustAbort = null;
-    if (walk.transaction === "T") return abortHere(walk, refusal);
-  }
   if (walk.guard !== null && walk.transaction === "I") noteIdle(walk.guard, head.batch);
   if (head.batch >= walk.unsettledBatch) walk.unsettledBatch = -1;
   if (walk.transaction === "I") {
@@ -362,6 +357,11 @@ function readyForQuery(walk: Walk, chunk: Buffer, start: number, end: number): B
     walk.touched = false;
   }
   unstall(walk, head);
+  if (walk.mustAbort !== null) {
+    const refusal = walk.mustAbort;
+    walk.mustAbort = null;
+    if (walk.transaction === "T") return abortHere(walk, refusal);
+  }
   if (queueLength(walk.queue) > 0) return null;
   walk.unsynced = false;
   walk.onIdle();
@@ -382,6 +382,7 @@ function abortHere(walk: Walk, refusal: Refusal): Buffer {
     );
     return nothing;
   }
+  walk.unsynced = false;
   walk.own = { tell: true, onFrame: () => undefined, done: walk.onIdle, lost: () => undefined };
   push(walk.queue, expected(Kind.own, walk.batch++, null, null, null));
   walk.toServer.write([poisonQuery(refusal.request)], null);

@@ -102,6 +102,7 @@ function record(
   });
   if (index < 0) walk.auditLost = true;
   run.since = now;
+  walk.concluded = now;
   if (result.bytes > 0) result.digest.reset();
   result.rows = 0;
   result.bytes = 0;

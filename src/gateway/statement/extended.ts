@@ -171,6 +171,7 @@ export function onBind(walk: Walk, body: Buffer): Verdict {
   const { names } = walk;
   const [portal, source] = [keyOf(walk, bind.portal), keyOf(walk, bind.statement)];
   if (portal === null || source === null) return refuseExtended(walk, badName);
+  if (walk.guard !== null && portal.startsWith(ownNames)) return refuseExtended(walk, ownName);
   const open =
     undecided(names, "statement", source, walk.batch) ??
     (portal === "" ? null : undecided(names, "portal", portal, walk.batch));
@@ -345,6 +346,8 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
   const limit = judgement.decision?.limits.rows ?? null;
   const left = limit === null || guard === null ? 0 : Math.max(1, limit - guard.delivered.rows + 1);
   const bounded = left > 0 && (maxRows <= 0 || maxRows > left);
+  // Writing statements go on behind the rows that were asked for.
+  if (guard !== null) guard.bounded = bounded && !judgement.facts.effects.includes("write");
   if (!bounded && before.length === 0) return alone || changes ? "forward-flush" : "forward";
   return [
     ...before,

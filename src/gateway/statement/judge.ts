@@ -109,12 +109,8 @@ function idOf(shape: Shape): string {
 
 /** The view that the session is judged by now; null: it must be loaded first. */
 function currentView(guard: Guarding, policy: CompiledPolicy): View | null {
-  const view =
-    guard.local === "none"
-      ? guard.analyst.view(policy)
-      : guard.localView?.policy === policy
-        ? guard.localView
-        : null;
+  const shared = guard.analyst.view(policy);
+  const view = guard.local === "none" ? shared : shared === guard.localBase ? guard.localView : null;
   if (view !== null && view !== guard.view) {
     guard.view = view;
     unsettle(guard);

@@ -107,6 +107,8 @@ export interface Guarding {
   local: "none" | "transaction" | "session";
   /** The catalog as this session sees it, while `local`; null: to be loaded. */
   localView: View | null;
+  /** What all sessions saw when it was loaded: when that changes, it is loaded again. */
+  localBase: View | null;
   /** Judgements by shape or text, kept while `stand` is the same. */
   readonly judged: Map<string, Judgement>;
   /** Answers for the message that waits. */
@@ -152,6 +154,7 @@ export function createGuarding(
   database: DatabaseSettings,
   login: LoginSettings,
   readOnly: boolean,
+  reported: ReadonlyMap<string, string>,
 ): Guarding {
   const { analyst, answers } = judging.of(database, login);
   return {
@@ -165,10 +168,13 @@ export function createGuarding(
     readOnly,
     stand: 0,
     view: null,
-    searchPath: client.parameters.get("search_path") ?? null,
-    uncertain: false,
+    // The login's own may have changed since the gateway's own connection was made: the server tells (since PostgreSQL 18
+    // unasked), lest names are looked up in two ways.
+    searchPath: reported.get("search_path") ?? null,
+    uncertain: !reported.has("search_path"),
     local: "none",
     localView: null,
+    localBase: null,
     judged: new Map(),
     fresh: new Map(),
     alone: false,
