@@ -23,6 +23,10 @@ rules:
     when: '"few" in principal.groups && statement.effects.all(e, e in ["read", "write"])'
     then: allow
     limits: { rows: 3 }
+  - name: slow
+    when: '"slow" in principal.groups && statement.effects == ["read"]'
+    then: allow
+    limits: { timeout: 700ms }
   - name: writers
     when: '"writers" in principal.groups && "write" in statement.effects && statement.effects.all(e, e in ["read", "write"])'
     then: allow
@@ -345,6 +349,42 @@ describe("what must still work", () => {
     expect(
       types(await run(client, parse("", ""), bind("", ""), describe_("portal", ""), execute(""), sync)),
     ).toBe("12nIZ");
+  });
+
+  it("a transaction that begins in one batch with its first statement, behind SET", async () => {
+    await runs(client, "set search_path = public");
+    expect(
+      types(
+        await run(
+          client,
+          parse("", "begin"),
+          bind("", ""),
+          execute(""),
+          parse("", "select a from t where a = 1"),
+          bind("", ""),
+          execute(""),
+          sync,
+        ),
+      ),
+    ).toBe("12C12DCZ");
+    await runs(client, "rollback");
+  });
+
+  it("a time limit is each statement's own", async () => {
+    const slow = await login("slow");
+    const text = "select count(*) from generate_series(1, 300000) a";
+    const one = Buffer.concat([parse("", text), bind("", ""), execute(""), sync]);
+    slow.send(...Array.from({ length: 10 }, () => one));
+    for (let i = 0; i < 10; i++) expect(types(await slow.ready())).toBe("12DCZ");
+    await slow.end();
+  });
+
+  it("what waits for the gateway while the server reads COPY data", async () => {
+    const maker = await login("makers");
+    await runs(maker, "set search_path = public");
+    maker.send(query("copy t from stdin"), parse("", "select 1"));
+    expect(types(await maker.until((m) => m.type === "E"))).toMatch(/^GE$/);
+    await maker.end();
   });
 
   it("many statements of different shapes in one message", async () => {

@@ -304,7 +304,12 @@ function judgeAnew(
   if (guard.readOnly && shape.facts.readOnly === false) return refuse(staysReadOnly);
   if (guard.unavailable !== null) return refuse(guard.unavailable);
   if (guard.attempts > maxAttempts) return refuse(unavailable);
-  const asks = shape.facts.tree.length > 0 || shape.names.length > 0 || early !== null;
+  const asks =
+    shape.facts.tree.length > 0 ||
+    shape.names.length > 0 ||
+    early !== null ||
+    // Behind BEGIN, in the same batch, the server cannot be asked any more.
+    (guard.uncertain && shape.facts.transaction === "begin" && walk.transaction === "I" && !walk.unsynced);
   // What touches nothing needs no catalog: COMMIT and ROLLBACK must pass where nothing can be asked.
   const by = view ?? (asks ? null : (guard.analyst.view(policy) ?? guard.view));
   if (by === null || (guard.uncertain && asks)) {
