@@ -278,10 +278,11 @@ function runSession(
     guard:
       deps.judging === null || client.replication !== "off"
         ? null
-        : createGuarding(id, deps.judging, client, database, login, readOnly),
+        : createGuarding(id, deps.judging, client, database, login, readOnly, upstream.parameters),
     maskKeys: deps.maskKeys,
     maskOutput: new MaskOutput(),
     asked: null,
+    concluded: 0,
     lastRun: -1,
     own: null,
     drained: null,

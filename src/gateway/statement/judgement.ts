@@ -60,6 +60,8 @@ export interface Judgement {
   /** It reads or writes what is protected: errors and notices may tell. */
   readonly scrub: boolean;
   readonly after: Aftermath;
+  /** What the server said of it and of the statements that it names, one entry for each of their texts. */
+  readonly touched: readonly Touched[];
 }
 
 /** What may be different behind a statement. */
@@ -70,6 +72,8 @@ export interface Aftermath {
   readonly objects: boolean;
   /** Objects that only this session will ever see. */
   readonly temporary: boolean;
+  /** The end of a transaction, or a return to a savepoint: settings and objects may be what they were before. */
+  readonly ends: boolean;
 }
 
 /** A text that the server must be asked about before its statement can be judged. */
@@ -105,6 +109,8 @@ export interface Guarding {
   local: "none" | "transaction" | "session";
   /** The catalog as this session sees it, while `local`; null: to be loaded. */
   localView: View | null;
+  /** What all sessions saw when it was loaded: when that changes, it is loaded again. */
+  localBase: View | null;
   /** Judgements by shape or text, kept while `stand` is the same. */
   readonly judged: Map<string, Judgement>;
   /** Answers for the message that waits. */
@@ -115,12 +121,14 @@ export interface Guarding {
   attempts: number;
   /** The server cannot be asked: what to say of the message that waits. */
   unavailable: Reason | null;
-  /** Something protected was touched in the transaction that is under way: what the server says is scrubbed. */
-  scrub: boolean;
-  /** Objects were changed, or locked, in the transaction that is under way. */
-  ddl: boolean;
-  /** Settings were changed in it that its end may change back. */
-  settings: boolean;
+  /** Number of the last batch that touches something protected: until it is over, what the server says is scrubbed. -1: none. */
+  scrub: number;
+  /** Number of the last batch that changed or locked objects in a transaction that is under way; -1: none. */
+  ddl: number;
+  /** The same for settings, which the transaction's end may change back. */
+  settings: number;
+  /** A statement of batch `batch` begins or ends a transaction block, which the server has not yet told of. */
+  block: { readonly batch: number; readonly open: boolean } | null;
 }
 
 /** What conditions may know of a session. */
@@ -148,6 +156,7 @@ export function createGuarding(
   database: DatabaseSettings,
   login: LoginSettings,
   readOnly: boolean,
+  reported: ReadonlyMap<string, string>,
 ): Guarding {
   const { analyst, answers } = judging.of(database, login);
   return {
@@ -161,18 +170,22 @@ export function createGuarding(
     readOnly,
     stand: 0,
     view: null,
-    searchPath: client.parameters.get("search_path") ?? null,
-    uncertain: false,
+    // The login's own may have changed since the gateway's own connection was made: the server tells (since PostgreSQL 18
+    // unasked), lest names are looked up in two ways.
+    searchPath: reported.get("search_path") ?? null,
+    uncertain: !reported.has("search_path"),
     local: "none",
     localView: null,
+    localBase: null,
     judged: new Map(),
     fresh: new Map(),
     alone: false,
     attempts: 0,
     unavailable: null,
-    scrub: false,
-    ddl: false,
-    settings: false,
+    scrub: -1,
+    ddl: -1,
+    settings: -1,
+    block: null,
   };
 }
 

@@ -66,6 +66,8 @@ export interface Walk {
   readonly maskOutput: MaskOutput;
   /** At least as durable as this must be what the message at hand has on the log; null: as `durability` says. */
   asked: Durability | null;
+  /** performance.now() when the server last answered a statement. */
+  concluded: number;
   /** Number of the batch in which the last statement was sent on. */
   lastRun: number;
   /** An exchange of the gateway's own with the server, whose answer is not the client's. */
