@@ -124,6 +124,27 @@ export interface SessionEndFields {
   readonly durationMs: number;
 }
 
+/**
+ * Why a transaction was undone: ROLLBACK, ROLLBACK TO SAVEPOINT, an error in it, an error of COMMIT or Sync themselves (a deferred
+ * constraint, a serialization failure), or the end of its session.
+ */
+export type TransactionCause = "rollback" | "savepoint" | "error" | "commit_failed" | "session_ended";
+
+/** Statements whose outcome was `ok` and that their transaction took back: all of the session from `first` to `last`. */
+export interface TransactionFields {
+  /** false: whether it was undone could not be seen. */
+  readonly undone: boolean;
+  /** What `intent()` gave. */
+  readonly first: number;
+  readonly last: number;
+  /** How many of them may have had effects. */
+  readonly count: number;
+  readonly cause: TransactionCause;
+  /** The request that undid it, or failed; null or "": none did. */
+  readonly request: string | null;
+  readonly sqlstate: string | null;
+}
+
 /** One refused connection attempt (the fields of gateway/ports.ts AuthFailure). */
 export interface AuthFailureFields {
   readonly code: string;
@@ -169,6 +190,8 @@ export interface AuditLog {
   outcome(session: SessionContext, outcome: OutcomeFields): number;
   /** Throws AuditUnavailable. */
   sessionStart(session: SessionContext): number;
+  /** Says that statements that were done have been undone, or that nobody could see it. Gives -1 once the log has failed. */
+  transactionEnded(session: SessionContext, ended: TransactionFields): number;
   /** Gives -1 once the log has failed. */
   sessionEnd(session: SessionContext, end: SessionEndFields): number;
   /** Gives -1 once the log has failed. */

@@ -30,6 +30,7 @@ import { chooseLogin, startupParameters } from "./logins.ts";
 import type { AuthenticatedClient, UpstreamConnection } from "./ports.ts";
 import type { DatabaseSettings, GatewaySettings, LoginSettings } from "./settings.ts";
 import { concludeUnknown } from "./statement/conclude.ts";
+import { createFate, noteEnd } from "./statement/fate.ts";
 import { createGate, maxHeld } from "./statement/forward.ts";
 import { Disagreement } from "./statement/guard.ts";
 import { createGuarding } from "./statement/judgement.ts";
@@ -268,6 +269,9 @@ function runSession(
     maskKeys: deps.maskKeys,
     maskOutput: new MaskOutput(),
     asked: null,
+    beside: false,
+    unsaid: false,
+    fate: createFate(),
     lastRun: -1,
     own: null,
     drained: null,
@@ -398,6 +402,7 @@ function runSession(
     deps.cancelKeys.remove(cancelKey.pid);
     if (queueLength(walk.queue) > 0) void cancelUpstream(database, upstream.pid, upstream.key, cancelMs);
     walk.own?.lost();
+    noteEnd(walk);
     for (let entry = shift(walk.queue); entry !== undefined; entry = shift(walk.queue))
       concludeUnknown(walk, entry);
     walk.toServer.close();

@@ -1,6 +1,7 @@
 /** Step `conclude`: the outcome of each recorded statement, never guessed. */
 import { AuditUnavailable } from "../../audit/index.ts";
 import type { OutcomeStatus } from "../../facts/audit.ts";
+import { noteDone } from "./fate.ts";
 import type { Guard } from "./guard.ts";
 import { innerStatement, maxLevels, opaqueShape, prepare } from "./intend.ts";
 import {
@@ -35,6 +36,7 @@ export function conclude(
   if (part === undefined) return;
   const { rows } = walk.result;
   record(walk, entry, part, status, sqlstate, tag, complete, false);
+  if (status === "ok") noteDone(walk, part, run.request, tag);
   if (part.guard !== null) concludeGuard(walk, part.guard, rows);
   run.at++;
   if (part.statement === null) return;
@@ -100,6 +102,7 @@ function record(
     skipped,
   });
   if (index < 0) walk.auditLost = true;
+  if (run.strict) walk.unsaid = true;
   run.since = now;
   if (result.bytes > 0) result.digest.reset();
   result.rows = 0;

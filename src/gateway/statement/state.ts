@@ -14,6 +14,7 @@ import type { SqlReader } from "../../sql/index.ts";
 import type { WireSocket } from "../ports.ts";
 import type { Limits } from "../settings.ts";
 import type { OwnExchange } from "./ask.ts";
+import type { Fate } from "./fate.ts";
 import type { Gate } from "./forward.ts";
 import type { Collecting } from "./gather.ts";
 import type { Guarding } from "./judgement.ts";
@@ -66,6 +67,10 @@ export interface Walk {
   readonly maskOutput: MaskOutput;
   /** At least as durable as this must be what the message at hand has on the log; null: as `durability` says. */
   asked: Durability | null;
+  /** The message at hand was proven to read only: it need not wait for its record to be durable, but its answer must. */
+  beside: boolean;
+  /** An outcome was recorded that must be durable before the client learns of it. */
+  unsaid: boolean;
   /** Number of the batch in which the last statement was sent on. */
   lastRun: number;
   /** An exchange of the gateway's own with the server, whose answer is not the client's. */
@@ -128,6 +133,8 @@ export interface Walk {
   backendStreamType: number;
 
   readonly result: Result;
+  /** What was done in the transaction that is under way. */
+  readonly fate: Fate;
   /** The client has sent Terminate. */
   leaving: boolean;
   /** An outcome could not be recorded: the session ends once the client has what came before. */
