@@ -86,7 +86,13 @@ const ins = "insert into p values (?)";
 
 it("says nothing of what lasts", async () => {
   await run("insert into p values (100)", "begin", "insert into p values (101)", "commit");
-  await run("begin; insert into p values (102); commit; select 1", "begin", "savepoint s", "rollback to s", "commit");
+  await run(
+    "begin; insert into p values (102); commit; select 1",
+    "begin",
+    "savepoint s",
+    "rollback to s",
+    "commit",
+  );
   client.send(parse("", "insert into p values (103)"), bind("", ""), execute(""), sync);
   await client.ready();
   expect(await told()).toEqual([]);
@@ -125,7 +131,9 @@ it("a statement of a batch that fails takes back those before it", async () => {
     sync,
   );
   await client.ready();
-  await run("insert into p values (7); insert into p values (8); commit; insert into p values (9); select 1/0");
+  await run(
+    "insert into p values (7); insert into p values (8); commit; insert into p values (9); select 1/0",
+  );
   expect(await told()).toEqual([back("error", "23505", ins), back("error", "22012", ins)]);
 });
 
@@ -161,11 +169,15 @@ it("a session that ends in a block", async () => {
 
 it("a server that goes away with a commit under way: nobody saw what became of it", async () => {
   await run("begin", "insert into p values (50)");
-  const backend = ((await postern.records()).findLast((one) => one.type === "statement.intent")?.database as {
-    backend: number;
-  }).backend;
+  const backend = (
+    (await postern.records()).findLast((one) => one.type === "statement.intent")?.database as {
+      backend: number;
+    }
+  ).backend;
   // The commit waits in the trigger, and its backend is ended there.
-  await run("create function pg_temp.wait() returns trigger language plpgsql as $$ begin perform pg_sleep(60); return null; end $$");
+  await run(
+    "create function pg_temp.wait() returns trigger language plpgsql as $$ begin perform pg_sleep(60); return null; end $$",
+  );
   await run(
     "create temp table w(a int)",
     "create constraint trigger w after insert on w deferrable initially deferred for each row execute function pg_temp.wait()",
@@ -173,13 +185,19 @@ it("a server that goes away with a commit under way: nobody saw what became of i
   );
   client.send(query("commit"));
   await expect
-    .poll(async () =>
-      (await cluster.query(dbname, `select 1 as x from pg_stat_activity where pid = ${backend} and query = 'commit'`)).length,
+    .poll(
+      async () =>
+        (
+          await cluster.query(
+            dbname,
+            `select 1 as x from pg_stat_activity where pid = ${backend} and query = 'commit'`,
+          )
+        ).length,
     )
     .toBe(1);
   await cluster.query(dbname, `select pg_terminate_backend(${backend})`);
-  await expect.poll(async () => (await told()).map(({ type, cause }) => [type, cause])).toEqual([
-    ["transaction.unknown", "session_ended"],
-  ]);
+  await expect
+    .poll(async () => (await told()).map(({ type, cause }) => [type, cause]))
+    .toEqual([["transaction.unknown", "session_ended"]]);
   client = await rawLogin(postern, await postern.token());
 });

@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pino from "pino";
+import type { AuditIo } from "../../src/audit/files.ts";
 import { type AuditLog, openAuditLog } from "../../src/audit/index.ts";
 import type { AuditSettings } from "../../src/audit/settings.ts";
 import { type Gateway, startGateway } from "../../src/gateway/index.ts";
@@ -43,6 +44,8 @@ export interface TestOptions {
   /** Text of a policy file. */
   readonly policy?: string;
   readonly kinds?: readonly KindRule[];
+  /** System calls of the log. */
+  readonly io?: AuditIo;
 }
 
 export interface Leaf {
@@ -100,7 +103,10 @@ export async function startTestPostern(options: TestOptions): Promise<TestPoster
     results: { digest: true, captureRows: 0 },
     ...options.audit,
   };
-  const audit = await openAuditLog(auditSettings, { version: "test" });
+  const audit = await openAuditLog(auditSettings, {
+    version: "test",
+    ...(options.io === undefined ? {} : { io: options.io }),
+  });
   const identity = await createIdentity([
     {
       name: "corp",
