@@ -112,6 +112,10 @@ export interface OutcomeFields {
   readonly firstRowUs: number | null;
   /** What `Capture.finish()` gave: JSON text; null or absent: nothing was captured. */
   readonly capture?: string | null;
+  /** HMAC-SHA-256 over the messages before they were masked, base64; null or absent: nothing was masked. */
+  readonly source?: string | null;
+  /** Masked cells of each column, NULLs not counted. */
+  readonly maskedCells?: readonly number[] | null;
   /** The server never executed it (skipped to Sync after an earlier error). */
   readonly skipped?: boolean;
 }

@@ -84,7 +84,7 @@ describe.each<Durability>(["disk", "process"])("%s", (durability) => {
       await client.ready();
     }
     const start = (await postern.records()).findLast((one) => one.type === "session.start");
-    backend = (start?.database as { backend: number }).backend;
+    backend = Number((start?.database as { backend?: number } | undefined)?.backend);
     await postern.audit.settle();
   });
   afterEach(async () => {

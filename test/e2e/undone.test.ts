@@ -169,11 +169,8 @@ it("a session that ends in a block", async () => {
 
 it("a server that goes away with a commit under way: nobody saw what became of it", async () => {
   await run("begin", "insert into p values (50)");
-  const backend = (
-    (await postern.records()).findLast((one) => one.type === "statement.intent")?.database as {
-      backend: number;
-    }
-  ).backend;
+  const intent = (await postern.records()).findLast((one) => one.type === "statement.intent");
+  const backend = Number((intent?.database as { backend?: number } | undefined)?.backend);
   // The commit waits in the trigger, and its backend is ended there.
   await run(
     "create function pg_temp.wait() returns trigger language plpgsql as $$ begin perform pg_sleep(60); return null; end $$",

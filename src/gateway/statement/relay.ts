@@ -253,6 +253,10 @@ function admit(walk: Walk, guard: Guard, bytes: number): boolean {
 function maskRows(walk: Walk, guard: Guard, chunk: Buffer, from: number, to: number): Buffer {
   const masker =
     chunk[from] === COPY_DATA ? copyMaskerOf(walk, guard) : (guard.masker ?? maskerOf(walk, guard));
+  if (walk.digestResults) {
+    walk.result.source ??= walk.maskKeys.sourceDigest();
+    walk.result.source.update(chunk, from, to);
+  }
   masker.maskInto(chunk, from, to, walk.maskOutput);
   return walk.maskOutput.take();
 }

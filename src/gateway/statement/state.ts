@@ -9,7 +9,8 @@ import type {
   StatementContext,
 } from "../../audit/index.ts";
 import type { Durability, TransactionState } from "../../facts/audit.ts";
-import type { MaskKeys, MaskOutput } from "../../masking/index.ts";
+import type { MaskPlan } from "../../facts/effects.ts";
+import type { MaskKeys, MaskOutput, SourceDigest } from "../../masking/index.ts";
 import type { SqlReader } from "../../sql/index.ts";
 import type { WireSocket } from "../ports.ts";
 import type { Limits } from "../settings.ts";
@@ -30,6 +31,8 @@ export interface Result {
   /** performance.now() of the first row; 0: none yet. */
   firstRow: number;
   readonly digest: ResultDigest;
+  /** Over the rows before they were masked; null: none was. */
+  source: SourceDigest | null;
   /** Keeps the rows; null: the settings want none kept, undefined: none came yet. */
   capture: Capture | null | undefined;
 }
@@ -65,6 +68,8 @@ export interface Walk {
   readonly guard: Guarding | null;
   readonly maskKeys: MaskKeys;
   readonly maskOutput: MaskOutput;
+  /** The records' pre-serialised columns of results that are masked, by their plan. */
+  readonly maskedColumns: WeakMap<MaskPlan, ColumnsContext>;
   /** At least as durable as this must be what the message at hand has on the log; null: as `durability` says. */
   asked: Durability | null;
   /** The message at hand was proven to read only: it need not wait for its record to be durable, but its answer must. */
