@@ -17,15 +17,15 @@ export interface ActivePolicy extends PolicyRooms {
 }
 
 /**
- * Loads the policy at `place` for a gateway whose log lies in `auditDir`. null: none is configured.
+ * Loads the policy at `place` for a gateway whose keys lie in `keys`. null: none is configured.
  * Throws ConfigError, and the file system's errors for the key.
  */
-export function openPolicy(place: { readonly path: string } | null, auditDir: string): ActivePolicy | null {
+export function openPolicy(place: { readonly path: string } | null, keys: string): ActivePolicy | null {
   if (place === null) return null;
   return {
     policies: { current: readPolicy(place) },
     budgets: createBudgets(),
-    maskKey: maskKey(auditDir),
+    maskKey: maskKey(keys),
   };
 }
 

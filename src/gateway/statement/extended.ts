@@ -30,7 +30,7 @@ import {
   valuesJson,
 } from "./intend.ts";
 import { judgeFunction, judgeMessage } from "./judge.ts";
-import type { Judgement, Question } from "./judgement.ts";
+import { askDurability, harmless, type Judgement, type Question } from "./judgement.ts";
 import { charge, startClocks, uncountable } from "./limits.ts";
 import { outdatedPortal } from "./meaning.ts";
 import {
@@ -269,6 +269,7 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
     const verdicts = judgeMessage(walk, walk.guard, [statement], questions);
     if (verdicts === null) return askFirst(walk, walk.guard, questions);
     judgement = verdicts.judgements[0] ?? null;
+    askDurability(walk, verdicts.judgements);
     const reason =
       judgement?.refusal ??
       (judgement === null ? null : outdatedPortal(portal?.bound ?? null, judgement)) ??
@@ -317,8 +318,10 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
     changes = true;
   }
   const guard = guardOf(judgement, shape.facts.copy, deliveredOf(walk, shape, portal));
-  const part = { intent: index, statement, guard };
-  const entry = expected(Kind.execute, walk.batch, run(request, [part], changes), null, statement);
+  const part = { intent: index, statement, guard, harmless: judgement !== null && harmless(judgement) };
+  const strict = walk.asked === "strict";
+  const running = run(request, [part], changes, false, strict);
+  const entry = expected(Kind.execute, walk.batch, running, null, statement);
   if (judgement === null || walk.guard === null) {
     push(walk.queue, entry);
     return changes ? awaitAnswer(walk, entry) : "forward";
@@ -437,7 +440,7 @@ export function onFunctionCall(walk: Walk, body: Buffer): Verdict {
   }
   walk.counters.statements++;
   walk.texts = 0;
-  const part = { intent: index, statement, guard: null };
+  const part = { intent: index, statement, guard: null, harmless: false };
   const entry = expected(Kind.functionCall, walk.batch++, run(request, [part], true), null, null);
   push(walk.queue, entry);
   // Nothing says what the function does.
