@@ -15,7 +15,7 @@ function problems(...texts: string[]): string[] {
     return [];
   } catch (error) {
     if (!(error instanceof PolicyError)) throw error;
-    return error.problems.map(({ file, line, what }) => `${file}:${line} ${what}`);
+    return error.problems.map(({ file, line, key, what }) => `${file}:${line} ${key}: ${what}`);
   }
 }
 
@@ -85,6 +85,6 @@ describe("detect", () => {
 
   test("one file only", () => {
     const text = "detect: { kinds: { email: mask } }";
-    expect(problems(text, text)).toEqual(["1.yaml:2 another file has this section (0.yaml)"]);
+    expect(problems(text, text)).toEqual(["1.yaml:2 detect: another file has this section (0.yaml)"]);
   });
 });
