@@ -9,6 +9,7 @@ import { AskReader, type AskResult } from "../../analysis/ask-read.ts";
 import { type ProtectedSet, resolveProtected } from "../../analysis/protected.ts";
 import { type Catalog, type CatalogSnapshot, createCatalog, type LoadOptions } from "../../catalog/index.ts";
 import type { CompiledPolicy, Estimate, LabelMatcher } from "../../policy/index.ts";
+import { encodeQuery } from "../../protocol/index.ts";
 import { parseSql } from "../../sql/index.ts";
 import type { DatabaseSettings, LoginSettings } from "../settings.ts";
 import { connectUpstream } from "../upstream/connect.ts";
@@ -72,20 +73,27 @@ export function createAnalyst(
   logger: pino.Logger,
 ): Analyst {
   const trust = trustOf(database);
-  const asking = line();
-  const reading = line();
+  const asking = line(async () => undefined);
+  // Where the owner has made the event trigger of docs/policy.md, DDL that did not come this way is known at once.
+  const reading = line(async (talk) => {
+    await talk.run(encodeQuery("LISTEN postern_ddl"), () => undefined);
+  });
   let catalog: Catalog | null = null;
   let view: View | null = null;
   let closed = false;
 
   /** One connection, made anew when the last one is gone. */
-  function line() {
+  function line(prepare: (talk: Talk) => Promise<void>) {
     let talk: Promise<Talk> | null = null;
     async function connect(): Promise<Talk> {
       const parameters = new Map([["application_name", "postern:analysis"]]);
       const connection = await connectUpstream(database, login, parameters, { timeoutMs: connectMs });
       if (closed) connection.socket.destroy();
-      return createTalk(connection.socket, { timeoutMs: questionMs, answerBytes });
+      const made = createTalk(connection.socket, { timeoutMs: questionMs, answerBytes }, () =>
+        catalog?.bump(),
+      );
+      await prepare(made);
+      return made;
     }
     return {
       async get(): Promise<Talk> {

@@ -3,6 +3,7 @@
  * is what can be told at once; what the server must be asked for first is asked for in ask.ts, and the message comes again.
  */
 import { planMasks } from "../../analysis/plan.ts";
+import { functionText } from "../../catalog/index.ts";
 import type { StatementFacts, Touched } from "../../facts/effects.ts";
 import {
   type Budget,
@@ -12,7 +13,7 @@ import {
   equalityBudget,
   type PolicyDecision,
 } from "../../policy/index.ts";
-import type { StaticFacts } from "../../sql/index.ts";
+import { type CopyFacts, emptyFacts, type StaticFacts } from "../../sql/index.ts";
 import type { View } from "../analyst/index.ts";
 import {
   changesMeaning,
@@ -36,12 +37,40 @@ const maxAttempts = 6;
 /** EXECUTE of a statement that is itself an EXECUTE, and so on. */
 const maxUsed = 4;
 
+const staysReadOnly: Reason = {
+  sqlstate: "25006",
+  code: "READ_ONLY",
+  message: "policy: this session only reads, and its transactions stay read-only",
+  hint: "Leave READ WRITE out.",
+};
+
 const noMessage: Reason = {
   sqlstate: "42501",
   code: "OTHER_PART_DENIED",
   message: "policy: another statement of the same message is denied",
   hint: "Send the statements one by one.",
 };
+
+/**
+ * Why a copy's lines cannot be masked; null: they can. In encodings like SJIS and BIG5 a byte that looks like a delimiter
+ * or a backslash may be the second half of a character, and fields would not be told apart.
+ */
+function unmaskable({ format, encoding }: CopyFacts, column: string | null): Reason | null {
+  const what =
+    format === "binary"
+      ? "COPY in binary format"
+      : encoding === null || /^(?:UTF-?8|UNICODE)$/.test(encoding)
+        ? null
+        : "COPY in another encoding than UTF8";
+  if (what === null) return null;
+  return {
+    sqlstate: "42501",
+    code: "PROTECTED_COPY",
+    message: `policy: ${what} cannot be masked${column === null ? "" : `, and ${column} is protected`}`,
+    hint: "Use COPY in text or CSV format and UTF8, or a SELECT.",
+    object: column,
+  };
+}
 
 const ids = new WeakMap<Shape, string>();
 let lastId = 0;
@@ -117,6 +146,55 @@ export function judgeMessage(
   return { judgements: all, refused };
 }
 
+/** A FunctionCall is decided like a SELECT of the function it calls; null: as judgeMessage. */
+export function judgeFunction(
+  walk: Walk,
+  guard: Guarding,
+  statement: PreparedStatement,
+  oid: number,
+): Judgement | null {
+  const policy = guard.policies.current;
+  const view = policy === null ? null : currentView(guard, policy);
+  if (guard.unavailable === null && guard.attempts <= maxAttempts && (view === null || guard.uncertain)) {
+    guard.attempts++;
+    guard.alone = true;
+    return null;
+  }
+  const called = view?.catalog.func(oid);
+  const { unavailable: why } = guard;
+  done(guard);
+  if (view === null || called === undefined) return refusedBefore(walk, statement, why ?? unknownFunction, 1);
+  const name = functionText(view.catalog, oid);
+  const unsafe = called.verdict.safe
+    ? []
+    : [{ oid, name, effect: called.verdict.effect, reason: called.verdict.reason }];
+  const touched: Touched = {
+    reads: [],
+    writes: [],
+    columns: [],
+    functions: [name],
+    effects: called.verdict.safe ? ["read"] : [called.verdict.effect],
+    uses: [],
+    outputs: null,
+    assignments: [],
+    unsafe,
+    parameterTypes: called.arguments,
+    problems: [],
+  };
+  const plain: PreparedStatement = { ...statement, shape: { ...statement.shape, facts: emptyFacts } };
+  return (
+    decided(walk, guard, view, plain, 1, [plain], [touched], []) ??
+    refusedBefore(walk, statement, unknownFunction, 1)
+  );
+}
+
+const unknownFunction: Reason = {
+  sqlstate: "42501",
+  code: "NOT_UNDERSTOOD",
+  message: "policy: the function of a FunctionCall message is not known",
+  hint: "Call it in a SELECT statement.",
+};
+
 /** The message that waited has been judged. */
 function done(guard: Guarding): void {
   guard.attempts = 0;
@@ -180,6 +258,7 @@ function judgeAnew(
   const refuse = (reason: Reason) => refusedBefore(walk, statement, reason, statements);
   const early = refusedStatically(shape, onlyObserved(policy, guard));
   if (early !== null && !statement.syntaxError) return refuse(early);
+  if (guard.readOnly && shape.facts.readOnly === false) return refuse(staysReadOnly);
   if (guard.unavailable !== null) return refuse(guard.unavailable);
   if (guard.attempts > maxAttempts) return refuse(unavailable);
   const asks = shape.facts.tree.length > 0 || shape.names.length > 0 || early !== null;
@@ -314,7 +393,9 @@ function decided(
       reason ??= notUnderstood(problem.code, problem.message, problem.object);
   }
   const explain = shape.facts.explain !== null;
-  const first = touched.map((one) => planMasks(one, view.protectedSet, { unmask: [], explain }));
+  const first = touched.map((one) =>
+    planMasks(one, view.protectedSet, { unmask: [], explain, mayWrite: (name) => mayWrite(view, name) }),
+  );
   for (const outcome of first) {
     for (const label of outcome.labels) labels.add(label);
     for (const label of outcome.labelsInPredicates) predicates.add(label);
@@ -340,7 +421,12 @@ function decided(
     decision.unmask.length === 0 && decision.relax.size === 0
       ? first
       : touched.map((one) =>
-          planMasks(one, view.protectedSet, { unmask: decision.unmask, relax: decision.relax, explain }),
+          planMasks(one, view.protectedSet, {
+            unmask: decision.unmask,
+            relax: decision.relax,
+            explain,
+            mayWrite: (name) => mayWrite(view, name),
+          }),
         );
   const masked = new Set<string>();
   let plan: Judgement["plan"] = null;
@@ -359,6 +445,8 @@ function decided(
         object: outcome.column,
       };
   }
+  if (plan !== null && shape.facts.copy?.direction === "out")
+    reason ??= unmaskable(shape.facts.copy, [...masked].sort()[0] ?? null);
   // A rule that denies says more than that the statement is not understood.
   if (decision.verdict !== "allow") reason = ofDecision(decision);
   const rows = givesRows(shape.facts, shape);
@@ -399,6 +487,13 @@ function aftermath(used: readonly PreparedStatement[], { effects }: StatementFac
       used.some(({ shape }) => shape.kind === "lock"),
     temporary: opaque || used.some(({ shape }) => shape.facts.temporary),
   };
+}
+
+/** Whoever may write a column can look up a hash by writing guesses. */
+function mayWrite({ catalog, protectedSet }: View, relation: string): boolean {
+  const [column] = protectedSet.ofName(relation);
+  const rights = column === undefined ? undefined : catalog.relation(column.relation)?.privileges;
+  return rights === undefined || rights.insert || rights.update;
 }
 
 /** What the planner guesses, where a rule cannot be decided without it; "open": it must be asked first. */

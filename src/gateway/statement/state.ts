@@ -136,6 +136,8 @@ export interface Walk {
   fatal: boolean;
   /** Terminate was received, and everything before it handed on. */
   onLeaving(): void;
+  /** A text broke a parser: too many of these end the session. */
+  poisoned(): void;
   /** Cancels what the server is doing for this session. */
   cancel(): void;
   /** Tells the operator of a failure that ends nothing. */
