@@ -267,3 +267,10 @@ describe("postern policy columns", () => {
     await expect(run("columns", "-d", "nope", "-c", config())).rejects.toThrow(UsageError);
   });
 });
+
+test.each(["check", "test", "explain", "columns", "replay"])("postern policy %s --help", async (verb) => {
+  const { code, stdout, stderr } = await run(verb, "--help");
+  expect([code, stderr]).toEqual([0, ""]);
+  expect(stdout).toMatch(new RegExp(`^Usage: postern policy ${verb} `));
+  expect(stdout).toContain("Exit code 0: ");
+});
