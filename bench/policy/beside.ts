@@ -43,6 +43,7 @@ export async function benchBeside(target: Target, folder: string, options: LoadO
   console.log("\nlatency of pgbench (select-only, prepared, 2 clients) beside a hostile client, medians");
   await watched(target, folder, options, null);
   for (const { name, texts } of hostile) {
+    if (process.env.BENCH_HOSTILE !== undefined && !name.includes(process.env.BENCH_HOSTILE)) continue;
     const alone: number[] = [];
     const beside: number[] = [];
     const took: number[] = [];
