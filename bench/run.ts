@@ -4,7 +4,7 @@
  * Options: --seconds N a measurement (4), --rounds N (3), --durability process|disk|strict (process), --only NAME.
  */
 import type { ChildProcess } from "node:child_process";
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -66,7 +66,9 @@ try {
   ];
   if (pgbouncer !== null) targets.push(await startPgBouncer(database));
   targets.push(await startPipe(database));
-  targets.push(await startPostern(database));
+  const postern = await startPostern(database);
+  targets.push(postern);
+  console.log(`resident memory of postern at rest: ${residentMiB(postern.pid ?? 0).toFixed(0)} MiB`);
 
   const only = options.only;
   const wanted = (name: string) => only === undefined || name.includes(only);
@@ -130,9 +132,10 @@ function select(target: Target, mode: string, clients: number, extra: readonly s
   return { perSecond: tps, cpu };
 }
 
-/** Interleaves the targets, prints the median of the rounds and the ratios. */
+/** Interleaves the targets, behind a round that warms them up and does not count; prints the median of the rounds and the ratios. */
 function compare(name: string, all: readonly Target[], measure: (target: Target) => Measured): void {
   const results = new Map<string, Measured[]>(all.map((t) => [t.name, []]));
+  for (const target of all) measure(target);
   for (let round = 0; round < rounds; round++) {
     for (const target of all) results.get(target.name)?.push(measure(target));
   }
@@ -239,6 +242,23 @@ async function startPipe(database: string): Promise<Target> {
   return { name: "node pipe", port, user: "bench", database, password: "bench", pid: child.pid ?? null };
 }
 
+/** Builds the package as it is published, beside the other files of the run: that is what users run. Gives its program. */
+function build(): string {
+  const root = join(import.meta.dirname, "..");
+  const built = join(folder, "package");
+  mkdirSync(built);
+  const tsc = join(root, "node_modules/typescript/bin/tsc");
+  run(
+    process.execPath,
+    [tsc, "-p", join(root, "tsconfig.build.json"), "--outDir", join(built, "dist"), "--declaration", "false"],
+    {},
+  );
+  cpSync(join(root, "bin"), join(built, "bin"), { recursive: true });
+  cpSync(join(root, "package.json"), join(built, "package.json"));
+  symlinkSync(join(root, "node_modules"), join(built, "node_modules"));
+  return join(built, "bin/postern.js");
+}
+
 async function startPostern(database: string): Promise<Target> {
   const port = await freePort();
   const { privateKey, publicKey } = await generateKeyPair("ES256");
@@ -270,7 +290,7 @@ audit:
 limits: { connections_per_principal: 100 }
 `,
   );
-  const bin = join(import.meta.dirname, "../bin/postern.js");
+  const bin = build();
   const flags = (process.env.BENCH_NODE_FLAGS ?? "").split(" ").filter((flag) => flag !== "");
   const child = start(process.execPath, [...flags, bin, "serve", "-c", join(folder, "postern.yaml")], {
     env: { ...process.env, BENCH_PASSWORD: "bench", POSTERN_LOG: "error" },

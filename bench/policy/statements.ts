@@ -92,6 +92,7 @@ export async function benchStatements(place: ServerPlace, policyText: string): P
     } as unknown as AuthenticatedClient,
     database,
     login,
+    false,
   );
   // The parts of a session that reading and judging look at.
   const walk = {

@@ -70,7 +70,7 @@ const entries: Readonly<Record<string, SystemEntry>> = {
   ),
   pg_shadow: entry(
     "it holds passwords",
-    "usename usesysid usecreatedb usesuper userepl usebypassrls valuntil",
+    "usename usesysid usecreatedb usesuper userepl usebypassrls valuntil useconfig",
   ),
   pg_file_settings: entry("it shows the server's configuration files"),
   pg_hba_file_rules: entry("it shows the server's configuration files"),

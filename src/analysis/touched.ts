@@ -149,10 +149,11 @@ function readQueries(
     const verdict = catalog.func(oid)?.verdict;
     if (verdict?.safe === false) effects.add(verdict.effect);
   }
-  for (const oid of [...reads, ...writes]) {
-    if (reachesForeign(oid, catalog)) effects.add("network");
+  for (const oid of [...reads, ...writes]) if (reachesForeign(oid, catalog)) effects.add("network");
+  // What lies below a view of PostgreSQL's own is decided with the view.
+  for (const oid of collected.reached) {
     const verdict = catalog.relation(oid)?.verdict;
-    if (verdict !== undefined && !verdict.safe) effects.add(verdict.effect);
+    if (verdict?.safe === false) effects.add(verdict.effect);
   }
   for (const use of found.uses) {
     const verdict = catalog.columnVerdict(use.relation, use.attribute);

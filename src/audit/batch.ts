@@ -8,8 +8,10 @@ import { SaltPool, saltBytes, saltText } from "./record/random.ts";
 import { beginFrame, frameAad } from "./seal.ts";
 import type { SegmentStart } from "./verify/segment.ts";
 
-/** Records begin here; the chain value and the last point's line stand right before, so that one call hashes them all. */
-export const bodyStart = 4096;
+/** In `links`: leaf hashes begin here; the chain value and the last point's line stand right before, so that one call hashes them all. */
+const linksStart = 4096;
+/** Room for the line of a point. */
+const pointRoom = 4096;
 const newline = 0x0a;
 const salts = new SaltPool();
 
@@ -25,12 +27,15 @@ interface Frame {
 }
 
 export class Batch {
-  /** Records under construction at [bodyStart, pos). Replaced when it grows: read it anew after `reserve()`. */
-  buf: Buffer = Buffer.allocUnsafeSlow(256 * 1024);
-  pos = bodyStart;
+  /** Lines under construction at [0, pos). Replaced when it grows: read it anew after `reserve()`. */
+  buf: Buffer = Buffer.allocUnsafeSlow(128 * 1024);
+  pos = 0;
   leaves = 0;
-  /** 32 bytes a leaf of this batch. */
-  hashes: Buffer = Buffer.allocUnsafeSlow(32 * 256);
+  /** What the chain takes in, from `prefix` on: its last value, the last point's line, 32 bytes a leaf, the other lines. */
+  private links: Buffer = Buffer.allocUnsafeSlow(64 * 1024);
+  private prefix = linksStart;
+  /** Lines of frames in this batch. */
+  private frameLines = "";
   /** Number of the next frame to be begun. */
   frame: number;
   private open: Frame | null = null;
@@ -39,8 +44,6 @@ export class Batch {
   private closing = false;
   private plain: Buffer = Buffer.allocUnsafeSlow(64 * 1024);
   private plainPos = 0;
-  /** Where the last point's chain value and line stand, up to `bodyStart`. */
-  prefix = bodyStart;
   private readonly origin: string;
   private readonly inner: Buffer = Buffer.alloc(96, 0x36);
   private readonly outer: Buffer = Buffer.alloc(96, 0x5c);
@@ -57,9 +60,19 @@ export class Batch {
 
   /** Goes on behind a chain point: its value and its line (empty at the start of a segment). Leaves already gathered stay. */
   follow(point: Pick<SegmentStart, "chain" | "tail">): void {
-    this.prefix = bodyStart - 32 - point.tail.length;
-    point.chain.copy(this.buf, this.prefix);
-    point.tail.copy(this.buf, this.prefix + 32);
+    this.prefix = linksStart - 32 - point.tail.length;
+    point.chain.copy(this.links, this.prefix);
+    point.tail.copy(this.links, this.prefix + 32);
+  }
+
+  /** Leaf hashes of this batch, 32 bytes each; valid until the batch is emptied. */
+  hashes(): Buffer {
+    return this.links.subarray(linksStart, linksStart + this.leaves * 32);
+  }
+
+  /** What the next segment's chain starts from when the last point ends this one: SHA-256(its value ‖ its line). */
+  final(): Buffer {
+    return Buffer.from(hash("sha256", this.links.subarray(this.prefix, linksStart), "hex"), "hex");
   }
 
   /** Room for `count` more bytes of records. */
@@ -69,7 +82,7 @@ export class Batch {
 
   /** Bytes gathered. */
   get bytes(): number {
-    return this.pos - bodyStart + this.plainPos;
+    return this.pos + this.plainPos;
   }
 
   /** Ends the leaf line whose "L" is at `line` and whose newline is the byte before `end`. */
@@ -79,9 +92,9 @@ export class Batch {
     buf[line + 1] = 0x00;
     const leaf = hash("sha256", buf.subarray(line + 1, end - 1), "binary");
     buf[line + 1] = 0x20;
-    const at = this.leaves * 32;
-    if (at === this.hashes.length) this.hashes = grow(this.hashes, at, at + 32);
-    putLatin1(this.hashes, leaf, at);
+    const at = linksStart + this.leaves * 32;
+    if (at + 32 > this.links.length) this.links = grow(this.links, at, at + 32);
+    putLatin1(this.links, leaf, at);
     this.leaves++;
     this.pos = end;
   }
@@ -100,6 +113,9 @@ export class Batch {
     return frame;
   }
 
+  /** Salt of the line sealed last, a character of its code below 256 for each byte. */
+  lastSalt = "";
+
   /** Number of the line sealed last in its frame. */
   get lastLine(): number {
     return (this.open?.lines ?? 0) - 1;
@@ -114,6 +130,7 @@ export class Batch {
     const text = start + saltText + 1;
     const end = text + putUtf8(plain, json, text);
     const salt = salts.next();
+    this.lastSalt = salts.kept(salt);
     // The raw salt stands before the JSON just long enough to be hashed with it.
     salts.raw.copy(plain, text - saltBytes, salt * saltBytes, (salt + 1) * saltBytes);
     const digest = hash("sha256", plain.subarray(text - saltBytes, end), "base64");
@@ -128,6 +145,7 @@ export class Batch {
   /** A sealed line that goes elsewhere than the frame: the line, without newline, and its salted digest. */
   looseLine(json: string): { readonly line: Buffer; readonly digest: string } {
     const salt = salts.next();
+    this.lastSalt = salts.kept(salt);
     const raw = salts.raw.subarray(salt * saltBytes, (salt + 1) * saltBytes);
     const body = Buffer.from(json, "utf8");
     const line = Buffer.concat([Buffer.from(`${raw.toString("base64")} `, "latin1"), body]);
@@ -147,9 +165,7 @@ export class Batch {
       frame.cipher = begun.cipher;
       piece = Buffer.concat([begun.nonce, begun.cipher.update(plain)]).toString("base64");
     } else piece = frame.cipher.update(plain).toString("base64");
-    const line = `S ${frame.number} ${frame.day} ${piece}\n`;
-    this.reserve(line.length + bodyStart);
-    this.pos += putLatin1(this.buf, line, this.pos);
+    this.putLine(`S ${frame.number} ${frame.day} ${piece}\n`);
     this.plainPos = 0;
   }
 
@@ -164,14 +180,22 @@ export class Batch {
 
   private putTag(cipher: CipherGCM): void {
     cipher.final();
-    const line = `T ${cipher.getAuthTag().toString("base64")}\n`;
-    this.reserve(line.length + bodyStart);
+    this.putLine(`T ${cipher.getAuthTag().toString("base64")}\n`);
+  }
+
+  private putLine(line: string): void {
+    this.reserve(line.length + pointRoom);
     this.pos += putLatin1(this.buf, line, this.pos);
+    this.frameLines += line;
   }
 
   /** The chain value over everything so far. */
   chain(): Buffer {
-    return Buffer.from(hash("sha256", this.buf.subarray(this.prefix, this.pos), "binary"), "latin1");
+    const lines = this.frameLines;
+    let end = linksStart + this.leaves * 32;
+    if (end + lines.length > this.links.length) this.links = grow(this.links, end, end + lines.length);
+    end += putLatin1(this.links, lines, end);
+    return Buffer.from(hash("sha256", this.links.subarray(this.prefix, end), "binary"), "latin1");
   }
 
   /** The B line for a chain value: HMAC-SHA-256(tail key, chain value). */
@@ -181,17 +205,18 @@ export class Batch {
     return `B ${hash("sha256", this.outer, "base64")}\n`;
   }
 
-  /** Appends a point's line; the batch's bytes are then [bodyStart, bodyStart + length) of `buf`. Gives the length. */
+  /** Appends a point's line; the batch's bytes are then [0, length) of `buf`. Gives the length. */
   finish(line: string): number {
     this.reserve(line.length);
     this.pos += putLatin1(this.buf, line, this.pos);
-    return this.pos - bodyStart;
+    return this.pos;
   }
 
   /** Forgets what was gathered; the next leaf follows the same point as this batch did. */
   discard(): void {
-    this.pos = bodyStart;
+    this.pos = 0;
     this.leaves = 0;
+    this.frameLines = "";
     this.plainPos = 0;
     // A frame with a piece in the segment stays without its end; one without was never there.
     if (this.open !== null && !this.open.written) this.frame = this.open.number;
@@ -202,11 +227,12 @@ export class Batch {
 
   /** Empties the batch after its write; the next one follows the point just written. */
   clear(chain: Buffer, line: string): void {
-    this.prefix = bodyStart - 32 - line.length;
-    chain.copy(this.buf, this.prefix);
-    putLatin1(this.buf, line, this.prefix + 32);
-    this.pos = bodyStart;
+    this.prefix = linksStart - 32 - line.length;
+    chain.copy(this.links, this.prefix);
+    putLatin1(this.links, line, this.prefix + 32);
+    this.pos = 0;
     this.leaves = 0;
+    this.frameLines = "";
     if (this.closing) this.open = null;
     else if (this.open?.cipher != null) this.open.written = true;
     this.closing = false;

@@ -1,6 +1,6 @@
 /** Content-addressed files for what is too long for a leaf or a frame. */
 import { hash } from "node:crypto";
-import { closeSync, existsSync, fsync, mkdirSync, openSync, renameSync, statSync } from "node:fs";
+import { closeSync, existsSync, fsync, mkdirSync, openSync, renameSync, statSync, utimesSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { syncFolder, writeAll } from "./files.ts";
 
@@ -11,6 +11,8 @@ export function blobPath(dir: string, name: string): string {
 
 export class BlobStore {
   private readonly dir: string;
+  /** Calls of fsync under way: their files must not be closed. */
+  syncing = 0;
   /** Written, but not yet synced. */
   private fresh: { readonly fd: number; readonly folder: string }[] = [];
 
@@ -22,7 +24,12 @@ export class BlobStore {
   put(content: Buffer): string {
     const name = hash("sha256", content, "hex");
     const path = blobPath(this.dir, name);
-    if (existsSync(path) && statSync(path).size === content.length) return name;
+    if (existsSync(path) && statSync(path).size === content.length) {
+      // Retention goes by when a blob was last wanted.
+      const now = new Date();
+      utimesSync(path, now, now);
+      return name;
+    }
     const folder = dirname(path);
     if (mkdirSync(folder, { recursive: true, mode: 0o750 }) !== undefined) syncFolder(dirname(folder));
     const fd = openSync(`${path}.tmp`, "w", 0o640);
@@ -44,7 +51,9 @@ export class BlobStore {
     let open = batch.length;
     let failed: Error | null = null;
     for (const { fd, folder } of batch) {
+      this.syncing++;
       fsync(fd, (error) => {
+        this.syncing--;
         try {
           closeSync(fd);
           if (error === null) syncFolder(folder);

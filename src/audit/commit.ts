@@ -3,11 +3,11 @@
  * waits for one fdatasync that all share, under one signed checkpoint. One fdatasync runs at a time, the next batch gathers
  * meanwhile. Any failure is final until the log is opened again (AUDIT.md, "Fail closed").
  */
-import { hash, type KeyObject } from "node:crypto";
+import type { KeyObject } from "node:crypto";
 import { unlinkSync } from "node:fs";
 import { join } from "node:path";
 import type { Durability } from "../facts/audit.ts";
-import { Batch, bodyStart } from "./batch.ts";
+import { Batch } from "./batch.ts";
 import { BlobStore } from "./blobs.ts";
 import { checkpointLine, type Signer } from "./checkpoint.ts";
 import { AuditUnavailable } from "./errors.ts";
@@ -16,6 +16,8 @@ import type { AuditIo } from "./files.ts";
 import { Keeper } from "./keeper.ts";
 import { dayKey, type LogKeys } from "./keys.ts";
 import type { CommitLimits } from "./limits.ts";
+import { Company, Patience } from "./patience.ts";
+import { grow } from "./record/bytes.ts";
 import type { Resume } from "./resume.ts";
 import { SegmentFile } from "./segmentfile.ts";
 import type { SafeWaiter } from "./types.ts";
@@ -34,12 +36,23 @@ export interface CommitState {
   readonly frame: number;
 }
 
+/** Records that are to be made into leaves when their batch is written. */
+export interface Unbuilt {
+  readonly count: number;
+  /** Bytes that they will take, roughly. */
+  readonly bytes: number;
+  build(): void;
+}
+const nothing: Unbuilt = { count: 0, bytes: 0, build() {} };
+
 export class GroupCommit {
   readonly batch: Batch;
   readonly blobs: BlobStore;
   failure: AuditUnavailable | null = null;
-  /** Intents that have no outcome yet, oldest first. */
-  readonly open = new Set<number>();
+  /** Built after what stands in the batch, before anything else may be put there; set by the owner of the record formats. */
+  unbuilt: Unbuilt = nothing;
+  /** Intents that have no outcome yet, oldest first: the salt of what was sealed with each. */
+  readonly open = new Map<number, string>();
   /** The newest checkpoint that is durable. */
   durable: { readonly size: number; readonly note: Buffer } | null = null;
   /** Appends the leaf that says why the log ended; set by the owner of the record formats. */
@@ -49,12 +62,21 @@ export class GroupCommit {
   private readonly signer: Signer;
   private readonly segment: SegmentFile;
   private readonly limits: CommitLimits;
+  /** The tree at the last checkpoint, and the hashes of the leaves written since. */
   private readonly tree: CompactRange;
   private readonly before = new CompactRange();
+  private fresh: Buffer = Buffer.allocUnsafeSlow(32 * 1024);
+  private freshBytes = 0;
+  /** Leaves written. */
+  private written: number;
   private readonly keeper: Keeper;
   private key: { readonly day: string; readonly key: KeyObject } | null = null;
 
   private armed = false;
+  private readonly patience = new Patience();
+  private readonly company = new Company(() => {
+    if (!this.armed) this.arm();
+  });
   private syncing = false;
   private syncStarted = 0;
   /** Leaves were written or gathered since the last checkpoint line. */
@@ -74,6 +96,8 @@ export class GroupCommit {
     this.signer = signer;
     this.limits = limits;
     this.tree = state.tree;
+    this.before.assign(state.tree);
+    this.written = state.tree.size;
     this.batch = new Batch(signer.origin, state.keys.tail, state.frame);
     this.batch.follow(state.point);
     this.blobs = new BlobStore(state.dir);
@@ -85,13 +109,21 @@ export class GroupCommit {
 
   /** Index of the next leaf. */
   get size(): number {
-    return this.tree.size + this.batch.leaves;
+    return this.written + this.batch.leaves + this.unbuilt.count;
+  }
+
+  private get waiting(): number {
+    return this.batch.leaves + this.unbuilt.count;
+  }
+
+  private get bytes(): number {
+    return this.batch.bytes + this.unbuilt.bytes;
   }
 
   /** Throws AuditUnavailable when no record can be taken. */
   admit(): void {
     if (this.failure !== null) throw this.failure;
-    if (this.batch.bytes > this.limits.queueBytes)
+    if (this.bytes > this.limits.queueBytes)
       throw new AuditUnavailable("the audit log does not keep up: too much waits to be written");
   }
 
@@ -103,7 +135,7 @@ export class GroupCommit {
     this.dirty = true;
     if (!urgent) this.armSync();
     else if (!this.armed) this.arm();
-    if (this.batch.bytes > this.limits.batchBytes && !this.hold) this.guarded(() => this.write(false));
+    if (this.bytes > this.limits.batchBytes && !this.hold) this.guarded(() => this.write(false));
   }
 
   whenSafe(level: Durability, waiter: SafeWaiter): void {
@@ -122,7 +154,8 @@ export class GroupCommit {
   private readonly tick = (): void => {
     this.armed = false;
     if (this.failure !== null || this.ended || this.hold) return;
-    this.guarded(() => this.turn());
+    if (this.processWaiters.length > 0 && this.patience.wait(this.waiting)) this.arm();
+    else this.guarded(() => this.turn());
   };
 
   private arm(): void {
@@ -131,14 +164,14 @@ export class GroupCommit {
   }
 
   private turn(): void {
-    if (this.diskWaiters.length > 0 && !this.syncing) {
-      if (this.dirty) this.sync();
-      else release(this.diskWaiters.splice(0));
-    } else if (this.batch.leaves > 0 && (!this.syncing || this.processWaiters.length > 0)) {
+    const disk = this.syncing ? 0 : this.diskWaiters.length;
+    if (disk > 0 && !this.dirty) release(this.diskWaiters.splice(0));
+    else if (disk > 0 && this.company.complete(disk)) this.sync();
+    else if (this.waiting > 0 && (this.processWaiters.length > 0 || (disk === 0 && !this.syncing))) {
       this.write(false);
       this.armSync();
     }
-    if (this.processWaiters.length > 0 && this.batch.leaves === 0) {
+    if (this.processWaiters.length > 0 && this.waiting === 0) {
       const waiters = this.processWaiters;
       this.processWaiters = [];
       release(waiters);
@@ -156,21 +189,43 @@ export class GroupCommit {
 
   /** Writes the batch with its last line: a MAC, or a signed checkpoint (then gives the note). Throws on any shortfall. */
   private write(checkpoint: boolean): Buffer | null {
-    const { batch, tree } = this;
-    batch.sealPiece((day) => this.dayKey(day));
+    const { batch } = this;
+    this.unbuilt.build();
+    batch.sealPiece(this.sealingKey);
     if (checkpoint) batch.closeFrame();
-    this.before.assign(tree);
-    const bytes = batch.leaves * 32;
-    for (let at = 0; at < bytes; at += 32) tree.push(batch.hashes, at);
     const chain = batch.chain();
-    const note = checkpoint ? this.signer.note(tree.size, tree.root(), chain) : null;
+    const hashes = batch.hashes();
+    const note = checkpoint ? this.note(hashes, chain) : null;
     const line = note === null ? batch.macLine(chain) : checkpointLine(note);
     const length = batch.finish(line);
-    this.segment.append(batch.buf, bodyStart, length);
-    this.keeper.add(batch.hashes, bytes);
+    this.segment.append(batch.buf, 0, length);
+    this.written += batch.leaves;
+    this.keeper.add(hashes);
+    if (note === null) this.remember(hashes);
+    else {
+      this.freshBytes = 0;
+      this.before.assign(this.tree);
+    }
     batch.clear(chain, line);
     return note;
   }
+
+  /** Brings the tree up to date, this batch's leaves included, and signs it. */
+  private note(hashes: Buffer, chain: Buffer): Buffer {
+    const { tree, fresh, freshBytes } = this;
+    for (let at = 0; at < freshBytes; at += 32) tree.push(fresh, at);
+    for (let at = 0; at < hashes.length; at += 32) tree.push(hashes, at);
+    return this.signer.note(tree.size, tree.root(), chain);
+  }
+
+  private remember(hashes: Buffer): void {
+    const end = this.freshBytes + hashes.length;
+    if (end > this.fresh.length) this.fresh = grow(this.fresh, this.freshBytes, end);
+    hashes.copy(this.fresh, this.freshBytes);
+    this.freshBytes = end;
+  }
+
+  private readonly sealingKey = (day: string): KeyObject => this.dayKey(day);
 
   private dayKey(day: string): KeyObject {
     if (this.key?.day !== day) {
@@ -184,6 +239,7 @@ export class GroupCommit {
   private sync(): void {
     const note = this.write(true);
     if (note === null) return;
+    this.company.end();
     if (this.syncTimer !== null) clearTimeout(this.syncTimer);
     this.syncTimer = null;
     const now = Date.now();
@@ -194,7 +250,7 @@ export class GroupCommit {
     this.inflight = this.diskWaiters;
     this.diskWaiters = [];
     this.hold =
-      this.tree.size > this.segment.first &&
+      this.written > this.segment.first &&
       (this.segment.bytes >= this.limits.segmentBytes ||
         now - this.segment.createdMs >= this.limits.segmentMs);
     const point = { size: this.tree.size, note };
@@ -217,16 +273,17 @@ export class GroupCommit {
     this.durable = point;
     const waiters = this.inflight;
     this.inflight = [];
+    this.company.served(waiters.length, this.diskWaiters.length, Date.now() - this.syncStarted);
     release(waiters);
     if (resume !== null) this.keeper.save(point.note, resume);
     if (this.hold) this.rotate();
-    const waiting = this.batch.leaves > 0 || this.diskWaiters.length > 0 || this.processWaiters.length > 0;
+    const waiting = this.waiting > 0 || this.diskWaiters.length > 0 || this.processWaiters.length > 0;
     if (waiting && !this.armed) this.arm();
     else this.armSync();
   }
 
   private resume(note: Buffer): Resume {
-    const oldest = this.open.values().next().value;
+    const oldest = this.open.keys().next().value;
     return {
       note: note.toString("base64"),
       segment: this.segment.first,
@@ -240,10 +297,9 @@ export class GroupCommit {
 
   private rotate(): void {
     // The batch gathered meanwhile follows the new segment's start; the old one ends with the checkpoint just synced.
-    const tail = Buffer.from(this.batch.buf.subarray(this.batch.prefix, bodyStart));
-    const final = Buffer.from(hash("sha256", tail, "hex"), "hex");
+    const final = this.batch.final();
     this.keeper.sync();
-    const first = this.tree.size;
+    const first = this.written;
     this.segment.rotate(first);
     this.batch.follow({ chain: chainStart(this.signer.origin, first, final), tail: Buffer.alloc(0) });
     this.hold = false;
@@ -265,7 +321,7 @@ export class GroupCommit {
 
   /** Saves the place to resume at when the segment ends with the durable checkpoint. */
   private saveEnd(): void {
-    if (this.durable?.size === this.tree.size && this.segment.bytes > 0)
+    if (this.durable?.size === this.written && this.segment.bytes > 0)
       this.keeper.save(this.durable.note, this.resume(this.durable.note));
   }
 
@@ -290,6 +346,7 @@ export class GroupCommit {
     const code = errorCode(write ? cause.cause : cause);
     this.failure = new AuditUnavailable(`${what} (${code})`, { cause });
     clearInterval(this.watch);
+    this.company.end();
     if (this.syncTimer !== null) clearTimeout(this.syncTimer);
     failLater([...this.processWaiters, ...this.diskWaiters, ...this.inflight], this.failure);
     this.processWaiters = [];
@@ -321,6 +378,7 @@ export class GroupCommit {
     if (this.ended) return;
     this.ended = true;
     clearInterval(this.watch);
+    this.company.end();
     if (this.syncTimer !== null) clearTimeout(this.syncTimer);
     try {
       if (this.failure === null && !this.dirty && !this.syncing) {

@@ -11,6 +11,7 @@ export type AuditOpenCode =
   | "AUDIT_KEYS"
   | "AUDIT_CORRUPT"
   | "AUDIT_ROLLED_BACK"
+  | "AUDIT_ANCHOR"
   | "AUDIT_IO";
 
 /** The log did not open; the message says why and what to do next. */

@@ -1,6 +1,7 @@
 /** Keeps what can be made anew from the segments: leaf hashes, the place to resume at, the latest checkpoint. */
 import { closeSync, fsyncSync, openSync } from "node:fs";
 import { join } from "node:path";
+import { WriteFailed } from "./failure.ts";
 import { replaceFile, writeAll } from "./files.ts";
 import { grow } from "./record/bytes.ts";
 import { type Resume, writeResume } from "./resume.ts";
@@ -21,11 +22,12 @@ export class Keeper {
     this.fd = openSync(join(dir, "leaves"), "a", 0o640);
   }
 
-  /** Takes the hashes of written leaves, the first `bytes` of `hashes`. */
-  add(hashes: Buffer, bytes: number): void {
-    if (this.used + bytes > this.hashes.length) this.hashes = grow(this.hashes, this.used, this.used + bytes);
-    hashes.copy(this.hashes, this.used, 0, bytes);
-    this.used += bytes;
+  /** Takes the hashes of written leaves. */
+  add(hashes: Buffer): void {
+    const end = this.used + hashes.length;
+    if (end > this.hashes.length) this.hashes = grow(this.hashes, this.used, end);
+    hashes.copy(this.hashes, this.used);
+    this.used = end;
   }
 
   /** Whether leaf hashes wait for `save()`. */
@@ -33,14 +35,19 @@ export class Keeper {
     return this.used > 0;
   }
 
-  /** Leaf hashes first: a saved checkpoint never speaks of leaves whose hashes are not there. Throws what the file system throws. */
+  /** Leaf hashes first: a saved checkpoint never speaks of leaves whose hashes are not there. Throws WriteFailed. */
   save(note: Buffer, resume: Resume): void {
     this.savedMs = Date.now();
     const bytes = this.used;
     this.used = 0;
-    writeAll(this.fd, this.hashes.subarray(0, bytes));
-    writeResume(this.dir, this.tail, resume);
-    replaceFile(join(this.dir, "checkpoint"), note);
+    try {
+      writeAll(this.fd, this.hashes.subarray(0, bytes));
+      writeResume(this.dir, this.tail, resume);
+      replaceFile(join(this.dir, "checkpoint"), note);
+    } catch (error) {
+      // A disk that is full here is full for the segment too: the log says so before it ends.
+      throw new WriteFailed(error);
+    }
   }
 
   /** Makes the leaf hashes durable. */

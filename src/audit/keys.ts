@@ -10,16 +10,20 @@ import {
   type KeyObject,
   randomBytes,
 } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { AuditOpenError } from "./errors.ts";
-import { replaceFile, writeNewFile } from "./files.ts";
-import { formatVerifierKey, strictBase64 } from "./verify/note.ts";
+import { replaceDurably, replaceFile, syncFolder, writeNewFile } from "./files.ts";
+import { formatVerifierKey, parseVerifierKey, strictBase64, type VerifierKey } from "./verify/note.ts";
 
 export interface LogKeys {
   readonly signing: KeyObject;
-  /** C2SP verifier key text, without a newline; its name is the log's origin. */
+  /** C2SP verifier key text, without a newline, of the key that signs now; its name is the log's origin. */
   readonly vkey: string;
+  /** The text of the log's first key: with it alone the whole log can be verified. */
+  readonly first: string;
+  /** All keys of the log so far, the first one first, the present one last. */
+  readonly ring: readonly VerifierKey[];
   /** Wraps day keys. */
   readonly wrap: KeyObject;
   /** HMAC key of the batches that no checkpoint covers yet, 32 bytes. */
@@ -84,27 +88,96 @@ export function loadKeys(folder: string, origin: string, create: boolean): LogKe
   } catch (error) {
     throw new AuditOpenError("AUDIT_KEYS", `cannot make keys in ${folder}`, { cause: error });
   }
-  const pem = readText(signingPath);
   const master = readMasterKey(folder);
+  const signing = readSigningKey(signingPath);
+  const vkey = publicText(origin, signing);
+  const texts = keepHistory(folder, vkey, create);
+  const ring = texts.map((text) => {
+    const key = parseVerifierKey(text);
+    if (!key.ok || key.value.name !== origin)
+      throw new AuditOpenError(
+        "AUDIT_KEYS",
+        `${join(folder, "log.vkeys")} holds what is no key of this log: restore it from your backup of the keys`,
+      );
+    return key.value;
+  });
+  const first = texts[0] ?? vkey;
+  return { signing, vkey, first, ring, wrap: wrapKey(master, origin), tail: tailKey(master, origin) };
+}
+
+/** Reads an Ed25519 private key in PEM. Throws AuditOpenError. */
+export function readSigningKey(path: string): KeyObject {
+  const pem = readText(path);
   let signing: KeyObject;
   try {
     signing = createPrivateKey(pem);
   } catch {
-    throw new AuditOpenError("AUDIT_KEYS", `${signingPath} is not a private key in PEM`);
+    throw new AuditOpenError("AUDIT_KEYS", `${path} is not a private key in PEM`);
   }
   if (signing.asymmetricKeyType !== "ed25519")
-    throw new AuditOpenError("AUDIT_KEYS", `${signingPath} is not an Ed25519 key`);
-  const vkey = formatVerifierKey(origin, rawPublicKey(createPublicKey(signing)));
-  const vkeyPath = join(folder, "log.vkey");
-  if (!existsSync(vkeyPath) || readText(vkeyPath) !== `${vkey}\n`) {
-    if (!create)
-      throw new AuditOpenError(
-        "AUDIT_KEYS",
-        `${vkeyPath} is not the public key of ${signingPath} and this log`,
-      );
-    replaceFile(vkeyPath, `${vkey}\n`);
+    throw new AuditOpenError("AUDIT_KEYS", `${path} is not an Ed25519 key`);
+  return signing;
+}
+
+/** The verifier key text of a private key for the log `origin`. */
+export function publicText(origin: string, signing: KeyObject): string {
+  return formatVerifierKey(origin, rawPublicKey(createPublicKey(signing)));
+}
+
+/** The public keys of the log so far as `folder` holds them: `log.vkeys`, or the one in `log.vkey` of a log whose key never changed. */
+export function readKeyHistory(folder: string): string[] {
+  const list = join(folder, "log.vkeys");
+  if (existsSync(list))
+    return readText(list)
+      .split("\n")
+      .filter((line) => line !== "");
+  const only = join(folder, "log.vkey");
+  return existsSync(only) ? [readText(only).trim()] : [];
+}
+
+/** `log.vkey` is the first key for ever; `log.vkeys` appears with the second one. Gives all of them, `vkey` last. */
+function keepHistory(folder: string, vkey: string, create: boolean): string[] {
+  const known = readKeyHistory(folder);
+  if (known.includes(vkey)) return known.slice(0, known.indexOf(vkey) + 1);
+  if (!create)
+    throw new AuditOpenError(
+      "AUDIT_KEYS",
+      `${join(folder, "log.vkey")} is not the public key of ${join(folder, "signing.key")} and this log`,
+    );
+  rmSync(join(folder, "log.vkeys"), { force: true });
+  replaceFile(join(folder, "log.vkey"), `${vkey}\n`);
+  return [vkey];
+}
+
+/** Where the key that is to sign next waits until the log has certified it. */
+export function nextKeyPath(folder: string): string {
+  return join(folder, "signing.next.key");
+}
+
+/** Makes the next signing key, unless one waits already, and gives it. Throws AuditOpenError. */
+export function prepareNextKey(folder: string): KeyObject {
+  const path = nextKeyPath(folder);
+  try {
+    if (!existsSync(path)) {
+      const { privateKey } = generateKeyPairSync("ed25519");
+      writeNewFile(path, privateKey.export({ format: "pem", type: "pkcs8" }).toString(), 0o600);
+    }
+  } catch (error) {
+    throw new AuditOpenError("AUDIT_KEYS", `cannot make a key in ${folder}`, { cause: error });
   }
-  return { signing, vkey, wrap: wrapKey(master, origin), tail: tailKey(master, origin) };
+  return readSigningKey(path);
+}
+
+/**
+ * The log has certified the next key: it takes the place of the present one, which is gone then. The list of public keys
+ * first: a crash in between leaves the old key in use, and the change is made once more. Throws what the file system throws.
+ */
+export function adoptNextKey(folder: string, current: string, next: string): void {
+  const history = readKeyHistory(folder);
+  const known = history.slice(0, history.indexOf(current) + 1);
+  replaceDurably(join(folder, "log.vkeys"), `${[...known, next].join("\n")}\n`, 0o644);
+  renameSync(nextKeyPath(folder), join(folder, "signing.key"));
+  syncFolder(folder);
 }
 
 function dayAad(origin: string, day: string): Buffer {

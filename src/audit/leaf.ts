@@ -10,6 +10,7 @@ import { maxLeaf } from "./verify/segment.ts";
 
 /** Appends a leaf from its members after `time`, as JSON text with the closing brace; gives its index. Throws AuditUnavailable when a blob it needs cannot be stored. */
 export function appendLeaf(commit: GroupCommit, store: StoreBlob, type: string, members: string): number {
+  commit.unbuilt.build();
   const { batch } = commit;
   const time = stampNow();
   batch.reserve(wordsRoom + members.length * 3);
@@ -20,20 +21,17 @@ export function appendLeaf(commit: GroupCommit, store: StoreBlob, type: string, 
   putUuid(batch.buf, p);
   p += uuidBytes;
   p += putUtf8(batch.buf, `","type":"${type}","time":"${time}",${members}\n`, p);
-  return endLeaf(commit, store, line, p, true);
+  const index = commit.size;
+  endLeaf(commit, store, line, p);
+  commit.appended(true);
+  return index;
 }
 
 /**
  * Ends the leaf that stands at [line, end) of the batch's buffer, newline included; one that is too long for a leaf hands its
- * longest parts to blobs. `urgent`: somebody will wait for it. Gives its index.
+ * longest parts to blobs.
  */
-export function endLeaf(
-  commit: GroupCommit,
-  store: StoreBlob,
-  line: number,
-  end: number,
-  urgent: boolean,
-): number {
+export function endLeaf(commit: GroupCommit, store: StoreBlob, line: number, end: number): void {
   const { batch } = commit;
   let stop = end;
   if (stop - line - 3 > maxLeaf) {
@@ -41,8 +39,5 @@ export function endLeaf(
     stop = line + 2 + putUtf8(batch.buf, text, line + 2);
     batch.buf[stop++] = 0x0a;
   }
-  const index = commit.size;
   batch.endLeaf(line, stop);
-  commit.appended(urgent);
-  return index;
 }

@@ -16,6 +16,11 @@ export function ensureLeaves(dir: string, firsts: readonly number[], size: numbe
   if (clean && length === size * 32) return;
   const whole = Math.min(Math.floor(length / 32), firsts.at(-1) ?? 0);
   const from = firsts.findLast((first) => first <= whole) ?? 0;
+  if (from < (firsts[0] ?? 0))
+    throw new AuditOpenError(
+      "AUDIT_CORRUPT",
+      `${path} lacks hashes of pruned records, which nothing else holds: restore it from a backup of the log`,
+    );
   const fd = openSync(path, "a", 0o640);
   try {
     ftruncateSync(fd, from * 32);

@@ -1,4 +1,6 @@
 /** The open audit log: records become leaves here. How they get to disk is commit.ts; how a log is opened, open.ts. */
+
+import { existsSync } from "node:fs";
 import type {
   ColumnRecord,
   DecisionRecord,
@@ -6,14 +8,30 @@ import type {
   SessionRecord,
   StatementRecord,
 } from "../facts/audit.ts";
+import { Capture, type StorePart } from "./capture/capture.ts";
+import type { LogCare } from "./care.ts";
+import type { Signer } from "./checkpoint.ts";
 import type { GroupCommit } from "./commit.ts";
+import { answerErrands } from "./errands.ts";
 import type { AuditUnavailable } from "./errors.ts";
-import type { LogKeys } from "./keys.ts";
+import {
+  adoptNextKey,
+  dayKey,
+  type LogKeys,
+  loadKeys,
+  nextKeyPath,
+  prepareNextKey,
+  publicText,
+} from "./keys.ts";
 import { appendLeaf } from "./leaf.ts";
 import type { Lock } from "./lock.ts";
+import { Pending } from "./pending.ts";
 import { columnsContext, decisionContext, sessionContext, statementContext } from "./record/contexts.ts";
+import { checkErasable, destroyKey } from "./retention/erase.ts";
+import { type PruneReport, prune } from "./retention/prune.ts";
+import { captureAad, seal } from "./seal.ts";
 import { Sealing } from "./sealing.ts";
-import { type Appender, appendIntent, appendOutcome } from "./statement.ts";
+import type { Appender } from "./statement.ts";
 import type {
   AuditLog,
   AuthFailureFields,
@@ -28,35 +46,167 @@ import type {
 } from "./types.ts";
 import type { OpenIntent } from "./unresolved.ts";
 
+/** What an open log is made of. */
+export interface LogParts {
+  readonly origin: string;
+  readonly node: string;
+  readonly dir: string;
+  readonly keysDir: string;
+  readonly keys: LogKeys;
+  readonly signer: Signer;
+  readonly commit: GroupCommit;
+  readonly lock: Lock;
+  /** Rows kept of each result. */
+  readonly captureRows: number;
+  /** Age from which segments are pruned; null: never. */
+  readonly retentionMs: number | null;
+  /** Opens the files of a log that has failed anew, and gives how it goes on; the new log's first records are `begin`. Throws when that is not possible yet. */
+  reopen(keys: LogKeys, old: GroupCommit): { readonly commit: GroupCommit; begin(log: OpenLog): void };
+}
+
+const pruneEveryMs = 3_600_000;
+/** An intent's handle is its index plus this much for each time that the log was opened anew before it. */
+const lifeSpan = 2 ** 42;
+
 export class OpenLog implements AuditLog, Appender {
   readonly origin: string;
-  private readonly node: string;
-  readonly commit: GroupCommit;
-  readonly sealing: Sealing;
+  private readonly parts: LogParts;
+  private keys: LogKeys;
+  commit: GroupCommit;
+  sealing: Sealing;
   readonly outcomeRef: Buffer;
-  private readonly lock: Lock;
+  private pending: Pending;
+  /** How often the log was opened anew after a failure: what was appended before is not to be taken for what is now. */
+  private life = 0;
+  private care: LogCare | null = null;
+  private readonly since = Date.now();
+  private pruneAt = 0;
+  private lastDurable: { readonly size: number; readonly note: Buffer } | null = null;
+  private rotating: Promise<string> | null = null;
   private closing: Promise<void> | null = null;
 
-  constructor(origin: string, node: string, dir: string, keys: LogKeys, commit: GroupCommit, lock: Lock) {
-    this.origin = origin;
-    this.node = node;
-    this.commit = commit;
-    this.sealing = new Sealing(commit, dir, origin, keys);
-    this.lock = lock;
-    this.outcomeRef = Buffer.from(`","intent":{"log":${JSON.stringify(origin)},"index":`, "utf8");
-    commit.sayClosed = (reason) => void this.append("log.closed", { reason });
+  constructor(parts: LogParts) {
+    this.parts = parts;
+    this.origin = parts.origin;
+    this.keys = parts.keys;
+    this.commit = parts.commit;
+    this.sealing = new Sealing(parts.commit, parts.dir, parts.origin, parts.keys);
+    this.outcomeRef = Buffer.from(`","intent":{"log":${JSON.stringify(parts.origin)},"index":`, "utf8");
+    this.pending = new Pending(this);
+    this.follow();
+  }
+
+  private follow(): void {
+    this.commit.unbuilt = this.pending;
+    this.commit.sayClosed = (reason) => void this.append("log.closed", { reason });
+  }
+
+  /** From here on the log is looked after. */
+  tend(care: LogCare): void {
+    this.care = care;
+  }
+
+  get dir(): string {
+    return this.parts.dir;
   }
 
   get size(): number {
     return this.commit.size;
   }
 
+  get checkpoint(): { readonly size: number; readonly note: Buffer } | null {
+    return this.commit.durable ?? this.lastDurable;
+  }
+
+  get low(): boolean {
+    return this.care?.low ?? false;
+  }
+
   get failure(): AuditUnavailable | null {
     return this.commit.failure;
   }
 
+  /** Goes on after a failure, when writing works again. Throws when it does not. */
+  heal(): void {
+    if (this.closing !== null || this.commit.failure === null) return;
+    const old = this.commit;
+    const { commit, begin } = this.parts.reopen(this.keys, old);
+    this.lastDurable = old.durable ?? this.lastDurable;
+    this.commit = commit;
+    this.sealing = new Sealing(commit, this.parts.dir, this.origin, this.keys);
+    this.pending = new Pending(this);
+    this.life++;
+    this.follow();
+    begin(this);
+  }
+
+  /** What was asked for by files: a signing key that waits to be certified. */
+  async errands(): Promise<void> {
+    if (existsSync(nextKeyPath(this.parts.keysDir))) await this.rotateKey();
+    await answerErrands(this.dir, (errand) =>
+      errand.do === "erase"
+        ? this.erase(errand.day, errand.reason)
+        : this.prune(errand.before, errand.reason),
+    );
+    const { retentionMs } = this.parts;
+    if (retentionMs === null || Date.now() < this.pruneAt) return;
+    this.pruneAt = Date.now() + pruneEveryMs;
+    await this.prune(Date.now() - retentionMs, "audit.retention");
+  }
+
+  async erase(day: string, reason: string): Promise<void> {
+    checkErasable(this.dir, day);
+    this.event("payload.erase", { day, reason });
+    await this.settle();
+    destroyKey(this.dir, day);
+  }
+
+  async prune(before: number, reason: string): Promise<PruneReport | null> {
+    await this.settle();
+    const oldest = this.commit.open.keys().next().value;
+    return prune(
+      {
+        dir: this.dir,
+        ring: this.keys.ring,
+        keep: oldest ?? this.commit.size,
+        nextFrame: () => this.commit.batch.frame,
+        since: this.since,
+        record: async (fields) => {
+          this.event("log.pruned", fields);
+          await this.settle();
+        },
+      },
+      before,
+      reason,
+    );
+  }
+
+  /**
+   * Certifies the next signing key (made now, unless one waits) in the log, under the present one, and signs with it from
+   * then on. Gives its verifier key. Rejects with AuditUnavailable or AuditOpenError; then the present key stays.
+   */
+  rotateKey(): Promise<string> {
+    this.rotating ??= this.rotate().finally(() => {
+      this.rotating = null;
+    });
+    return this.rotating;
+  }
+
+  private async rotate(): Promise<string> {
+    const { keysDir, signer } = this.parts;
+    const signing = prepareNextKey(keysDir);
+    const next = publicText(this.origin, signing);
+    const previous = this.keys.vkey;
+    this.event("key.rotated", { previous, next });
+    await this.settle();
+    adoptNextKey(keysDir, previous, next);
+    signer.use(next, signing);
+    this.keys = loadKeys(keysDir, this.origin, false);
+    return next;
+  }
+
   session(record: SessionRecord): SessionContext {
-    return sessionContext(this.node, record);
+    return sessionContext(this.parts.node, record);
   }
 
   statement(record: StatementRecord): StatementContext {
@@ -71,17 +221,38 @@ export class OpenLog implements AuditLog, Appender {
     return columnsContext(columns, this.sealing.store);
   }
 
+  capture(): Capture | null {
+    const { captureRows } = this.parts;
+    return captureRows > 0 ? new Capture(this.storePart, captureRows) : null;
+  }
+
+  private readonly storePart: StorePart = (compressed) => {
+    this.commit.admit();
+    try {
+      const day = new Date().toISOString().slice(0, 10);
+      const key = dayKey(this.parts.dir, this.origin, this.keys.wrap, day);
+      return { key: day, blob: this.commit.blobs.put(seal(key, captureAad(this.origin, day), compressed)) };
+    } catch (error) {
+      throw this.commit.broken(error);
+    }
+  };
+
   intent(session: SessionContext, intent: IntentFields): number {
     this.commit.admit();
-    return appendIntent(this, session, intent);
+    return this.pending.intent(session, intent) + this.life * lifeSpan;
   }
 
   outcome(session: SessionContext, outcome: OutcomeFields): number {
-    return this.commit.failure === null ? appendOutcome(this, session, outcome) : -1;
+    if (this.commit.failure !== null) return -1;
+    if (this.life === 0) return this.pending.outcome(session, outcome);
+    // What was forwarded before the log failed has its outcome: unknown.
+    if (Math.floor(outcome.intent / lifeSpan) !== this.life) return -1;
+    return this.pending.outcome(session, { ...outcome, intent: outcome.intent % lifeSpan });
   }
 
   sessionStart(session: SessionContext): number {
     this.commit.admit();
+    this.pending.build();
     const place = session.start === null ? "null" : this.sealing.placeText(this.sealing.seal(session.start));
     return this.appendSession("session.start", session, `,"sealed":${place}`);
   }
@@ -149,18 +320,21 @@ export class OpenLog implements AuditLog, Appender {
 
   /** Closes the files of a log that could not be opened after all; the lock is the opener's. */
   abandon(): void {
+    this.care?.stop();
     this.commit.end();
   }
 
   private async shut(): Promise<void> {
+    this.care?.stop();
     try {
+      await this.rotating?.catch(() => {});
       this.event("log.closed", { reason: "shutdown" });
       await this.settle();
     } finally {
       try {
         this.commit.end();
       } finally {
-        this.lock.release();
+        this.parts.lock.release();
       }
     }
   }
@@ -172,7 +346,7 @@ export class OpenLog implements AuditLog, Appender {
       this.commit,
       this.sealing.store,
       type,
-      `"node":${JSON.stringify(this.node)}${members === "" ? "" : ","}${members}}`,
+      `"node":${JSON.stringify(this.parts.node)}${members === "" ? "" : ","}${members}}`,
     );
   }
 

@@ -26,8 +26,8 @@ const piece = 1024 * 1024;
 const overlap = 8192;
 const mark = Buffer.from("C ", "latin1");
 
-/** Whether a checkpoint under `key` stands anywhere in the file from offset `from` on. */
-export function findCheckpoint(path: string, from: number, key: VerifierKey): boolean {
+/** Whether a checkpoint under one of `keys` stands anywhere in the file from offset `from` on. */
+export function findCheckpoint(path: string, from: number, keys: readonly VerifierKey[]): boolean {
   const buf = Buffer.allocUnsafe(piece + overlap);
   const fd = openSync(path, "r");
   try {
@@ -38,7 +38,7 @@ export function findCheckpoint(path: string, from: number, key: VerifierKey): bo
         const end = buf.indexOf(0x0a, i);
         if (end < 0 || end >= count || end - i > overlap) continue;
         const note = strictBase64(buf.toString("latin1", i + 2, end));
-        if (note !== null && note.length > 0 && openCheckpoint(note, key).ok) return true;
+        if (note !== null && note.length > 0 && openCheckpoint(note, keys).ok) return true;
       }
       if (count < buf.length) return false;
     }

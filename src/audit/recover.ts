@@ -5,19 +5,16 @@
 import { createHmac, hash } from "node:crypto";
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
+import type { KeptNote } from "./anchors/compare.ts";
 import { blobPath } from "./blobs.ts";
 import { AuditOpenError } from "./errors.ts";
+import { writeAnew } from "./files.ts";
 import type { LogKeys } from "./keys.ts";
 import { findCheckpoint, type Quarantined, setAside } from "./quarantine.ts";
 import { type Resume, readResume } from "./resume.ts";
 import { type OpenIntent, Unresolved } from "./unresolved.ts";
-import {
-  type Checkpoint,
-  openCheckpoint,
-  parseVerifierKey,
-  strictBase64,
-  type VerifierKey,
-} from "./verify/note.ts";
+import { type Checkpoint, openCheckpoint, strictBase64 } from "./verify/note.ts";
+import { readPruned } from "./verify/pruned.ts";
 import {
   chainStart,
   readSegment,
@@ -41,6 +38,8 @@ export interface Recovered {
   readonly adopted: number;
   readonly quarantined: Quarantined | null;
   readonly unresolved: readonly OpenIntent[];
+  /** Newer checkpoints that lay beside a log that was set back; [] unless that was to be tolerated. */
+  readonly rolledBack: readonly KeptNote[];
   /** The last writer closed the log and nothing had to be repaired. */
   readonly clean: boolean;
 }
@@ -65,19 +64,22 @@ function corrupt(what: string): AuditOpenError {
 
 /**
  * Reads the log in `dir` (which has segments) to its end and repairs that end. Throws AuditOpenError AUDIT_CORRUPT or
- * AUDIT_ROLLED_BACK, having changed nothing.
+ * AUDIT_ROLLED_BACK, having changed nothing. `tolerate.rollback`: give newer checkpoints found beside the log instead of refusing.
  */
-export function recover(dir: string, keys: LogKeys): Recovered {
-  const parsed = parseVerifierKey(keys.vkey);
-  if (!parsed.ok) throw new AuditOpenError("AUDIT_KEYS", parsed.problem);
-  return new Recovery(dir, keys, parsed.value).run();
+export function recover(
+  dir: string,
+  keys: LogKeys,
+  tolerate: { readonly rollback: boolean } = { rollback: false },
+): Recovered {
+  return new Recovery(dir, keys, tolerate.rollback).run();
 }
 
 const blobMember = Buffer.from('"blob":"', "latin1");
 class Recovery implements SegmentVisitor {
   private readonly dir: string;
   private readonly keys: LogKeys;
-  private readonly key: VerifierKey;
+  private readonly rollback: boolean;
+  private readonly origin: string;
   private readonly tree = new CompactRange();
   /** The state at the last good point: what came behind it does not count. */
   private readonly goodTree = new CompactRange();
@@ -89,14 +91,16 @@ class Recovery implements SegmentVisitor {
   private checkpointEnd = -1;
   private adopted = 0;
   private readonly unresolved: Unresolved;
-  /** Blobs that the batch being read names. */
+  /** Blobs that the batch being read names; and all that the last segment was seen to name. */
   private blobs: string[] = [];
+  private named: string[] = [];
 
-  constructor(dir: string, keys: LogKeys, key: VerifierKey) {
+  constructor(dir: string, keys: LogKeys, rollback: boolean) {
     this.dir = dir;
     this.keys = keys;
-    this.key = key;
-    this.unresolved = new Unresolved(key.name);
+    this.rollback = rollback;
+    this.origin = keys.ring[0]?.name ?? "";
+    this.unresolved = new Unresolved(this.origin);
   }
 
   run(): Recovered {
@@ -110,14 +114,17 @@ class Recovery implements SegmentVisitor {
       if (end.fault !== null || next !== this.goodTree.size || this.checkpointEnd !== end.good) break;
       at++;
       first = next;
-      from = { offset: 0, chain: chainStart(this.key.name, next, end.chain), tail: Buffer.alloc(0) };
+      from = { offset: 0, chain: chainStart(this.origin, next, end.chain), tail: Buffer.alloc(0) };
       this.checkpointEnd = -1;
+      this.named = [];
       end = readSegment(this.path(first), from, this);
     }
     const later = firsts.slice(at + 1);
     this.refuseDamage(first, end.good, later, end.fault?.problem ?? "a segment that does not follow");
-    this.refuseRollback(resume);
+    const rolledBack = this.newerBeside(resume);
+    if (!this.rollback) this.refuseRollback(rolledBack);
     const quarantined = setAside(this.dir, first, end.good, later);
+    if (end.good > from.offset) this.makeSure(first, from.offset, end.good);
     return {
       tree: this.goodTree,
       first,
@@ -127,6 +134,7 @@ class Recovery implements SegmentVisitor {
       adopted: this.adopted,
       quarantined,
       unresolved: this.unresolved.list(),
+      rolledBack,
       clean: this.closed && quarantined === null && this.adopted === 0,
     };
   }
@@ -137,6 +145,8 @@ class Recovery implements SegmentVisitor {
 
   /** Where to start reading: behind the checkpoint that `resume` holds, if that is there; else at the log's beginning. */
   private begin(firsts: readonly number[], resume: Resume | null): { first: number; from: SegmentStart } {
+    const first = firsts[0] ?? 0;
+    if (first > 0) this.behindPruned(first);
     if (resume !== null && this.fits(firsts, resume)) {
       const tail = Buffer.from(`C ${resume.note}\n`, "latin1");
       const chain = this.checkpoint?.chain ?? Buffer.alloc(32);
@@ -154,16 +164,36 @@ class Recovery implements SegmentVisitor {
     this.checkpoint = null;
     this.tree.load(0, []);
     this.goodTree.load(0, []);
-    const first = firsts[0];
-    if (first !== 0) throw corrupt("the log does not begin with leaf 0");
+    if (first > 0) return this.behindPruned(first);
     return {
       first,
-      from: { offset: 0, chain: chainStart(this.key.name, 0, Buffer.alloc(32)), tail: Buffer.alloc(0) },
+      from: { offset: 0, chain: chainStart(this.origin, 0, Buffer.alloc(32)), tail: Buffer.alloc(0) },
     };
   }
 
+  /** The oldest segments were pruned: what stands for them must be signed, and end where the log begins. */
+  private behindPruned(first: number): { first: number; from: SegmentStart } {
+    const pruned = readPruned(this.dir);
+    const note = pruned === null ? null : openCheckpoint(pruned.note, this.keys.ring);
+    if (pruned === null || note === null || !note.ok || note.value.size !== first || pruned.size !== first)
+      throw corrupt(`the log begins with leaf ${first}, and its file "pruned" does not say why`);
+    try {
+      this.tree.load(first, pruned.nodes);
+    } catch {
+      throw corrupt('the nodes in the file "pruned" are none');
+    }
+    if (!this.tree.root().equals(note.value.root))
+      throw corrupt('the file "pruned" does not give the signed root');
+    this.goodTree.assign(this.tree);
+    this.checkpoint = note.value;
+    this.frameNumber = pruned.frame;
+    this.goodFrame = pruned.frame;
+    const chain = chainStart(this.origin, first, pruned.previous);
+    return { first, from: { offset: 0, chain, tail: Buffer.alloc(0) } };
+  }
+
   private fits(firsts: readonly number[], resume: Resume): boolean {
-    const note = openCheckpoint(Buffer.from(resume.note, "base64"), this.key);
+    const note = openCheckpoint(Buffer.from(resume.note, "base64"), this.keys.ring);
     if (!note.ok || !firsts.includes(resume.segment)) return false;
     try {
       this.tree.load(note.value.size, resume.nodes);
@@ -214,9 +244,19 @@ class Recovery implements SegmentVisitor {
     this.goodTree.assign(this.tree);
     this.goodFrame = this.frameNumber;
     this.closed = this.unresolved.closed;
+    this.named.push(...this.blobs);
     this.blobs = [];
     this.unresolved.apply();
     return null;
+  }
+
+  /** The last writer may have ended with a failed fsync: what came behind the last saved checkpoint is written anew. */
+  private makeSure(first: number, from: number, to: number): void {
+    writeAnew(this.path(first), from, to);
+    for (const name of new Set(this.named)) {
+      const path = blobPath(this.dir, name);
+      if (existsSync(path)) writeAnew(path, 0, statSync(path).size);
+    }
   }
 
   private batchEnd(text: string, chain: Buffer): string | null {
@@ -234,7 +274,7 @@ class Recovery implements SegmentVisitor {
 
   private checkpointLine(text: string, chain: Buffer, end: number): string | null {
     const note = strictBase64(text);
-    const read = note === null ? null : openCheckpoint(note, this.key);
+    const read = note === null ? null : openCheckpoint(note, this.keys.ring);
     if (read === null || !read.ok) return "a checkpoint that is not ours";
     const { size, root } = read.value;
     if (size !== this.tree.size || !root.equals(this.tree.root()) || !read.value.chain.equals(chain))
@@ -250,7 +290,7 @@ class Recovery implements SegmentVisitor {
     const places = [{ first, from: good }, ...later.map((l) => ({ first: l, from: 0 }))];
     for (const { first: place, from } of places) {
       const path = this.path(place);
-      if (statSync(path).size > from && findCheckpoint(path, from, this.key))
+      if (statSync(path).size > from && findCheckpoint(path, from, this.keys.ring))
         throw corrupt(
           `the audit log ${path} is damaged before its last checkpoint, at byte ${good} of ${segmentName(first)}: ${problem}`,
         );
@@ -258,22 +298,26 @@ class Recovery implements SegmentVisitor {
   }
 
   /** Checkpoints kept beside the segments were durable: a log that does not reach them was cut off or set back. */
-  private refuseRollback(resume: Resume | null): void {
+  private newerBeside(resume: Resume | null): KeptNote[] {
     const path = join(this.dir, "checkpoint");
     const notes = existsSync(path) ? [readFileSync(path)] : [];
     if (resume !== null) notes.push(Buffer.from(resume.note, "base64"));
     const present = this.checkpoint?.size ?? 0;
-    for (const note of notes) {
-      const read = openCheckpoint(note, this.key);
-      if (
-        read.ok &&
-        (read.value.size > present ||
-          (read.value.size === present && !this.checkpoint?.root.equals(read.value.root)))
-      )
-        throw new AuditOpenError(
-          "AUDIT_ROLLED_BACK",
-          `the audit log in ${this.dir} ends at ${present} records, but a checkpoint of ${read.value.time} covers ${read.value.size}: it was cut off or an old copy was put back. Nothing was changed; restore the newer log, or go on under another node name`,
-        );
-    }
+    return notes.flatMap((note) => {
+      const read = openCheckpoint(note, this.keys.ring);
+      if (!read.ok) return [];
+      const { size, root } = read.value;
+      const lost = size > present || (size === present && !this.checkpoint?.root.equals(root));
+      return lost ? [{ anchor: "beside", note, checkpoint: read.value }] : [];
+    });
+  }
+
+  private refuseRollback([newer]: readonly KeptNote[]): void {
+    if (newer === undefined) return;
+    const { size, time } = newer.checkpoint;
+    throw new AuditOpenError(
+      "AUDIT_ROLLED_BACK",
+      `the audit log in ${this.dir} ends at ${this.checkpoint?.size ?? 0} records, but a checkpoint of ${time} covers ${size}: it was cut off or an old copy was put back. Nothing was changed; restore the newer log, or, after a genuine restore from a backup, go on with "postern audit fork --reason …", which is recorded`,
+    );
   }
 }

@@ -14,6 +14,11 @@ export function blobAad(origin: string, day: string): Buffer {
   return Buffer.from(`${origin}\nblob\n${day}`, "utf8");
 }
 
+/** Associated data of a part of a capture. */
+export function captureAad(origin: string, day: string): Buffer {
+  return Buffer.from(`${origin}\ncapture\n${day}`, "utf8");
+}
+
 /** Begins a frame, which is written piece by piece: the nonce goes before the first, the tag behind the last. */
 export function beginFrame(
   key: KeyObject,

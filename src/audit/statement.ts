@@ -1,11 +1,13 @@
 /**
  * The hot path: statement.intent and statement.outcome (SPEC section 5), written piece by piece into the batch. Fixed parts are
  * ready bytes; joining strings first would cost three times as much as writing them one after the other.
+ * When they are built: pending.ts.
  */
 import type { GroupCommit } from "./commit.ts";
 import { endLeaf } from "./leaf.ts";
 import { putLatin1, putNumber, putToken } from "./record/bytes.ts";
 import { putStamp, stampBytes } from "./record/clock.ts";
+import { type Delivered, deliveredDigest } from "./record/digest.ts";
 import { putUuid, uuidBytes } from "./record/uuid.ts";
 import {
   head,
@@ -14,17 +16,19 @@ import {
   protocolText,
   putNullable,
   putText,
-  stateByte,
   stateText,
   statusText,
   words,
   wordsRoom,
 } from "./record/words.ts";
 import type { Sealing } from "./sealing.ts";
-import type { IntentFields, OutcomeFields, SessionContext } from "./types.ts";
+import type { IntentFields, IntentParts, OutcomeFields, SessionContext } from "./types.ts";
 
 /** A parameter list longer than this goes to a blob. */
 const longList = 32 * 1024;
+
+/** Parts longer than this are made anew each time: there may be many statements. */
+const maxKept = 4 * 1024;
 
 export interface Appender {
   readonly commit: GroupCommit;
@@ -33,28 +37,25 @@ export interface Appender {
   readonly outcomeRef: Buffer;
 }
 
-/** Appends an intent, gives its index. Throws AuditUnavailable, and TypeError for JSON text with raw newlines. */
-export function appendIntent(to: Appender, session: SessionContext, intent: IntentFields): number {
+/** Builds the leaf of an intent of the given index, which began at `time` (microseconds). Throws AuditUnavailable when it is long and its blob cannot be stored. */
+export function buildIntent(
+  to: Appender,
+  session: SessionContext,
+  intent: IntentFields,
+  time: number,
+  index: number,
+): void {
   const { commit, sealing } = to;
   const { batch } = commit;
-  const { statement, decision, sealed } = intent;
-  if (sealed.includes("\n") || intent.parameters.includes("\n"))
-    throw new TypeError("sealed and parameters must be JSON text without raw newlines");
+  const { sealed } = intent;
   const parameters =
     intent.parameters.length > longList ? sealing.store(intent.parameters) : intent.parameters;
-  const name = intent.name === "" ? '""' : JSON.stringify(intent.name);
-  const portal = intent.portal === "" ? '""' : JSON.stringify(intent.portal);
+  const { front, back } = intentParts(intent, parameters);
   const place = sealing.seal(session.sealed === "" ? sealed : addMembers(sealed, session.sealed));
+  const salt = batch.lastSalt;
   const { request } = intent;
   batch.reserve(
-    wordsRoom +
-      session.head.length +
-      session.facts.length +
-      statement.sql.length +
-      statement.facts.length +
-      decision.text.length +
-      6 * request.length +
-      3 * (name.length + portal.length + parameters.length),
+    wordsRoom + session.head.length + session.facts.length + front.length + back.length + 6 * request.length,
   );
   const buf = batch.buf;
   const line = batch.pos;
@@ -65,54 +66,85 @@ export function appendIntent(to: Appender, session: SessionContext, intent: Inte
   p += uuidBytes;
   buf.set(intentType, p);
   p += intentType.length;
-  putStamp(buf, p);
+  putStamp(buf, time, p);
   p += stampBytes;
   buf.set(session.head, p);
   p += session.head.length;
   p += putToken(buf, request, p);
   buf.set(session.facts, p);
   p += session.facts.length;
-  const protocol = protocolText[intent.protocol];
-  buf.set(protocol, p);
-  p += protocol.length;
-  p += putNumber(buf, intent.index, p);
-  buf.set(statement.sql, p);
-  p += statement.sql.length;
+  buf.set(front, p);
+  p += front.length;
   p += sealing.putPlace(place, p);
-  buf.set(statement.facts, p);
-  p += statement.facts.length;
-  buf[p++] = stateByte[intent.transaction];
-  buf.set(words.name, p);
-  p += words.name.length;
-  p += putText(buf, name, p);
-  buf.set(words.portal, p);
-  p += words.portal.length;
-  p += putText(buf, portal, p);
-  buf.set(words.parameters, p);
-  p += words.parameters.length;
-  p += putText(buf, parameters, p);
-  buf.set(decision.text, p);
-  p += decision.text.length;
-  const index = endLeaf(commit, sealing.store, line, p, true);
-  commit.open.add(index);
-  return index;
+  buf.set(back, p);
+  p += back.length;
+  endLeaf(commit, sealing.store, line, p);
+  commit.open.set(index, salt);
 }
 
-/** Appends an outcome, gives its index. */
-export function appendOutcome(to: Appender, session: SessionContext, outcome: OutcomeFields): number {
+/** The statement's parts for this intent: those of its last one if they are the same. */
+function intentParts(intent: IntentFields, parameters: string): IntentParts {
+  const { statement, protocol, index, transaction, name, portal, decision } = intent;
+  const { last } = statement;
+  if (
+    last !== null &&
+    last.parameters === parameters &&
+    last.decision === decision &&
+    last.transaction === transaction &&
+    last.protocol === protocol &&
+    last.index === index &&
+    last.name === name &&
+    last.portal === portal
+  )
+    return last;
+  const front = Buffer.concat([protocolText[protocol], text(String(index)), statement.sql]);
+  const back = Buffer.concat([
+    statement.facts,
+    text(transaction),
+    words.name,
+    text(JSON.stringify(name)),
+    words.portal,
+    text(JSON.stringify(portal)),
+    words.parameters,
+    text(parameters),
+    decision.text,
+  ]);
+  const parts = { protocol, index, transaction, name, portal, parameters, decision, front, back };
+  if (front.length + back.length <= maxKept) statement.last = parts;
+  return parts;
+}
+
+function text(value: string): Buffer {
+  return Buffer.from(value, "utf8");
+}
+
+/** Builds the leaf of an outcome of `time` (microseconds); `delivered`: what its digest is made of. Throws AuditUnavailable when it is long and its blob cannot be stored. */
+export function buildOutcome(
+  to: Appender,
+  session: SessionContext,
+  outcome: OutcomeFields,
+  delivered: Delivered | null,
+  time: number,
+): void {
   const { commit, sealing } = to;
   const { batch } = commit;
-  const { request, sqlstate, columns } = outcome;
-  const tag = outcome.tag === null ? "null" : JSON.stringify(outcome.tag);
-  const digest = outcome.digest?.finish();
-  const place = digest === undefined ? null : sealing.seal(`{"delivered":"${digest.salt}"}`);
+  const { request } = outcome;
+  const said = outcomeText(outcome);
+  let salt = commit.open.get(outcome.intent);
+  let place: string | null = null;
+  if (delivered !== null && salt === undefined) {
+    // Not the first outcome of its intent: it brings a salt of its own.
+    place = sealing.seal("{}");
+    salt = batch.lastSalt;
+  }
+  const digest = delivered === null || salt === undefined ? null : deliveredDigest(delivered, salt);
   batch.reserve(
     wordsRoom +
       session.head.length +
       to.outcomeRef.length +
-      (columns?.text.length ?? 0) +
-      6 * request.length +
-      3 * tag.length,
+      said.length +
+      (outcome.capture?.length ?? 0) +
+      6 * request.length,
   );
   const buf = batch.buf;
   const line = batch.pos;
@@ -123,7 +155,7 @@ export function appendOutcome(to: Appender, session: SessionContext, outcome: Ou
   p += uuidBytes;
   buf.set(outcomeType, p);
   p += outcomeType.length;
-  putStamp(buf, p);
+  putStamp(buf, time, p);
   p += stampBytes;
   buf.set(session.head, p);
   p += session.head.length;
@@ -131,22 +163,8 @@ export function appendOutcome(to: Appender, session: SessionContext, outcome: Ou
   buf.set(to.outcomeRef, p);
   p += to.outcomeRef.length;
   p += putNumber(buf, outcome.intent, p);
-  const status = statusText[outcome.status];
-  buf.set(status, p);
-  p += status.length;
-  p += putText(buf, sqlstate === null ? "null" : stateText(sqlstate), p);
-  buf.set(words.tag, p);
-  p += words.tag.length;
-  p += putText(buf, tag, p);
-  buf.set(words.result, p);
-  p += words.result.length;
-  if (columns === null) p += putText(buf, "null", p);
-  else {
-    buf.set(columns.text, p);
-    p += columns.text.length;
-  }
-  buf.set(words.rows, p);
-  p += words.rows.length;
+  buf.set(said, p);
+  p += said.length;
   p += putNumber(buf, outcome.rows, p);
   buf.set(words.bytes, p);
   p += words.bytes.length;
@@ -154,16 +172,24 @@ export function appendOutcome(to: Appender, session: SessionContext, outcome: Ou
   const complete = outcome.complete ? words.complete : words.incomplete;
   buf.set(complete, p);
   p += complete.length;
-  if (digest === undefined) p += putText(buf, "null", p);
+  if (digest === null) p += putText(buf, "null", p);
   else {
     buf.set(words.digest, p);
     p += words.digest.length;
-    p += putLatin1(buf, digest.value, p);
+    p += putLatin1(buf, digest, p);
     buf[p++] = 0x22;
     buf[p++] = 0x7d;
   }
-  buf.set(words.affected, p);
-  p += words.affected.length;
+  if (outcome.capture == null) {
+    buf.set(words.affected, p);
+    p += words.affected.length;
+  } else {
+    buf.set(words.captured, p);
+    p += words.captured.length;
+    p += putLatin1(buf, outcome.capture, p);
+    buf.set(words.affectedAfter, p);
+    p += words.affectedAfter.length;
+  }
   p += putNullable(buf, outcome.rowsAffected, p);
   buf.set(words.duration, p);
   p += words.duration.length;
@@ -179,7 +205,25 @@ export function appendOutcome(to: Appender, session: SessionContext, outcome: Ou
   buf[p++] = 0x7d;
   buf[p++] = 0x0a;
   commit.open.delete(outcome.intent);
-  return endLeaf(commit, sealing.store, line, p, false);
+  endLeaf(commit, sealing.store, line, p);
+}
+
+/** From the index of the intent to the number of rows. */
+function outcomeText({ status, sqlstate, tag, columns }: OutcomeFields): Buffer {
+  const last = columns?.last ?? null;
+  if (last !== null && last.tag === tag && last.status === status && last.sqlstate === sqlstate)
+    return last.text;
+  const made = Buffer.concat([
+    statusText[status],
+    text(sqlstate === null ? "null" : stateText(sqlstate)),
+    words.tag,
+    text(JSON.stringify(tag)),
+    words.result,
+    columns?.text ?? text("null"),
+    words.rows,
+  ]);
+  if (columns !== null && made.length <= maxKept) columns.last = { status, sqlstate, tag, text: made };
+  return made;
 }
 
 /** `{…}` and `,"a":1` make `{…,"a":1}`. */

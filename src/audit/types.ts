@@ -9,8 +9,10 @@ import type {
   StatementRecord,
   TransactionState,
 } from "../facts/audit.ts";
+import type { Capture } from "./capture/capture.ts";
 import type { AuditUnavailable } from "./errors.ts";
 import type { ResultDigest } from "./record/digest.ts";
+import type { PruneReport } from "./retention/prune.ts";
 
 /** A session's share of its records as ready JSON text. Opaque: made by `AuditLog.session()`. */
 export interface SessionContext {
@@ -32,6 +34,22 @@ export interface StatementContext {
   readonly sql: Buffer;
   /** From `,"fingerprint":` to the opening quote of the transaction state. */
   readonly facts: Buffer;
+  /** What the last intent of this statement was made of besides; the next one is mostly the same. */
+  last: IntentParts | null;
+}
+
+/** An intent's text around the place of its sealed part, and what it was made from. */
+export interface IntentParts {
+  readonly protocol: StatementProtocol;
+  readonly index: number;
+  readonly transaction: TransactionState;
+  readonly name: string;
+  readonly portal: string;
+  readonly parameters: string;
+  readonly decision: DecisionContext;
+  /** From the end of the session's facts to the sealed part, and from there to the end of the leaf. */
+  readonly front: Buffer;
+  readonly back: Buffer;
 }
 
 /** A decision as ready JSON text, to the end of the intent. Opaque: made by `AuditLog.decision()`. */
@@ -43,6 +61,16 @@ export interface DecisionContext {
 /** A result's columns as ready JSON text. Opaque: made by `AuditLog.columns()`. */
 export interface ColumnsContext {
   readonly kind: "columns";
+  readonly text: Buffer;
+  /** What the last outcome with these columns said of itself; the next one mostly says the same. */
+  last: OutcomeParts | null;
+}
+
+/** An outcome's text from the index of its intent to the number of rows, and what it was made from. */
+export interface OutcomeParts {
+  readonly status: OutcomeStatus;
+  readonly sqlstate: string | null;
+  readonly tag: string | null;
   readonly text: Buffer;
 }
 
@@ -68,7 +96,7 @@ export interface IntentFields {
 /** What became of an intent. Times in microseconds, sizes in bytes. */
 export interface OutcomeFields {
   readonly request: string;
-  /** Leaf index that `intent()` gave. */
+  /** What `intent()` gave. */
   readonly intent: number;
   readonly status: OutcomeStatus;
   readonly sqlstate: string | null;
@@ -82,6 +110,8 @@ export interface OutcomeFields {
   readonly rowsAffected: number | null;
   readonly durationUs: number;
   readonly firstRowUs: number | null;
+  /** What `Capture.finish()` gave: JSON text; null or absent: nothing was captured. */
+  readonly capture?: string | null;
   /** The server never executed it (skipped to Sync after an earlier error). */
   readonly skipped?: boolean;
 }
@@ -117,14 +147,21 @@ export interface AuditLog {
   readonly origin: string;
   /** Leaves appended so far, queued ones included: the index of the next leaf. */
   readonly size: number;
-  /** Set once the log cannot be written any more; stays until restart. */
+  /** The newest checkpoint that is durable: a signed note and the leaves it covers. null: none since the log was opened. */
+  readonly checkpoint: { readonly size: number; readonly note: Buffer } | null;
+  /** Set while the log cannot be written. It goes on by itself when that works again; what was under way then has failed all the same. */
   readonly failure: AuditUnavailable | null;
+  /** The disk has little room left: sessions under way go on, no new one should begin. */
+  readonly low: boolean;
 
   session(record: SessionRecord): SessionContext;
   /** May be kept and used again. As decision() and columns() it writes a blob when the text is too long for a leaf, and throws AuditUnavailable when that fails. */
   statement(record: StatementRecord): StatementContext;
   decision(record: DecisionRecord): DecisionContext;
   columns(columns: readonly ColumnRecord[]): ColumnsContext;
+
+  /** Takes the rows of one result as they are delivered; null when the settings want none captured. */
+  capture(): Capture | null;
 
   /** Hot path. Queue a leaf, give its index; it is written in one batch at the end of this event-loop turn. Throws AuditUnavailable. */
   intent(session: SessionContext, intent: IntentFields): number;
@@ -145,6 +182,12 @@ export interface AuditLog {
    * Never calls back synchronously.
    */
   whenSafe(level: Durability, waiter: SafeWaiter): void;
+  /** Signs with a new key from here on, certified by the present one; gives its verifier key. Rejects with AuditUnavailable or AuditOpenError. */
+  rotateKey(): Promise<string>;
+  /** Destroys the sealing key of a day (YYYY-MM-DD, UTC) that is over, after recording it (payload.erase). Rejects with EraseError, AuditUnavailable. */
+  erase(day: string, reason: string): Promise<void>;
+  /** Removes whole segments that ended before `before` (milliseconds since the epoch), after recording their root and range (log.pruned). null: none. */
+  prune(before: number, reason: string): Promise<PruneReport | null>;
   /** Everything appended so far is durable and checkpointed. Rejects with AuditUnavailable. */
   settle(): Promise<void>;
   /** Appends log.closed, checkpoints, syncs, frees the lock. Safe to call twice. Rejects with AuditUnavailable when the log had failed (the lock is freed all the same). */

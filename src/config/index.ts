@@ -1,12 +1,14 @@
 /** postern.yaml → validated, typed settings (SPEC.md section 2). */
 import { createHash } from "node:crypto";
 import { dirname, resolve } from "node:path";
-import type { AuditSettings } from "../audit/settings.ts";
+import type { ExportSettings } from "../audit/export/settings.ts";
+import type { AnchorSettings, AuditSettings } from "../audit/settings.ts";
 import type { GatewaySettings } from "../gateway/settings.ts";
 import type { ProviderSettings } from "../identity/settings.ts";
-import { buildAudit } from "./build/audit.ts";
-import { type Context, isGiven, take, takeItems } from "./build/context.ts";
+import { buildAnchors, buildAudit } from "./build/audit.ts";
+import { type Context, take } from "./build/context.ts";
 import { buildDatabases } from "./build/databases.ts";
+import { buildExports, buildIndex, type IndexSettings } from "./build/exports.ts";
 import { checkGroups } from "./build/groups.ts";
 import { buildProviders, providerNames } from "./build/identity.ts";
 import { buildListen, buildTls } from "./build/listen.ts";
@@ -18,7 +20,6 @@ import { knownKeys } from "./keys.ts";
 import { ConfigError, formatPath, type Path, type Problem } from "./problem.ts";
 import {
   admin as adminSchema,
-  anchor as anchorSchema,
   limits as limitsSchema,
   protocol as protocolSchema,
   root,
@@ -35,8 +36,12 @@ export interface Settings {
   readonly audit: AuditSettings;
   /** Where the policy lies: an absolute path, or a built-in policy's name. null: none. */
   readonly policy: PolicyPlace | null;
-  /** Where checkpoints go besides the audit log. `log`: the gateway's own log. */
-  readonly anchors: { readonly log: boolean };
+  /** Where the audit log is streamed to. */
+  readonly exports: readonly ExportSettings[];
+  /** What the audit log's search index holds. */
+  readonly index: IndexSettings;
+  /** Where checkpoints go besides the audit log. */
+  readonly anchors: readonly AnchorSettings[];
   readonly admin: {
     readonly admins: readonly string[];
     readonly auditors: readonly string[];
@@ -121,6 +126,9 @@ export async function parseConfig(
   const databases = await buildDatabases(context, names);
   const audit = buildAudit(context);
   const policy = buildPolicy(context);
+  const exports = await buildExports(context);
+  const index = buildIndex(context);
+  const anchors = buildAnchors(context, audit?.dir ?? null);
   const limits = take(context, ["limits"], limitsSchema);
   const protocol = take(context, ["protocol"], protocolSchema);
   const admin = take(context, ["admin"], adminSchema);
@@ -156,11 +164,9 @@ export async function parseConfig(
     providers,
     audit,
     policy,
-    anchors: {
-      log:
-        takeItems(context, ["audit", "anchors"], anchorSchema).length > 0 ||
-        !isGiven(context, ["audit", "anchors"]),
-    },
+    exports,
+    index,
+    anchors,
     admin,
     file: resolve(file),
     digest: `sha256:${createHash("sha256").update(text).digest("hex")}`,

@@ -5,7 +5,7 @@ import type { AuditLog } from "../audit/index.ts";
 import type { AuditSettings } from "../audit/settings.ts";
 import type { Identity } from "../identity/index.ts";
 import { createMaskKeys } from "../masking/index.ts";
-import type { BudgetKeeper, CompiledPolicy } from "../policy/index.ts";
+import { type BudgetKeeper, type CompiledPolicy, createBudgets } from "../policy/index.ts";
 import { encodeError } from "../protocol/index.ts";
 import { createSqlReader } from "../sql/index.ts";
 import { createJudging } from "./analyst/registry.ts";
@@ -106,6 +106,7 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
     columnsCache: new Map(),
     cancelKeys: createCancelKeys(),
     judging,
+    parserBreaks: createBudgets(),
     maskKeys: createMaskKeys(rooms.policy?.maskKey ?? createSecretKey(randomBytes(32))),
     pools,
     logger,
@@ -156,7 +157,7 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
         client,
         new SessionRefused("57P03", "SHUTTING_DOWN", "the gateway is shutting down", "shutting down"),
       );
-    if (audit.failure !== null) {
+    if (audit.failure !== null || audit.low) {
       return refuse(
         client,
         new SessionRefused(
@@ -217,9 +218,13 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
   const sweep = setInterval(() => {
     const now = performance.now();
     const wall = Date.now() / 1000;
-    if (audit.failure !== null && !toldFailure) {
+    if (audit.failure === null) toldFailure = false;
+    else if (!toldFailure) {
       toldFailure = true;
-      logger.fatal({ err: audit.failure }, "the audit log has failed: nothing is forwarded until a restart");
+      logger.fatal(
+        { err: audit.failure },
+        "the audit log has failed: nothing is forwarded until it can be written again",
+      );
     }
     for (const session of sessions.values()) {
       // What PostgreSQL has open it rolls back; an idle session is told with its next statement.

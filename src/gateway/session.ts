@@ -14,6 +14,7 @@ import type { AuditSettings } from "../audit/settings.ts";
 import type { Principal } from "../facts/principal.ts";
 import type { MaskKeys } from "../masking/index.ts";
 import { MaskError, MaskOutput } from "../masking/index.ts";
+import type { Budget, BudgetKeeper } from "../policy/index.ts";
 import {
   encodeAuthenticationOk,
   encodeBackendKeyData,
@@ -28,11 +29,12 @@ import type { Judging } from "./analyst/registry.ts";
 import type { CancelKeys } from "./cancel.ts";
 import { chooseLogin, startupParameters } from "./logins.ts";
 import type { AuthenticatedClient, UpstreamConnection } from "./ports.ts";
+import { readsOnly } from "./readonly.ts";
 import type { DatabaseSettings, GatewaySettings, LoginSettings } from "./settings.ts";
 import { concludeUnknown } from "./statement/conclude.ts";
 import { createGate, maxHeld } from "./statement/forward.ts";
 import { Disagreement } from "./statement/guard.ts";
-import { createGuarding } from "./statement/judgement.ts";
+import { createGuarding, sessionFacts } from "./statement/judgement.ts";
 import { createNames, type Shape } from "./statement/names.ts";
 import { createQueue, queueLength, shift } from "./statement/queue.ts";
 import { ready, receive, resume } from "./statement/receive.ts";
@@ -57,6 +59,8 @@ export interface SessionDeps {
   /** null: no policy; every statement is forwarded and recorded. */
   readonly judging: Judging | null;
   readonly maskKeys: MaskKeys;
+  /** How often principals break parsers. */
+  readonly parserBreaks: BudgetKeeper;
   readonly logger: pino.Logger;
 }
 
@@ -81,6 +85,9 @@ export interface EndReason {
   /** For the record. */
   readonly reason: string;
 }
+
+/** Each costs a fresh parser, 10 ms and memory: nobody needs more of them. */
+const parserBreaks: Budget = { rule: "parser", unit: "statements", amount: 20, perSeconds: 60 };
 
 /** A cancel request that the server has not taken by then is given up. */
 const cancelMs = 5_000;
@@ -126,6 +133,12 @@ export async function startSession(client: AuthenticatedClient, deps: SessionDep
     );
   }
   const parameters = startupParameters(client.principal, client.parameters);
+  const policy = deps.judging?.policies.current ?? null;
+  const readOnly =
+    policy !== null &&
+    client.replication === "off" &&
+    readsOnly(policy, client.principal, sessionFacts(client, database, login));
+  if (readOnly) parameters.set("default_transaction_read_only", "on");
   const upstream = await openUpstream(client, database, login, parameters, deps);
   const id = uuidv7();
   let context: SessionContext;
@@ -163,7 +176,7 @@ export async function startSession(client: AuthenticatedClient, deps: SessionDep
       "audit log unavailable",
     );
   }
-  return runSession(id, context, client, database, login, upstream, deps);
+  return runSession(id, context, client, database, login, readOnly, upstream, deps);
 }
 
 async function openUpstream(
@@ -222,6 +235,7 @@ function runSession(
   client: AuthenticatedClient,
   database: DatabaseSettings,
   login: LoginSettings,
+  readOnly: boolean,
   upstream: UpstreamConnection,
   deps: SessionDeps,
 ): Session {
@@ -264,7 +278,7 @@ function runSession(
     guard:
       deps.judging === null || client.replication !== "off"
         ? null
-        : createGuarding(id, deps.judging, client, database, login),
+        : createGuarding(id, deps.judging, client, database, login, readOnly),
     maskKeys: deps.maskKeys,
     maskOutput: new MaskOutput(),
     asked: null,
@@ -300,11 +314,19 @@ function runSession(
     backend: null,
     backendStream: 0,
     backendStreamType: 0,
-    result: { rows: 0, bytes: 0, columns: null, firstRow: 0, digest: new ResultDigest() },
+    result: { rows: 0, bytes: 0, columns: null, firstRow: 0, digest: new ResultDigest(), capture: undefined },
     leaving: false,
     auditLost: false,
     fatal: false,
     fail,
+    poisoned() {
+      const charged = deps.parserBreaks.charge(client.principal, [parserBreaks], performance.now());
+      if (charged.ok) return;
+      fail(
+        { sqlstate: "54000", message: "too many statements that no parser survives; the session ends" },
+        "too many statements that break the parser",
+      );
+    },
     cancel: () => void cancel(),
     notice: (error) =>
       deps.logger.warn(

@@ -185,6 +185,7 @@ function assemble(
       file: rule.file,
       line: rule.line,
       facts: rule.condition.facts,
+      literals: rule.condition.literals,
     })),
     needs: {
       analysis: labels.length > 0 || conditions.some((condition) => condition.needsAnalysis),

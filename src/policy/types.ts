@@ -115,6 +115,8 @@ export interface RuleSummary {
   readonly line: number;
   /** The facts that its condition speaks of, e.g. "statement.effects". */
   readonly facts: readonly string[];
+  /** Texts that it compares facts with, e.g. "session.database" and "shop". */
+  readonly literals: readonly { readonly fact: string; readonly text: string }[];
 }
 
 export interface CompiledPolicy {

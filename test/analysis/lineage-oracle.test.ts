@@ -65,7 +65,14 @@ beforeAll(async () => {
       name,
       rows(value(i), (id) => (i === 0 ? id * 100 : 900 - id * 100)),
     );
-    // Plans must not follow from the values themselves.
+    // Plans must not follow from the values themselves, nor from when somebody took samples of them.
+    await cluster.query(
+      name,
+      `do $$ declare t regclass; begin
+         for t in select oid from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace loop
+           execute format('alter table %s set (autovacuum_enabled = off)', t);
+         end loop; end $$`,
+    );
     await cluster.query(name, `alter database ${name} set enable_hashjoin = off`);
     await cluster.query(name, `alter database ${name} set statement_timeout = '3s'`);
     await cluster.query(name, `alter database ${name} set jit = off`);
@@ -130,7 +137,12 @@ test.each(["output", "derived"] as const)(
         "rows" in answer
           ? answer.rows.map((row) => row.map((cell, i) => (plan[i] == null ? cell : "*")))
           : answer;
-      expect(clear(b), `seed ${seed}: ${sql}`).toEqual(clear(a));
+      // Without ORDER BY the order follows from the plan, and that from the sizes of tables.
+      const ordered = (answer: unknown) =>
+        Array.isArray(answer) && !/order by/i.test(sql)
+          ? answer.map((row) => JSON.stringify(row)).sort()
+          : answer;
+      expect(ordered(clear(b)), `seed ${seed}: ${sql}`).toEqual(ordered(clear(a)));
     }
     // The test must have something to look at.
     expect(allowed).toBeGreaterThan(rounds / 20);

@@ -162,6 +162,13 @@ describe("relations and effects", () => {
     expect(direct.unsafe).toMatchObject([{ name: "pg_catalog.pg_stat_get_activity" }]);
   });
 
+  test("what lies below PostgreSQL's own views is decided with the view", async () => {
+    expect((await by.touched("select rolname from pg_roles")).effects).toEqual(["read"]);
+    expect((await by.touched("select rolpassword from pg_authid")).effects).toEqual(["admin", "read"]);
+    expect((await by.touched("select passwd from pg_shadow")).effects).toEqual(["admin", "read"]);
+    expect((await by.touched("select most_common_vals from pg_stats")).effects).toEqual(["admin", "read"]);
+  });
+
   test("functions, columns and parameters", async () => {
     const touched = await by.touched("select lower(name) from users where age > $1 and country = any($2)");
     expect(touched.functions).toEqual(["pg_catalog.lower"]);

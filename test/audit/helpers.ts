@@ -25,6 +25,7 @@ export function place(durability: Durability = "process", folder = tmpdir()): Pl
     durability,
     parameters: "keep",
     results: { digest: true, captureRows: 0 },
+    retentionSeconds: null,
   } as const;
   return {
     root,
@@ -143,6 +144,7 @@ export async function writeSample(at: Place): Promise<void> {
     conclude(log, session, first);
     const second = intend(log, session);
     await safe(log, run === 0 ? "process" : "disk");
+    conclude(log, session, second);
     conclude(log, session, second);
     await log.settle();
     log.sessionEnd(session, { reason: "client left", statements: 2, bytesIn: 1, bytesOut: 2, durationMs: 3 });

@@ -119,7 +119,7 @@ describe("keys show", () => {
     mkdirSync(join(dir.path, "a/keys"), { recursive: true });
     writeFileSync(join(dir.path, "a/keys/log.vkey"), "postern/gw/0+abcd+key\n");
     expect(await run()).toEqual({ code: 0, stdout: "postern/gw/0+abcd+key\n", stderr: "" });
-    expect(JSON.parse((await run("--json")).stdout)).toEqual({
+    expect(JSON.parse((await run("--json")).stdout)).toMatchObject({
       file: join(dir.path, "a/keys/log.vkey"),
       key: "postern/gw/0+abcd+key",
     });

@@ -157,7 +157,10 @@ describe("postern serve", () => {
     expect(types.at(-1)).toBe("log.closed");
     expect(types).toContain("auth.failed");
     const [changed] = readLeaves(join(dir.path, "audit")).filter((leaf) => leaf.type === "config.changed");
-    expect(changed).toMatchObject({ digest: serving.lines()[0]?.digest, previous: null });
+    expect(changed).toMatchObject({
+      digest: serving.lines().find((line) => line.msg === "Postern is up")?.digest,
+      previous: null,
+    });
     // The log anchor: the last checkpoint stands in the gateway's own log.
     const anchored = serving.lines().filter((line) => line.msg === "audit checkpoint");
     expect(anchored.at(-1)?.checkpoint).toBe(readFileSync(join(dir.path, "audit/gw/0/checkpoint"), "utf8"));
@@ -219,7 +222,7 @@ describe("postern serve", () => {
       {},
       {
         digest: reloaded.digest,
-        previous: serving.lines()[0]?.digest,
+        previous: serving.lines().find((line) => line.msg === "Postern is up")?.digest,
         applied: ["identity"],
         waiting: ["protocol", "limits"],
       },

@@ -51,6 +51,7 @@ test("the smallest file, and every default", async () => {
             tls: { mode: "disable", ca: null, cert: null, key: null },
           },
           replication: false,
+          functions: { trusted: [], readBodies: true },
           pool: { max: 50, minIdle: 0, reset: "discard_all" },
         },
       ],
@@ -89,7 +90,7 @@ test("the smallest file, and every default", async () => {
       parameters: "keep",
       results: { digest: true, captureRows: 0 },
     },
-    anchors: { log: true },
+    anchors: [{ kind: "log" }],
     admin: { admins: [], auditors: [], approvers: [] },
     file: "/nowhere/p.yaml",
     digest: `sha256:${createHash("sha256").update(text).digest("hex")}`,
@@ -184,8 +185,9 @@ limits: { statement_bytes: 1MiB, message_bytes: 2097152, connections: 5, connect
     durability: "strict",
     parameters: "drop",
     results: { digest: false, captureRows: 0 },
+    retentionSeconds: null,
   });
-  expect(settings.anchors).toEqual({ log: false });
+  expect(settings.anchors).toEqual([]);
   expect(settings.gateway.protocol.functionCall).toBe(true);
   expect(settings.gateway.limits).toMatchObject({
     statementBytes: 1_048_576,

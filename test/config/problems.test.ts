@@ -134,6 +134,24 @@ describe("one wrong setting", () => {
     ],
     ["audit: { anchors: [{log: ‸false}] }", "audit.anchors[0].log: is false; expected true"],
     [
+      "audit: { dir: a, anchors: [{file: ‸a/b}] }",
+      "audit.anchors[0].file: lies inside audit.dir; expected a folder outside of it",
+    ],
+    ...["http://keeper.example.com/", "https://u:p@keeper.example.com/", "ftp://h/", "not a URL"].map(
+      (url): [string, string] => [
+        `audit: { anchors: [{log: true}, {webhook: ‸"${url}"}] }`,
+        "audit.anchors[1].webhook: is not such a URL; expected an https URL without user and password (http only to loopback)",
+      ],
+    ),
+    [
+      "audit: { anchors: [{postgres: ‸{env: PW}}] }",
+      "audit.anchors[0].postgres: is not a connection URL; expected a secret that is a postgres:// URL",
+    ],
+    [
+      "audit: { anchors: [{webhook: https://h/, secret: ‸{env: NOT_SET}}] }",
+      "audit.anchors[0].secret: the environment variable NOT_SET is not set; expected a secret that can be read: { env: NAME }, { file: PATH } or { command: [PROGRAM, ARGUMENT, …] }",
+    ],
+    [
       "store: ‸mysql://u:p@h/d",
       "store: this text is not accepted; expected sqlite:PATH or a postgres:// URL",
     ],
@@ -215,15 +233,6 @@ describe("one wrong setting", () => {
 describe("what this version cannot do is refused", () => {
   const refused = "is not available in this version of Postern";
   const cases: readonly [added: string, problem: string][] = [
-    [
-      "audit: { anchors: [{log: true}, {‸webhook: https://x}] }",
-      `audit.anchors[1].webhook: ${refused}; expected { log: true }`,
-    ],
-    [
-      "audit: { anchors: [{‸postgres: {env: PW}}] }",
-      `audit.anchors[0].postgres: ${refused}; expected { log: true }`,
-    ],
-    ["audit: { results: { ‸capture_rows: 5 } }", `audit.results.capture_rows: ${refused}; expected 0`],
     ["‸store: postgres://u:p@h/d", `store: ${refused}; expected sqlite:PATH`],
     [
       "listen: { postgres: { address: 127.0.0.1:1, auth: [‸cert] } }",

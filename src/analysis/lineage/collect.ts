@@ -30,6 +30,8 @@ export interface Collected {
   readonly permissions: readonly RelationUse[];
   /** Relations that rows are taken from; their relkind as the server had it. */
   readonly relations: ReadonlyMap<number, string>;
+  /** Relations that the statement reaches itself, or through views that are not PostgreSQL's own. */
+  readonly reached: ReadonlySet<number>;
   /** Relations in a FROM clause. */
   readonly scanned: ReadonlySet<number>;
   /** Relations that INSERT, UPDATE, DELETE or MERGE name. */
@@ -66,6 +68,7 @@ export function collect(queries: readonly ServerNode[], catalog: CatalogSnapshot
   const types = new Set<number>();
   const permissions: RelationUse[] = [];
   const relations = new Map<number, string>();
+  const reached = new Set<number>();
   const scanned = new Set<number>();
   const targets = new Set<number>();
   const parameters = new Map<number, number>();
@@ -136,7 +139,7 @@ export function collect(queries: readonly ServerNode[], catalog: CatalogSnapshot
         locks = true;
         break;
       case "RANGETBLENTRY":
-        rangeTable(node);
+        rangeTable(node, inSystemView);
         break;
       case "RTEPERMISSIONINFO":
         permission(node);
@@ -164,9 +167,11 @@ export function collect(queries: readonly ServerNode[], catalog: CatalogSnapshot
     });
   }
 
-  function rangeTable(node: ServerNode): void {
+  function rangeTable(node: ServerNode, inSystemView: boolean): void {
+    if (!inSystemView && intOf(node, "rtekind", -1) === 1) addTo(reached, viewOf(node));
     const relation = intOf(node, "relid");
     if (relation === 0) return;
+    if (!inSystemView) reached.add(relation);
     const kind = node.fields.get("relkind");
     // A view's own subquery bears its oid from PostgreSQL 16 on.
     relations.set(relation, typeof kind === "string" ? kind : "v");
@@ -212,6 +217,7 @@ export function collect(queries: readonly ServerNode[], catalog: CatalogSnapshot
     types,
     permissions,
     relations,
+    reached,
     scanned,
     targets,
     locks,

@@ -156,45 +156,47 @@ export function tagOf(node: ServerNode): string {
   return formerTags[node.tag] ?? node.tag;
 }
 
-/** What the names of a node's fields say already. */
-interface LayoutCheck {
-  /** Of the names alone; null: all are known, and none is missing. */
+/** What one shape of node is: its surprise, and which of its fields must not hold nodes. Nodes of one shape share `names`. */
+interface Shape {
+  readonly tag: string;
   readonly surprise: string | null;
-  /** Places of the fields that hold no nodes. */
-  readonly scalars: readonly (readonly [place: number, name: string])[];
+  readonly scalars: readonly boolean[];
 }
-/** Nodes with the same names are looked at once. */
-const checked = new WeakMap<ServerNode["fields"]["layout"], LayoutCheck>();
+const shapes = new WeakMap<readonly string[], Shape>();
+
+function shapeOf(tag: string, names: readonly string[]): Shape {
+  const known = shapes.get(names);
+  if (known?.tag === tag) return known;
+  const entry = table.get(tag);
+  const strange = names.find((name) => entry?.nodes.has(name) !== true && entry?.scalars.has(name) !== true);
+  const missing = entry?.required.find((name) => !names.includes(name));
+  const shape: Shape = {
+    tag,
+    surprise:
+      entry === undefined
+        ? shown(tag)
+        : strange !== undefined
+          ? `${tag}.${shown(strange)}`
+          : missing !== undefined
+            ? `${tag}.${missing}`
+            : null,
+    scalars: names.map((name) => entry?.nodes.has(name) !== true),
+  };
+  shapes.set(names, shape);
+  return shape;
+}
 
 /** What is not understood about a node itself, as "TAG" or "TAG.field"; null: nothing. */
 export function surpriseIn(node: ServerNode): string | null {
-  const { layout, list } = node.fields;
-  let check = checked.get(layout);
-  if (check === undefined) {
-    check = checkLayout(node);
-    checked.set(layout, check);
-  }
-  for (const [place, name] of check.scalars) if (holdsNodes(list[place])) return `${node.tag}.${name}`;
-  return check.surprise;
+  const { names, list } = node.fields;
+  const { surprise, scalars } = shapeOf(node.tag, names);
+  if (surprise !== null) return surprise;
+  for (let i = 0; i < list.length; i++)
+    if (scalars[i] === true && holdsNodes(list[i] ?? null)) return `${node.tag}.${names[i]}`;
+  return null;
 }
 
-/** Layouts belong to one tag each. */
-function checkLayout({ tag, fields }: ServerNode): LayoutCheck {
-  const entry = table.get(tag);
-  if (entry === undefined) return { surprise: shown(tag), scalars: [] };
-  const { places } = fields.layout;
-  const scalars: [number, string][] = [];
-  let surprise: string | null = null;
-  for (const [name, place] of places) {
-    if (entry.nodes.has(name)) continue;
-    if (entry.scalars.has(name)) scalars.push([place, name]);
-    else surprise ??= `${tag}.${shown(name)}`;
-  }
-  for (const name of entry.required) if (!places.has(name)) surprise ??= `${tag}.${name}`;
-  return { surprise, scalars };
-}
-
-function holdsNodes(value: ServerValue | undefined): boolean {
+function holdsNodes(value: ServerValue): boolean {
   return typeof value === "object" && value !== null && (value.kind === "node" || value.kind === "list");
 }
 

@@ -1,25 +1,21 @@
 /** Everything a log has on one client message, with the seal opened where the keys allow it. */
-import { hash, type KeyObject } from "node:crypto";
-import { readDayKey, readMasterKey, wrapKey } from "../keys.ts";
-import { blobAad, frameAad, openFrame, unseal } from "../seal.ts";
-import { strictBase64 } from "../verify/note.ts";
+
+import { segmentName } from "../verify/segment.ts";
 import {
-  at,
   type Entry,
   isObject,
   type Json,
   type LogPlace,
+  type LogPosition,
+  number,
   parseLeaf,
-  readBlob,
-  readLeaves,
+  readBatches,
+  segmentsOf,
   text,
   withBlobs,
 } from "./leaves.ts";
-
-/** What became of a sealed part. */
-export type Opened =
-  | { readonly state: "open"; readonly content: Json }
-  | { readonly state: "closed"; readonly why: string };
+import { openIndex } from "./search.ts";
+import { type Opened, Opener, place, type SealedFrame } from "./unseal.ts";
 
 export interface Shown extends Entry {
   /** The leaf with blobs put back. */
@@ -28,70 +24,190 @@ export interface Shown extends Entry {
   readonly opened: Opened | null;
 }
 
+/** Records, and where the frames begin in which their sealed parts lie. */
+interface Found {
+  readonly entries: Entry[];
+  readonly frames: Map<number, LogPosition>;
+}
+
 /** The records of `request` (a request id, or a record id, which stands for its request), in order; empty when the log has none. */
 export function readRequest(
   log: LogPlace,
   request: string,
 ): { entries: Entry[]; frames: Map<number, SealedFrame> } {
-  const direct = collect(log, request);
+  const { entries, frames } = find(log, request);
+  return { entries, frames: readFrames(log, frames) };
+}
+
+function find(log: LogPlace, request: string): Found {
+  const direct = locate(log, request);
   const first = direct.entries[0];
   if (first === undefined || direct.entries.some((e) => e.leaf.request === request)) return direct;
   const own = text(first.leaf, "request");
-  return own === null ? direct : collect(log, own);
+  return own === null ? direct : locate(log, own);
 }
 
-export interface SealedFrame {
-  readonly key: string;
-  readonly pieces: Buffer[];
-  /** null when its writer was killed before the frame's end. */
-  tag: Buffer | null;
+/** Through the index and the little behind it; all of the log where there is none, or where the index is not to be believed. */
+function locate(log: LogPlace, id: string): Found {
+  const { reader } = openIndex(log);
+  if (reader === null) return collect(log, id, null);
+  try {
+    const hits = reader.records(id);
+    if (reader.tamperedCount > 0) return collect(log, id, null);
+    const tail = collect(log, id, reader.position);
+    const entries = hits.map(({ index, first, offset, leaf }) => ({
+      log: log.name,
+      dir: log.dir,
+      index,
+      segment: segmentName(first),
+      offset,
+      leaf,
+    }));
+    const all = [...entries, ...tail.entries];
+    const frames = new Map<number, LogPosition>();
+    for (const frame of framesOf(all)) frames.set(frame, reader.frameStart(frame));
+    return { entries: all, frames };
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ERR_SQLITE_ERROR")) throw error;
+    return collect(log, id, null);
+  } finally {
+    reader.close();
+  }
 }
 
-function collect(log: LogPlace, id: string): { entries: Entry[]; frames: Map<number, SealedFrame> } {
+function framesOf(entries: readonly Entry[]): Set<number> {
+  const found = new Set<number>();
+  for (const { leaf } of entries) {
+    const where = place(leaf);
+    const frame = where === null ? null : number(where, "frame");
+    if (frame !== null) found.add(frame);
+  }
+  return found;
+}
+
+/** Reads from `from` on, without the index. */
+function collect(log: LogPlace, id: string, from: LogPosition | null): Found {
   const entries: Entry[] = [];
-  const frames = new Map<number, SealedFrame>();
-  const wanted = new Set<number>();
-  let open: { readonly number: number; readonly frame: SealedFrame } | null = null;
+  const starts = new Map<number, LogPosition>();
   const needle = Buffer.from(JSON.stringify(id), "utf8");
-  readLeaves(log, {
-    leaf(buf, start, end, index, segment, offset) {
-      if (!buf.subarray(start, end).includes(needle)) return true;
+  const here = (): LogPosition => ({
+    first: segmentsOf(log.dir)[0] ?? 0,
+    offset: 0,
+    index: segmentsOf(log.dir)[0] ?? 0,
+  });
+  let batch = from;
+  let last = -1;
+  let lastStart = from;
+  readBatches(log, from, {
+    leaf(buf, start, end, index, first, offset) {
+      if (!buf.subarray(start, end).includes(needle)) return;
       const leaf = parseLeaf(buf, start, end);
-      if (leaf === null || (leaf.request !== id && leaf.id !== id)) return true;
-      entries.push({ log: log.name, dir: log.dir, index, segment, offset, leaf });
-      const frame = place(leaf)?.frame;
-      if (typeof frame === "number") wanted.add(frame);
+      if (leaf === null || (leaf.request !== id && leaf.id !== id)) return;
+      entries.push({ log: log.name, dir: log.dir, index, segment: segmentName(first), offset, leaf });
+    },
+    // Which frame is wanted is known only with its records, which stand before its piece in the same batch.
+    frame(frame) {
+      if (frame !== last) lastStart = batch;
+      last = frame;
+      if (!starts.has(frame) && framesOf(entries).has(frame)) starts.set(frame, lastStart ?? here());
+    },
+    batch(next) {
+      batch = next;
       return true;
     },
-    // Which frame is wanted may be known only behind its first pieces: the open one is kept until it ends.
-    frame(frame, key, piece) {
-      if (open?.number !== frame) {
-        if (open !== null && !wanted.has(open.number)) frames.delete(open.number);
-        open = { number: frame, frame: { key, pieces: [], tag: null } };
-        frames.set(frame, open.frame);
-      }
-      open.frame.pieces.push(Buffer.from(piece, "base64"));
-    },
-    frameEnd(tag) {
-      if (open === null) return;
-      if (wanted.has(open.number)) open.frame.tag = Buffer.from(tag, "base64");
-      else frames.delete(open.number);
-      open = null;
-    },
   });
-  return { entries, frames };
+  return { entries, frames: starts };
 }
 
-/** Where a record's sealed part lies. */
-function place(leaf: Json): Json | null {
-  const found = at(leaf, "statement.sealed") ?? leaf.sealed;
-  return isObject(found) ? found : null;
+/** Reads whole frames, each from where it begins. */
+function readFrames(log: LogPlace, starts: ReadonlyMap<number, LogPosition>): Map<number, SealedFrame> {
+  const found = new Map<number, SealedFrame>();
+  for (const [wanted, from] of starts) {
+    let open = false;
+    let done = false;
+    readBatches(log, from, {
+      leaf: () => {},
+      frame(frame, key, piece) {
+        if (frame === wanted) {
+          open = true;
+          const known = found.get(frame) ?? { key, pieces: [], tag: null };
+          known.pieces.push(Buffer.from(piece, "base64"));
+          found.set(frame, known);
+        } else if (open) {
+          open = false;
+          done = true;
+        }
+      },
+      frameEnd(tag) {
+        const frame = found.get(wanted);
+        if (!open || frame === undefined) return;
+        frame.tag = Buffer.from(tag, "base64");
+        open = false;
+        done = true;
+      },
+      batch: () => !done,
+    });
+  }
+  return found;
 }
 
-/** The records of a request, readable: blobs in place and, given the keys folder, sealed parts opened. */
+/** The records of a request, readable: blobs in place and, given the keys folder, sealed parts opened. Throws AuditOpenError when the master key cannot be read. */
 export function showRequest(log: LogPlace, origin: string, request: string, keys: string | null): Shown[] {
-  const { entries, frames } = readRequest(log, request);
-  const opener = keys === null ? null : new Opener(log.dir, origin, keys);
+  const { entries, frames } = find(log, request);
+  return showEntries(log, origin, entries, keys === null ? new Map() : readFrames(log, frames), keys);
+}
+
+/** The sealed parts of records that were found by other ways than `showRequest`, by leaf index. Throws AuditOpenError. */
+export function unsealEntries(
+  log: LogPlace,
+  origin: string,
+  entries: readonly Entry[],
+  keys: string,
+): Map<number, Opened> {
+  const wanted = framesOf(entries);
+  const { reader } = openIndex(log);
+  const starts = new Map<number, LogPosition>();
+  try {
+    for (const frame of wanted)
+      starts.set(
+        frame,
+        reader?.frameStart(frame) ?? {
+          first: segmentsOf(log.dir)[0] ?? 0,
+          offset: 0,
+          index: segmentsOf(log.dir)[0] ?? 0,
+        },
+      );
+  } finally {
+    reader?.close();
+  }
+  const opened = new Map<number, Opened>();
+  const opener = new Opener(log.dir, origin, keys);
+  // Frame by frame: the plaintext of one is in memory at a time.
+  const byFrame = Map.groupBy(entries, ({ leaf }) => {
+    const where = place(leaf);
+    return where === null ? null : number(where, "frame");
+  });
+  for (const [frame, group] of byFrame) {
+    const start = frame === null ? undefined : starts.get(frame);
+    const frames =
+      frame === null || start === undefined ? new Map() : readFrames(log, new Map([[frame, start]]));
+    for (const { index, leaf } of group) {
+      const content = opener.open(leaf, frames);
+      if (content !== null) opened.set(index, content);
+    }
+    if (frame !== null) opener.forget(frame);
+  }
+  return opened;
+}
+
+function showEntries(
+  log: LogPlace,
+  origin: string,
+  entries: readonly Entry[],
+  frames: ReadonlyMap<number, SealedFrame>,
+  keys: string | null,
+): Shown[] {
+  const opener = keys === null || entries.length === 0 ? null : new Opener(log.dir, origin, keys);
   return entries.map((entry) => {
     const record = withBlobs(log.dir, entry.leaf);
     return {
@@ -100,77 +216,4 @@ export function showRequest(log: LogPlace, origin: string, request: string, keys
       opened: opener === null ? null : opener.open(entry.leaf, frames),
     };
   });
-}
-
-class Opener {
-  private readonly dir: string;
-  private readonly origin: string;
-  private readonly wrap: KeyObject;
-  private readonly days = new Map<string, KeyObject | null>();
-  private readonly plain = new Map<number, string[] | null>();
-
-  /** Throws AuditOpenError when the master key cannot be read. */
-  constructor(dir: string, origin: string, keys: string) {
-    this.dir = dir;
-    this.origin = origin;
-    this.wrap = wrapKey(readMasterKey(keys), origin);
-  }
-
-  open(leaf: Json, frames: ReadonlyMap<number, SealedFrame>): Opened | null {
-    const where = place(leaf);
-    if (where === null) return null;
-    const day = text(where, "key") ?? "";
-    const key = this.day(day);
-    if (key === null) return { state: "closed", why: `the key of ${day} was destroyed` };
-    const blob = text(where, "blob");
-    const line = blob === null ? this.fromFrame(where, key, frames) : this.fromBlob(blob, key, day);
-    if (line === null)
-      return { state: "closed", why: "the sealed content is missing or does not open under this master key" };
-    const space = line.indexOf(" ");
-    const salt = strictBase64(line.slice(0, space));
-    const json = Buffer.from(line.slice(space + 1), "utf8");
-    const digest = salt === null ? "" : hash("sha256", Buffer.concat([salt, json]), "base64");
-    if (digest !== where.digest)
-      return { state: "closed", why: "the sealed content is not what the record's digest says" };
-    try {
-      const content: unknown = JSON.parse(json.toString("utf8"));
-      if (isObject(content)) return { state: "open", content };
-    } catch {
-      // Told below.
-    }
-    return { state: "closed", why: "the sealed content is not JSON" };
-  }
-
-  private day(day: string): KeyObject | null {
-    if (!/^\d{4}-\d\d-\d\d$/.test(day)) return null;
-    let key = this.days.get(day);
-    if (key === undefined) {
-      key = readDayKey(this.dir, this.origin, this.wrap, day);
-      this.days.set(day, key);
-    }
-    return key;
-  }
-
-  private fromFrame(where: Json, key: KeyObject, frames: ReadonlyMap<number, SealedFrame>): string | null {
-    const number = where.frame;
-    const line = where.at;
-    if (typeof number !== "number" || typeof line !== "number") return null;
-    let lines = this.plain.get(number);
-    if (lines === undefined) {
-      const frame = frames.get(number);
-      const plain =
-        frame === undefined
-          ? null
-          : openFrame(key, frameAad(this.origin, number, frame.key), Buffer.concat(frame.pieces), frame.tag);
-      lines = plain === null ? null : plain.toString("utf8").split("\n");
-      this.plain.set(number, lines);
-    }
-    return lines?.[line] ?? null;
-  }
-
-  private fromBlob(name: string, key: KeyObject, day: string): string | null {
-    const sealed = readBlob(this.dir, name);
-    if (sealed === null) return null;
-    return unseal(key, blobAad(this.origin, day), sealed)?.toString("utf8") ?? null;
-  }
 }

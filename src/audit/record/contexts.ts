@@ -95,6 +95,7 @@ export function statementContext(record: StatementRecord, store: StoreBlob): Sta
     kind: "statement",
     sql: Buffer.from(`,"sql":${sql},"sealed":`, "utf8"),
     facts: Buffer.from(`,${facts}"search_path":null,"transaction":{"state":"`, "utf8"),
+    last: null,
   };
 }
 
@@ -115,5 +116,9 @@ export function columnsContext(columns: readonly ColumnRecord[], store: StoreBlo
   const text = JSON.stringify(
     columns.map((c) => ({ name: c.name, type: c.type, origin: c.origin, masked: c.masked })),
   );
-  return { kind: "columns", text: Buffer.from(text.length > longText ? store(text) : text, "utf8") };
+  return {
+    kind: "columns",
+    text: Buffer.from(text.length > longText ? store(text) : text, "utf8"),
+    last: null,
+  };
 }

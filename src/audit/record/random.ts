@@ -12,11 +12,18 @@ export class SaltPool {
   readonly raw: Buffer = Buffer.allocUnsafeSlow(saltBytes * perBlock);
   readonly text: Buffer = Buffer.allocUnsafeSlow(saltText * perBlock);
   private used = perBlock;
+  private binary = "";
+
+  /** Salt number `salt`, a character of its code below 256 for each byte. */
+  kept(salt: number): string {
+    return this.binary.slice(salt * saltBytes, (salt + 1) * saltBytes);
+  }
 
   next(): number {
     if (this.used === perBlock) {
       randomFillSync(this.raw);
       this.text.write(this.raw.toString("base64"), "latin1");
+      this.binary = this.raw.toString("latin1");
       this.used = 0;
     }
     return this.used++;

@@ -25,13 +25,13 @@ export const words = {
   incomplete: ascii(',"complete":false,"digests":{"delivered":'),
   digest: ascii('{"alg":"sha256-salted-v1","value":"'),
   affected: ascii(',"source":null},"capture":null},"rows_affected":'),
+  captured: ascii(',"source":null},"capture":'),
+  affectedAfter: ascii('},"rows_affected":'),
   duration: ascii(',"duration_us":'),
   firstRow: ascii(',"first_row_us":'),
   sealed: ascii(',"sealed":'),
   sealedDigest: ascii(',"digest":"'),
 } as const;
-
-export const stateByte = { I: 0x49, T: 0x54, E: 0x45 } as const;
 
 export const protocolText = {
   simple: ascii(',"statement":{"protocol":"simple","index":'),

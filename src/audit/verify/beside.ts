@@ -34,6 +34,15 @@ export class LeafFile {
     return this.chunk.compare(bytes, 0, 32, at, at + 32) === 0;
   }
 
+  /** The next hash, valid until the next call; null behind the end. */
+  take(): Buffer | null {
+    if (this.index >= this.count) return null;
+    const at = (this.index % 2048) * 32;
+    if (at === 0) readSync(this.fd, this.chunk, 0, this.chunk.length, this.index * 32);
+    this.index++;
+    return this.chunk.subarray(at, at + 32);
+  }
+
   finish(leaves: number): void {
     if (this.count > leaves)
       throw new Bad(

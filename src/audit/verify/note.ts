@@ -20,6 +20,8 @@ export interface Checkpoint {
   /** The value of the segment's running hash, 32 bytes. */
   readonly chain: Buffer;
   readonly time: string;
+  /** The text of the key whose signature was checked. */
+  readonly signer: string;
 }
 
 /** The outcome of reading hostile text. */
@@ -70,8 +72,14 @@ export function parseVerifierKey(input: string): Read<VerifierKey> {
   }
 }
 
+/** What a note says its tree's size is, before anything of it is checked; -1 when it says nothing. */
+export function claimedSize(note: Buffer): number {
+  const size = /^[^\n]+\n(0|[1-9][0-9]{0,15})\n/.exec(note.toString("utf8"))?.[1];
+  return size === undefined ? -1 : Number(size);
+}
+
 /** Reads the text of a checkpoint of this format: origin, size, root, chain, time; each ended by a newline. */
-function parseCheckpointText(text: string): Read<Checkpoint> {
+function parseCheckpointText(text: string, signer: string): Read<Checkpoint> {
   const lines = text.split("\n");
   if (lines.length !== 6 || lines[5] !== "") return bad("a checkpoint has five lines");
   const [origin = "", sizeText = "", rootText = "", chainText = "", timeText = ""] = lines;
@@ -84,15 +92,20 @@ function parseCheckpointText(text: string): Read<Checkpoint> {
   const chain = strictBase64(chainText.slice(6));
   if (chain === null || chain.length !== 32) return bad("the chain value is not 32 bytes of base64");
   if (!/^time \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/.test(timeText)) return bad("no time line");
-  return { ok: true, value: { origin, size, root, chain, time: timeText.slice(5) } };
+  return { ok: true, value: { origin, size, root, chain, time: timeText.slice(5), signer } };
 }
 
 /**
- * Reads a signed checkpoint and checks its signature under `key`, whose name is the log's origin. With `cosigned`, lines
- * of other keys may follow or precede (a checkpoint kept by a witness); in a segment there is exactly one signature. Never throws.
+ * Reads a signed checkpoint and checks its signature under one of `keys`, whose name is the log's origin. With `cosigned`,
+ * lines of other keys may follow or precede (a checkpoint kept by a witness); in a segment there is exactly one signature. Never throws.
  */
-export function openCheckpoint(note: Buffer, key: VerifierKey, cosigned = false): Read<Checkpoint> {
+export function openCheckpoint(
+  note: Buffer,
+  keys: VerifierKey | readonly VerifierKey[],
+  cosigned = false,
+): Read<Checkpoint> {
   try {
+    const ring: readonly VerifierKey[] = "id" in keys ? [keys] : keys;
     const text = note.toString("utf8");
     if (!Buffer.from(text, "utf8").equals(note)) return bad("the note is not UTF-8");
     const end = text.lastIndexOf("\n\n");
@@ -100,25 +113,26 @@ export function openCheckpoint(note: Buffer, key: VerifierKey, cosigned = false)
     const body = text.slice(0, end + 1);
     const lines = text.slice(end + 2, -1).split("\n");
     if (!cosigned && lines.length !== 1) return bad("the note must have one signature");
-    let signed = false;
+    let signed: VerifierKey | null = null;
     for (const line of lines) {
       const match = /^\u2014 ([^+\s]{1,256}) ([A-Za-z0-9+/=]{8,512})$/.exec(line);
       if (match === null) return bad("a signature line is malformed");
       const [, name = "", value = ""] = match;
       const bytes = strictBase64(value);
       if (bytes === null || bytes.length < 5) return bad("a signature is not base64");
-      const ours = name === key.name && bytes.subarray(0, 4).equals(key.id);
-      if (!ours) {
+      const key = ring.find((k) => name === k.name && bytes.subarray(0, 4).equals(k.id));
+      if (key === undefined) {
         if (cosigned) continue;
         return bad("the note is signed by another key");
       }
       if (bytes.length !== 68 || !verify(null, Buffer.from(body, "utf8"), key.key, bytes.subarray(4)))
         return bad("the signature does not verify");
-      signed = true;
+      signed = key;
     }
-    if (!signed) return bad("the note is not signed by the log's key");
-    const checkpoint = parseCheckpointText(body);
-    if (checkpoint.ok && checkpoint.value.origin !== key.name) return bad("the origin is not the key's name");
+    if (signed === null) return bad("the note is not signed by the log's key");
+    const checkpoint = parseCheckpointText(body, signed.text);
+    if (checkpoint.ok && checkpoint.value.origin !== signed.name)
+      return bad("the origin is not the key's name");
     return checkpoint;
   } catch {
     return bad("the note cannot be read");

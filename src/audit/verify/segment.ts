@@ -102,7 +102,6 @@ function pass(
   let filled = 0; // bytes of buf that hold file content
   let line = 0; // start of the present line in buf
   let base = start.offset; // file offset of buf[0]
-  let hashed = 0; // bytes of buf that the chain has taken
   let chain: Hash = createHash("sha256").update(start.chain).update(start.tail);
   let good = start.offset;
   let goodChain: Buffer = start.chain;
@@ -115,12 +114,10 @@ function pass(
 
   reading: for (;;) {
     if (line > 0) {
-      if (hashes) chain.update(buf.subarray(hashed, line));
       buf.copy(buf, 0, line, filled);
       filled -= line;
       base += line;
       line = 0;
-      hashed = 0;
     }
     if (filled === buf.length) {
       if (filled >= maxLine) {
@@ -157,6 +154,7 @@ function pass(
             buf[from - 1] = 0x00;
             leaf = hash("sha256", buf.subarray(from - 1, end), "binary");
             buf[from - 1] = space;
+            chain.update(leaf, "latin1");
           }
           leaves++;
           problem = visitor.leaf(buf, from, end, leaf, at);
@@ -169,6 +167,7 @@ function pass(
         else if (framed || leaves === 0) problem = "a frame without leaves or a second one";
         else {
           framed = true;
+          if (hashes) chain.update(buf.subarray(line, end + 1));
           problem = visitor.frame(Number(parts[1]), parts[2] ?? "", parts[3] ?? "", at);
         }
       } else if (tag === 0x54) {
@@ -176,17 +175,20 @@ function pass(
         // 16 bytes: the last character before the padding has four spare bits.
         if (!/^[A-Za-z0-9+/]{21}[AQgw]==$/.test(text)) problem = "a malformed end of a frame";
         else if (++ends > 2) problem = "too many ends of frames";
-        else problem = visitor.frameEnd?.(text, at) ?? null;
+        else {
+          if (hashes) chain.update(buf.subarray(line, end + 1));
+          problem = visitor.frameEnd?.(text, at) ?? null;
+        }
       } else if (tag === 0x42 || tag === 0x43) {
         const kind = tag === 0x42 ? "B" : "C";
         if (kind === "B" && leaves === 0) problem = "a batch without leaves";
         else {
           let value: Buffer = start.chain;
           if (hashes) {
-            chain.update(buf.subarray(hashed, line));
             value = chain.digest();
-            chain = createHash("sha256").update(value);
-            hashed = line;
+            chain = createHash("sha256")
+              .update(value)
+              .update(buf.subarray(line, end + 1));
           }
           problem = visitor.point(kind, buf.toString("latin1", from, end), value, at, base + end + 1);
           if (problem === null) {

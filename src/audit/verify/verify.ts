@@ -3,23 +3,15 @@ import { createHmac } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { checkBlobs, LeafFile } from "./beside.ts";
-import {
-  type Checkpoint,
-  openCheckpoint,
-  parseVerifierKey,
-  type Read,
-  strictBase64,
-  type VerifierKey,
-} from "./note.ts";
-import { Bad, type BadPlace, type VerifyOptions, type VerifyReport } from "./report.ts";
+import { Expectations } from "./expect.ts";
+import { KeyChain } from "./keychain.ts";
+import { readLogLeaf } from "./leaftype.ts";
+import { type Checkpoint, openCheckpoint, parseVerifierKey, strictBase64, type VerifierKey } from "./note.ts";
+import { readPruned } from "./pruned.ts";
+import { Bad, type BadPlace, type ForkReport, type VerifyOptions, type VerifyReport } from "./report.ts";
+import { followRotations } from "./rotations.ts";
 import { chainStart, readSegment, type SegmentVisitor, segmentFirst } from "./segment.ts";
 import { CompactRange } from "./tree.ts";
-
-interface Expectation {
-  readonly checkpoint: Checkpoint;
-  readonly file: string;
-  met: boolean;
-}
 
 const blobMember = Buffer.from('"blob":"', "latin1");
 
@@ -48,8 +40,12 @@ class Run implements SegmentVisitor {
   private readonly dir: string;
   private readonly options: VerifyOptions;
   private key: VerifierKey | null = null;
+  private chain: KeyChain | null = null;
   private readonly tree = new CompactRange();
-  private readonly expected: Expectation[] = [];
+  private readonly expected = new Expectations();
+  private readonly forks: ForkReport[] = [];
+  /** The leaves that are gone, and their root; null: none. `recorded`: a record of the log says so. */
+  private pruned: { readonly size: number; readonly root: string; recorded: boolean } | null = null;
   private frames = 0;
   /** Number of the frame whose end has not come; -1: none. */
   private openFrame = -1;
@@ -70,12 +66,15 @@ class Run implements SegmentVisitor {
 
   all(): void {
     this.key = this.readKey();
-    if (this.options.checkpoint !== undefined) this.expect("", this.options.checkpoint, true);
+    this.chain = new KeyChain([this.key]);
+    if (this.options.checkpoint !== undefined) this.expected.add("given", "", this.options.checkpoint);
+    for (const { name, note } of this.options.anchors ?? []) this.expected.add("anchor", name, note);
     const names = this.segmentNames();
     // Both are written behind the segments: taken first, they can never be ahead of what is read then.
     this.file = "checkpoint";
     const note = readIfThere(join(this.dir, "checkpoint"));
-    if (note !== null) this.expect("checkpoint", note, false);
+    if (note !== null) this.expected.add("beside", "checkpoint", note);
+    this.expected.begin();
     this.file = "leaves";
     this.leafFile = LeafFile.open(join(this.dir, "leaves"));
     try {
@@ -85,7 +84,17 @@ class Run implements SegmentVisitor {
     } finally {
       this.leafFile?.close();
     }
-    for (const e of this.expected) this.settle(e);
+    if (this.pruned !== null && !this.pruned.recorded)
+      throw new Bad(
+        "pruned",
+        0,
+        this.pruned.size,
+        "no record of the log says that its oldest part was pruned",
+      );
+    if (this.chain !== null) {
+      this.expected.meet(this.tree, this.chain.ring);
+      this.expected.judge(this.last?.size ?? 0, this.chain.ring, this.forks);
+    }
     this.file = "blobs";
     checkBlobs(this.dir);
   }
@@ -103,17 +112,6 @@ class Run implements SegmentVisitor {
     return key.value;
   }
 
-  private expect(file: string, note: Buffer, cosigned: boolean): void {
-    const read = this.checkpoint(note, cosigned);
-    if (!read.ok)
-      throw new Bad(file, 0, null, file === "" ? `the checkpoint given: ${read.problem}` : read.problem);
-    this.expected.push({ checkpoint: read.value, file, met: false });
-  }
-
-  private checkpoint(note: Buffer, cosigned: boolean): Read<Checkpoint> {
-    return this.key === null ? { ok: false, problem: "no key" } : openCheckpoint(note, this.key, cosigned);
-  }
-
   private segmentNames(): string[] {
     this.file = "segments";
     const names = readdirSync(join(this.dir, "segments")).sort();
@@ -125,32 +123,75 @@ class Run implements SegmentVisitor {
   }
 
   private readSegments(names: readonly string[]): void {
-    const key = this.key;
-    if (key === null) return;
-    let previous: Buffer = Buffer.alloc(32);
-    for (const [i, name] of names.entries()) {
+    const { chain } = this;
+    if (chain === null) return;
+    let previous = this.beginning(segmentFirst(names[0] ?? "") ?? 0);
+    // What pruning was about to remove when it was cut off is no part of the log any more.
+    const present = names.filter((name) => (segmentFirst(name) ?? 0) >= this.tree.size);
+    for (const [i, name] of present.entries()) {
       this.file = `segments/${name}`;
       const first = segmentFirst(name);
       if (first !== this.tree.size)
         throw new Bad(this.file, 0, this.tree.size, `the segment should begin with leaf ${this.tree.size}`);
       this.segments++;
       this.checkpointEnd = -1;
-      const start = { offset: 0, chain: chainStart(key.name, first, previous), tail: Buffer.alloc(0) };
+      const start = { offset: 0, chain: chainStart(chain.name, first, previous), tail: Buffer.alloc(0) };
       const end = readSegment(join(this.dir, this.file), start, this);
       this.bytes += end.good;
       if (end.fault !== null) {
-        const torn = i === names.length - 1 && end.fault.problem.endsWith("cut off");
+        const torn = i === present.length - 1 && end.fault.problem.endsWith("cut off");
         throw new Bad(this.file, end.fault.at, this.tree.size, end.fault.problem, torn);
       }
-      if (i < names.length - 1 && this.checkpointEnd !== end.length)
+      if (i < present.length - 1 && this.checkpointEnd !== end.length)
         throw new Bad(this.file, end.length, this.tree.size, "the segment does not end with a checkpoint");
       previous = end.chain;
     }
     if (this.last === null) throw new Bad(this.file, 0, 0, "no checkpoint: nothing of this log is signed");
   }
 
+  /** What the first segment's chain goes on from: nothing, or what `pruned` says of the segments before it. */
+  private beginning(first: number): Buffer {
+    const { key } = this;
+    if (first === 0 || key === null) return Buffer.alloc(32);
+    this.file = "pruned";
+    const pruned = readPruned(this.dir);
+    const bad = (problem: string) => new Bad("pruned", 0, first, problem);
+    if (pruned === null) throw bad(`the log begins with leaf ${first}, and nothing says why`);
+    const ring = followRotations(key, pruned.rotations);
+    if (!ring.ok) throw bad(ring.problem);
+    const note = openCheckpoint(pruned.note, ring.value.at(-1) ?? key);
+    if (!note.ok) throw bad(note.problem);
+    const { size, root } = note.value;
+    if (size !== pruned.size) throw bad("its checkpoint is of another size");
+    this.hashesOfPruned(size, root, ring.value);
+    this.tree.load(size, pruned.nodes);
+    if (!this.tree.root().equals(root)) throw bad("its nodes do not give the signed root");
+    this.chain = new KeyChain(ring.value);
+    this.frames = pruned.frame;
+    this.last = note.value;
+    this.pruned = { size, root: root.toString("base64"), recorded: false };
+    return pruned.previous;
+  }
+
+  /** The leaf hashes of pruned records are still there: they must give the signed root, and older checkpoints theirs. */
+  private hashesOfPruned(size: number, root: Buffer, ring: readonly VerifierKey[]): void {
+    const { leafFile } = this;
+    if (leafFile === null) return;
+    const tree = new CompactRange();
+    while (tree.size < size) {
+      if (this.expected.due <= tree.size) this.expected.meet(tree, ring);
+      const hash = leafFile.take();
+      if (hash === null)
+        throw new Bad("leaves", tree.size * 32, tree.size, "hashes of pruned records are missing");
+      tree.push(hash, 0);
+    }
+    if (!tree.root().equals(root))
+      throw new Bad("leaves", 0, null, "the hashes of the pruned records do not give the signed root");
+  }
+
   leaf(buf: Buffer, start: number, end: number, hash: string, _at: number): string | null {
-    for (const e of this.expected) if (!e.met) this.settleAt(e);
+    const { chain } = this;
+    if (chain !== null && this.expected.due <= this.tree.size) this.expected.meet(this.tree, chain.ring);
     const bytes = Buffer.from(hash, "latin1");
     if (this.leafFile !== null && !this.leafFile.next(bytes)) {
       this.file = "leaves";
@@ -164,7 +205,26 @@ class Run implements SegmentVisitor {
     this.tree.push(bytes, 0);
     this.tailLeaves++;
     if (this.tree.size % 65536 === 0) this.options.progress?.(this.tree.size);
-    return this.missingBlob(buf, start, end);
+    return this.ofTheLog(buf, start, end) ?? this.missingBlob(buf, start, end);
+  }
+
+  /** A leaf that says something of the log itself. */
+  private ofTheLog(buf: Buffer, start: number, end: number): string | null {
+    const leaf = readLogLeaf(buf, start, end);
+    if (leaf === null) return null;
+    if (leaf === "malformed") return "a malformed record of the log's own";
+    switch (leaf.type) {
+      case "key.rotated":
+        return this.chain?.rotated(leaf.previous, leaf.next) ?? null;
+      case "log.forked": {
+        const { time, reason, size, largest } = leaf;
+        this.forks.push({ index: this.tree.size - 1, time, reason, size, largest });
+        return null;
+      }
+      case "log.pruned":
+        if (this.pruned?.size === leaf.size && this.pruned.root === leaf.root) this.pruned.recorded = true;
+        return null;
+    }
   }
 
   frame(frame: number): string | null {
@@ -193,7 +253,8 @@ class Run implements SegmentVisitor {
     }
     const note = strictBase64(text);
     if (note === null) return "a malformed checkpoint line";
-    const read = this.checkpoint(note, false);
+    if (this.chain === null) return "no key";
+    const read = this.chain.open(note);
     if (!read.ok) return read.problem;
     const { size, root } = read.value;
     if (size !== this.tree.size) return `the checkpoint says ${size} leaves, there are ${this.tree.size}`;
@@ -219,37 +280,13 @@ class Run implements SegmentVisitor {
     return null;
   }
 
-  /** Compares an expected checkpoint with the tree as soon as the tree has its size. */
-  private settleAt(e: Expectation): void {
-    if (e.checkpoint.size !== this.tree.size) return;
-    if (!e.checkpoint.root.equals(this.tree.root()))
-      throw new Bad(
-        e.file,
-        0,
-        e.checkpoint.size,
-        `the first ${e.checkpoint.size} leaves are not those the checkpoint of ${e.checkpoint.time} was signed for`,
-      );
-    e.met = true;
-  }
-
-  private settle(e: Expectation): void {
-    if (!e.met) this.settleAt(e);
-    const size = this.last?.size ?? 0;
-    if (e.checkpoint.size > size)
-      throw new Bad(
-        e.file,
-        0,
-        size,
-        `the log is signed for ${size} leaves, a checkpoint of ${e.checkpoint.time} for ${e.checkpoint.size}: cut off or rolled back`,
-      );
-  }
-
   report(place: BadPlace | null): VerifyReport {
     const unsigned = this.tailLeaves > 0 || this.tailBytes > 0;
     return {
       ok: place === null,
       origin: this.key?.name ?? null,
       key: this.key?.text ?? null,
+      keys: this.chain?.ring.map((key) => key.text) ?? [],
       keyFrom: this.options.vkey === undefined ? "folder" : "given",
       size: this.last?.size ?? 0,
       root: this.last?.root.toString("base64") ?? null,
@@ -262,8 +299,10 @@ class Run implements SegmentVisitor {
       unsignedTail: unsigned
         ? { leaves: this.tailLeaves, bytes: Math.max(0, this.tailBytes - Math.max(0, this.checkpointEnd)) }
         : null,
-      continues:
-        this.options.checkpoint === undefined ? null : (this.expected[0]?.met ?? false) && place === null,
+      continues: this.expected.continues === null ? null : this.expected.continues && place === null,
+      anchors: this.expected.anchors(),
+      forks: this.forks,
+      pruned: this.pruned?.size ?? null,
       firstBadPlace: place,
     };
   }

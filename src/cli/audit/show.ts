@@ -49,6 +49,7 @@ export async function show(args: string[]): Promise<number> {
       ...record,
       place: { log, index, segment, offset },
       opened: opened?.state === "open" ? opened.content : opened,
+      ...(opened?.state === "open" ? { salt: opened.salt } : {}),
     }));
     process.stdout.write(`${JSON.stringify({ request, records })}\n`);
   } else process.stdout.write(describe(shown));

@@ -1,16 +1,17 @@
 /** Joins the rooms into a running gateway; `postern serve` and `postern demo` both start here. */
 import type pino from "pino";
 import { type HttpListener, startHttp } from "../../api/index.ts";
-import { type AuditLog, openAuditLog } from "../../audit/index.ts";
+import { type AuditLog, makeAnchors, openAuditLog } from "../../audit/index.ts";
 import type { Settings } from "../../config/index.ts";
 import { type Gateway, startGateway } from "../../gateway/index.ts";
 import type { Identity } from "../../identity/index.ts";
 import type { CompiledPolicy } from "../../policy/index.ts";
-import { anchorToLog } from "./anchor.ts";
+import { keepAnchored, tellOpenNews } from "./anchor.ts";
 import { openIdentity } from "./identity.ts";
 import { gatewayMetrics } from "./metrics.ts";
 import { openPolicy, readPolicy } from "./policy.ts";
 import { compareSettings } from "./reload.ts";
+import { startTrail } from "./trail.ts";
 import { packageVersion } from "./version.ts";
 
 export interface ComposedGateway {
@@ -48,12 +49,15 @@ function recordPolicy(audit: AuditLog, next: CompiledPolicy | null, previous: Co
 export async function composeGateway(settings: Settings, logger: pino.Logger): Promise<ComposedGateway> {
   await using opened = new AsyncDisposableStack();
   const version = packageVersion();
-  const audit = await openAuditLog(settings.audit, { version });
-  if (settings.anchors.log) {
-    const anchor = anchorToLog(audit, settings.audit, logger);
-    opened.defer(() => anchor.stop());
-  }
+  const anchors = makeAnchors(settings.anchors, (checkpoint) =>
+    logger.info({ checkpoint }, "audit checkpoint"),
+  );
+  const audit = await openAuditLog(settings.audit, { version, anchors, tell: tellOpenNews(logger) });
+  const anchoring = keepAnchored(audit, anchors, logger);
+  opened.defer(() => anchoring.stop());
   opened.defer(() => audit.close());
+  const trail = await startTrail(settings, logger, version);
+  opened.defer(() => trail.close());
   audit.event("config.changed", { digest: settings.digest, previous: null, applied: ["*"], waiting: [] });
   const policy = openPolicy(settings.policy, settings.audit.dir);
   if (policy !== null) recordPolicy(audit, policy.policies.current, null);
@@ -73,7 +77,7 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
   const deps = {
     version,
     readiness: () => ({ audit: audit.failure === null, gateway: gateway.accepting }),
-    metrics: () => gatewayMetrics(gateway, identity, audit),
+    metrics: () => gatewayMetrics(gateway, identity, audit, anchoring),
     onError: (error: Error) => logger.error({ err: error }, "http listener"),
   };
   const http = settings.http === null ? null : await startHttp(settings.http, deps, settings.gateway.tls);

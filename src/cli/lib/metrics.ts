@@ -1,10 +1,16 @@
 /** What the running gateway counts, as metrics. */
 import type { Metric } from "../../api/index.ts";
-import type { AuditLog } from "../../audit/index.ts";
+import type { Anchoring, AuditLog } from "../../audit/index.ts";
 import type { Gateway } from "../../gateway/index.ts";
 import type { Identity } from "../../identity/index.ts";
 
-export function gatewayMetrics(gateway: Gateway, identity: Identity, audit: AuditLog): Metric[] {
+export function gatewayMetrics(
+  gateway: Gateway,
+  identity: Identity,
+  audit: AuditLog,
+  anchoring: Pick<Anchoring, "states" | "unanchored">,
+): Metric[] {
+  const anchors = anchoring.states();
   const stats = gateway.stats();
   const tokens = identity.metrics;
   return [
@@ -40,6 +46,24 @@ export function gatewayMetrics(gateway: Gateway, identity: Identity, audit: Audi
       "1: the log cannot be written, and nothing is forwarded.",
       audit.failure === null ? 0 : 1,
     ),
+    one(
+      "postern_audit_unanchored_events",
+      "gauge",
+      "Records that the least current anchor does not cover: their loss could not be shown.",
+      anchoring.unanchored,
+    ),
+    {
+      name: "postern_audit_anchored_events",
+      type: "gauge",
+      help: "Records under the newest checkpoint that an anchor has kept since the start.",
+      samples: anchors.map(({ anchor, anchored }) => ({ labels: { anchor }, value: anchored })),
+    },
+    {
+      name: "postern_audit_anchor_failures_total",
+      type: "counter",
+      help: "Checkpoints that an anchor did not take at once.",
+      samples: anchors.map(({ anchor, failures }) => ({ labels: { anchor }, value: failures })),
+    },
     {
       name: "postern_tokens_total",
       type: "counter",

@@ -42,7 +42,7 @@ export function compareSettings(current: Settings, next: Settings): Changes {
 const restartKeys: readonly (readonly [string, (settings: Settings) => unknown])[] = [
   ["listen", (s) => [s.gateway.listeners, s.http]],
   ["databases", (s) => s.gateway.databases],
-  ["audit", (s) => [s.audit, s.anchors]],
+  ["audit", (s) => [s.audit, s.anchors, s.exports, s.index]],
   ["protocol", (s) => s.gateway.protocol],
   ["admin", (s) => s.admin],
   ["limits", (s) => s.gateway.limits],

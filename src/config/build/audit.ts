@@ -1,9 +1,13 @@
 /** `audit:` → where and how the trail is kept. */
 import { hostname } from "node:os";
 import { dirname, join, relative, resolve, sep } from "node:path";
-import type { AuditSettings } from "../../audit/settings.ts";
-import { audit as auditSchema } from "../schema/root.ts";
-import { type Context, take } from "./context.ts";
+import type { AnchorSettings, AuditSettings } from "../../audit/settings.ts";
+import type { Path } from "../problem.ts";
+import { type AnchorInput, anchor as anchorSchema, audit as auditSchema } from "../schema/root.ts";
+import { secretSource } from "../secrets.ts";
+import { isLoopback } from "../units.ts";
+import { type Context, isGiven, take, takeItems } from "./context.ts";
+import { checkSecret } from "./secret.ts";
 
 export function buildAudit(context: Context): AuditSettings | null {
   const input = take(context, ["audit"], auditSchema);
@@ -24,8 +28,66 @@ export function buildAudit(context: Context): AuditSettings | null {
     node: input.node ?? nodeName(hostname()),
     durability: input.durability,
     parameters: input.parameters,
-    results: { digest: input.results.digest, captureRows: input.results.capture_rows },
+    results: { digest: input.results.digest, captureRows: captureRows(input.results.capture_rows) },
+    retentionSeconds: input.retention ?? null,
   };
+}
+
+function captureRows(given: number | "all"): number {
+  return given === "all" ? Number.MAX_SAFE_INTEGER : given;
+}
+
+/** `audit.anchors:` → where checkpoints go besides the log; the gateway's own log when nothing is said. */
+export function buildAnchors(context: Context, auditDir: string | null): AnchorSettings[] {
+  const base: Path = ["audit", "anchors"];
+  if (!isGiven(context, base)) return [{ kind: "log" }];
+  return takeItems(context, base, anchorSchema).flatMap((input, index) => {
+    const built = input === null ? null : buildAnchor(context, input, [...base, index], auditDir);
+    return built === null ? [] : [built];
+  });
+}
+
+function buildAnchor(
+  context: Context,
+  input: AnchorInput,
+  path: Path,
+  auditDir: string | null,
+): AnchorSettings | null {
+  if ("log" in input) return { kind: "log" };
+  if ("file" in input) {
+    const dir = resolve(context.folder, input.file);
+    // Who can change the log there could change its anchor with it.
+    if (auditDir !== null && isWithin(dir, auditDir))
+      context.problem([...path, "file"], "lies inside audit.dir", "a folder outside of it");
+    return { kind: "file", dir };
+  }
+  if ("webhook" in input) {
+    const url = webhookUrl(input.webhook);
+    if (url === null)
+      context.problem(
+        [...path, "webhook"],
+        "is not such a URL",
+        "an https URL without user and password (http only to loopback)",
+      );
+    const secret =
+      input.secret === undefined ? null : secretSource(input.secret, context.folder, context.env);
+    if (secret !== null) checkSecret(context, [...path, "secret"], secret);
+    return { kind: "webhook", url: url ?? "", secret };
+  }
+  const url = secretSource(input.postgres, context.folder, context.env);
+  checkSecret(context, [...path, "postgres"], url, (text) => {
+    if (!/^postgres(ql)?:\/\//.test(text))
+      context.problem([...path, "postgres"], "is not a connection URL", "a secret that is a postgres:// URL");
+  });
+  return { kind: "postgres", url };
+}
+
+function webhookUrl(text: string): string | null {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url === null || url.username !== "" || url.password !== "") return null;
+  const host = url.hostname.replace(/^\[|\]$/g, "");
+  const safe = url.protocol === "https:" || (url.protocol === "http:" && isLoopback(host));
+  return safe ? url.href : null;
 }
 
 /** A host's name as part of a log's name: a-z, 0-9 and -, at most 63. */

@@ -27,11 +27,6 @@ export function refuseUnavailable(context: Context): void {
         if (valueAt(login, ["password", form]) !== undefined)
           refuse(["databases", i, "logins", j, "password", form], "env, file or command");
   }
-  for (const [i, anchor] of items(["audit", "anchors"]).entries())
-    for (const form of ["webhook", "postgres"])
-      if (valueAt(anchor, [form]) !== undefined) refuse(["audit", "anchors", i, form], "{ log: true }");
-  const capture = value(["audit", "results", "capture_rows"]);
-  if (typeof capture === "number" && capture > 0) refuse(["audit", "results", "capture_rows"], "0");
   const store = value(["store"]);
   if (typeof store === "string" && /^postgres(ql)?:/.test(store)) refuse(["store"], "sqlite:PATH");
   refuseCertificates(context, refuse);

@@ -1,8 +1,9 @@
 /** postern.yaml as a whole (SPEC.md section 2). docs/config.md and docs/postern.schema.json are made from this. */
 import { z } from "zod";
 import { databases } from "./databases.ts";
+import { auditExport, auditIndex } from "./exports.ts";
 import { identity } from "./identity.ts";
-import { address, flag, folder, path, secret, size, tcpAddress, text, whole } from "./scalars.ts";
+import { address, duration, flag, folder, path, secret, size, tcpAddress, text, whole } from "./scalars.ts";
 
 const addressExpected = "an address such as 127.0.0.1:6432, { address, auth, tls }, or a list of such";
 
@@ -52,14 +53,39 @@ export const tls = z
   })
   .meta({ description: "TLS towards clients, for all listeners. Read again on SIGHUP." });
 
+const anchorExpected =
+  "{ log: true }, { file: FOLDER }, { webhook: URL, secret: SECRET } or { postgres: SECRET }";
 export const anchor = z.union(
   [
-    z.strictObject({ log: z.literal(true, { error: "true" }) }),
-    z.strictObject({ webhook: text("an https URL") }),
-    z.strictObject({ postgres: secret }),
+    z
+      .strictObject({
+        log: z.literal(true, { error: "true" }).meta({ description: "The gateway's own log (stdout)." }),
+      })
+      .meta({ title: "the gateway's own log" }),
+    z
+      .strictObject({
+        file: folder.meta({ description: "A folder, best on another machine's disk; not inside `dir`." }),
+      })
+      .meta({ title: "a folder" }),
+    z
+      .strictObject({
+        webhook: text("an https URL", 2048).meta({
+          description: "Each checkpoint is POSTed there; http only on loopback.",
+        }),
+        secret: secret.optional().meta({ description: "Keys the `postern-signature` header." }),
+      })
+      .meta({ title: "an HTTPS endpoint" }),
+    z
+      .strictObject({
+        postgres: secret.meta({
+          description: "The URL of a database with a table `postern_anchors` of another role.",
+        }),
+      })
+      .meta({ title: "a PostgreSQL table" }),
   ],
-  { error: "{ log: true }, { webhook: URL } or { postgres: SECRET }" },
+  { error: anchorExpected },
 );
+export type AnchorInput = z.output<typeof anchor>;
 
 const node = z
   .string({ error: "a name of a-z, 0-9 and -" })
@@ -83,7 +109,7 @@ export const audit = z
       .array(anchor)
       .max(16)
       .default([{ log: true }])
-      .meta({ description: "Where checkpoints are kept besides the log. In this version: `{ log: true }`." }),
+      .meta({ description: "Where checkpoints are kept besides the log (docs/audit.md)." }),
     parameters: z
       .enum(["keep", "digest", "drop"])
       .default("keep")
@@ -91,11 +117,28 @@ export const audit = z
     results: z
       .strictObject({
         digest: flag.default(true).meta({ description: "Record a salted digest of the rows delivered." }),
-        capture_rows: whole(0, 1_000_000)
+        capture_rows: z
+          .union([whole(0, 1_000_000), z.literal("all")], {
+            error: "a whole number from 0 to 1000000, or all",
+          })
           .default(0)
-          .meta({ description: "Rows kept of each result. In this version: 0." }),
+          .meta({
+            description:
+              "Rows kept of each result, sealed, as delivered: a number or `all` (at most 256 MiB a result).",
+          }),
       })
       .prefault({}),
+    index: auditIndex,
+    exports: z
+      .array(auditExport)
+      .max(16)
+      .default([])
+      .meta({ description: "Where records are streamed to, each from where it was last acknowledged." }),
+    retention: duration(86_400, 86_400 * 36_500)
+      .optional()
+      .meta({
+        description: "Age from which whole segments of the log are pruned, on the record. Default: never.",
+      }),
     analysis: z
       .enum(["always", "lazy"])
       .default("always")

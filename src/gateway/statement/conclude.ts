@@ -1,4 +1,5 @@
 /** Step `conclude`: the outcome of each recorded statement, never guessed. */
+import { AuditUnavailable } from "../../audit/index.ts";
 import type { OutcomeStatus } from "../../facts/audit.ts";
 import type { Guard } from "./guard.ts";
 import { innerStatement, maxLevels, opaqueShape, prepare } from "./intend.ts";
@@ -92,6 +93,7 @@ function record(
     // What was written to a connection that is gone was not delivered.
     complete: complete && !walk.client.destroyed,
     digest: walk.digestResults && result.bytes > 0 ? result.digest : null,
+    capture: captured(walk),
     rowsAffected: tag === null ? null : affected(tag),
     durationUs: Math.round((now - run.since) * 1000),
     firstRowUs: result.firstRow === 0 ? null : Math.round((result.firstRow - run.since) * 1000),
@@ -104,6 +106,17 @@ function record(
   result.bytes = 0;
   result.firstRow = 0;
   result.columns = null;
+  result.capture = undefined;
+}
+
+/** The rows kept of the result; null when none were, or they cannot be stored (the log has failed then, and says so itself). */
+function captured(walk: Walk): string | null {
+  try {
+    return walk.result.capture?.finish() ?? null;
+  } catch (error) {
+    if (!(error instanceof AuditUnavailable)) throw error;
+    return null;
+  }
 }
 
 /** Rows a command changed, from its tag (PostgreSQL manual, "CommandComplete"); null for tags that do not say. */

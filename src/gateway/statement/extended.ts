@@ -14,6 +14,7 @@ import {
 } from "../../protocol/index.ts";
 import type { MessageText } from "../../sql/index.ts";
 import { askFirst, noteForwarded } from "./ask.ts";
+import { ownName, ownNames } from "./facts.ts";
 import { type Delivered, guardOf } from "./guard.ts";
 import {
   intent,
@@ -27,7 +28,7 @@ import {
   Use,
   valuesJson,
 } from "./intend.ts";
-import { judgeMessage, ownName, ownNames } from "./judge.ts";
+import { judgeFunction, judgeMessage } from "./judge.ts";
 import type { Judgement, Question } from "./judgement.ts";
 import { charge, startClocks, uncountable } from "./limits.ts";
 import {
@@ -54,6 +55,7 @@ import {
   recordRefusal,
   refuseExtended,
   refuseQuery,
+  refuseStatements,
   refuseUnrecorded,
   tooLarge,
   tooManyNames,
@@ -108,6 +110,7 @@ function parse(
   bytes: Buffer,
   types: readonly number[],
 ): Verdict {
+  if (message.poisoned) walk.poisoned();
   // Parse takes one statement. With several, or none that we can tell apart, the server's own answer decides.
   let [only] = message.statements;
   let raw = message.parsed ? null : bytes;
@@ -374,8 +377,17 @@ export function onFunctionCall(walk: Walk, body: Buffer): Verdict {
     }
     return refuseQuery(walk, functionCallRefused, "function");
   }
-  const request = uuidv7();
   const statement = prepare(walk, "", { ...opaqueShape, kind: "function" }, null);
+  let judgement: Judgement | null = null;
+  if (walk.guard !== null && walk.guard.policies.current !== null) {
+    const verdicts = judgeFunction(walk, walk.guard, statement, call.oid);
+    if (verdicts === null) return askFirst(walk, walk.guard, []);
+    judgement = verdicts;
+    const reason = judgement.refusal ?? charge(walk, [judgement]);
+    if (reason !== null) return refuseStatements(walk, [statement], [judgement], 0, reason);
+    noteForwarded(walk.guard, judgement);
+  }
+  const request = uuidv7();
   const values = valuesJson(walk, statement, call.arguments, call.argumentFormats);
   const sealed = `{"function":${call.oid}${values === null ? "" : `,"parameters":${values}`}}`;
   let index: number;
@@ -383,13 +395,14 @@ export function onFunctionCall(walk: Walk, body: Buffer): Verdict {
     index = intent(
       walk,
       request,
-      statement.context,
+      judgement?.statementRecord ?? statement.context,
       "function",
       0,
       "",
       "",
       sealed,
       typesJson(statement, call.arguments.length),
+      judgement?.decisionRecord,
     );
   } catch (error) {
     return refuseUnrecorded(walk, error, true);

@@ -41,63 +41,111 @@ function writeAll(socket: WireSocket, buffers: readonly Buffer[]): void {
   socket.uncork();
 }
 
-/**
- * `failed`: the log could not be written; nothing of what waits is sent any more.
- * `released`: waiting bytes have been handed to the socket.
- */
-export function createGate(
-  socket: WireSocket,
-  audit: AuditLog,
-  on: { failed(error: AuditUnavailable): void; released(): void },
-): Gate {
-  const waiting: Group[] = [];
-  let held = 0;
-  let whole = true;
-  let closed = false;
+/** What the owner of a gate is told. */
+export interface GateEvents {
+  /** The log could not be written; nothing of what waits is sent any more. */
+  failed(error: AuditUnavailable): void;
+  /** Waiting bytes have been handed to the socket. */
+  released(): void;
+}
 
-  /** Bytes that go out together. A class: one is made for each chunk, and the log calls its methods. */
-  class Group {
-    readonly buffers: readonly Buffer[];
-    readonly bytes: number;
-    readonly whole: boolean;
-    readonly written: (() => void) | null;
-    safe: boolean;
-    constructor(
-      buffers: readonly Buffer[],
-      bytes: number,
-      whole: boolean,
-      safe: boolean,
-      then: (() => void) | null,
-    ) {
-      this.buffers = buffers;
-      this.bytes = bytes;
-      this.whole = whole;
-      this.safe = safe;
-      this.written = then;
-    }
-    auditSafe(): void {
-      this.safe = true;
-      release();
-      if (!closed) on.released();
-    }
-    auditFailed(error: AuditUnavailable): void {
-      if (!closed) on.failed(error);
-    }
+export function createGate(socket: WireSocket, audit: AuditLog, on: GateEvents): Gate {
+  return new SocketGate(socket, audit, on);
+}
+
+/** Bytes that go out together: one is made for each chunk that waits, and the log calls its methods. */
+class Group {
+  readonly gate: SocketGate;
+  readonly buffers: readonly Buffer[];
+  readonly bytes: number;
+  readonly whole: boolean;
+  readonly written: (() => void) | null;
+  safe: boolean;
+
+  constructor(
+    gate: SocketGate,
+    buffers: readonly Buffer[],
+    bytes: number,
+    whole: boolean,
+    safe: boolean,
+    then: (() => void) | null,
+  ) {
+    this.gate = gate;
+    this.buffers = buffers;
+    this.bytes = bytes;
+    this.whole = whole;
+    this.safe = safe;
+    this.written = then;
   }
 
-  function release(): void {
+  auditSafe(): void {
+    this.safe = true;
+    this.gate.release();
+  }
+
+  auditFailed(error: AuditUnavailable): void {
+    this.gate.failed(error);
+  }
+}
+
+class SocketGate implements Gate {
+  held = 0;
+  whole = true;
+  private readonly socket: WireSocket;
+  private readonly audit: AuditLog;
+  private readonly on: GateEvents;
+  private readonly waiting: Group[] = [];
+  private closed = false;
+
+  constructor(socket: WireSocket, audit: AuditLog, on: GateEvents) {
+    this.socket = socket;
+    this.audit = audit;
+    this.on = on;
+  }
+
+  write(buffers: readonly Buffer[], level: Durability | null, ends = true): boolean {
+    if (this.closed) return true;
+    if (level === null && this.waiting.length === 0) {
+      writeAll(this.socket, buffers);
+      this.whole = ends;
+    } else this.wait(buffers, level, ends, null);
+    return !this.socket.writableNeedDrain && this.held <= maxHeld;
+  }
+
+  whenWritten(then: () => void): void {
+    const { waiting } = this;
+    if (waiting.length === 0) then();
+    else this.wait([], null, waiting[waiting.length - 1]?.whole ?? this.whole, then);
+  }
+
+  close(): void {
+    this.closed = true;
+    this.waiting.length = 0;
+    this.held = 0;
+  }
+
+  /** A group has become safe: hands on what no longer waits. */
+  release(): void {
+    const { waiting } = this;
     for (let head = waiting[0]; head?.safe === true; head = waiting[0]) {
-      waiting.shift();
-      held -= head.bytes;
-      if (!closed) {
-        writeAll(socket, head.buffers);
-        whole = head.whole;
+      // Most of the time only one waits; shift() costs more.
+      if (waiting.length === 1) waiting.pop();
+      else waiting.shift();
+      this.held -= head.bytes;
+      if (!this.closed) {
+        writeAll(this.socket, head.buffers);
+        this.whole = head.whole;
       }
       head.written?.();
     }
+    if (!this.closed) this.on.released();
   }
 
-  function wait(
+  failed(error: AuditUnavailable): void {
+    if (!this.closed) this.on.failed(error);
+  }
+
+  private wait(
     buffers: readonly Buffer[],
     level: Durability | null,
     ends: boolean,
@@ -105,35 +153,9 @@ export function createGate(
   ): void {
     let bytes = 0;
     for (const buffer of buffers) bytes += buffer.length + holdCost;
-    const group = new Group(buffers, bytes, ends, level === null, then);
-    waiting.push(group);
-    held += bytes;
-    if (level !== null) audit.whenSafe(level, group);
+    const group = new Group(this, buffers, bytes, ends, level === null, then);
+    this.waiting.push(group);
+    this.held += bytes;
+    if (level !== null) this.audit.whenSafe(level, group);
   }
-
-  return {
-    get held() {
-      return held;
-    },
-    get whole() {
-      return whole;
-    },
-    write(buffers, level, ends = true) {
-      if (closed) return true;
-      if (level === null && waiting.length === 0) {
-        writeAll(socket, buffers);
-        whole = ends;
-      } else wait(buffers, level, ends, null);
-      return !socket.writableNeedDrain && held <= maxHeld;
-    },
-    whenWritten(then) {
-      if (waiting.length === 0) then();
-      else wait([], null, waiting[waiting.length - 1]?.whole ?? whole, then);
-    },
-    close() {
-      closed = true;
-      waiting.length = 0;
-      held = 0;
-    },
-  };
 }

@@ -224,14 +224,22 @@ export class Use {
   }
 }
 
+/** JSON array texts of 1, 2, … parameters of unknown type. */
+const unknownTypes = Array.from({ length: 16 }, (_, i) =>
+  JSON.stringify(Array.from({ length: i + 1 }, () => ({ type: typeName(0) }))),
+);
+
 /** JSON array text of parameter types, built once for each list. */
 export function typesJson(statement: PreparedStatement, count: number): string {
   if (count === 0) return "[]";
-  if (statement.typesJson !== null && statement.types.length === count) return statement.typesJson;
+  // The server types what the client left open: with no types at all, all of them are unknown.
+  const known = statement.types.length === count;
+  if (known && statement.typesJson !== null) return statement.typesJson;
+  if (statement.types.length === 0 && count <= unknownTypes.length) return unknownTypes[count - 1] ?? "[]";
   const types: string[] = [];
   for (let i = 0; i < count; i++) types.push(`{"type":"${typeName(statement.types[i] ?? 0)}"}`);
   const json = `[${types.join(",")}]`;
-  if (statement.types.length === count) statement.typesJson = json;
+  if (known) statement.typesJson = json;
   return json;
 }
 

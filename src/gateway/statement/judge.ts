@@ -3,7 +3,8 @@
  * is what can be told at once; what the server must be asked for first is asked for in ask.ts, and the message comes again.
  */
 import { planMasks } from "../../analysis/plan.ts";
-import type { Effect, StatementFacts, Touched } from "../../facts/effects.ts";
+import { functionText } from "../../catalog/index.ts";
+import type { StatementFacts, Touched } from "../../facts/effects.ts";
 import {
   type Budget,
   type CompiledPolicy,
@@ -12,8 +13,19 @@ import {
   equalityBudget,
   type PolicyDecision,
 } from "../../policy/index.ts";
-import type { StaticFacts } from "../../sql/index.ts";
+import { type CopyFacts, emptyFacts, type StaticFacts } from "../../sql/index.ts";
 import type { View } from "../analyst/index.ts";
+import {
+  changesMeaning,
+  changesSettings,
+  factsOf,
+  givesRows,
+  notUnderstood,
+  planned,
+  refusedStatically,
+  sendAlone,
+  unavailable,
+} from "./facts.ts";
 import type { Answer, Guarding, Judgement, Question, ServerRefusal } from "./judgement.ts";
 import { unsettle } from "./judgement.ts";
 import { getPortal, type PreparedStatement, type Shape } from "./names.ts";
@@ -25,32 +37,11 @@ const maxAttempts = 6;
 /** EXECUTE of a statement that is itself an EXECUTE, and so on. */
 const maxUsed = 4;
 
-const simpler = "Write the statement in a simpler form, or ask the owner of the policy for what you need.";
-
-export const unavailable: Reason = {
-  sqlstate: "58000",
-  code: "ANALYSIS_UNAVAILABLE",
-  message: "policy: the statement could not be analysed, and was not run",
-  hint: "Try again; the operator finds the cause in the gateway's log.",
-  retryable: true,
-};
-
-const sendAlone: Reason = {
-  sqlstate: "42501",
-  code: "SEND_ALONE",
-  message:
-    "policy: a statement behind one that changes settings or objects must come in a message of its own",
-  hint: "Send the statements one by one.",
-};
-
-/** Names of the gateway's own statements in a client's session. */
-export const ownNames = "postern_";
-
-export const ownName: Reason = {
-  sqlstate: "42501",
-  code: "NAME_REFUSED",
-  message: `policy: names that begin with "${ownNames}" are the gateway's own`,
-  hint: "Choose another name.",
+const staysReadOnly: Reason = {
+  sqlstate: "25006",
+  code: "READ_ONLY",
+  message: "policy: this session only reads, and its transactions stay read-only",
+  hint: "Leave READ WRITE out.",
 };
 
 const noMessage: Reason = {
@@ -60,8 +51,25 @@ const noMessage: Reason = {
   hint: "Send the statements one by one.",
 };
 
-function notUnderstood(code: string, message: string, object: string | null): Reason {
-  return { sqlstate: "42501", code, message: `policy: ${message}`, hint: simpler, object };
+/**
+ * Why a copy's lines cannot be masked; null: they can. In encodings like SJIS and BIG5 a byte that looks like a delimiter
+ * or a backslash may be the second half of a character, and fields would not be told apart.
+ */
+function unmaskable({ format, encoding }: CopyFacts, column: string | null): Reason | null {
+  const what =
+    format === "binary"
+      ? "COPY in binary format"
+      : encoding === null || /^(?:UTF-?8|UNICODE)$/.test(encoding)
+        ? null
+        : "COPY in another encoding than UTF8";
+  if (what === null) return null;
+  return {
+    sqlstate: "42501",
+    code: "PROTECTED_COPY",
+    message: `policy: ${what} cannot be masked${column === null ? "" : `, and ${column} is protected`}`,
+    hint: "Use COPY in text or CSV format and UTF8, or a SELECT.",
+    object: column,
+  };
 }
 
 const ids = new WeakMap<Shape, string>();
@@ -138,20 +146,60 @@ export function judgeMessage(
   return { judgements: all, refused };
 }
 
+/** A FunctionCall is decided like a SELECT of the function it calls; null: as judgeMessage. */
+export function judgeFunction(
+  walk: Walk,
+  guard: Guarding,
+  statement: PreparedStatement,
+  oid: number,
+): Judgement | null {
+  const policy = guard.policies.current;
+  const view = policy === null ? null : currentView(guard, policy);
+  if (guard.unavailable === null && guard.attempts <= maxAttempts && (view === null || guard.uncertain)) {
+    guard.attempts++;
+    guard.alone = true;
+    return null;
+  }
+  const called = view?.catalog.func(oid);
+  const { unavailable: why } = guard;
+  done(guard);
+  if (view === null || called === undefined) return refusedBefore(walk, statement, why ?? unknownFunction, 1);
+  const name = functionText(view.catalog, oid);
+  const unsafe = called.verdict.safe
+    ? []
+    : [{ oid, name, effect: called.verdict.effect, reason: called.verdict.reason }];
+  const touched: Touched = {
+    reads: [],
+    writes: [],
+    columns: [],
+    functions: [name],
+    effects: called.verdict.safe ? ["read"] : [called.verdict.effect],
+    uses: [],
+    outputs: null,
+    assignments: [],
+    unsafe,
+    parameterTypes: called.arguments,
+    problems: [],
+  };
+  const plain: PreparedStatement = { ...statement, shape: { ...statement.shape, facts: emptyFacts } };
+  return (
+    decided(walk, guard, view, plain, 1, [plain], [touched], []) ??
+    refusedBefore(walk, statement, unknownFunction, 1)
+  );
+}
+
+const unknownFunction: Reason = {
+  sqlstate: "42501",
+  code: "NOT_UNDERSTOOD",
+  message: "policy: the function of a FunctionCall message is not known",
+  hint: "Call it in a SELECT statement.",
+};
+
 /** The message that waited has been judged. */
 function done(guard: Guarding): void {
   guard.attempts = 0;
   guard.unavailable = null;
   if (guard.fresh.size > 0) guard.fresh.clear();
-}
-
-/** Statements behind it in the same message cannot be understood before it has run. */
-function changesMeaning(shape: Shape): boolean {
-  return shape.kind === "ddl" || shape.kind === "call" || shape.kind === "do" || changesSettings(shape);
-}
-
-function changesSettings({ facts }: Shape): boolean {
-  return facts.settings.some(({ judgement }) => judgement.kind === "tracked");
 }
 
 /** Judges one statement; null: as judgeMessage. */
@@ -210,6 +258,7 @@ function judgeAnew(
   const refuse = (reason: Reason) => refusedBefore(walk, statement, reason, statements);
   const early = refusedStatically(shape, onlyObserved(policy, guard));
   if (early !== null && !statement.syntaxError) return refuse(early);
+  if (guard.readOnly && shape.facts.readOnly === false) return refuse(staysReadOnly);
   if (guard.unavailable !== null) return refuse(guard.unavailable);
   if (guard.attempts > maxAttempts) return refuse(unavailable);
   const asks = shape.facts.tree.length > 0 || shape.names.length > 0 || early !== null;
@@ -271,26 +320,6 @@ function onlyObserved(policy: CompiledPolicy, { session }: Guarding): boolean {
   return policy.observe === "all" && policy.labelsFor(session.database).length === 0;
 }
 
-/** What must be refused whatever the policy says: it is not understood, or changes what Postern relies on. */
-function refusedStatically(shape: Shape, observed: boolean): Reason | null {
-  const { facts } = shape;
-  if (facts.refusal !== null && !observed)
-    return notUnderstood(facts.refusal.code, facts.refusal.message, null);
-  for (const { kind, name } of shape.names)
-    if ((kind === "prepare" || kind === "declare") && name?.startsWith(ownNames) === true) return ownName;
-  for (const { name, judgement } of facts.settings) {
-    if (judgement.kind === "refused")
-      return {
-        sqlstate: "42501",
-        code: "SETTING_REFUSED",
-        message: `policy: the setting ${name === null ? "" : `"${name}" `}may not be changed here: ${judgement.reason}`,
-        hint: "Leave it as it is; Postern relies on it.",
-        object: name,
-      };
-  }
-  return null;
-}
-
 type Used = { readonly statements: readonly PreparedStatement[] } | { readonly refusal: Reason };
 
 /** The statement and those that EXECUTE and FETCH name; their effects are its own. */
@@ -341,48 +370,6 @@ function withoutPlace(fields: ReadonlyMap<string, string>): ReadonlyMap<string, 
   return rest;
 }
 
-/** The facts that conditions speak of, without labels. */
-function factsOf(
-  shape: Shape,
-  touched: readonly Touched[],
-  used: readonly PreparedStatement[],
-  inTransaction: boolean,
-  statements: number,
-  bytes: number,
-): StatementFacts {
-  const { facts } = shape;
-  const runs = facts.executes;
-  const effects = new Set<Effect>();
-  for (const one of used) for (const effect of one.shape.facts.effects) effects.add(effect);
-  for (const one of touched)
-    for (const effect of one.effects)
-      if (runs || shape.kind !== "explain" || (effect !== "write" && effect !== "lock")) effects.add(effect);
-  return {
-    kind: shape.kind,
-    command: shape.command,
-    effects: [...effects].sort(),
-    reads: union(touched, (one) => one.reads),
-    writes: union(touched, (one) => one.writes),
-    columns: union(touched, (one) => one.columns),
-    functions: union(touched, (one) => one.functions),
-    labels: [],
-    labelsInPredicates: [],
-    unboundedWrite: used.some((one) => one.shape.facts.unboundedWrite),
-    hasWhere: used.some((one) => one.shape.facts.hasWhere),
-    hasLimit: used.some((one) => one.shape.facts.hasLimit),
-    statements,
-    inTransaction,
-    bytes,
-    fingerprint: shape.fingerprint,
-  };
-}
-
-function union(touched: readonly Touched[], of: (one: Touched) => readonly string[]): readonly string[] {
-  const [only] = touched;
-  if (only !== undefined && touched.length === 1) return of(only);
-  return [...new Set(touched.flatMap(of))].sort();
-}
-
 /** Lays the policy over what is known. */
 function decided(
   walk: Walk,
@@ -406,7 +393,9 @@ function decided(
       reason ??= notUnderstood(problem.code, problem.message, problem.object);
   }
   const explain = shape.facts.explain !== null;
-  const first = touched.map((one) => planMasks(one, view.protectedSet, { unmask: [], explain }));
+  const first = touched.map((one) =>
+    planMasks(one, view.protectedSet, { unmask: [], explain, mayWrite: (name) => mayWrite(view, name) }),
+  );
   for (const outcome of first) {
     for (const label of outcome.labels) labels.add(label);
     for (const label of outcome.labelsInPredicates) predicates.add(label);
@@ -432,7 +421,12 @@ function decided(
     decision.unmask.length === 0 && decision.relax.size === 0
       ? first
       : touched.map((one) =>
-          planMasks(one, view.protectedSet, { unmask: decision.unmask, relax: decision.relax, explain }),
+          planMasks(one, view.protectedSet, {
+            unmask: decision.unmask,
+            relax: decision.relax,
+            explain,
+            mayWrite: (name) => mayWrite(view, name),
+          }),
         );
   const masked = new Set<string>();
   let plan: Judgement["plan"] = null;
@@ -451,6 +445,8 @@ function decided(
         object: outcome.column,
       };
   }
+  if (plan !== null && shape.facts.copy?.direction === "out")
+    reason ??= unmaskable(shape.facts.copy, [...masked].sort()[0] ?? null);
   // A rule that denies says more than that the statement is not understood.
   if (decision.verdict !== "allow") reason = ofDecision(decision);
   const rows = givesRows(shape.facts, shape);
@@ -493,6 +489,13 @@ function aftermath(used: readonly PreparedStatement[], { effects }: StatementFac
   };
 }
 
+/** Whoever may write a column can look up a hash by writing guesses. */
+function mayWrite({ catalog, protectedSet }: View, relation: string): boolean {
+  const [column] = protectedSet.ofName(relation);
+  const rights = column === undefined ? undefined : catalog.relation(column.relation)?.privileges;
+  return rights === undefined || rights.insert || rights.update;
+}
+
 /** What the planner guesses, where a rule cannot be decided without it; "open": it must be asked first. */
 function estimateFor(
   guard: Guarding,
@@ -516,8 +519,6 @@ function estimateFor(
   return "open";
 }
 
-const planned: ReadonlySet<string> = new Set(["select", "insert", "update", "delete", "merge"]);
-
 /** Comparisons with protected columns that the policy counts (`use: equality`). */
 function equalityBudgets(view: View, columns: readonly string[]): Budget[] {
   if (columns.length === 0) return [];
@@ -539,11 +540,6 @@ function copiedColumns(
   return outputs.map(
     ({ origin }) => (catalog.column(origin.relation, origin.attribute)?.generatedFrom.length ?? 0) === 0,
   );
-}
-
-/** Whether the rows that come back are those of the analysed query. */
-function givesRows(facts: StaticFacts, { kind }: Shape): boolean {
-  return facts.explain === null && kind !== "prepare" && kind !== "declare" && kind !== "ddl";
 }
 
 function ofDecision(decision: PolicyDecision): Reason {

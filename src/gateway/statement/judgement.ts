@@ -88,6 +88,8 @@ export interface Guarding {
   readonly budgets: BudgetKeeper;
   readonly principal: Principal;
   readonly session: SessionFacts;
+  /** Its transactions are READ ONLY: no rule lets the principal change anything. */
+  readonly readOnly: boolean;
   /** Answers that may be used again, shared by all sessions of one login. */
   readonly answers: AnswerCache;
   /** Grows whenever judgements of this session no longer hold. */
@@ -119,6 +121,23 @@ export interface Guarding {
   settings: boolean;
 }
 
+/** What conditions may know of a session. */
+export function sessionFacts(
+  client: AuthenticatedClient,
+  database: DatabaseSettings,
+  login: LoginSettings,
+): SessionFacts {
+  return {
+    database: database.name,
+    role: login.user,
+    application: client.application,
+    clientIp: client.ip,
+    via: "wire",
+    tls: client.tls !== null,
+    claimed: client.claimed,
+  };
+}
+
 /** Makes a session's share. */
 export function createGuarding(
   id: string,
@@ -126,6 +145,7 @@ export function createGuarding(
   client: AuthenticatedClient,
   database: DatabaseSettings,
   login: LoginSettings,
+  readOnly: boolean,
 ): Guarding {
   const { analyst, answers } = judging.of(database, login);
   return {
@@ -135,15 +155,8 @@ export function createGuarding(
     policies: judging.policies,
     budgets: judging.budgets,
     principal: client.principal,
-    session: {
-      database: database.name,
-      role: login.user,
-      application: client.application,
-      clientIp: client.ip,
-      via: "wire",
-      tls: client.tls !== null,
-      claimed: client.claimed,
-    },
+    session: sessionFacts(client, database, login),
+    readOnly,
     stand: 0,
     view: null,
     searchPath: client.parameters.get("search_path") ?? null,

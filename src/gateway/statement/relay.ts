@@ -3,6 +3,8 @@
  * into; other messages are small and are matched with what is expected (queue.ts). A message that makes no sense where it
  * comes ends the session: a relay that has lost its place must not guess.
  */
+
+import { AuditUnavailable } from "../../audit/index.ts";
 import type { Durability } from "../../facts/audit.ts";
 import { backendLimits, ProtocolError } from "../../protocol/index.ts";
 import { answer } from "./answer.ts";
@@ -220,6 +222,7 @@ function deliver(walk: Walk, out: readonly Buffer[], before: number): void {
 function digestRows(walk: Walk, chunk: Buffer, from: number, to: number): void {
   walk.result.bytes += to - from;
   if (walk.digestResults) walk.result.digest.update(chunk, from, to);
+  capture(walk, chunk, from, to);
 }
 
 /** Whether one more row of `bytes` bytes may be delivered; if not, the statement is cut off. */
@@ -265,6 +268,19 @@ function ownAnswer(walk: Walk, type: number, body: Buffer): boolean {
   walk.own = null;
   own.done();
   return own.tell;
+}
+
+/** Keeps delivered rows where the settings ask for it. A part that cannot be stored ends the log, and the session with it. */
+function capture(walk: Walk, chunk: Buffer, from: number, to: number): void {
+  const { result } = walk;
+  if (result.capture === undefined) result.capture = walk.audit.capture();
+  if (result.capture === null) return;
+  try {
+    result.capture.add(chunk, from, to);
+  } catch (error) {
+    if (!(error instanceof AuditUnavailable)) throw error;
+    walk.auditLost = true;
+  }
 }
 
 function checkLength(type: number, length: number): void {

@@ -98,6 +98,7 @@ export function aside(walk: Walk, text: string, then: (message: MessageText) => 
 
 function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
   const { statements } = message;
+  if (message.poisoned) walk.poisoned();
   for (const { shape } of statements) {
     const open = openName(walk, shape);
     if (open === null) continue;

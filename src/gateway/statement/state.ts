@@ -1,6 +1,7 @@
 /** The state that the steps of a statement's walk share: one object a session. */
 import type {
   AuditLog,
+  Capture,
   ColumnsContext,
   DecisionContext,
   ResultDigest,
@@ -28,6 +29,8 @@ export interface Result {
   /** performance.now() of the first row; 0: none yet. */
   firstRow: number;
   readonly digest: ResultDigest;
+  /** Keeps the rows; null: the settings want none kept, undefined: none came yet. */
+  capture: Capture | null | undefined;
 }
 
 export interface Counters {
@@ -133,6 +136,8 @@ export interface Walk {
   fatal: boolean;
   /** Terminate was received, and everything before it handed on. */
   onLeaving(): void;
+  /** A text broke a parser: too many of these end the session. */
+  poisoned(): void;
   /** Cancels what the server is doing for this session. */
   cancel(): void;
   /** Tells the operator of a failure that ends nothing. */

@@ -1,20 +1,29 @@
 /** Reads a server tree, positionally: behind each `:field` stands exactly one value, whatever that value looks like. */
-import { Fields, type Layout, layoutOf } from "./fields.ts";
-import { type TokenKind, type Tokens, token, tokensOf } from "./tokens.ts";
-import type {
-  ServerList,
-  ServerNode,
-  ServerNumbers,
-  ServerTreeLimits,
-  ServerTreeResult,
-  ServerValue,
+import { type TokenKind, type Tokens, tokensOf } from "./tokens.ts";
+import {
+  ServerFields,
+  type ServerList,
+  type ServerNode,
+  type ServerNumbers,
+  type ServerTreeLimits,
+  type ServerTreeResult,
+  type ServerValue,
 } from "./types.ts";
 
 export const defaultLimits: ServerTreeLimits = { length: 64 << 20, depth: 2000, values: 4_000_000 };
 
-/** What is open while reading: a node, or a list. */
+/** What is open while reading: a node that waits for a field or the end, or a list. */
 type Open =
-  | { readonly kind: "node"; readonly tag: string; readonly fields: Fields }
+  | {
+      readonly kind: "node";
+      readonly tag: string;
+      readonly list: ServerValue[];
+      /** Names of its fields; while `shared`, those of the last node with this tag, which it most likely has as well. */
+      names: string[];
+      shared: boolean;
+      /** A field waits for its value. */
+      named: boolean;
+    }
   | { readonly kind: "list"; readonly items: ServerValue[] };
 
 class Unreadable extends Error {}
@@ -45,34 +54,20 @@ function readValue(text: string, limits: ServerTreeLimits): ServerValue {
   if (text.length > limits.length) throw new Unreadable("the tree is too long");
   const tokens = tokensOf(text);
   const stack: Open[] = [];
+  const layouts = new Map<string, string[]>();
   let values = 0;
-  for (;;) {
+  for (let kind = tokens.next(); ; kind = tokens.next()) {
     const top = stack[stack.length - 1];
-    let kind: TokenKind;
-    if (top?.kind === "node") {
-      const { fields } = top;
-      const { likely } = fields.layout;
-      if (likely !== null && tokens.field(likely.name)) {
-        fields.layout = likely;
-        kind = tokens.next();
-      } else {
-        kind = tokens.next();
-        if (kind !== token.nodeEnd) {
-          fields.layout = nextField(tokens, kind, fields.layout);
-          kind = tokens.next();
-          if (kind === token.nodeEnd) throw new Unreadable("a node ends where none began");
-        }
-      }
-      // Behind the name of a field no node ends.
-      if (kind === token.nodeEnd && fields.layout.size !== fields.list.length)
-        throw new Unreadable("a node ends where none began");
-    } else kind = tokens.next();
+    if (top?.kind === "node" && !top.named && kind !== "node-end") {
+      nameField(tokens, kind, top);
+      continue;
+    }
     let value: ServerValue;
     switch (kind) {
-      case token.node:
-      case token.open: {
+      case "node":
+      case "open": {
         if (++values > limits.values) throw new Unreadable("the tree has too many parts");
-        const open = kind === token.node ? openNode(tokens) : openList(tokens);
+        const open = kind === "node" ? openNode(tokens, layouts) : openList(tokens);
         if (open.kind === "numbers") {
           value = open;
           break;
@@ -81,51 +76,72 @@ function readValue(text: string, limits: ServerTreeLimits): ServerValue {
         stack.push(open);
         continue;
       }
-      case token.close: {
+      case "close": {
         if (top?.kind !== "list") throw new Unreadable("a list ends where none began");
         stack.pop();
         const list: ServerList = top;
         value = list;
         break;
       }
-      case token.nodeEnd: {
-        if (top?.kind !== "node") throw new Unreadable("a node ends where none began");
+      case "node-end": {
+        if (top?.kind !== "node" || top.named) throw new Unreadable("a node ends where none began");
         stack.pop();
-        const node: ServerNode = top;
+        const node: ServerNode = { kind: "node", tag: top.tag, fields: fieldsOf(top, layouts) };
         value = node;
         break;
       }
-      case token.word:
+      case "word":
         if (++values > limits.values) throw new Unreadable("the tree has too many parts");
         value = scalar(tokens, top?.kind === "node");
         break;
-      case token.torn:
+      case "torn":
         throw new Unreadable("the tree holds a name that the server's line breaks cut in two");
-      case token.end:
+      case "end":
         throw new Unreadable("the tree ends too early");
     }
     const into = stack[stack.length - 1];
     if (into === undefined) {
-      if (tokens.next() !== token.end) throw new Unreadable("something follows the tree");
+      if (tokens.next() !== "end") throw new Unreadable("something follows the tree");
       return value;
     }
     if (into.kind === "list") into.items.push(value);
-    else into.fields.list.push(value);
+    else {
+      into.list.push(value);
+      into.named = false;
+    }
   }
 }
 
-function nextField(tokens: Tokens, kind: TokenKind, layout: Layout): Layout {
-  const raw = kind === token.word ? tokens.raw() : "";
+type OpenNode = Extract<Open, { kind: "node" }>;
+
+function nameField(tokens: Tokens, kind: TokenKind, node: OpenNode): void {
+  const at = node.list.length;
+  node.named = true;
+  if (node.shared) {
+    const guess = node.names[at];
+    if (guess !== undefined && kind === "word" && tokens.first() === 0x3a && tokens.names(guess)) return;
+    node.names = node.names.slice(0, at);
+    node.shared = false;
+  }
+  const raw = kind === "word" ? tokens.raw() : "";
   if (raw.length < 2 || raw.charCodeAt(0) !== 0x3a) throw new Unreadable("a node has a value without a name");
-  const next = layout.with(raw.slice(1));
-  if (next === null) throw new Unreadable("a node has a field twice");
-  return next;
+  const name = raw.slice(1);
+  if (node.names.includes(name)) throw new Unreadable("a node has a field twice");
+  node.names.push(name);
 }
 
-function openNode(tokens: Tokens): Open {
-  if (tokens.next() !== token.word) throw new Unreadable("a node has no name");
+function openNode(tokens: Tokens, layouts: ReadonlyMap<string, string[]>): Open {
+  if (tokens.next() !== "word") throw new Unreadable("a node has no name");
   const tag = tokens.raw();
-  return { kind: "node", tag, fields: new Fields(layoutOf(tag)) };
+  const layout = layouts.get(tag);
+  return { kind: "node", tag, list: [], names: layout ?? [], shared: layout !== undefined, named: false };
+}
+
+function fieldsOf(node: OpenNode, layouts: Map<string, string[]>): ServerFields {
+  if (node.shared && node.names.length === node.list.length) return new ServerFields(node.names, node.list);
+  const names = node.names.slice(0, node.list.length);
+  layouts.set(node.tag, names);
+  return new ServerFields(names, node.list);
 }
 
 /** A list of numbers is told by its first word; nodes, strings and numbers in other lists never are one of these letters. */
@@ -135,8 +151,8 @@ function openList(tokens: Tokens): Open | ServerNumbers {
   const numbers: number[] = [];
   for (;;) {
     const kind = tokens.next();
-    if (kind === token.close) return { kind: "numbers", of, numbers };
-    const number = kind === token.word ? Number(tokens.raw()) : Number.NaN;
+    if (kind === "close") return { kind: "numbers", of, numbers };
+    const number = kind === "word" ? Number(tokens.raw()) : Number.NaN;
     if (!Number.isSafeInteger(number)) throw new Unreadable("a list of numbers holds something else");
     numbers.push(number);
   }

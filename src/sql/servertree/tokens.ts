@@ -15,8 +15,7 @@ const special = new Uint8Array(0x7e);
 for (const c of [space, lineFeed, tab, backslash, 0x28, 0x29, 0x7b, 0x7d]) special[c] = 1;
 
 /** What `next` found. `end`: no more text. `torn`: a word that the server cut in two, so that it cannot be put together safely. */
-export const token = { open: 0, close: 1, node: 2, nodeEnd: 3, word: 4, end: 5, torn: 6 } as const;
-export type TokenKind = (typeof token)[keyof typeof token];
+export type TokenKind = "open" | "close" | "node" | "node-end" | "word" | "end" | "torn";
 
 export interface Tokens {
   /** Reads one token; `start` and `stop` then span it. */
@@ -27,8 +26,8 @@ export interface Tokens {
   text(): string;
   /** The span's text as written. */
   raw(): string;
-  /** Steps over `:` and this name if that is what comes next, and a blank follows; the span is then that of the token before. */
-  field(name: string): boolean;
+  /** The span is `:` and this name. */
+  names(field: string): boolean;
   /** The span's first character. */
   first(): number;
   /** Steps over `[` if that is what comes next. */
@@ -64,42 +63,27 @@ export function tokensOf(source: string): Tokens {
     return Buffer.byteLength(source.slice(from, stop)) >= lineBytes;
   }
 
-  function field(name: string): boolean {
-    let from = at;
-    const blank = source.charCodeAt(from);
-    if (blank === space || blank === lineFeed) from++;
-    if (source.charCodeAt(from) !== 0x3a) return false;
-    let end = from + 1;
-    for (let i = 0; i < name.length; i++, end++)
-      if (source.charCodeAt(end) !== name.charCodeAt(i)) return false;
-    // A line feed behind it may have been put into it: next() looks closer.
-    if (source.charCodeAt(end) !== space) return false;
-    if (blank === lineFeed) lineStart = from;
-    at = end;
-    return true;
-  }
-
   function next(): TokenKind {
     skipBlanks();
     start = at;
     escaped = false;
     if (at >= length) {
       stop = at;
-      return token.end;
+      return "end";
     }
     switch (source.charCodeAt(at)) {
       case 0x28:
         stop = ++at;
-        return token.open;
+        return "open";
       case 0x29:
         stop = ++at;
-        return token.close;
+        return "close";
       case 0x7b:
         stop = ++at;
-        return token.node;
+        return "node";
       case 0x7d:
         stop = ++at;
-        return token.nodeEnd;
+        return "node-end";
     }
     // Where the last line begins, should a line feed behind a backslash be a cut.
     let inner = lineStart;
@@ -116,8 +100,8 @@ export function tokensOf(source: string): Tokens {
     // A backslash as the last character would step over the end.
     if (at > length) at = length;
     stop = at;
-    if (source.charCodeAt(stop) !== lineFeed) return token.word;
-    return torn(lineStart) || (inner !== lineStart && torn(inner)) ? token.torn : token.word;
+    if (source.charCodeAt(stop) !== lineFeed) return "word";
+    return torn(lineStart) || (inner !== lineStart && torn(inner)) ? "torn" : "word";
   }
 
   /** A line feed behind a backslash is one of the name's own, or a blank that a line was cut at. */
@@ -159,11 +143,9 @@ export function tokensOf(source: string): Tokens {
     },
     text: () => (escaped ? unescaped() : source.slice(start, stop)),
     raw: () => source.slice(start, stop),
-    field,
+    names: (field) => stop - start === field.length + 1 && source.startsWith(field, start + 1),
     first: () => source.charCodeAt(start),
     bracket() {
-      // Hardly ever: most numbers stand before the next field.
-      if (source.charCodeAt(at) === space && source.charCodeAt(at + 1) === 0x3a) return false;
       const mark = at;
       skipBlanks();
       if (source.charCodeAt(at) === 0x5b) {

@@ -8,13 +8,24 @@ export interface ServerNode {
   readonly fields: ServerFields;
 }
 
-/** The values of a node's fields, in the order of the text. */
-export interface ServerFields {
+/** The fields of a node, in the server's order. Nodes of one shape share the list of names. */
+export class ServerFields {
+  readonly names: readonly string[];
   readonly list: readonly ServerValue[];
-  /** Equal (===) for nodes with the same names; where each name's value stands in `list`. */
-  readonly layout: { readonly places: ReadonlyMap<string, number> };
-  get(name: string): ServerValue | undefined;
-  has(name: string): boolean;
+
+  constructor(names: readonly string[], list: readonly ServerValue[]) {
+    this.names = names;
+    this.list = list;
+  }
+
+  get(name: string): ServerValue | undefined {
+    const at = this.names.indexOf(name);
+    return at === -1 ? undefined : this.list[at];
+  }
+
+  has(name: string): boolean {
+    return this.names.includes(name);
+  }
 }
 
 /** `(…)` of nodes, lists and scalars. */

@@ -1,0 +1,207 @@
+/** Why a statement may not run where columns are protected. */
+import type { Attribute, ColumnUse, Position, Touched } from "../facts/effects.ts";
+import type { MaskOptions, MaskRefusal, MaskRefusalCode } from "./masktypes.ts";
+import type { LabelMatcher, LabelUse, ProtectedColumn, ProtectedSet } from "./protected.ts";
+
+/** Positions that each form of use allows beside `output` and `owner`. */
+const allowed: Readonly<Record<LabelUse, readonly Position[]>> = {
+  output: [],
+  equality: ["equality"],
+  derived: ["derived"],
+  any: ["equality", "derived", "predicate"],
+};
+
+/** Functions that give the definitions of views, rules and functions, which tell where protected values come from. */
+const definitions: ReadonlySet<string> = new Set(
+  ["pg_get_viewdef", "pg_get_ruledef", "pg_get_functiondef", "pg_get_function_sqlbody"].map(
+    (name) => `pg_catalog.${name}`,
+  ),
+);
+
+/** Effects of functions that may read or pass on anything. */
+const opaque = new Set(["execute", "file", "network", "admin"]);
+
+/** The labels of a column whose masks are not lifted. */
+export type Active = (column: ProtectedColumn) => readonly LabelMatcher[];
+export type Refused = Omit<MaskRefusal, "ok" | "labels" | "labelsInPredicates">;
+
+/** The protected columns that an attribute stands for: attribute 0 for all of its relation's. */
+export function protectedAt(at: Attribute, set: ProtectedSet): readonly ProtectedColumn[] {
+  if (at.attribute === 0) return set.ofRelation(at.relation);
+  const column = set.column(at.relation, at.attribute);
+  return column === undefined ? [] : [column];
+}
+
+/** What is refused whatever columns are named: not understood, opaque functions, catalogs with others' values. */
+export function refusedWhole(touched: Touched, set: ProtectedSet): Refused | null {
+  const [problem] = touched.problems;
+  if (problem !== undefined)
+    return {
+      code: problem.code,
+      column: problem.object ?? "",
+      label: "",
+      where: "predicate",
+      message: problem.message,
+      hint: "Write the statement in a simpler form: what is not understood exactly does not run where columns are protected.",
+    };
+  // Only there a protected value can be a function's argument.
+  const carries = touched.uses.some(
+    ({ position, ...at }) =>
+      (position === "derived" || position === "predicate") && protectedAt(at, set).length > 0,
+  );
+  for (const func of touched.unsafe)
+    if (opaque.has(func.effect) || carries)
+      return {
+        code: "UNSAFE_FUNCTION",
+        column: func.name,
+        label: "",
+        where: "predicate",
+        message: `function ${func.name} is not allowed where columns are protected: ${func.reason}`,
+        hint: "Use functions of PostgreSQL that only compute a value, or ask for this one to be allowed.",
+      };
+  const definition = touched.functions.find((name) => definitions.has(name));
+  if (definition !== undefined)
+    return {
+      code: "PROTECTED_CATALOG",
+      column: definition,
+      label: "",
+      where: "predicate",
+      message: `function ${definition} is not allowed where columns are protected: definitions tell where protected values come from`,
+      hint: "Leave it out; names and types of columns can be read from information_schema.columns.",
+    };
+  for (const use of touched.uses) {
+    if (use.position === "owner") continue;
+    const reason = set.refusal(use.relation, use.attribute);
+    if (reason === null) continue;
+    const column = set.nameOf(use);
+    return {
+      code: "PROTECTED_CATALOG",
+      column,
+      label: "",
+      where: use.position,
+      message: `column ${column} cannot be read here: ${reason}`,
+      hint: "Leave the column out; name the columns you need instead of *.",
+    };
+  }
+  return null;
+}
+
+/** The strict rule: each use of a protected column must be one that its labels allow. */
+export function refusedUse(
+  touched: Touched,
+  set: ProtectedSet,
+  options: MaskOptions,
+  active: Active,
+): Refused | null {
+  // The gravest is told first.
+  const uses = [...touched.uses].sort((a, b) => gravity.indexOf(a.position) - gravity.indexOf(b.position));
+  for (const use of uses) {
+    if (use.position === "owner") continue;
+    for (const column of protectedAt(use, set))
+      for (const label of active(column)) {
+        if (label.access === "none") return unreadable(column, label, use.position, set);
+        const refused = strictly(use.position, label, options);
+        if (refused !== null) return explained(refused, column, label, use);
+      }
+  }
+  return null;
+}
+
+const gravity: readonly Position[] = ["predicate", "equality", "derived", "assigned", "output", "owner"];
+
+function strictly(position: Position, label: LabelMatcher, options: MaskOptions): MaskRefusalCode | null {
+  switch (position) {
+    case "output":
+    case "owner":
+    // Where it goes is checked with the assignments.
+    case "assigned":
+      return null;
+    case "equality":
+    case "predicate":
+      if (options.explain) return "PROTECTED_EXPLAIN";
+      break;
+    case "derived":
+      break;
+  }
+  const use = options.relax?.get(label.label) ?? label.use;
+  if (allowed[use].includes(position)) return null;
+  return position === "derived" ? "PROTECTED_EXPRESSION" : "PROTECTED_PREDICATE";
+}
+
+function unreadable(
+  column: ProtectedColumn,
+  label: LabelMatcher,
+  where: Position,
+  set: ProtectedSet,
+): Refused {
+  const readable = set.readable(column.relation);
+  const listed = readable.slice(0, 50).join(", ");
+  return {
+    code: "PROTECTED_COLUMN",
+    column: column.name,
+    label: label.label,
+    where,
+    message: `column ${column.name} (${label.label}) cannot be read`,
+    hint:
+      readable.length === 0
+        ? "No column of this relation can be read."
+        : `Name the columns you need instead of *; these can be read: ${listed}${readable.length > 50 ? ", …" : ""}`,
+  };
+}
+
+const places: Readonly<Record<Position, string>> = {
+  output: "as an output column",
+  equality: "in an equality",
+  derived: "inside an expression",
+  assigned: "in a value that is written",
+  owner: "in a condition of its owner",
+  predicate: "in a condition, join, grouping, ordering, aggregate or function call",
+};
+
+function explained(
+  code: MaskRefusalCode,
+  column: ProtectedColumn,
+  label: LabelMatcher,
+  use: ColumnUse,
+): Refused {
+  const { position: where } = use;
+  const named = `column ${column.name} (${label.label})`;
+  const part = use.attribute === 0 ? `: it is part of the whole row of ${column.relationName}` : "";
+  const message =
+    code === "PROTECTED_EXPLAIN"
+      ? `${named} is protected and may not be compared in EXPLAIN: estimates tell of its values`
+      : `${named} is protected and may not be used ${places[where]}${part}`;
+  const hint =
+    use.attribute === 0
+      ? "Name the columns you need instead of the row; protected ones come back masked."
+      : where === "derived"
+        ? "Select the column by itself, without a function, cast or operator around it; its values come back masked."
+        : "Use the column only by itself in the select list, where its values come back masked; filter and sort by others.";
+  return { code, column: column.name, label: label.label, where, message, hint };
+}
+
+/**
+ * Laundering: a protected value may only be written to a column that the same labels protect. Who may see it in clear may not
+ * show it to those who may not.
+ */
+export function refusedWrite(touched: Touched, set: ProtectedSet): Refused | null {
+  for (const assignment of touched.assignments) {
+    const { target } = assignment;
+    const over = target === null ? [] : protectedAt(target, set).flatMap((column) => column.labels);
+    for (const source of assignment.sources)
+      for (const column of protectedAt(source, set))
+        for (const label of column.labels) {
+          if (over.some((other) => other.label === label.label || other.access === "none")) continue;
+          const into = target === null ? `the new column ${assignment.name}` : set.nameOf(target);
+          return {
+            code: "PROTECTED_WRITE",
+            column: column.name,
+            label: label.label,
+            where: "assigned",
+            message: `column ${column.name} (${label.label}) is protected and may not be copied to ${into}`,
+            hint: "Write other columns, or have the target column labelled alike.",
+          };
+        }
+  }
+  return null;
+}

@@ -1,0 +1,74 @@
+/** The worker's side of indexer.ts. */
+import { statfsSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { parentPort, workerData } from "node:worker_threads";
+import { lowPriority } from "../low.ts";
+import type { IndexerMessage, IndexerRequest, IndexerSettings } from "./indexer.ts";
+import { IndexWriter } from "./writer.ts";
+
+const { dir, keys, pollMs = 500, batch = 5000 } = workerData as IndexerSettings;
+const problemMs = 5000;
+/** Between two looks at whether retention or erasure took something. */
+const tendMs = 60_000;
+/** The log comes first: below this much free space the index takes none. */
+const leastFree = 128 * 1024 * 1024;
+let asked = 0;
+let ended = false;
+let wake: AbortController | null = null;
+
+function tell(message: IndexerMessage): void {
+  parentPort?.postMessage(message);
+}
+
+parentPort?.on("message", (request: IndexerRequest) => {
+  if (request.kind === "ask") asked = Math.max(asked, request.ask);
+  else ended = true;
+  wake?.abort();
+});
+
+lowPriority();
+
+async function pause(ms: number): Promise<void> {
+  wake = new AbortController();
+  await sleep(ms, undefined, { signal: wake.signal }).catch(() => {});
+  wake = null;
+}
+
+/** Steps until it is asked to end. Small steps, and as long a pause behind each as the step took: half of a core at most. */
+async function run(): Promise<void> {
+  const writer = new IndexWriter({ name: "", dir }, { keys });
+  try {
+    let tended = Date.now();
+    while (!ended) {
+      const ask = asked;
+      const { bavail, bsize } = statfsSync(dir);
+      if (bavail * bsize < leastFree) throw new Error("the disk is nearly full: indexing waits");
+      const start = performance.now();
+      const count = writer.step(batch);
+      if (count >= batch) {
+        tell({ kind: "progress", records: writer.size });
+        await sleep(Math.min(performance.now() - start, 1000));
+        continue;
+      }
+      // Less than was asked for: all that stood in the segments when the step began is in.
+      tell({ kind: "idle", records: writer.size, ask });
+      if (Date.now() - tended > tendMs) {
+        tended = Date.now();
+        writer.tend();
+      }
+      if (!ended && ask === asked) await pause(pollMs);
+    }
+  } finally {
+    writer.close();
+  }
+}
+
+while (!ended) {
+  try {
+    await run();
+  } catch (error) {
+    tell({ kind: "problem", text: error instanceof Error ? error.message : String(error) });
+    if (!ended) await pause(problemMs);
+  }
+}
+parentPort?.close();
