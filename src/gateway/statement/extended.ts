@@ -24,6 +24,7 @@ import {
   prepare,
   readable,
   run,
+  sealedOf,
   sealedWhole,
   typesJson,
   Use,
@@ -278,7 +279,7 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
     if (reason !== null)
       return refuseExtended(walk, reason, statement, judgement?.refusal == null ? null : judgement);
   }
-  let { sealed } = statement;
+  let sealed = sealedOf(walk, statement);
   let changes = statement.hides;
   let unsettles = walk.touched || statement.unsettles;
   for (const effect of shape.names) {

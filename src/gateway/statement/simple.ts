@@ -15,6 +15,7 @@ import {
   prepare,
   readable,
   run,
+  sealedOf,
   sealedWhole,
   Use,
 } from "./intend.ts";
@@ -154,7 +155,7 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
         else continue;
         name = effect.name ?? "";
       }
-      let { sealed } = statement;
+      let sealed = sealedOf(walk, statement);
       if (names.length > 0) {
         use ??= new Use(walk);
         use.of(statement);
