@@ -92,8 +92,9 @@ async function throughGateway(sql: string): Promise<Outcome> {
   }
   if (code !== null) return { code };
   const leaf = (await postern.records()).findLast(({ type }) => type === "statement.intent");
-  const { effects, reads, columns, labels } = leaf?.statement as Record<string, unknown>;
-  const { masked } = leaf?.decision as Record<string, unknown>;
+  if (leaf === undefined) throw new Error("nothing on the record");
+  const { effects, reads, columns, labels } = leaf.statement as Record<string, unknown>;
+  const { masked } = leaf.decision as Record<string, unknown>;
   return { code, effects, reads, columns, labels, masked };
 }
 

@@ -233,8 +233,7 @@ function judge(
   const { statements, inTransaction } = place;
   const known = statement.judged;
   if (
-    known !== null &&
-    known.reusable &&
+    known?.reusable === true &&
     known.stand === guard.stand &&
     known.inTransaction === inTransaction &&
     known.facts.statements === statements &&
