@@ -74,7 +74,8 @@ afterAll(async () => {
 
 const all = (name: string): readonly FunctionFacts[] => {
   const found = snapshot.functionsNamed(name);
-  if (found.length === 0) throw new Error(`no function ${name}`);
+  // Earlier majors (scripts/matrix.ts) do not have them all.
+  if (found.length === 0 && snapshot.serverVersion >= 180_000) throw new Error(`no function ${name}`);
   return found;
 };
 const effects = (name: string) => [
