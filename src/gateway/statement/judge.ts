@@ -31,6 +31,7 @@ import { unsettle } from "./judgement.ts";
 import { mayTell, outdated, sameMeaning } from "./meaning.ts";
 import { getPortal, type PreparedStatement, type Shape } from "./names.ts";
 import { changesNames, endsTransaction, inBlock, inBlockBehind, type Place } from "./place.ts";
+import { unmaskable, unreadCode } from "./sideways.ts";
 import type { Reason, Walk } from "./state.ts";
 
 const maxJudged = 4096;
@@ -469,6 +470,7 @@ function decided(
   }
   if (plan !== null && shape.facts.copy?.direction === "out")
     reason ??= unmaskable(shape.facts.copy, [...masked].sort()[0] ?? null);
+  for (const one of used) reason ??= unreadCode(one.shape, view, decision.unmask);
   // A rule that denies says more than that the statement is not understood.
   if (decision.verdict !== "allow") reason = ofDecision(decision);
   const rows = givesRows(shape.facts, shape);
