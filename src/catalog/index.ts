@@ -5,4 +5,5 @@ export { type HardenFinding, hardenFindings } from "./harden.ts";
 export { type LoadOptions, loadCatalog } from "./load.ts";
 export { columnText, functionText, qualified, quoteIdentifier, relationText } from "./names.ts";
 export { type Catalog, createCatalog } from "./refresh.ts";
+export { isDecidedByColumns } from "./relations.ts";
 export type * from "./types.ts";

@@ -14,6 +14,7 @@ export {
   judgeReset,
   judgeSetting,
   judgeShow,
+  settledSettings,
 } from "./settings/judge.ts";
 export { treeTexts } from "./trees.ts";
 export type { MessageText, NameEffect, StatementShape, StatementText } from "./types.ts";

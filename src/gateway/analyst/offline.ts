@@ -14,6 +14,7 @@ import {
   type MessageText,
   type SqlReader,
   type StatementText,
+  settledSettings,
   treeTexts,
 } from "../../sql/index.ts";
 import { chooseLogin } from "../logins.ts";
@@ -230,10 +231,12 @@ class Reading {
 
   /** What the server says of the texts; asked again where its catalog has moved on. */
   async #touched(used: readonly StatementText[]): Promise<Pick<Read, "touched" | "texts">> {
-    const texts = used.flatMap((one) => treeTexts(one));
+    const texts = used.flatMap((one) =>
+      treeTexts(one).map((text) => ({ ...text, settledSettings: settledSettings(one.shape) })),
+    );
     for (let attempt = 1; ; attempt++) {
       const touched: Touched[] = [];
-      for (const { text, kind } of texts) {
+      for (const { text, kind, settledSettings } of texts) {
         const asked = await this.#analyst.ask(text, [], null);
         if (!asked.ok) {
           if (unknowable(asked))
@@ -246,6 +249,7 @@ class Reading {
           });
         }
         const found = readTouched(asked.trees, this.#view.catalog, {
+          settledSettings,
           kind: kind === "expressions" ? "statement" : kind,
         });
         // Functions of bare expressions count; what they give goes nowhere.

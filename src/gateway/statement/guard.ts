@@ -29,6 +29,8 @@ export interface Guard {
   /** A limit was reached: nothing more of it is delivered, and this is what the client is told. */
   cut: Refusal | null;
   timer: NodeJS.Timeout | null;
+  /** The server was asked for one row more than the limit at most, and stops by itself. */
+  bounded: boolean;
 }
 
 /** null: nothing has to be watched. */
@@ -59,6 +61,7 @@ export function guardOf(
     copyMasker: null,
     cut: null,
     timer: null,
+    bounded: false,
   };
 }
 
