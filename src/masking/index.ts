@@ -4,12 +4,13 @@ export { type CopyMasker, type CopyMaskOptions, createCopyMasker } from "./copy/
 export {
   createContentGuard,
   type DetectionRule,
+  type DetectionSettings,
   isScanned,
 } from "./detect/guard.ts";
 export { builtinKinds } from "./detect/kinds.ts";
 export { compilePattern, PatternError } from "./detect/userpattern.ts";
 export { MaskError } from "./errors.ts";
-export { createMaskKeys, type MaskKeys } from "./keys.ts";
+export { createMaskKeys, type MaskKeys, type SourceDigest } from "./keys.ts";
 export { MaskOutput } from "./output.ts";
 export { createRowMasker, type MaskColumn, type RowMasker } from "./row.ts";
 export { type ColumnSample, proposeLabels, type ScanReport } from "./scan.ts";

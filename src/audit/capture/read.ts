@@ -105,3 +105,12 @@ export function encodeRow(row: Row): Buffer {
   }
   return out;
 }
+
+/** A value for people: text as it is, what is no text (binary form) as `\x` and hex; null for NULL. */
+export function showValue(value: Buffer | null): string | null {
+  if (value === null) return null;
+  const text = value.toString("utf8");
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: binary values have them, text has not
+  const clean = Buffer.from(text, "utf8").equals(value) && !/[\u0000-\u0008\u000e-\u001f]/.test(text);
+  return clean ? text : `\\x${value.toString("hex")}`;
+}
