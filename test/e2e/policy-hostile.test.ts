@@ -37,6 +37,9 @@ rules:
   - name: no-secrets
     when: '"public.secret" in statement.reads'
     then: deny
+  - name: frozen
+    when: '"public.frozen" in statement.writes'
+    then: deny
   - name: only-in-blocks
     when: '"public.blocks" in statement.reads && !statement.in_transaction'
     then: deny
@@ -54,6 +57,7 @@ beforeAll(async () => {
     dbname,
     `create table t(a int primary key, b text);
      create table secret(x text); insert into secret values ('s3cret');
+     create table frozen(x int, y int generated always as identity); insert into frozen values (1);
      create table blocks(x int); insert into blocks values (1);
      create table people(id int primary key, name text, email text, age int check (age >= 0));
      insert into people values (1, 'ann', 'canary@example.com', 30), (2, 'bob', 'canary2@example.com', 40);
@@ -314,6 +318,28 @@ describe("limits that are walked around", () => {
     }
     expect(types(await runs(few, "select 1"))).toBe("TDCZ");
     await few.end();
+  });
+});
+
+describe("what utility statements write", () => {
+  it("COPY FROM and TRUNCATE are writes of their tables, as the server finds them", async () => {
+    const maker = await login("makers");
+    for (const text of [
+      "copy frozen from stdin",
+      "copy frozen(x) from stdin",
+      "copy frozen(x, y) from stdin where x > 1",
+      "truncate frozen",
+      "truncate t, only public.frozen",
+    ]) {
+      const messages = await runs(maker, text);
+      expect(types(messages), text).toBe("EZ");
+      expect(code(messages), text).toBe("POLICY_DENIED");
+    }
+    await runs(maker, "set search_path = other");
+    expect(field((await runs(maker, "truncate frozen"))[0], "C")).toBe("42P01");
+    await runs(maker, "set search_path = public");
+    expect(types(await runs(maker, "truncate t"))).toBe("CZ");
+    await maker.end();
   });
 });
 
