@@ -272,6 +272,45 @@ describe("names that mean something else when they are used", () => {
   });
 });
 
+describe("records", () => {
+  it("each statement of a message that is refused has its own", async () => {
+    const messages = await runs(
+      client,
+      "select a, 7 as fresh from t; select b from t; select x, 8 as fresh from secret",
+    );
+    expect(types(messages)).toBe("EZ");
+    expect(code(messages)).toBe("POLICY_DENIED");
+    const intents = (await postern.records())
+      .filter((one) => one.type === "statement.intent")
+      .slice(-3) as unknown as {
+      statement: { sql: string };
+      decision: { verdict: string; code: string };
+    }[];
+    expect(
+      intents.map(({ statement, decision }) => [statement.sql, decision.verdict, decision.code]),
+    ).toEqual([
+      ["select a, ? as fresh from t", "deny", "OTHER_PART_DENIED"],
+      ["select b from t", "deny", "OTHER_PART_DENIED"],
+      ["select x, ? as fresh from secret", "deny", "POLICY_DENIED"],
+    ]);
+  });
+
+  it("a statement that could not be understood beside one that is refused", async () => {
+    const messages = await runs(client, "select a, 9 as newer from t; set session authorization postgres");
+    expect(code(messages)).toBe("SETTING_REFUSED");
+    const intents = (await postern.records())
+      .filter((one) => one.type === "statement.intent")
+      .slice(-2) as unknown as {
+      statement: { kind: string };
+      decision: { code: string };
+    }[];
+    expect(intents.map(({ statement, decision }) => [statement.kind, decision.code])).toEqual([
+      ["select", "OTHER_PART_DENIED"],
+      ["session", "SETTING_REFUSED"],
+    ]);
+  });
+});
+
 describe("limits that are walked around", () => {
   it("changed rows: an Execute that gives only some of what it changed", async () => {
     const writer = await login("writers");

@@ -15,7 +15,7 @@ import {
 } from "../../protocol/index.ts";
 import { noteIdle } from "./ask.ts";
 import { conclude, concludeSkipped, concludeUnknown } from "./conclude.ts";
-import { copyMaskerOf, describe, notCountable, tooManyAffected } from "./guard.ts";
+import { checkColumns, copyMaskerOf, describe, notCountable, tooManyAffected } from "./guard.ts";
 import type { Judgement } from "./judgement.ts";
 import { dropPortals, settleChange, undo } from "./names.ts";
 import {
@@ -85,8 +85,11 @@ export function answer(walk: Walk, type: number, chunk: Buffer, start: number, e
       }
       const entry = takeDescribe(walk, type);
       if (entry.statement !== null) entry.statement.columns = columns;
-      if (entry.special?.portal != null)
-        entry.special.portal.fields = decodeRowDescription(chunk.subarray(start, end)).fields;
+      const portal = entry.special?.portal ?? null;
+      if (portal !== null) {
+        portal.fields = decodeRowDescription(chunk.subarray(start, end)).fields;
+        if (portal.bound !== null) checkColumns(portal.bound, portal.fields);
+      }
       done(walk, entry);
       return entry.special?.swallow === true ? nothing : null;
     }

@@ -28,7 +28,7 @@ import {
   Use,
   valuesJson,
 } from "./intend.ts";
-import { judgeFunction, judgeMessage, ownName, ownNames } from "./judge.ts";
+import { done, judgeFunction, judgeMessage, ownName, ownNames } from "./judge.ts";
 import type { Judgement, Question } from "./judgement.ts";
 import { charge, startClocks, uncountable } from "./limits.ts";
 import { outdatedPortal } from "./meaning.ts";
@@ -377,6 +377,7 @@ function mustStandAlone(walk: Walk, judgement: Judgement, entry: Expected): bool
 
 export function onSync(walk: Walk): Verdict {
   walk.skipping = false;
+  if (walk.guard !== null) done(walk.guard);
   if (walk.copyIn) {
     // While the server reads COPY data it ignores Sync (PostgreSQL manual, "COPY Operations"). It is kept back, lest the
     // copy fails before it arrives, and it ends what the server skips then without our knowing.

@@ -78,8 +78,8 @@ export class Disagreement extends Error {
 
 /** Compares a RowDescription with the analysis, and makes ready to mask. Throws Disagreement. */
 export function describe(walk: Walk, guard: Guard, fields: readonly FieldDescription[]): void {
-  const { outputs, plan } = guard.judgement;
-  if (outputs !== null && !agrees(outputs, fields)) throw new Disagreement("the result's columns");
+  const { plan } = guard.judgement;
+  checkColumns(guard.judgement, fields);
   guard.fields = fields;
   if (plan === null) return;
   guard.masker = createRowMasker(
@@ -87,6 +87,11 @@ export function describe(walk: Walk, guard: Guard, fields: readonly FieldDescrip
     fields.map((field) => ({ type: field.typeOid, typmod: field.typeModifier, format: field.format })),
     walk.maskKeys,
   );
+}
+
+/** Throws Disagreement when a RowDescription is not what the analysis said. */
+export function checkColumns({ outputs }: Judgement, fields: readonly FieldDescription[]): void {
+  if (outputs !== null && !agrees(outputs, fields)) throw new Disagreement("the result's columns");
 }
 
 function agrees(outputs: readonly OutputColumn[], fields: readonly FieldDescription[]): boolean {
