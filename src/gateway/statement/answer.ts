@@ -44,6 +44,7 @@ import type { Walk } from "./state.ts";
  */
 export function answer(walk: Walk, type: number, chunk: Buffer, start: number, end: number): Buffer | null {
   const { queue } = walk;
+  if (unsaid.has(type) && isTakenBack(walk)) return passBehind(walk, type);
   switch (type) {
     case 0x31: // ParseComplete
       if (isReissued(walk)) return nothing;
@@ -195,6 +196,39 @@ function unstall(walk: Walk, entry: Expected): void {
 
 const nothing = Buffer.alloc(0);
 
+/** ParseComplete, BindComplete, CloseComplete, ParameterDescription, RowDescription, NoData. */
+const unsaid: ReadonlySet<number> = new Set([0x31, 0x32, 0x33, 0x74, 0x54, 0x6e]);
+
+/**
+ * The answer to a message behind a statement that is being taken back: the client does not get it, as it would not behind
+ * an error, but the server did what it says.
+ */
+function passBehind({ queue, names }: Walk, type: number): Buffer {
+  const entry = queue.items[queue.head + 1];
+  if (entry === undefined) throw unexpected(type);
+  if (type !== 0x74) {
+    queue.items.splice(queue.head + 1, 1);
+    settleChange(names, entry);
+  }
+  return nothing;
+}
+
+/** The head is an Execute that is over, and whose refusal is on its way. */
+function isTakenBack(walk: Walk): boolean {
+  const head = queueHead(walk.queue);
+  return head !== undefined && head.kind === Kind.execute && head.refusal !== null && !head.copying;
+}
+
+/** Whether messages that run nothing are all that was sent behind the head, with no Sync: it can still be taken back. */
+function nothingRunsBehind({ queue }: Walk): boolean {
+  for (let i = queue.head + 1; i < queue.items.length; i++) {
+    const entry = queue.items[i];
+    if (entry === undefined || entry.run !== null || entry.refusal !== null || entry.kind === Kind.sync)
+      return false;
+  }
+  return true;
+}
+
 /** The head is a Query that went on as messages of the extended protocol: their answers are not the client's. */
 function isReissued(walk: Walk): boolean {
   const head = queueHead(walk.queue);
@@ -216,9 +250,12 @@ function cutAtEnd(walk: Walk): Buffer | undefined {
     guard.cut = null;
     return undefined;
   }
-  if (head.special?.alone === true && (head.kind === Kind.execute || head.special.reissued)) {
+  const alone = head.special?.alone === true && (head.kind === Kind.execute || head.special.reissued);
+  if (alone || (head.kind === Kind.execute && !walk.copyIn && nothingRunsBehind(walk))) {
     head.refusal = cut;
-    walk.toServer.write([poisonExtended(walk.poison), head.special.reissued ? sync : flush], null);
+    // What the client sends before its Sync is skipped, as behind every error.
+    if (head.kind === Kind.execute) walk.skipping = true;
+    walk.toServer.write([poisonExtended(walk.poison), head.special?.reissued === true ? sync : flush], null);
     return nothing;
   }
   const wrote = guard.judgement.facts.effects.includes("write");

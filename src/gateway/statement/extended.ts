@@ -48,7 +48,17 @@ import {
   undecided,
 } from "./names.ts";
 import { inBlockBehind } from "./place.ts";
-import { type Expected, expected, Kind, push, pushCopyEnd, queueHead, type ReplyQueue } from "./queue.ts";
+import {
+  type Expected,
+  expected,
+  firstRun,
+  Kind,
+  push,
+  pushCopyEnd,
+  queueHead,
+  type ReplyQueue,
+  runningGuard,
+} from "./queue.ts";
 import type { Verdict } from "./receive.ts";
 import {
   badName,
@@ -255,6 +265,7 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
   const portal = getPortal(names, key);
   const open =
     undecided(names, "portal", key, walk.batch) ??
+    limitedBefore(walk) ??
     (portal === undefined ? null : openName(walk, portal.statement.shape));
   if (open !== null) return waitFor(walk, open);
   const statement: PreparedStatement = portal?.statement ?? prepare(walk, "", opaqueShape, null);
@@ -361,6 +372,14 @@ function deliveredOf(walk: Walk, shape: Shape, portal: Portal | undefined): Deli
   for (const { kind, name } of shape.names)
     if (kind === "fetch" && name !== null) return getPortal(walk.names, name)?.delivered ?? null;
   return portal?.delivered ?? null;
+}
+
+/** An Execute of this batch whose rows are limited, and that has no answer yet: if it is cut off, this one must not run. */
+function limitedBefore({ queue, lastRun, batch }: Walk): Expected | null {
+  if (lastRun !== batch) return null;
+  const running = firstRun(queue);
+  const limits = running === null ? undefined : runningGuard(running)?.judgement.decision?.limits;
+  return limits !== undefined && (limits.rows !== null || limits.bytes !== null) ? running : null;
 }
 
 /**
