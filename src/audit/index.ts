@@ -7,4 +7,11 @@ export { AuditOpenError, AuditUnavailable } from "./errors.ts";
 export { type OpenNews, openAuditLog } from "./open.ts";
 export { ResultDigest } from "./record/digest.ts";
 export { uuidv7 } from "./record/uuid.ts";
-export type { AuditLog, ColumnsContext, DecisionContext, SessionContext, StatementContext } from "./types.ts";
+export type {
+  AuditLog,
+  ColumnsContext,
+  DecisionContext,
+  SessionContext,
+  StatementContext,
+  TransactionCause,
+} from "./types.ts";

@@ -32,6 +32,7 @@ import type { AuthenticatedClient, UpstreamConnection } from "./ports.ts";
 import { readsOnly } from "./readonly.ts";
 import type { DatabaseSettings, GatewaySettings, LoginSettings } from "./settings.ts";
 import { concludeUnknown } from "./statement/conclude.ts";
+import { createFate, noteEnd } from "./statement/fate.ts";
 import { createGate, maxHeld } from "./statement/forward.ts";
 import { Disagreement } from "./statement/guard.ts";
 import { createGuarding, sessionFacts } from "./statement/judgement.ts";
@@ -281,8 +282,12 @@ function runSession(
         : createGuarding(id, deps.judging, client, database, login, readOnly, upstream.parameters),
     maskKeys: deps.maskKeys,
     maskOutput: new MaskOutput(),
+    maskedColumns: new WeakMap(),
     asked: null,
     concluded: 0,
+    beside: false,
+    unsaid: false,
+    fate: createFate(),
     lastRun: -1,
     own: null,
     drained: null,
@@ -315,7 +320,15 @@ function runSession(
     backend: null,
     backendStream: 0,
     backendStreamType: 0,
-    result: { rows: 0, bytes: 0, columns: null, firstRow: 0, digest: new ResultDigest(), capture: undefined },
+    result: {
+      rows: 0,
+      bytes: 0,
+      columns: null,
+      firstRow: 0,
+      digest: new ResultDigest(),
+      source: null,
+      capture: undefined,
+    },
     leaving: false,
     auditLost: false,
     fatal: false,
@@ -421,6 +434,7 @@ function runSession(
     deps.cancelKeys.remove(cancelKey.pid);
     if (queueLength(walk.queue) > 0) void cancelUpstream(database, upstream.pid, upstream.key, cancelMs);
     walk.own?.lost();
+    noteEnd(walk);
     for (let entry = shift(walk.queue); entry !== undefined; entry = shift(walk.queue))
       concludeUnknown(walk, entry);
     walk.toServer.close();

@@ -7,7 +7,7 @@ import { encodeAsk } from "../../analysis/ask.ts";
 import { EstimateReader, encodeEstimate } from "../../analysis/ask-estimate.ts";
 import { AskReader, type AskResult } from "../../analysis/ask-read.ts";
 import { type ProtectedSet, resolveProtected } from "../../analysis/protected.ts";
-import { type Catalog, type CatalogSnapshot, createCatalog } from "../../catalog/index.ts";
+import { type Catalog, type CatalogSnapshot, createCatalog, type LoadOptions } from "../../catalog/index.ts";
 import type { CompiledPolicy, Estimate, LabelMatcher } from "../../policy/index.ts";
 import { encodeQuery } from "../../protocol/index.ts";
 import { parseSql } from "../../sql/index.ts";
@@ -37,6 +37,8 @@ export function viewOf(policy: CompiledPolicy, catalog: CatalogSnapshot, databas
 }
 
 export interface Analyst {
+  /** How functions of the database are judged: for catalogs that are loaded elsewhere, too. */
+  readonly trust: LoadOptions;
   /** The newest view of `policy`, if the catalog is loaded and fresh; else null: await `ready()`. */
   view(policy: CompiledPolicy): View | null;
   /** Rejects when the catalog cannot be loaded. */
@@ -59,11 +61,18 @@ const connectMs = 10_000;
 /** How often the catalog's digest is looked at. */
 const catalogMs = 5_000;
 
+/** How a configuration says that a database's functions are to be judged. */
+function trustOf({ functions }: DatabaseSettings): LoadOptions {
+  const { trusted, readBodies } = functions ?? { trusted: [], readBodies: true };
+  return { trusted, parse: readBodies ? parseSql : null };
+}
+
 export function createAnalyst(
   database: DatabaseSettings,
   login: LoginSettings,
   logger: pino.Logger,
 ): Analyst {
+  const trust = trustOf(database);
   const asking = line(async () => undefined);
   // Where the owner has made the event trigger of docs/policy.md, DDL that did not come this way is known at once.
   const reading = line(async (talk) => {
@@ -114,7 +123,7 @@ export function createAnalyst(
   function loaded(): Catalog {
     catalog ??= createCatalog(query, {
       intervalMs: catalogMs,
-      parse: parseSql,
+      ...trust,
       onError: (error) =>
         logger.warn({ database: database.name, err: error }, "the catalog cannot be refreshed"),
     });
@@ -128,6 +137,7 @@ export function createAnalyst(
   }
 
   return {
+    trust,
     view(policy) {
       return catalog?.isFresh === true ? laidOver(policy, catalog.current) : null;
     },

@@ -15,6 +15,7 @@ import {
 } from "../../protocol/index.ts";
 import { noteIdle } from "./ask.ts";
 import { conclude, concludeSkipped, concludeUnknown } from "./conclude.ts";
+import { causeOf, noteFailed, noteReady } from "./fate.ts";
 import { checkColumns, copyMaskerOf, describe, notCountable, tooManyAffected } from "./guard.ts";
 import type { Judgement } from "./judgement.ts";
 import { dropPortals, settleChange, undo } from "./names.ts";
@@ -342,6 +343,7 @@ function errorResponse(walk: Walk, body: Buffer): Buffer | null {
     // Sync commits what the batch did; that failed (a deferred constraint, a serialization failure). ReadyForQuery follows.
     head.errored = true;
     walk.counters.errors++;
+    noteFailed(walk, "commit_failed", sqlstate, "");
     return scrubbed(walk, body, head?.run?.request);
   }
   if (head.special?.reissued === true && head.refusal === null) walk.toServer.write([sync], null);
@@ -349,6 +351,13 @@ function errorResponse(walk: Walk, body: Buffer): Buffer | null {
   const running = sqlstate === "57014" ? firstRun(queue) : null;
   const cut = running === null ? null : (runningGuard(running)?.cut ?? null);
   const refusal = head.refusal ?? cut;
+  const failing = head.run?.parts[head.run.at] ?? null;
+  noteFailed(
+    walk,
+    failing === null ? "error" : causeOf(failing),
+    refusal?.sqlstate ?? sqlstate,
+    head.run?.request ?? refusal?.request ?? "",
+  );
   const status = refusal !== null ? "cut" : sqlstate === "57014" ? "cancelled" : "error";
   if (head.run !== null) conclude(walk, head, status, refusal?.sqlstate ?? sqlstate, null, false);
   walk.counters.errors++;
@@ -389,6 +398,7 @@ function readyForQuery(walk: Walk, chunk: Buffer, start: number, end: number): B
     // The parser told more statements apart than the server answered: what became of them was not seen.
     else concludeUnknown(walk, head);
   }
+  noteReady(walk);
   shift(walk.queue);
   if (walk.guard !== null && walk.transaction === "I") noteIdle(walk.guard, head.batch);
   if (head.batch >= walk.unsettledBatch) walk.unsettledBatch = -1;

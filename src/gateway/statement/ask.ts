@@ -9,10 +9,9 @@ import { readTouched } from "../../analysis/touched.ts";
 import { loadCatalog } from "../../catalog/index.ts";
 import type { CompiledPolicy } from "../../policy/index.ts";
 import { encodeClose, type Frame, sync } from "../../protocol/index.ts";
-import { parseSql } from "../../sql/index.ts";
 import { type View, viewOf } from "../analyst/index.ts";
 import { queryRows } from "../analyst/rows.ts";
-import { unavailable } from "./judge.ts";
+import { unavailable, unknowable } from "./facts.ts";
 import { type Guarding, type Judgement, type Question, unsettle } from "./judgement.ts";
 import { expected, Kind, push, queueLength } from "./queue.ts";
 import type { Reason, Walk } from "./state.ts";
@@ -99,6 +98,7 @@ async function answer(walk: Walk, guard: Guarding, view: View, question: Questio
       : await askHere(walk, text, types, view.catalog.login.mayQuietLog);
   if (asked.ok) {
     const touched = readTouched(asked.trees, view.catalog, {
+      settledSettings: question.settledSettings,
       kind: kind === "expressions" ? "statement" : kind,
     });
     const result = { kind: "touched", touched } as const;
@@ -109,9 +109,7 @@ async function answer(walk: Walk, guard: Guarding, view: View, question: Questio
       guard.analyst.bump();
     return;
   }
-  // A lock that others hold, a limit, a server that goes down: nothing is known of the statement.
-  if (asked.stage === "settings" || /^(?:55P03|57|53|40|08|58|XX)/.test(asked.sqlstate))
-    throw new CannotAsk(unavailable);
+  if (unknowable(asked)) throw new CannotAsk(unavailable);
   guard.fresh.set(key, {
     kind: "refused",
     error: {
@@ -221,7 +219,7 @@ async function localView(walk: Walk, guard: Guarding, policy: CompiledPolicy): P
   let view: View | null = null;
   await guardedBySavepoint(walk, async () => {
     // Epochs below zero are the sessions' own.
-    const catalog = await loadCatalog((sql) => queryHere(walk, sql), --localEpoch, { parse: parseSql });
+    const catalog = await loadCatalog((sql) => queryHere(walk, sql), --localEpoch, guard.analyst.trust);
     view = viewOf(policy, catalog, guard.session.database);
   });
   if (view === null) throw new CannotAsk(unavailable);

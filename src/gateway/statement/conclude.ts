@@ -1,6 +1,11 @@
 /** Step `conclude`: the outcome of each recorded statement, never guessed. */
+
+import type { ColumnsContext } from "../../audit/index.ts";
 import { AuditUnavailable } from "../../audit/index.ts";
+import { columnText } from "../../catalog/index.ts";
 import type { OutcomeStatus } from "../../facts/audit.ts";
+import { typeName } from "../../protocol/index.ts";
+import { noteDone } from "./fate.ts";
 import type { Guard } from "./guard.ts";
 import { innerStatement, maxLevels, opaqueShape, prepare } from "./intend.ts";
 import type { Judgement } from "./judgement.ts";
@@ -36,6 +41,7 @@ export function conclude(
   if (part === undefined) return;
   const { rows } = walk.result;
   record(walk, entry, part, status, sqlstate, tag, complete, false);
+  if (status === "ok") noteDone(walk, part, run.request, tag);
   if (part.guard !== null) concludeGuard(walk, part.guard, rows);
   run.at++;
   if (part.statement === null) return;
@@ -88,19 +94,25 @@ function record(
     status,
     sqlstate,
     tag,
-    columns: result.columns ?? (result.rows > 0 ? (entry.statement?.columns ?? null) : null),
+    columns:
+      maskedColumns(walk, part.guard) ??
+      result.columns ??
+      (result.rows > 0 ? (entry.statement?.columns ?? null) : null),
     rows: result.rows,
     bytes: result.bytes,
     // What was written to a connection that is gone was not delivered.
     complete: complete && !walk.client.destroyed,
     digest: walk.digestResults && result.bytes > 0 ? result.digest : null,
     capture: captured(walk),
+    source: result.source === null ? null : Buffer.from(result.source.hex(), "hex").toString("base64"),
+    maskedCells: (part.guard?.masker ?? part.guard?.copyMasker)?.counts ?? null,
     rowsAffected: tag === null ? null : affected(tag),
     durationUs: Math.round((now - run.since) * 1000),
     firstRowUs: result.firstRow === 0 ? null : Math.round((result.firstRow - run.since) * 1000),
     skipped,
   });
   if (index < 0) walk.auditLost = true;
+  if (run.strict) walk.unsaid = true;
   run.since = now;
   walk.concluded = now;
   if (result.bytes > 0) result.digest.reset();
@@ -108,7 +120,40 @@ function record(
   result.bytes = 0;
   result.firstRow = 0;
   result.columns = null;
+  result.source = null;
   result.capture = undefined;
+}
+
+/** The columns of a result that is masked, each with whether it is hidden; null: nothing masks it. A copy has no description but the analysis. */
+function maskedColumns(walk: Walk, guard: Guard | null): ColumnsContext | null {
+  const judged = guard?.judgement ?? null;
+  if (guard === null || judged === null || judged.plan === null) return null;
+  const { plan } = judged;
+  const known = walk.maskedColumns.get(plan);
+  if (known !== undefined) return known;
+  const described = (guard.fields ?? guard.portal?.fields)?.map(
+    ({ name, typeOid: type, table: relation, column: attribute }) => ({
+      name,
+      type,
+      origin: { relation, attribute },
+    }),
+  );
+  const columns = described ?? (guard.copy === null ? null : judged.outputs);
+  if (columns == null || columns.length !== plan.columns.length) return null;
+  const catalog = judged.view?.catalog ?? null;
+  const context = walk.audit.columns(
+    columns.map(({ name, type, origin }, i) => ({
+      name,
+      type: typeName(type),
+      origin:
+        catalog === null || origin.relation === 0
+          ? null
+          : columnText(catalog, origin.relation, origin.attribute),
+      masked: plan.columns[i] != null,
+    })),
+  );
+  walk.maskedColumns.set(plan, context);
+  return context;
 }
 
 /** The rows kept of the result; null when none were, or they cannot be stored (the log has failed then, and says so itself). */

@@ -14,6 +14,7 @@ import {
 } from "../../protocol/index.ts";
 import type { MessageText } from "../../sql/index.ts";
 import { askFirst, noteForwarded } from "./ask.ts";
+import { ownName, ownNames } from "./facts.ts";
 import { type Delivered, guardOf } from "./guard.ts";
 import {
   emptyShape,
@@ -23,13 +24,14 @@ import {
   prepare,
   readable,
   run,
+  sealedOf,
   sealedWhole,
   typesJson,
   Use,
   valuesJson,
 } from "./intend.ts";
-import { done, judgeFunction, judgeMessage, ownName, ownNames } from "./judge.ts";
-import type { Judgement, Question } from "./judgement.ts";
+import { done, judgeFunction, judgeMessage } from "./judge.ts";
+import { askDurability, harmless, type Judgement, type Question } from "./judgement.ts";
 import { charge, startClocks, uncountable } from "./limits.ts";
 import { outdatedPortal } from "./meaning.ts";
 import {
@@ -279,6 +281,7 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
     const verdicts = judgeMessage(walk, walk.guard, [statement], questions);
     if (verdicts === null) return askFirst(walk, walk.guard, questions);
     judgement = verdicts.judgements[0] ?? null;
+    askDurability(walk, verdicts.judgements);
     const reason =
       judgement?.refusal ??
       (judgement === null ? null : outdatedPortal(portal?.bound ?? null, judgement)) ??
@@ -287,7 +290,7 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
     if (reason !== null)
       return refuseExtended(walk, reason, statement, judgement?.refusal == null ? null : judgement);
   }
-  let { sealed } = statement;
+  let sealed = sealedOf(walk, statement);
   let changes = statement.hides;
   let unsettles = walk.touched || statement.unsettles;
   for (const effect of shape.names) {
@@ -327,8 +330,10 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
     changes = true;
   }
   const guard = guardOf(judgement, shape.facts.copy, deliveredOf(walk, shape, portal));
-  const part = { intent: index, statement, guard };
-  const entry = expected(Kind.execute, walk.batch, run(request, [part], changes), null, statement);
+  const part = { intent: index, statement, guard, harmless: judgement !== null && harmless(judgement) };
+  const strict = walk.asked === "strict";
+  const running = run(request, [part], changes, false, strict);
+  const entry = expected(Kind.execute, walk.batch, running, null, statement);
   if (judgement === null || walk.guard === null) {
     push(walk.queue, entry);
     return changes ? awaitAnswer(walk, entry) : "forward";
@@ -456,7 +461,7 @@ export function onFunctionCall(walk: Walk, body: Buffer): Verdict {
   }
   walk.counters.statements++;
   walk.texts = 0;
-  const part = { intent: index, statement, guard: null };
+  const part = { intent: index, statement, guard: null, harmless: false };
   const entry = expected(Kind.functionCall, walk.batch++, run(request, [part], true), null, null);
   push(walk.queue, entry);
   // Nothing says what the function does.

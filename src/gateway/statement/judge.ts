@@ -4,7 +4,7 @@
  */
 import { planMasks } from "../../analysis/plan.ts";
 import { functionText } from "../../catalog/index.ts";
-import type { Effect, StatementFacts, Touched } from "../../facts/effects.ts";
+import type { StatementFacts, Touched } from "../../facts/effects.ts";
 import {
   type Budget,
   type CompiledPolicy,
@@ -13,8 +13,18 @@ import {
   equalityBudget,
   type PolicyDecision,
 } from "../../policy/index.ts";
-import { type CopyFacts, emptyFacts, type StaticFacts } from "../../sql/index.ts";
+import { type CopyFacts, emptyFacts, type StaticFacts, settledSettings } from "../../sql/index.ts";
 import type { View } from "../analyst/index.ts";
+import {
+  changesSettings,
+  factsOf,
+  givesRows,
+  notUnderstood,
+  planned,
+  refusedStatically,
+  sendAlone,
+  unavailable,
+} from "./facts.ts";
 import type { Answer, Guarding, Judgement, Question, ServerRefusal } from "./judgement.ts";
 import { unsettle } from "./judgement.ts";
 import { mayTell, outdated, sameMeaning } from "./meaning.ts";
@@ -27,34 +37,6 @@ const maxJudged = 4096;
 const maxAttempts = 6;
 /** EXECUTE of a statement that is itself an EXECUTE, and so on. */
 const maxUsed = 4;
-
-const simpler = "Write the statement in a simpler form, or ask the owner of the policy for what you need.";
-
-export const unavailable: Reason = {
-  sqlstate: "58000",
-  code: "ANALYSIS_UNAVAILABLE",
-  message: "policy: the statement could not be analysed, and was not run",
-  hint: "Try again; the operator finds the cause in the gateway's log.",
-  retryable: true,
-};
-
-const sendAlone: Reason = {
-  sqlstate: "42501",
-  code: "SEND_ALONE",
-  message:
-    "policy: a statement behind one that changes settings or objects must come in a message of its own",
-  hint: "Send the statements one by one.",
-};
-
-/** Names of the gateway's own statements in a client's session. */
-export const ownNames = "postern_";
-
-export const ownName: Reason = {
-  sqlstate: "42501",
-  code: "NAME_REFUSED",
-  message: `policy: names that begin with "${ownNames}" are the gateway's own`,
-  hint: "Choose another name.",
-};
 
 const staysReadOnly: Reason = {
   sqlstate: "25006",
@@ -89,10 +71,6 @@ function unmaskable({ format, encoding }: CopyFacts, column: string | null): Rea
     hint: "Use COPY in text or CSV format and UTF8, or a SELECT.",
     object: column,
   };
-}
-
-function notUnderstood(code: string, message: string, object: string | null): Reason {
-  return { sqlstate: "42501", code, message: `policy: ${message}`, hint: simpler, object };
 }
 
 const ids = new WeakMap<Shape, string>();
@@ -235,10 +213,6 @@ function changesMeaning(guard: Guarding, statement: PreparedStatement, judgement
   return judgement !== null && (judgement.after.settings || judgement.facts.effects.includes("ddl"));
 }
 
-function changesSettings({ facts }: Shape): boolean {
-  return facts.settings.some(({ judgement }) => judgement.kind === "tracked");
-}
-
 /** Judges one statement; null: as judgeMessage. */
 function judge(
   walk: Walk,
@@ -317,7 +291,7 @@ function judgeAnew(
     if (answer?.kind === "refused" && answer.error.sqlstate.startsWith("42"))
       return refuse(serverRefusal(answer.error, true));
     if (answer !== undefined) return refuse(early);
-    questions.push({ key, text: statement.text, types: [], kind: "statement" });
+    questions.push({ key, text: statement.text, types: [], kind: "statement", settledSettings: 0 });
     return null;
   }
   const used = usedBy(walk, statement, onlyObserved(policy, guard));
@@ -342,7 +316,13 @@ function judgeAnew(
       const answer: Answer | undefined = guard.fresh.get(key) ?? guard.answers.get(key);
       if (answer === undefined) {
         open = true;
-        questions.push({ key, text: inner ?? one.text, types: one.declared, kind });
+        questions.push({
+          key,
+          text: inner ?? one.text,
+          types: one.declared,
+          kind,
+          settledSettings: settledSettings(one.shape),
+        });
       } else if (answer.kind === "refused")
         return refuse(serverRefusal(answer.error, inner === null && one === statement));
       else if (answer.kind === "touched") {
@@ -361,26 +341,6 @@ function judgeAnew(
 /** Nothing is enforced here: what is not understood may pass. */
 function onlyObserved(policy: CompiledPolicy, { session }: Guarding): boolean {
   return policy.observe === "all" && policy.labelsFor(session.database).length === 0;
-}
-
-/** What must be refused whatever the policy says: it is not understood, or changes what Postern relies on. */
-function refusedStatically(shape: Shape, observed: boolean): Reason | null {
-  const { facts } = shape;
-  if (facts.refusal !== null && !observed)
-    return notUnderstood(facts.refusal.code, facts.refusal.message, null);
-  for (const { kind, name } of shape.names)
-    if ((kind === "prepare" || kind === "declare") && name?.startsWith(ownNames) === true) return ownName;
-  for (const { name, judgement } of facts.settings) {
-    if (judgement.kind === "refused")
-      return {
-        sqlstate: "42501",
-        code: "SETTING_REFUSED",
-        message: `policy: the setting ${name === null ? "" : `"${name}" `}may not be changed here: ${judgement.reason}`,
-        hint: "Leave it as it is; Postern relies on it.",
-        object: name,
-      };
-  }
-  return null;
 }
 
 type Used =
@@ -446,48 +406,6 @@ function withoutPlace(fields: ReadonlyMap<string, string>): ReadonlyMap<string, 
   const rest = new Map(fields);
   rest.delete("P");
   return rest;
-}
-
-/** The facts that conditions speak of, without labels. */
-function factsOf(
-  shape: Shape,
-  touched: readonly Touched[],
-  used: readonly PreparedStatement[],
-  inTransaction: boolean,
-  statements: number,
-  bytes: number,
-): StatementFacts {
-  const { facts } = shape;
-  const runs = facts.executes;
-  const effects = new Set<Effect>();
-  for (const one of used) for (const effect of one.shape.facts.effects) effects.add(effect);
-  for (const one of touched)
-    for (const effect of one.effects)
-      if (runs || shape.kind !== "explain" || (effect !== "write" && effect !== "lock")) effects.add(effect);
-  return {
-    kind: shape.kind,
-    command: shape.command,
-    effects: [...effects].sort(),
-    reads: union(touched, (one) => one.reads),
-    writes: union(touched, (one) => one.writes),
-    columns: union(touched, (one) => one.columns),
-    functions: union(touched, (one) => one.functions),
-    labels: [],
-    labelsInPredicates: [],
-    unboundedWrite: used.some((one) => one.shape.facts.unboundedWrite),
-    hasWhere: used.some((one) => one.shape.facts.hasWhere),
-    hasLimit: used.some((one) => one.shape.facts.hasLimit),
-    statements,
-    inTransaction,
-    bytes,
-    fingerprint: shape.fingerprint,
-  };
-}
-
-function union(touched: readonly Touched[], of: (one: Touched) => readonly string[]): readonly string[] {
-  const [only] = touched;
-  if (only !== undefined && touched.length === 1) return of(only);
-  return [...new Set(touched.flatMap(of))].sort();
 }
 
 /** Lays the policy over what is known. */
@@ -635,11 +553,15 @@ function estimateFor(
   const key = `\0estimate\0${only.parameterTypes.join()}\0${statement.text}`;
   const answer = guard.fresh.get(key);
   if (answer?.kind === "estimate") return answer.estimate;
-  questions.push({ key, text: statement.text, types: only.parameterTypes, kind: "estimate" });
+  questions.push({
+    key,
+    text: statement.text,
+    types: only.parameterTypes,
+    kind: "estimate",
+    settledSettings: 0,
+  });
   return "open";
 }
-
-const planned: ReadonlySet<string> = new Set(["select", "insert", "update", "delete", "merge"]);
 
 /** Comparisons with protected columns that the policy counts (`use: equality`). */
 function equalityBudgets(view: View, columns: readonly string[]): Budget[] {
@@ -662,11 +584,6 @@ function copiedColumns(
   return outputs.map(
     ({ origin }) => (catalog.column(origin.relation, origin.attribute)?.generatedFrom.length ?? 0) === 0,
   );
-}
-
-/** Whether the rows that come back are those of the analysed query. */
-function givesRows(facts: StaticFacts, { kind }: Shape): boolean {
-  return facts.explain === null && kind !== "prepare" && kind !== "declare" && kind !== "ddl";
 }
 
 function ofDecision(decision: PolicyDecision): Reason {

@@ -64,6 +64,34 @@ export interface Judgement {
   readonly touched: readonly Touched[];
 }
 
+const strength = { process: 1, disk: 2, strict: 3 } as const satisfies Record<Durability, number>;
+
+/** The one that promises more. */
+export function stronger(a: Durability, b: Durability): Durability {
+  return strength[a] > strength[b] ? a : b;
+}
+
+/** Whether it was proven to change nothing, not even by what it calls. */
+export function harmless({ facts, decision }: Judgement): boolean {
+  return decision !== null && facts.effects.every((effect) => effect === "read");
+}
+
+/** How durable the record of the statements of one message must be, and whether only their answer has to wait for it. */
+export function askDurability(
+  walk: { readonly durability: Durability; asked: Durability | null; beside: boolean },
+  judgements: readonly Judgement[],
+): void {
+  let level = walk.durability;
+  // What has no effects may be a COMMIT: of that only its neighbours know what it commits.
+  let reads = judgements.length > 0;
+  for (const judgement of judgements) {
+    level = stronger(level, judgement.durability);
+    reads &&= judgement.facts.effects.length > 0 && harmless(judgement);
+  }
+  walk.asked = level;
+  walk.beside = reads;
+}
+
 /** What may be different behind a statement. */
 export interface Aftermath {
   /** Settings that decide what names mean. */
@@ -82,6 +110,8 @@ export interface Question {
   readonly text: string;
   readonly types: readonly number[];
   readonly kind: TreeText["kind"] | "estimate";
+  /** Calls of set_config that were read and found harmless. */
+  readonly settledSettings: number;
 }
 
 /** One session's share of judging; there is none where no policy is loaded. */

@@ -1,14 +1,14 @@
 /** Limits of a decision that are looked at before a statement runs, and the clock of one that does. */
 import { type Guard, limitReached, notCountable } from "./guard.ts";
 import type { Judgement } from "./judgement.ts";
-import type { PreparedStatement } from "./names.ts";
+import type { Shape } from "./names.ts";
 import { type Expected, firstRun, runningGuard } from "./queue.ts";
 import type { Reason, Walk } from "./state.ts";
 
 /** Changed rows are limited, and a statement is of a form whose rows cannot be counted; null: none is. */
 export function uncountable(
-  statements: readonly PreparedStatement[],
-  judgements: readonly Judgement[],
+  statements: readonly { readonly shape: Shape }[],
+  judgements: readonly Pick<Judgement, "decision" | "facts">[],
 ): Reason | null {
   for (const [index, judgement] of judgements.entries()) {
     const limit = judgement.decision?.limits.affectedRows ?? null;

@@ -19,8 +19,8 @@ export type Shape = Omit<StatementShape, "kind"> & { readonly kind: string };
 export interface PreparedStatement {
   readonly shape: Shape;
   readonly context: StatementContext;
-  /** JSON object text without its closing brace, ready for parameters: `{"sql":"…"`. */
-  readonly sealed: string;
+  /** JSON object text without its closing brace, ready for parameters: `{"sql":"…"`; null: not needed yet (sealedOf). */
+  sealed: string | null;
   readonly text: string;
   readonly bytes: number;
   /** PostgreSQL's grammar refuses it, as far as we know. */

@@ -195,7 +195,7 @@ export function relay(walk: Walk, first: Buffer): void {
   endRows(pos);
   if (run < pos) out.push(chunk.subarray(run, pos));
   // Strict: nobody learns of an outcome that is not on the record.
-  const unsaid = walk.auditLost && walk.durability === "strict";
+  const unsaid = walk.auditLost && (walk.durability === "strict" || walk.unsaid);
   if (out.length > 0 && !unsaid) deliver(walk, out, before);
   // After what is in order: the error that ends the session must not come in the middle of a row.
   if (walk.auditLost) walk.fail(auditLost, "audit unavailable");
@@ -217,8 +217,9 @@ const auditLost = {
 
 function deliver(walk: Walk, out: readonly Buffer[], before: number): void {
   // In strict mode the client learns of an outcome only when its record is durable.
-  const level: Durability | null =
-    walk.durability === "strict" && walk.audit.size !== before ? "strict" : null;
+  const strict = walk.unsaid || (walk.durability === "strict" && walk.audit.size !== before);
+  const level: Durability | null = strict ? "strict" : null;
+  walk.unsaid = false;
   if (!walk.toClient.write(out, level, walk.backendStream === 0)) walk.server.pause();
 }
 
@@ -255,6 +256,10 @@ function admit(walk: Walk, guard: Guard, bytes: number): boolean {
 function maskRows(walk: Walk, guard: Guard, chunk: Buffer, from: number, to: number): Buffer {
   const masker =
     chunk[from] === COPY_DATA ? copyMaskerOf(walk, guard) : (guard.masker ?? maskerOf(walk, guard));
+  if (walk.digestResults) {
+    walk.result.source ??= walk.maskKeys.sourceDigest();
+    walk.result.source.update(chunk, from, to);
+  }
   masker.maskInto(chunk, from, to, walk.maskOutput);
   return walk.maskOutput.take();
 }

@@ -15,11 +15,12 @@ import {
   prepare,
   readable,
   run,
+  sealedOf,
   sealedWhole,
   Use,
 } from "./intend.ts";
 import { judgeMessage } from "./judge.ts";
-import type { Judgement, Question } from "./judgement.ts";
+import { askDurability, harmless, type Judgement, type Question } from "./judgement.ts";
 import { charge, startClocks, uncountable } from "./limits.ts";
 import { getPortal, type PreparedStatement, roomForNames } from "./names.ts";
 import { expected, Kind, type Part, push } from "./queue.ts";
@@ -87,7 +88,11 @@ export function aside(walk: Walk, text: string, then: (message: MessageText) => 
       if (walk.stall !== stall) return;
       walk.stall = null;
       // An error that came meanwhile may have made the server skip to Sync.
-      if (!walk.skipping) walk.toServer.write(then(message), walk.durability);
+      walk.asked = null;
+      if (!walk.skipping) {
+        const buffers = then(message);
+        walk.toServer.write(buffers, walk.asked ?? walk.durability);
+      }
       walk.resume();
     });
   walk.reader
@@ -117,6 +122,7 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
     if (verdicts === null) return askFirst(walk, walk.guard, questions);
     const { refused } = verdicts;
     ({ judgements } = verdicts);
+    askDurability(walk, judgements);
     const reason =
       judgements[refused]?.refusal ?? uncountable(prepared, judgements) ?? charge(walk, judgements);
     if (reason !== null) return refuseStatements(walk, prepared, judgements, Math.max(refused, 0), reason);
@@ -133,6 +139,7 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
         intent: intent(walk, request, context, "simple", 0, "", "", '{"sql":""}', "[]"),
         statement: null,
         guard: null,
+        harmless: true,
       });
     }
     for (let index = 0; index < statements.length; index++) {
@@ -148,7 +155,7 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
         else continue;
         name = effect.name ?? "";
       }
-      let { sealed } = statement;
+      let sealed = sealedOf(walk, statement);
       if (names.length > 0) {
         use ??= new Use(walk);
         use.of(statement);
@@ -169,8 +176,12 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
           "[]",
           judgement?.decisionRecord,
         ),
-        statement: names.length > 0 || shape.copy !== null || statement.hides ? statement : null,
+        statement:
+          names.length > 0 || shape.copy !== null || shape.facts.transaction !== null || statement.hides
+            ? statement
+            : null,
         guard: guardOf(judgement, shape.facts.copy, protocol === "cursor" ? cursor(walk, name) : null),
+        harmless: judgement !== null && harmless(judgement),
       });
     }
   } catch (error) {
@@ -180,7 +191,13 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
   }
   walk.counters.statements += parts.length;
   const unread = !message.parsed;
-  const entry = expected(Kind.query, walk.batch++, run(request, parts, changes, unread), null, null);
+  const entry = expected(
+    Kind.query,
+    walk.batch++,
+    run(request, parts, changes, unread, walk.asked === "strict"),
+    null,
+    null,
+  );
   entry.count = unread ? 0 : 1;
   walk.texts = 0;
   push(walk.queue, entry);
