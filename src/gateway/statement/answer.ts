@@ -220,14 +220,17 @@ function isTakenBack(walk: Walk): boolean {
   return head !== undefined && head.kind === Kind.execute && head.refusal !== null && !head.copying;
 }
 
-/** Whether messages that run nothing are all that was sent behind the head, with no Sync: it can still be taken back. */
-function nothingRunsBehind({ queue }: Walk): boolean {
+/**
+ * How the batch can be made to fail behind the Execute at the head, before anything else of it runs: "refuse" it; it "fails"
+ * by itself, for a refusal is on its way. null: a statement or the Sync is on its way.
+ */
+function endingBehind({ queue }: Walk): "refuse" | "fails" | null {
   for (let i = queue.head + 1; i < queue.items.length; i++) {
     const entry = queue.items[i];
-    if (entry === undefined || entry.run !== null || entry.refusal !== null || entry.kind === Kind.sync)
-      return false;
+    if (entry === undefined || entry.run !== null || entry.kind === Kind.sync) return null;
+    if (entry.refusal !== null) return "fails";
   }
-  return true;
+  return "refuse";
 }
 
 /** The head is a Query that went on as messages of the extended protocol: their answers are not the client's. */
@@ -251,12 +254,18 @@ function cutAtEnd(walk: Walk): Buffer | undefined {
     guard.cut = null;
     return undefined;
   }
-  const alone = head.special?.alone === true && (head.kind === Kind.execute || head.special.reissued);
-  if (alone || (head.kind === Kind.execute && !walk.copyIn && nothingRunsBehind(walk))) {
+  if (head.special?.reissued === true) {
     head.refusal = cut;
+    walk.toServer.write([poisonExtended(walk.poison), sync], null);
+    return nothing;
+  }
+  const ending = head.kind === Kind.execute && !walk.copyIn ? endingBehind(walk) : null;
+  if (ending !== null) {
+    head.refusal = cut;
+    if (ending === "fails") return nothing;
     // What the client sends before its Sync is skipped, as behind every error.
-    if (head.kind === Kind.execute) walk.skipping = true;
-    walk.toServer.write([poisonExtended(walk.poison), head.special?.reissued === true ? sync : flush], null);
+    walk.skipping = true;
+    walk.toServer.write([poisonExtended(walk.poison), flush], null);
     return nothing;
   }
   const wrote = guard.judgement.facts.effects.includes("write");
