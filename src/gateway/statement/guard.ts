@@ -83,8 +83,8 @@ export class Disagreement extends Error {
 
 /** Compares a RowDescription with the analysis, and makes ready to mask. Throws Disagreement. */
 export function describe(walk: Walk, guard: Guard, fields: readonly FieldDescription[]): void {
-  const { outputs, plan } = guard.judgement;
-  if (outputs !== null && !agrees(outputs, fields)) throw new Disagreement("the result's columns");
+  const { plan } = guard.judgement;
+  checkColumns(guard.judgement, fields);
   guard.fields = fields;
   if (plan === null) return;
   const columns = fields.map((field) => ({
@@ -110,6 +110,11 @@ function contentOf(
     columns.map((column, i) => ({ ...column, labelled: watched.labelled[i] === true })),
     walk.maskKeys,
   );
+}
+
+/** Throws Disagreement when a RowDescription is not what the analysis said. */
+export function checkColumns({ outputs }: Judgement, fields: readonly FieldDescription[]): void {
+  if (outputs !== null && !agrees(outputs, fields)) throw new Disagreement("the result's columns");
 }
 
 function agrees(outputs: readonly OutputColumn[], fields: readonly FieldDescription[]): boolean {

@@ -96,7 +96,7 @@ export function judgeMessage(
   statements: readonly PreparedStatement[],
   questions: Question[],
 ): Verdicts | null {
-  const judgements: Judgement[] = [];
+  const judgements: (Judgement | null)[] = [];
   let refused = -1;
   let open = false;
   let changed = false;
@@ -110,11 +110,9 @@ export function judgeMessage(
     if ((changed && (facts.tree.length > 0 || uses)) || (named && uses))
       judgement = refusedBefore(walk, statement, sendAlone, place);
     else judgement = judge(walk, guard, statement, place, questions);
+    judgements.push(judgement);
     if (judgement === null) open = true;
-    else {
-      judgements.push(judgement);
-      if (judgement.refusal !== null && refused < 0) refused = index;
-    }
+    else if (judgement.refusal !== null && refused < 0) refused = index;
     changed ||= changesMeaning(guard, statement, judgement);
     named ||= statements.length > 1 && changesNames(walk, statement);
     inTransaction = inBlockBehind(statement.shape) ?? inTransaction;
@@ -123,11 +121,7 @@ export function judgeMessage(
     guard.attempts++;
     return null;
   }
-  if (refused < 0) {
-    done(guard);
-    return { judgements, refused };
-  }
-  // What was not judged behind the refused one is refused with it.
+  // What is not judged yet beside a refused one is refused with it.
   const place = { statements: statements.length, inTransaction: inBlock(walk, guard) };
   const all = statements.map(
     (statement, index) => judgements[index] ?? refusedBefore(walk, statement, noMessage, place),
@@ -187,8 +181,8 @@ const unknownFunction: Reason = {
   hint: "Call it in a SELECT statement.",
 };
 
-/** The message that waited has been judged. */
-function done(guard: Guarding): void {
+/** The message that waited has been judged, or is skipped. */
+export function done(guard: Guarding): void {
   guard.attempts = 0;
   guard.unavailable = null;
   if (guard.fresh.size > 0) guard.fresh.clear();
