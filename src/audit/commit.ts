@@ -16,7 +16,7 @@ import type { AuditIo } from "./files.ts";
 import { Keeper } from "./keeper.ts";
 import { dayKey, type LogKeys } from "./keys.ts";
 import type { CommitLimits } from "./limits.ts";
-import { Patience } from "./patience.ts";
+import { Company, Patience } from "./patience.ts";
 import { grow } from "./record/bytes.ts";
 import type { Resume } from "./resume.ts";
 import { SegmentFile } from "./segmentfile.ts";
@@ -74,6 +74,9 @@ export class GroupCommit {
 
   private armed = false;
   private readonly patience = new Patience();
+  private readonly company = new Company(() => {
+    if (!this.armed) this.arm();
+  });
   private syncing = false;
   private syncStarted = 0;
   /** Leaves were written or gathered since the last checkpoint line. */
@@ -151,8 +154,7 @@ export class GroupCommit {
   private readonly tick = (): void => {
     this.armed = false;
     if (this.failure !== null || this.ended || this.hold) return;
-    const wanted = this.processWaiters.length > 0 || (this.diskWaiters.length > 0 && !this.syncing);
-    if (wanted && this.patience.wait(this.waiting)) this.arm();
+    if (this.processWaiters.length > 0 && this.patience.wait(this.waiting)) this.arm();
     else this.guarded(() => this.turn());
   };
 
@@ -162,10 +164,10 @@ export class GroupCommit {
   }
 
   private turn(): void {
-    if (this.diskWaiters.length > 0 && !this.syncing) {
-      if (this.dirty) this.sync();
-      else release(this.diskWaiters.splice(0));
-    } else if (this.waiting > 0 && (!this.syncing || this.processWaiters.length > 0)) {
+    const disk = this.syncing ? 0 : this.diskWaiters.length;
+    if (disk > 0 && !this.dirty) release(this.diskWaiters.splice(0));
+    else if (disk > 0 && this.company.complete(disk)) this.sync();
+    else if (this.waiting > 0 && (this.processWaiters.length > 0 || (disk === 0 && !this.syncing))) {
       this.write(false);
       this.armSync();
     }
@@ -237,6 +239,7 @@ export class GroupCommit {
   private sync(): void {
     const note = this.write(true);
     if (note === null) return;
+    this.company.end();
     if (this.syncTimer !== null) clearTimeout(this.syncTimer);
     this.syncTimer = null;
     const now = Date.now();
@@ -270,6 +273,7 @@ export class GroupCommit {
     this.durable = point;
     const waiters = this.inflight;
     this.inflight = [];
+    this.company.served(waiters.length, this.diskWaiters.length, Date.now() - this.syncStarted);
     release(waiters);
     if (resume !== null) this.keeper.save(point.note, resume);
     if (this.hold) this.rotate();
@@ -342,6 +346,7 @@ export class GroupCommit {
     const code = errorCode(write ? cause.cause : cause);
     this.failure = new AuditUnavailable(`${what} (${code})`, { cause });
     clearInterval(this.watch);
+    this.company.end();
     if (this.syncTimer !== null) clearTimeout(this.syncTimer);
     failLater([...this.processWaiters, ...this.diskWaiters, ...this.inflight], this.failure);
     this.processWaiters = [];
@@ -373,6 +378,7 @@ export class GroupCommit {
     if (this.ended) return;
     this.ended = true;
     clearInterval(this.watch);
+    this.company.end();
     if (this.syncTimer !== null) clearTimeout(this.syncTimer);
     try {
       if (this.failure === null && !this.dirty && !this.syncing) {

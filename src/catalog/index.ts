@@ -6,5 +6,6 @@ export { type HardenFinding, type HardenOptions, hardenFindings } from "./harden
 export { type CatalogLimits, defaultCatalogLimits, type LoadOptions, loadCatalog } from "./load.ts";
 export { columnText, functionText, qualified, quoteIdentifier, quoteLiteral, relationText } from "./names.ts";
 export { type Catalog, type CatalogOptions, createCatalog } from "./refresh.ts";
+export { isDecidedByColumns } from "./relations.ts";
 export type { FunctionTrust, ParseSql } from "./snapshot.ts";
 export type * from "./types.ts";

@@ -18,15 +18,20 @@ const verbs: Readonly<Record<string, Verb>> = {
     summary: "try it: PostgreSQL, an identity provider and an agent, all here",
     load: async () => (await import("./demo.ts")).demo,
   },
+  scan: {
+    summary: "sample a database's columns and propose labels for them",
+    load: async () => (await import("./scan.ts")).scan,
+  },
   audit: {
     summary: "search, show, follow and verify the audit trail",
     load: async () => (await import("./audit.ts")).audit,
   },
   policy: {
-    summary: "check, test, explain and replay policies",
+    summary: "check, test, explain and replay policies, list what they protect",
     load: async () => {
       const { policy } = await import("./policy.ts");
-      return (args) => policy(args);
+      const { openAnalyser } = await import("./policy/open.ts");
+      return (args) => policy(args, openAnalyser);
     },
   },
   keys: {

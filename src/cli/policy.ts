@@ -9,6 +9,7 @@ const verbs: Readonly<Record<string, () => Promise<Verb>>> = {
   check: async () => (await import("./policy/check.ts")).check,
   test: async () => (await import("./policy/test.ts")).test,
   explain: async () => (await import("./policy/explain.ts")).explain,
+  columns: async () => (await import("./policy/columns.ts")).columns,
   replay: async () => (await import("./policy/replay.ts")).replay,
 };
 
@@ -17,6 +18,7 @@ const usage = `Usage: postern policy VERB [options]
   check [PATH]  load a policy file or folder and say what is in it, or every mistake with its place
   test [DIR]    run the *.test.yaml beside a policy
   explain SQL   what would be decided for one person and statement, by which rules, and what would be masked
+  columns       which columns of the databases are protected, and why
   replay        run recorded statements through another policy and list what would change
 
 A PATH is a policy file, a folder of *.yaml, or agent-safe, which is built in. postern policy VERB --help says more.

@@ -1,128 +1,168 @@
-/** `postern scan`: samples the columns of a database and proposes labels for them. How it connects is the caller's. */
-import { type ColumnSample, isScanned, proposeLabels, type ScanReport } from "../masking/index.ts";
+/** `postern scan`: samples the columns of a database and proposes labels for them. */
+import { loadConfig, type Settings } from "../config/index.ts";
+import { OfflineUnavailable } from "../gateway/analyst/offline.ts";
+import type { UpstreamConnection } from "../gateway/ports.ts";
+import type { DatabaseSettings, LoginSettings } from "../gateway/settings.ts";
+import { connectUpstream, UpstreamError } from "../gateway/upstream/connect.ts";
+import { configOption, readArgs, UsageError } from "./lib/args.ts";
+import { readPolicy } from "./lib/policy.ts";
+import { disconnect, QueryError, query } from "./lib/query.ts";
+import { type DatabaseScan, ScanLost, type ScanQuery, scanDatabase } from "./lib/scan.ts";
+import { printable } from "./lib/table.ts";
+import { openOffline } from "./policy/open.ts";
 
-/** Runs one read-only statement and gives its rows as text. Rejects when the server refuses it. */
-export type ScanQuery = (sql: string) => Promise<readonly (readonly (string | null)[])[]>;
+const usage = `Usage: postern scan DATABASE [-c postern.yaml] [--rows N] [--threshold T] [--login USER] [--json]
 
-export interface ScanOptions {
-  /** The database's name in the configuration: labels name it. */
-  readonly database: string;
-  /** Rows of each relation. */
-  readonly rows: number;
-  /** Confidence from which a label is proposed. */
-  readonly threshold: number;
-  /** Called before each relation. */
-  onProgress(done: number, total: number, relation: string): void;
-}
+Samples the columns of a database of the configuration and prints proposed labels for a policy as YAML, with what was found and how
+sure it is: e-mail addresses, payment cards, IBANs, phone numbers, tokens and keys … Columns that the configuration's policy labels
+already are left out. No value is printed, kept or sent anywhere.
 
-export interface DatabaseScan extends ScanReport {
-  readonly relations: number;
-  readonly columns: number;
-  /** Relations that could not be read. */
-  readonly skipped: readonly string[];
-}
+  -c, --config FILE  the gateway's configuration (default: postern.yaml)
+      --rows N       rows of each table that are looked at, 1 to 10000 (default: 1000)
+      --threshold T  confidence from which a label is proposed, 0 to 1 (default: 0.6); below it is a comment
+      --login USER   the login that reads (default: the database's first); what it may not read is skipped
+      --json         the findings as JSON
 
-/**
- * Tables, partitioned tables and materialized views outside the system's schemas, with what the login may read of them.
- * Partitions are read through their parents. Quoted by the server: it knows its keywords.
- */
-const columnsSql = `select pg_catalog.quote_ident(n.nspname), pg_catalog.quote_ident(c.relname),
-  pg_catalog.quote_ident(a.attname), a.attname, a.atttypid, c.reltuples, c.relkind
-from pg_catalog.pg_class c
-join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-where c.relkind in ('r', 'p', 'm') and not c.relispartition
-  and n.nspname <> 'information_schema' and n.nspname not like 'pg\\_%'
-  and pg_catalog.has_schema_privilege(n.oid, 'USAGE')
-  and pg_catalog.has_column_privilege(c.oid, a.attnum, 'SELECT')
-order by 1, 2, a.attnum`;
+Exit code 0: done. 2: a mistake in what was given. 3: the database cannot be reached.
+`;
 
-/** Characters of a value that are looked at. */
-const maxCharacters = 8192;
-/** From this many rows on a sample is taken from all over the table. */
-const largeTable = 10_000;
+const timeoutMs = 15_000;
 
-interface ScannedColumn {
-  readonly quoted: string;
-  readonly bare: string;
-}
-
-interface Relation {
-  readonly name: string;
-  readonly tuples: number;
-  readonly sampled: boolean;
-  readonly columns: ScannedColumn[];
-  readonly others: ScannedColumn[];
-}
-
-/** Samples a database. Rejects when its columns cannot be listed; a relation that cannot be read is skipped. */
-export async function scanDatabase(query: ScanQuery, options: ScanOptions): Promise<DatabaseScan> {
-  const relations = relationsOf(await query(columnsSql));
-  const samples: ColumnSample[] = [];
-  const skipped: string[] = [];
-  let columns = 0;
-  for (const [i, relation] of relations.entries()) {
-    options.onProgress(i, relations.length, relation.name);
-    columns += relation.columns.length + relation.others.length;
-    const named = (column: ScannedColumn, values: readonly string[]): ColumnSample => ({
-      name: `${options.database}.${relation.name}.${column.quoted}`,
-      column: column.bare,
-      values,
-    });
-    // Of other types only the name speaks.
-    for (const column of relation.others) samples.push(named(column, []));
-    if (relation.columns.length === 0) continue;
-    const rows = await sample(query, relation, options.rows);
-    if (rows === null) skipped.push(relation.name);
-    else
-      for (const [at, column] of relation.columns.entries())
-        samples.push(
-          named(
-            column,
-            rows.map((row) => row[at] ?? null).filter((value) => value !== null),
-          ),
-        );
-  }
-  options.onProgress(relations.length, relations.length, "");
-  const report = proposeLabels(samples, { threshold: options.threshold });
-  return { ...report, relations: relations.length, columns, skipped };
-}
-
-function relationsOf(rows: readonly (readonly (string | null)[])[]): Relation[] {
-  const relations = new Map<string, Relation>();
-  for (const [schema, table, quoted, bare, type, tuples, kind] of rows) {
-    const name = `${schema}.${table}`;
-    let relation = relations.get(name);
-    if (relation === undefined) {
-      const sampled = Number(tuples) >= largeTable && kind !== "p";
-      relation = { name, tuples: Number(tuples), sampled, columns: [], others: [] };
-      relations.set(name, relation);
-    }
-    const column = { quoted: quoted ?? "", bare: bare ?? "" };
-    (isScanned(Number(type)) ? relation.columns : relation.others).push(column);
-  }
-  return [...relations.values()];
-}
-
-/** null: it cannot be read. */
-async function sample(
-  query: ScanQuery,
-  relation: Relation,
-  count: number,
-): Promise<readonly (readonly (string | null)[])[] | null> {
-  const list = relation.columns
-    .map(({ quoted }) => `pg_catalog.left(${quoted}::text, ${maxCharacters})`)
-    .join(", ");
-  const percent = Math.min(100, (count * 300) / Math.max(1, relation.tuples));
+/** Gives the exit code. Throws UsageError, ConfigError. */
+export async function scan(args: string[]): Promise<number> {
+  const word = { type: "string" } as const;
+  const options = {
+    ...configOption,
+    rows: word,
+    threshold: word,
+    login: word,
+    json: { type: "boolean" },
+  } as const;
+  const parsed = readArgs(args, usage, options, { least: 1, most: 1 });
+  if (parsed === null) return 0;
+  const { config, json = false } = parsed.values;
+  const rows = numberIn("--rows", parsed.values.rows ?? "1000", 1, 10_000, /^\d+$/);
+  const threshold = numberIn("--threshold", parsed.values.threshold ?? "0.6", 0, 1, /^\d+(\.\d+)?$/);
+  const settings = await loadConfig(config);
+  const { database, login } = choose(settings, parsed.positionals[0] ?? "", parsed.values.login);
   try {
-    if (relation.sampled) {
-      const rows = await query(
-        `select ${list} from ${relation.name} tablesample system (${percent.toFixed(4)}) limit ${count}`,
-      );
-      if (rows.length * 2 >= count) return rows;
-    }
-    return await query(`select ${list} from ${relation.name} limit ${count}`);
-  } catch {
-    return null;
+    const covered = await coveredColumns(settings, database, login);
+    const report = await scanned(database, login, { rows, threshold, covered });
+    process.stdout.write(json ? `${JSON.stringify(asJson(report, database.name), null, 2)}\n` : report.yaml);
+    if (!json) process.stderr.write(summary(report, covered.size));
+    return 0;
+  } catch (error) {
+    const message = reason(error);
+    if (message === null) throw error;
+    process.stderr.write(`postern scan: ${printable(message)}\n`);
+    return 3;
   }
+}
+
+function numberIn(option: string, text: string, least: number, most: number, form: RegExp): number {
+  const value = Number(text);
+  if (form.test(text) && value >= least && value <= most) return value;
+  throw new UsageError(`${option} is ${JSON.stringify(text)}; expected ${least} to ${most}`, usage);
+}
+
+function choose(settings: Settings, name: string, user: string | undefined) {
+  const { databases } = settings.gateway;
+  const database = databases.find((one) => one.name === name);
+  if (database === undefined) {
+    const known = databases.map((one) => one.name).join(", ");
+    throw new UsageError(`there is no database ${JSON.stringify(name)}; expected one of ${known}`, usage);
+  }
+  const login = database.logins.find((one) => user === undefined || one.user === user);
+  if (login === undefined)
+    throw new UsageError(`database ${name} has no login ${JSON.stringify(user)}`, usage);
+  return { database, login };
+}
+
+/** What the policy protects already, with everything that is computed or inherited from it. */
+async function coveredColumns(
+  { policy, gateway }: Settings,
+  database: DatabaseSettings,
+  login: LoginSettings,
+): Promise<ReadonlySet<string>> {
+  if (policy === null) return new Set();
+  const compiled = readPolicy(policy);
+  const offline = openOffline(gateway.databases);
+  try {
+    const { view } = await offline.view(database, login, compiled);
+    return new Set([...view.protectedSet.columns, ...view.observedSet.columns].map((column) => column.name));
+  } finally {
+    await offline.close();
+  }
+}
+
+async function scanned(
+  database: DatabaseSettings,
+  login: LoginSettings,
+  options: { readonly rows: number; readonly threshold: number; readonly covered: ReadonlySet<string> },
+): Promise<DatabaseScan> {
+  const parameters = new Map([["application_name", "postern scan"]]);
+  const connection = await connectUpstream(database, login, parameters, { timeoutMs });
+  const progress = progressLine();
+  try {
+    const ask = asking(connection);
+    // Nothing here writes, waits for long, or lets the login's own settings choose what names mean.
+    await ask("set default_transaction_read_only = on");
+    await ask("set search_path = pg_catalog");
+    await ask("set lock_timeout = '1s'");
+    await ask(`set statement_timeout = '${timeoutMs - 5_000}ms'`);
+    return await scanDatabase(ask, { ...options, database: database.name, onProgress: progress.show });
+  } finally {
+    progress.clear();
+    disconnect(connection);
+  }
+}
+
+/** A statement that is refused skips its relation; a connection that is gone, or has lost step, ends the scan. */
+function asking(connection: UpstreamConnection): ScanQuery {
+  return async (sql) => {
+    try {
+      return await query(connection, sql, timeoutMs);
+    } catch (error) {
+      if (!(error instanceof QueryError)) throw error;
+      if (/^(?:08|57P)/.test(error.sqlstate) || error.message === "no answer in time")
+        throw new ScanLost(error.message);
+      throw error;
+    }
+  };
+}
+
+function progressLine() {
+  const { stderr } = process;
+  let shown = false;
+  return {
+    show(done: number, total: number, relation: string): void {
+      if (!stderr.isTTY) return;
+      const width = Math.max(20, (stderr.columns ?? 80) - 1);
+      stderr.write(`\r\u001b[K${printable(`${done}/${total} ${relation}`).slice(0, width)}`);
+      shown = true;
+    },
+    clear(): void {
+      if (shown) stderr.write("\r\u001b[K");
+    },
+  };
+}
+
+function summary({ relations, columns, findings, skipped }: DatabaseScan, covered: number): string {
+  const proposed = findings.filter((finding) => finding.proposed).length;
+  const count = (number: number, what: string) => `${number} ${what}${number === 1 ? "" : "s"}`;
+  let text = `${count(columns, "column")} of ${count(relations, "table")}: ${count(proposed, "label")} proposed, ${findings.length - proposed} to look at`;
+  if (covered > 0) text += `; protected already: ${count(covered, "column")}`;
+  if (skipped.length > 0) text += `\nnot readable, skipped: ${printable(skipped.join(", "))}`;
+  return `${text}\n`;
+}
+
+function asJson({ relations, columns, findings, skipped, yaml }: DatabaseScan, database: string) {
+  return { database, relations, columns, findings, skipped, yaml };
+}
+
+function reason(error: unknown): string | null {
+  if (error instanceof UpstreamError) return `cannot connect: ${error.cause}`;
+  if (error instanceof QueryError || error instanceof ScanLost || error instanceof OfflineUnavailable)
+    return error.message;
+  return null;
 }

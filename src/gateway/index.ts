@@ -5,7 +5,7 @@ import type { AuditLog } from "../audit/index.ts";
 import type { AuditSettings } from "../audit/settings.ts";
 import type { Identity } from "../identity/index.ts";
 import { createMaskKeys } from "../masking/index.ts";
-import type { BudgetKeeper, CompiledPolicy } from "../policy/index.ts";
+import { type BudgetKeeper, type CompiledPolicy, createBudgets } from "../policy/index.ts";
 import { encodeError } from "../protocol/index.ts";
 import { createSqlReader } from "../sql/index.ts";
 import { createJudging } from "./analyst/registry.ts";
@@ -106,6 +106,7 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
     columnsCache: new Map(),
     cancelKeys: createCancelKeys(),
     judging,
+    parserBreaks: createBudgets(),
     maskKeys: createMaskKeys(rooms.policy?.maskKey ?? createSecretKey(randomBytes(32))),
     pools,
     logger,

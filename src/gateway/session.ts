@@ -14,6 +14,7 @@ import type { AuditSettings } from "../audit/settings.ts";
 import type { Principal } from "../facts/principal.ts";
 import type { MaskKeys } from "../masking/index.ts";
 import { MaskError, MaskOutput } from "../masking/index.ts";
+import type { Budget, BudgetKeeper } from "../policy/index.ts";
 import {
   encodeAuthenticationOk,
   encodeBackendKeyData,
@@ -28,12 +29,13 @@ import type { Judging } from "./analyst/registry.ts";
 import type { CancelKeys } from "./cancel.ts";
 import { chooseLogin, startupParameters } from "./logins.ts";
 import type { AuthenticatedClient, UpstreamConnection } from "./ports.ts";
+import { readsOnly } from "./readonly.ts";
 import type { DatabaseSettings, GatewaySettings, LoginSettings } from "./settings.ts";
 import { concludeUnknown } from "./statement/conclude.ts";
 import { createFate, noteEnd } from "./statement/fate.ts";
 import { createGate, maxHeld } from "./statement/forward.ts";
 import { Disagreement } from "./statement/guard.ts";
-import { createGuarding } from "./statement/judgement.ts";
+import { createGuarding, sessionFacts } from "./statement/judgement.ts";
 import { createNames, type Shape } from "./statement/names.ts";
 import { createQueue, queueLength, shift } from "./statement/queue.ts";
 import { ready, receive, resume } from "./statement/receive.ts";
@@ -58,6 +60,8 @@ export interface SessionDeps {
   /** null: no policy; every statement is forwarded and recorded. */
   readonly judging: Judging | null;
   readonly maskKeys: MaskKeys;
+  /** How often principals break parsers. */
+  readonly parserBreaks: BudgetKeeper;
   readonly logger: pino.Logger;
 }
 
@@ -82,6 +86,9 @@ export interface EndReason {
   /** For the record. */
   readonly reason: string;
 }
+
+/** Each costs a fresh parser, 10 ms and memory: nobody needs more of them. */
+const parserBreaks: Budget = { rule: "parser", unit: "statements", amount: 20, perSeconds: 60 };
 
 /** A cancel request that the server has not taken by then is given up. */
 const cancelMs = 5_000;
@@ -127,6 +134,12 @@ export async function startSession(client: AuthenticatedClient, deps: SessionDep
     );
   }
   const parameters = startupParameters(client.principal, client.parameters);
+  const policy = deps.judging?.policies.current ?? null;
+  const readOnly =
+    policy !== null &&
+    client.replication === "off" &&
+    readsOnly(policy, client.principal, sessionFacts(client, database, login));
+  if (readOnly) parameters.set("default_transaction_read_only", "on");
   const upstream = await openUpstream(client, database, login, parameters, deps);
   const id = uuidv7();
   let context: SessionContext;
@@ -164,7 +177,7 @@ export async function startSession(client: AuthenticatedClient, deps: SessionDep
       "audit log unavailable",
     );
   }
-  return runSession(id, context, client, database, login, upstream, deps);
+  return runSession(id, context, client, database, login, readOnly, upstream, deps);
 }
 
 async function openUpstream(
@@ -223,6 +236,7 @@ function runSession(
   client: AuthenticatedClient,
   database: DatabaseSettings,
   login: LoginSettings,
+  readOnly: boolean,
   upstream: UpstreamConnection,
   deps: SessionDeps,
 ): Session {
@@ -265,11 +279,12 @@ function runSession(
     guard:
       deps.judging === null || client.replication !== "off"
         ? null
-        : createGuarding(id, deps.judging, client, database, login),
+        : createGuarding(id, deps.judging, client, database, login, readOnly, upstream.parameters),
     maskKeys: deps.maskKeys,
     maskOutput: new MaskOutput(),
     maskedColumns: new WeakMap(),
     asked: null,
+    concluded: 0,
     beside: false,
     unsaid: false,
     fate: createFate(),
@@ -305,11 +320,27 @@ function runSession(
     backend: null,
     backendStream: 0,
     backendStreamType: 0,
-    result: { rows: 0, bytes: 0, columns: null, firstRow: 0, digest: new ResultDigest(), source: null, capture: undefined },
+    result: {
+      rows: 0,
+      bytes: 0,
+      columns: null,
+      firstRow: 0,
+      digest: new ResultDigest(),
+      source: null,
+      capture: undefined,
+    },
     leaving: false,
     auditLost: false,
     fatal: false,
     fail,
+    poisoned() {
+      const charged = deps.parserBreaks.charge(client.principal, [parserBreaks], performance.now());
+      if (charged.ok) return;
+      fail(
+        { sqlstate: "54000", message: "too many statements that no parser survives; the session ends" },
+        "too many statements that break the parser",
+      );
+    },
     cancel: () => void cancel(),
     notice: (error) =>
       deps.logger.warn(

@@ -40,11 +40,21 @@ export interface LoginSettings {
   readonly password: SecretSource | null;
 }
 
+/** Functions of the database's own that count as harmless. */
+export interface FunctionSettings {
+  /** "schema.function", unquoted: the operator vouches for every one of that name. */
+  readonly trusted: readonly string[];
+  /** Also those whose bodies show that they only compute a value. */
+  readonly readBodies: boolean;
+}
+
 export interface DatabaseSettings {
   readonly name: string;
   readonly server: ServerSettings;
   readonly replication: boolean;
   readonly logins: readonly LoginSettings[];
+  /** Left out: none is vouched for, bodies are read. */
+  readonly functions?: FunctionSettings;
   readonly pool: { readonly max: number; readonly minIdle: number; readonly reset: "discard_all" | "close" };
 }
 

@@ -84,9 +84,22 @@ export function createBudgets(most = defaultMost): BudgetKeeper {
   };
 }
 
+/** Both live as long as a session and a decision do, and are charged with every statement. */
+const keys = new WeakMap<Principal, WeakMap<Budget, string>>();
+
 /** Issuer and subject together are the principal: two providers may know the same subject. */
 function keyOf(principal: Principal, budget: Budget): string {
-  return JSON.stringify([principal.issuer, principal.subject, budget.rule, budget.unit, budget.perSeconds]);
+  let own = keys.get(principal);
+  if (own === undefined) {
+    own = new WeakMap();
+    keys.set(principal, own);
+  }
+  let key = own.get(budget);
+  if (key === undefined) {
+    key = JSON.stringify([principal.issuer, principal.subject, budget.rule, budget.unit, budget.perSeconds]);
+    own.set(budget, key);
+  }
+  return key;
 }
 
 /** The budget of comparisons with one label under `use: equality`, for `charge` once a comparison. */

@@ -21,6 +21,7 @@ export {
   judgeShow,
   type SettingJudgement,
   type SettingUse,
+  settledSettings,
 } from "./settings/judge.ts";
 export { treeTexts } from "./trees.ts";
 export type { MessageText, NameEffect, StatementShape, StatementText } from "./types.ts";

@@ -67,8 +67,17 @@ export class Lexer {
   start: number;
   end: number;
   readonly #comments: number;
+  readonly #escapes: boolean;
 
-  constructor(text: string, start = 0, end: number = text.length, comments: number = defaultLimits.comments) {
+  /** `escapes`: a backslash escapes in plain strings, too, as where standard_conforming_strings is off. */
+  constructor(
+    text: string,
+    start = 0,
+    end: number = text.length,
+    comments: number = defaultLimits.comments,
+    escapes = false,
+  ) {
+    this.#escapes = escapes;
     this.text = text;
     this.start = start;
     this.end = start;
@@ -91,7 +100,7 @@ export class Lexer {
     }
     if ((kind & letter) !== 0) return this.#word(at, code);
     if ((kind & digit) !== 0) return this.#number(at);
-    if (code === quote) return this.#string(at, false);
+    if (code === quote) return this.#string(at, this.#escapes);
     if (code === doubleQuote) return this.#quoted(at);
     if (code === dollar) return this.#dollar(at);
     if (code === dash && this.#code(at + 1) === dash) return this.#lineComment(at);

@@ -25,8 +25,6 @@ interface PgQueryModule {
   _free(pointer: number): void;
   _wasm_parse_query_raw(query: number): number;
   _wasm_free_parse_result(result: number): void;
-  _wasm_fingerprint(query: number): number;
-  _wasm_free_string(string: number): void;
   lengthBytesUTF8(text: string): number;
   stringToUTF8(text: string, pointer: number, bytes: number): void;
   UTF8ToString(pointer: number): string;
@@ -95,17 +93,6 @@ class Parser {
     return rawStatements(JSON.parse(json));
   }
 
-  /** Only for texts that parse() accepted: errors come back as if they were fingerprints. */
-  fingerprint(text: string): string | null {
-    const module = this.#module;
-    const query = this.#copyIn(text);
-    const result = module._wasm_fingerprint(query);
-    const fingerprint = result === 0 ? "" : module.UTF8ToString(result);
-    if (result !== 0) module._wasm_free_string(result);
-    module._free(query);
-    return /^[0-9a-f]{16}$/.test(fingerprint) ? fingerprint : null;
-  }
-
   #copyIn(text: string): number {
     const module = this.#module;
     const bytes = module.lengthBytesUTF8(text) + 1;
@@ -150,11 +137,6 @@ export class ParserPool {
    */
   parse(text: string): RawStatement[] {
     return this.#use((parser) => parser.parse(text));
-  }
-
-  /** The fingerprint of a text that parse() accepted; null where libpg_query gives none. Throws as parse(). */
-  fingerprint(text: string): string | null {
-    return this.#use((parser) => parser.fingerprint(text));
   }
 
   #use<T>(work: (parser: Parser) => T): T {

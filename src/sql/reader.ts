@@ -81,6 +81,9 @@ export function createSqlReader(options: SqlReaderOptions = {}): SqlReader {
   const marks = new Marks();
   const counts = { exactHits: 0, shapeHits: 0, misses: 0, unread: 0, poisoned: 0 };
 
+  /** The key of the text that was last looked for in vain. */
+  let missed: { readonly text: string; readonly key: string } | null = null;
+
   function known(text: string): MessageText | null {
     if (text.length <= verbatimLength) {
       const hit = exact.get(text);
@@ -97,7 +100,10 @@ export function createSqlReader(options: SqlReaderOptions = {}): SqlReader {
     }
     const key = keyOf(text);
     const shape = key === null ? undefined : shapes.get(key);
-    if (shape === undefined) return null;
+    if (shape === undefined) {
+      missed = key === null ? null : { text, key };
+      return null;
+    }
     counts.shapeHits++;
     const [only] = shape.shapes;
     if (only !== undefined && shape.shapes.length === 1) return single(text, only, marks.lastComment(text));
@@ -118,7 +124,8 @@ export function createSqlReader(options: SqlReaderOptions = {}): SqlReader {
     if (text.length > verbatimLength) hashed.set(digest(text), reading);
     else exact.set(text, result);
     if (!reading.literalFree) return;
-    const key = keyOf(text);
+    const key = missed?.text === text ? missed.key : keyOf(text);
+    missed = null;
     if (key !== null) shapes.set(key, { shapes: reading.shapes, cuts: reading.cuts });
   }
 

@@ -56,6 +56,18 @@ function endsInDoubt(piece: string): boolean {
   return piece.startsWith("'") && /(?:^|[^\\])(?:\\\\)*\\'/.test(piece.slice(1));
 }
 
+/** Whether the text is one, if another one, where a backslash escapes in plain strings: no string is left open. */
+function readsOtherwise(text: string, limits: SqlLimits, start: number, end: number): boolean {
+  const lexer = new Lexer(text, start, end, limits.comments, true);
+  try {
+    while (lexer.next() !== token.end);
+    return true;
+  } catch (error) {
+    if (error instanceof UnreadableSql) return error.reason !== "syntax";
+    throw error;
+  }
+}
+
 /**
  * Reads all tokens of `text.slice(start, end)`. Throws UnreadableSql where the lexer does, and for operators, nesting and tokens
  * over the limits. Literals become `?`, comments and white space one blank, semicolons at both ends are dropped.
@@ -117,6 +129,8 @@ export function scan(text: string, limits: SqlLimits, start = 0, end: number = t
     gap = false;
   }
   marks.end();
+  // ESCAPE '\' and 'C:\' leave a string open in the other reading: nothing could be hidden in it.
+  if (doubt !== null && !readsOtherwise(text, limits, start, end)) doubt = null;
   return {
     stripped: withoutSemicolons(stripped),
     literals,

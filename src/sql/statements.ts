@@ -1,6 +1,7 @@
 /** Reads a text anew: checks, parse, and what each statement is. Pure but for the parser's instance. */
 
 import { opaqueFacts, type StaticFacts } from "./facts.ts";
+import { fingerprintOf } from "./fingerprint.ts";
 import { classify } from "./kinds.ts";
 import { type SqlLimits, UnreadableSql } from "./limits.ts";
 import { nameEffects } from "./names.ts";
@@ -90,10 +91,11 @@ function readShape(
   const { facts, literal } = staticFacts(top.name, top.node, walk, { text, ...span }, (inner) =>
     parseOne(inner, parsers),
   );
+  const shown = walk.secretSetting ? strippedSecret(stripped) : stripped;
   return {
     shape: {
-      stripped: walk.secretSetting ? strippedSecret(stripped) : stripped,
-      fingerprint: parsers.fingerprint(text.slice(span.start, span.end)),
+      stripped: shown,
+      fingerprint: fingerprintOf(shown),
       ...classify(top.name, top.node),
       secret: walk.secret,
       names,

@@ -28,9 +28,13 @@ export function flagAt(value: JsonObject | undefined, key: string): boolean {
 /** A node of the tree is an object with one member, named by the node's type; null for anything else. */
 export function nodeOf(value: unknown): { name: string; node: JsonObject } | null {
   if (!isObject(value)) return null;
-  const names = Object.keys(value);
-  const [name] = names;
-  if (name === undefined || names.length !== 1) return null;
-  const node = value[name];
-  return isObject(node) ? { name, node } : null;
+  // Quicker than a list of the names: every node of every statement comes by here, several times.
+  let only: string | null = null;
+  for (const name in value) {
+    if (only !== null) return null;
+    only = name;
+  }
+  if (only === null) return null;
+  const node = value[only];
+  return isObject(node) ? { name: only, node } : null;
 }

@@ -63,7 +63,7 @@ export interface StatementShape {
    * `?` is also an operator of jsonb, so this text is no key.
    */
   readonly stripped: string;
-  /** libpg_query's fingerprint, 16 hex digits. For grouping only: different statements may share it (MASKING.md 1.5). */
+  /** 16 hex digits, equal for statements that differ in literals, letter case and white space (fingerprint.ts). For grouping only, never a key. */
   readonly fingerprint: string | null;
   readonly kind: StatementKind;
   /**

@@ -58,8 +58,8 @@ describe("postern check", () => {
     const { code, stdout, stderr } = await check([reader]);
     expect([code, stderr]).toEqual([0, ""]);
     const [header, row, ...rest] = stdout.trimEnd().split("\n");
-    expect(header).toMatch(/^DATABASE +LOGIN +SERVER +TLS +RESULT$/);
-    expect(row).toMatch(new RegExp(`^shop +${reader} +\\d+\\.\\d+\\S* +none +ok$`));
+    expect(header).toMatch(/^DATABASE +LOGIN +SERVER +TLS +ANALYSIS +RESULT$/);
+    expect(row).toMatch(new RegExp(`^shop +${reader} +\\d+\\.\\d+\\S* +none +logged +ok$`));
     expect(rest).toEqual([]);
   });
 
@@ -74,6 +74,11 @@ describe("postern check", () => {
       ok: true,
       error: null,
       tls: null,
+      analysis: {
+        trees: true,
+        log: "grant",
+        advice: `GRANT SET ON PARAMETER log_min_messages TO ${writer};`,
+      },
     });
     expect(login.findings).toEqual([
       {

@@ -51,6 +51,7 @@ test("the smallest file, and every default", async () => {
             tls: { mode: "disable", ca: null, cert: null, key: null },
           },
           replication: false,
+          functions: { trusted: [], readBodies: true },
           pool: { max: 50, minIdle: 0, reset: "discard_all" },
         },
       ],

@@ -36,6 +36,8 @@ export async function startLab(policy = text("policy.yaml")): Promise<Lab> {
   await cluster.createDatabase("lab");
   await cluster.query("lab", text("schema.sql"));
   await cluster.query("lab", "ALTER ROLE agent_ro PASSWORD 'agent'");
+  const owner = new pg.Client(cluster.url("lab"));
+  await owner.connect();
   const postern = await startTestPostern({
     server: { host: cluster.host, port: cluster.port, user: "agent_ro", password: "agent" },
     dbname: "lab",
@@ -46,11 +48,12 @@ export async function startLab(policy = text("policy.yaml")): Promise<Lab> {
     cluster,
     postern,
     async digest() {
-      const [row] = await cluster.query("lab", digestSql);
-      return String(row?.digest);
+      const { rows } = await owner.query<{ digest: string }>(digestSql);
+      return String(rows[0]?.digest);
     },
     async stop() {
       await postern.stop();
+      await owner.end();
       await cluster.stop();
     },
   };
@@ -91,14 +94,15 @@ export interface Outcome {
   readonly rows: number;
 }
 
-/** Runs one statement in a session of its own. */
-export async function runCase(lab: Lab, sql: string, way: Way): Promise<Outcome> {
+/** Runs one statement in a session of its own, whose records name `application`. */
+export async function runCase(lab: Lab, sql: string, way: Way, application?: string): Promise<Outcome> {
   const client = new pg.Client({
     host: lab.postern.host,
     port: lab.postern.port,
     user: "agent",
     database: "lab",
     password: await lab.postern.token({ groups: ["testers", "agents"] }),
+    ...(application === undefined ? {} : { application_name: application }),
   });
   client.on("error", () => undefined);
   client.on("notice", () => undefined);

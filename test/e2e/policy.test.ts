@@ -14,6 +14,7 @@ import {
   execute,
   field,
   flush,
+  functionCall,
   parse,
   query,
   sync,
@@ -71,6 +72,7 @@ beforeAll(async () => {
     server: { host: cluster.host, port: cluster.port, user: cluster.superuser, password: cluster.password },
     dbname,
     policy,
+    functionCall: true,
   });
 });
 afterAll(async () => {
@@ -234,8 +236,8 @@ describe("prepared statements", () => {
     expect(types(await owner.ready())).toBe("CZ");
     client.send(bind("", "s"), execute(""), sync);
     const messages = await client.ready();
-    expect(types(messages)).toBe("2EZ");
-    expect(field(messages[1], "M")).toBe("policy: Nobody reads this table here.");
+    expect(types(messages)).toBe("EZ");
+    expect(field(messages[0], "M")).toBe("policy: Nobody reads this table here.");
     await owner.end();
     await works();
   });
@@ -426,6 +428,66 @@ describe("settings", () => {
     client.send(query("set datestyle = 'ISO, DMY'"));
     expect(types(await client.ready())).toMatch(/^S?CS?Z$/);
     await works();
+  });
+});
+
+describe("FunctionCall", () => {
+  it("is decided like the function it calls", async () => {
+    const [oids] = await cluster.query(
+      dbname,
+      "select 'reverse(text)'::regprocedure::oid::int as reverse, 'pg_sleep(float8)'::regprocedure::oid::int as sleep",
+    );
+    client.send(functionCall(Number(oids?.reverse), ["abc"]));
+    const messages = await client.ready();
+    expect(types(messages), messages[0]?.body.toString()).toBe("VZ");
+    expect(messages[0]?.body.toString("latin1")).toContain("cba");
+    expect(await lastOf("statement.intent")).toMatchObject({
+      statement: { functions: ["pg_catalog.reverse"], effects: ["read"] },
+      decision: { verdict: "allow", rule: "reads" },
+    });
+    client.send(functionCall(Number(oids?.sleep), ["5"]));
+    const denied = await client.ready();
+    expect(types(denied)).toBe("EZ");
+    expect(code(denied[0])).toBe("NO_RULE");
+    client.send(functionCall(999_999, []));
+    expect(types(await client.ready())).toBe("EZ");
+    await works();
+  });
+});
+
+describe("read-only sessions", () => {
+  it("whom no rule lets write, reads in READ ONLY transactions, and stays there", async () => {
+    const reader = await login();
+    reader.send(query("show transaction_read_only"));
+    expect((await reader.ready())[1]?.body.toString("latin1")).toContain("on");
+    reader.send(query("begin read write"));
+    const messages = await reader.ready();
+    expect(types(messages)).toBe("EZ");
+    expect(field(messages[0], "C")).toBe("25006");
+    reader.send(query("begin"));
+    expect(types(await reader.ready())).toBe("CZ");
+    await reader.end();
+    client.send(query("show transaction_read_only"));
+    expect((await client.ready())[1]?.body.toString("latin1")).toContain("off");
+  });
+});
+
+describe("what others change", () => {
+  it("is known at once where an event trigger tells", async () => {
+    await cluster.query(
+      dbname,
+      `create function tell() returns event_trigger language plpgsql as $$ begin notify postern_ddl; end $$;
+       create event trigger tell on ddl_command_end execute function tell();
+       create view told as select a from t`,
+    );
+    client.send(query("select * from told where a = 1"));
+    expect(types(await client.ready())).toBe("TDCZ");
+    await cluster.query(dbname, "drop view told; create view told as select x from secret");
+    // The notification is on its way; nothing else would make the gateway look within this time.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    client.send(query("select * from told where x = '1'"));
+    expect(types(await client.ready())).toBe("EZ");
+    await cluster.query(dbname, "drop event trigger tell");
   });
 });
 

@@ -1,7 +1,7 @@
 /** Labels proposed for a real database. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { scanDatabase } from "../../src/cli/scan.ts";
+import { scanDatabase } from "../../src/cli/lib/scan.ts";
 import { proposeLabels } from "../../src/masking/index.ts";
 import { type Database, sharedCluster } from "../support/cluster.ts";
 import { openSession, type Session } from "./server.ts";

@@ -110,6 +110,29 @@ describe("statements in disguise", () => {
   });
 });
 
+describe("a backslash before a quote", () => {
+  const refusal = (sql: string) => reader.read(sql).statements[0]?.shape.facts.refusal ?? null;
+
+  it.each([
+    "SELECT '\\'||'; DELETE FROM app.orders; --'",
+    "SELECT '\\', ' FROM t; DELETE FROM t --'",
+    "SELECT 'a\\\\\\', '||secret--'",
+  ])("is refused where the text is another whole one if it escapes: %s", (sql) => {
+    expect(refusal(sql)).toMatchObject({ code: "STATEMENT_NOT_UNDERSTOOD" });
+  });
+
+  it.each([
+    "SELECT * FROM t WHERE a LIKE 'x\\_%' ESCAPE '\\'",
+    "SELECT * FROM t WHERE a LIKE 'x' ESCAPE '\\' AND b LIKE 'y' ESCAPE '\\' AND c = 'z'",
+    "SELECT 'C:\\'",
+    "SELECT * FROM t WHERE path = 'C:\\temp\\' AND name = 'x'",
+    "SELECT 'a\\\\', 'b'",
+    "SELECT E'\\'; --'",
+  ])("is not, where it would leave a string open: %s", (sql) => {
+    expect(refusal(sql)).toBeNull();
+  });
+});
+
 describe("a text that breaks a parser", () => {
   it("says so each time it is sent, so that its senders can be counted", async () => {
     const parsers = await ParserPool.create();

@@ -82,6 +82,8 @@ describe("wrappers", () => {
         const [only] = statements;
         // WITH … CHECK OPTION and the like do not fit behind every query; ORDER BY does not stand in every one.
         if (!parsed || only === undefined || statements.length !== 1) return;
+        // A comment behind a string that ends in a backslash: refused for what it could be read as.
+        if (only.shape.facts.refusal?.message.startsWith("a backslash") === true) return;
         expect(only.shape.facts.refusal, sql).toBeNull();
         const texts = treeTexts(only);
         expect(texts, sql).toHaveLength(1);

@@ -44,6 +44,8 @@ export interface TestOptions {
   /** Text of a policy file. */
   readonly policy?: string;
   readonly kinds?: readonly KindRule[];
+  /** Takes every line of the gateway's log, at the finest level. */
+  readonly log?: (line: string) => void;
   /** System calls of the log. */
   readonly io?: AuditIo;
 }
@@ -129,7 +131,11 @@ export async function startTestPostern(options: TestOptions): Promise<TestPoster
     protocol: { functionCall: options.functionCall ?? false },
     limits: { ...testLimits, ...options.limits },
   };
-  const logger = pino({ level: process.env.POSTERN_LOG ?? "silent" });
+  const { log } = options;
+  const logger =
+    log === undefined
+      ? pino({ level: process.env.POSTERN_LOG ?? "silent" })
+      : pino({ level: "trace" }, { write: log });
   const policies =
     options.policy === undefined
       ? null

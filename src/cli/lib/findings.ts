@@ -5,8 +5,11 @@ import type { DatabaseSettings, LoginSettings } from "../../gateway/settings.ts"
 import type { Row } from "./query.ts";
 
 export interface Finding {
-  /** `risk`: Postern's protection can be gone around with it. `grant`: what the login may do; right or wrong is yours to say. */
-  readonly level: "risk" | "grant";
+  /**
+   * `risk`: Postern's protection can be gone around with it. `grant`: what the login may do; right or wrong is yours to say.
+   * `advice`: what the database could enforce as well.
+   */
+  readonly level: "risk" | "grant" | "advice";
   /** Stable, e.g. SUPERUSER. */
   readonly code: string;
   readonly what: string;

@@ -3,6 +3,7 @@ import { createSecretKey, type KeyObject, randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ConfigError } from "../../config/index.ts";
+import { patternFault } from "../../gateway/analyst/detection.ts";
 import type { PolicyRooms } from "../../gateway/index.ts";
 import {
   type CompiledPolicy,
@@ -29,10 +30,15 @@ export function openPolicy(place: { readonly path: string } | null, keys: string
   };
 }
 
+/** Loads a policy file, a folder or a built-in policy, patterns of `detect:` checked. Throws PolicyError. */
+export function policyAt(path: string): CompiledPolicy {
+  return loadPolicy(policyFiles(path), { checkPattern: patternFault });
+}
+
 /** Reads the policy anew. Its mistakes are mistakes of the configuration: throws ConfigError. */
 export function readPolicy(place: { readonly path: string }): CompiledPolicy {
   try {
-    return loadPolicy(policyFiles(place.path));
+    return policyAt(place.path);
   } catch (error) {
     throw error instanceof PolicyError ? new ConfigError(error.problems) : error;
   }

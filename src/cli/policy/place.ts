@@ -1,13 +1,10 @@
 /** Which policy a verb is about, and its mistakes as an exit code. */
 import { loadConfig, type Settings } from "../../config/index.ts";
-import {
-  type CompiledPolicy,
-  formatPolicyProblem,
-  loadPolicy,
-  PolicyError,
-  policyFiles,
-} from "../../policy/index.ts";
+import { OfflineUnavailable } from "../../gateway/analyst/offline.ts";
+import { type CompiledPolicy, formatPolicyProblem, PolicyError } from "../../policy/index.ts";
 import { UsageError } from "../lib/args.ts";
+import { policyAt } from "../lib/policy.ts";
+import { printable } from "../lib/table.ts";
 
 export const placeOptions = {
   config: { type: "string", short: "c" },
@@ -35,14 +32,18 @@ export async function findPolicy(
       settings === null ? "which policy? (a path, or -c postern.yaml)" : `${given.config} names no policy`,
       usage,
     );
-  return { path, policy: loadPolicy(policyFiles(path)), settings };
+  return { path, policy: policyAt(path), settings };
 }
 
-/** Runs a verb; the mistakes of a policy or test file are printed, one a line, and give 2. */
+/** Runs a verb; the mistakes of a policy or test file are printed, one a line, and give 2; a database that cannot be asked gives 3. */
 export async function reporting(json: boolean | undefined, run: () => Promise<number>): Promise<number> {
   try {
     return await run();
   } catch (error) {
+    if (error instanceof OfflineUnavailable) {
+      process.stderr.write(`postern: ${printable(error.message)}\n`);
+      return 3;
+    }
     if (!(error instanceof PolicyError)) throw error;
     if (json === true) process.stdout.write(`${JSON.stringify({ ok: false, problems: error.problems })}\n`);
     else for (const problem of error.problems) process.stderr.write(`${formatPolicyProblem(problem)}\n`);

@@ -5,8 +5,10 @@ import { valueAt } from "../explain.ts";
 import type { Path } from "../problem.ts";
 import {
   databaseName,
+  functions as functionsSchema,
   login as loginSchema,
   pool as poolSchema,
+  readBodies as readBodiesSchema,
   replication as replicationSchema,
   type ServerInput,
   server as serverSchema,
@@ -39,13 +41,17 @@ export async function buildDatabases(
     if (pool !== null && pool.min_idle > pool.max)
       context.problem([...path, "pool", "min_idle"], "is more than pool.max", `at most ${pool.max}`);
     const replication = take(context, [...path, "replication"], replicationSchema);
+    const functions = take(context, [...path, "functions"], functionsSchema);
+    const readBodies = take(context, [...path, "read_bodies"], readBodiesSchema);
     // What is not valid has its problem already.
     if (name === null || server === null || pool === null || replication === null) continue;
+    if (functions === null || readBodies === null) continue;
     built.push({
       name,
       server,
       replication,
       logins,
+      functions: { trusted: functions, readBodies },
       pool: { max: pool.max, minIdle: pool.min_idle, reset: pool.reset },
     });
   }

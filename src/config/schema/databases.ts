@@ -55,10 +55,28 @@ export const replication = flag
   .default(false)
   .meta({ description: "true: replication connections pass as an opaque, recorded tunnel." });
 
+const functionExpected = "schema.function, as pg_proc has the names: unquoted, without arguments";
+
+export const functions = z
+  .array(text(functionExpected, 2 * maxName + 1).regex(/^[^.]+\..+$/, { error: functionExpected }))
+  .max(10_000)
+  .default([])
+  .meta({
+    description:
+      "Functions of your own that only compute a value, as `schema.function`: you vouch for all of that name. Statements that call them count as `read`.",
+  });
+
+export const readBodies = flag.default(true).meta({
+  description:
+    "true: a function in SQL or PL/pgSQL counts as harmless where its body shows that it only computes a value from its arguments. false: only those in `functions` do.",
+});
+
 const database = z.strictObject({
   name: databaseName,
   server: server.meta({ description: "Where it is. Clients never learn this." }),
   replication,
+  functions,
+  read_bodies: readBodies,
   logins: z
     .array(login)
     .min(1)

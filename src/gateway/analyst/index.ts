@@ -7,8 +7,9 @@ import { encodeAsk } from "../../analysis/ask.ts";
 import { EstimateReader, encodeEstimate } from "../../analysis/ask-estimate.ts";
 import { AskReader, type AskResult } from "../../analysis/ask-read.ts";
 import { type ProtectedSet, resolveProtected } from "../../analysis/protected.ts";
-import { type Catalog, type CatalogSnapshot, createCatalog } from "../../catalog/index.ts";
+import { type Catalog, type CatalogSnapshot, createCatalog, type LoadOptions } from "../../catalog/index.ts";
 import type { CompiledPolicy, Estimate, LabelMatcher } from "../../policy/index.ts";
+import { encodeQuery } from "../../protocol/index.ts";
 import { parseSql } from "../../sql/index.ts";
 import type { DatabaseSettings, LoginSettings } from "../settings.ts";
 import { connectUpstream } from "../upstream/connect.ts";
@@ -36,6 +37,8 @@ export function viewOf(policy: CompiledPolicy, catalog: CatalogSnapshot, databas
 }
 
 export interface Analyst {
+  /** How functions of the database are judged: for catalogs that are loaded elsewhere, too. */
+  readonly trust: LoadOptions;
   /** The newest view of `policy`, if the catalog is loaded and fresh; else null: await `ready()`. */
   view(policy: CompiledPolicy): View | null;
   /** Rejects when the catalog cannot be loaded. */
@@ -58,31 +61,48 @@ const connectMs = 10_000;
 /** How often the catalog's digest is looked at. */
 const catalogMs = 5_000;
 
+/** How a configuration says that a database's functions are to be judged. */
+function trustOf({ functions }: DatabaseSettings): LoadOptions {
+  const { trusted, readBodies } = functions ?? { trusted: [], readBodies: true };
+  return { trusted, parse: readBodies ? parseSql : null };
+}
+
 export function createAnalyst(
   database: DatabaseSettings,
   login: LoginSettings,
   logger: pino.Logger,
 ): Analyst {
-  const asking = line();
-  const reading = line();
+  const trust = trustOf(database);
+  const asking = line(async () => undefined);
+  // Where the owner has made the event trigger of docs/policy.md, DDL that did not come this way is known at once.
+  const reading = line(async (talk) => {
+    await talk.run(encodeQuery("LISTEN postern_ddl"), () => undefined);
+  });
   let catalog: Catalog | null = null;
   let view: View | null = null;
   let closed = false;
 
   /** One connection, made anew when the last one is gone. */
-  function line() {
+  function line(prepare: (talk: Talk) => Promise<void>) {
     let talk: Promise<Talk> | null = null;
     async function connect(): Promise<Talk> {
       const parameters = new Map([["application_name", "postern:analysis"]]);
       const connection = await connectUpstream(database, login, parameters, { timeoutMs: connectMs });
       if (closed) connection.socket.destroy();
-      return createTalk(connection.socket, { timeoutMs: questionMs, answerBytes });
+      const made = createTalk(connection.socket, { timeoutMs: questionMs, answerBytes }, () =>
+        catalog?.bump(),
+      );
+      await prepare(made);
+      return made;
     }
     return {
       async get(): Promise<Talk> {
         if (closed) throw new TalkLost("the gateway is shutting down");
-        const known = await (talk ?? null)?.catch(() => null);
+        const before = talk;
+        const known = await before?.catch(() => null);
         if (known?.open === true) return known;
+        // Of those that waited, the first connects for all.
+        if (talk !== null && talk !== before) return talk;
         talk = connect();
         return talk;
       },
@@ -103,7 +123,7 @@ export function createAnalyst(
   function loaded(): Catalog {
     catalog ??= createCatalog(query, {
       intervalMs: catalogMs,
-      parse: parseSql,
+      ...trust,
       onError: (error) =>
         logger.warn({ database: database.name, err: error }, "the catalog cannot be refreshed"),
     });
@@ -117,6 +137,7 @@ export function createAnalyst(
   }
 
   return {
+    trust,
     view(policy) {
       return catalog?.isFresh === true ? laidOver(policy, catalog.current) : null;
     },

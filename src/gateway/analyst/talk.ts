@@ -26,8 +26,11 @@ export class TalkLost extends Error {
   override readonly name = "TalkLost";
 }
 
-/** @param socket logged in and idle, without a reader. */
-export function createTalk(socket: Socket, limits: TalkLimits): Talk {
+/**
+ * @param socket logged in and idle, without a reader.
+ * @param onNotification a channel that was listened to has something to say.
+ */
+export function createTalk(socket: Socket, limits: TalkLimits, onNotification: () => void = () => {}): Talk {
   const reader = new FrameReader("backend", { maxMessage: limits.answerBytes });
   let turn: Promise<void> = Promise.resolve();
   let current: { onFrame(frame: Frame): void; resolve(): void; reject(error: Error): void } | null = null;
@@ -48,10 +51,14 @@ export function createTalk(socket: Socket, limits: TalkLimits): Talk {
     try {
       reader.push(chunk);
       for (let frame = reader.next(); frame !== null; frame = reader.next()) {
+        if (frame.type === 0x41) {
+          if (current === null) bytes = 0;
+          onNotification();
+          continue;
+        }
         if (current === null) {
           // Settings and notices may come unasked; an answer to nothing may not.
-          if (frame.type !== 0x53 && frame.type !== 0x4e && frame.type !== 0x41)
-            return end("an answer to nothing");
+          if (frame.type !== 0x53 && frame.type !== 0x4e) return end("an answer to nothing");
           continue;
         }
         current.onFrame(frame);

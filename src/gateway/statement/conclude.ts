@@ -8,6 +8,7 @@ import { typeName } from "../../protocol/index.ts";
 import { noteDone } from "./fate.ts";
 import type { Guard } from "./guard.ts";
 import { innerStatement, maxLevels, opaqueShape, prepare } from "./intend.ts";
+import type { Judgement } from "./judgement.ts";
 import {
   dropCursors,
   dropStatements,
@@ -46,7 +47,7 @@ export function conclude(
   if (part.statement === null) return;
   if (part.statement.hides) forget(walk.names, () => prepare(walk, "", opaqueShape, null));
   else if (status !== "ok") applyFailed(walk, part.statement, 0);
-  else if (tag !== null) applyNames(walk, entry, part.statement, 0);
+  else if (tag !== null) applyNames(walk, entry, part.statement, part.statement.judged, 0);
 }
 
 function concludeGuard(walk: Walk, { timer, judgement }: Guard, rows: number): void {
@@ -113,6 +114,7 @@ function record(
   if (index < 0) walk.auditLost = true;
   if (run.strict) walk.unsaid = true;
   run.since = now;
+  walk.concluded = now;
   if (result.bytes > 0) result.digest.reset();
   result.rows = 0;
   result.bytes = 0;
@@ -203,7 +205,13 @@ function executed(
 }
 
 /** SQL that made, dropped or opened a name has succeeded. */
-function applyNames(walk: Walk, entry: Expected, { shape }: PreparedStatement, level: number): void {
+function applyNames(
+  walk: Walk,
+  entry: Expected,
+  { shape }: PreparedStatement,
+  judged: Judgement | null,
+  level: number,
+): void {
   const { names } = walk;
   for (const effect of shape.names) {
     switch (effect.kind) {
@@ -232,6 +240,7 @@ function applyNames(walk: Walk, entry: Expected, { shape }: PreparedStatement, l
             cursor: true,
             hold: / with hold\b/i.test(shape.stripped),
             delivered: { rows: 0, bytes: 0 },
+            bound: judged,
             described: false,
             fields: null,
           });
@@ -245,7 +254,9 @@ function applyNames(walk: Walk, entry: Expected, { shape }: PreparedStatement, l
         break;
       case "execute":
         if (effect.name !== null)
-          executed(walk, shape, effect.name, level, (used) => applyNames(walk, entry, used, level + 1));
+          executed(walk, shape, effect.name, level, (used) =>
+            applyNames(walk, entry, used, judged, level + 1),
+          );
         break;
       case "fetch":
         break;

@@ -14,22 +14,26 @@ import {
 } from "../../protocol/index.ts";
 import type { MessageText } from "../../sql/index.ts";
 import { askFirst, noteForwarded } from "./ask.ts";
+import { ownName, ownNames } from "./facts.ts";
 import { type Delivered, guardOf } from "./guard.ts";
 import {
+  emptyShape,
   intent,
   opaqueShape,
   openName,
   prepare,
   readable,
   run,
+  sealedOf,
   sealedWhole,
   typesJson,
   Use,
   valuesJson,
 } from "./intend.ts";
-import { judgeMessage, ownName, ownNames } from "./judge.ts";
+import { judgeFunction, judgeMessage } from "./judge.ts";
 import { askDurability, harmless, type Judgement, type Question } from "./judgement.ts";
 import { charge, startClocks, uncountable } from "./limits.ts";
+import { outdatedPortal } from "./meaning.ts";
 import {
   awaitChange,
   getPortal,
@@ -45,6 +49,7 @@ import {
   setStatement,
   undecided,
 } from "./names.ts";
+import { inBlockBehind } from "./place.ts";
 import { type Expected, expected, Kind, push, pushCopyEnd, queueHead, type ReplyQueue } from "./queue.ts";
 import type { Verdict } from "./receive.ts";
 import {
@@ -54,6 +59,7 @@ import {
   recordRefusal,
   refuseExtended,
   refuseQuery,
+  refuseStatements,
   refuseUnrecorded,
   tooLarge,
   tooManyNames,
@@ -108,9 +114,11 @@ function parse(
   bytes: Buffer,
   types: readonly number[],
 ): Verdict {
+  if (message.poisoned) walk.poisoned();
   // Parse takes one statement. With several, or none that we can tell apart, the server's own answer decides.
-  let [only] = message.statements;
+  let only: { readonly text: string; readonly shape: Shape } | undefined = message.statements[0];
   let raw = message.parsed ? null : bytes;
+  if (only === undefined && message.parsed) only = { text: "", shape: emptyShape };
   if (only === undefined || message.statements.length > 1) {
     [only] = sealedWhole(bytes).statements;
     raw = bytes;
@@ -119,7 +127,7 @@ function parse(
   statement.types = types;
   statement.declared = types;
   statement.syntaxError = message.reason === "syntax";
-  if (walk.guard !== null && walk.guard.policies.current !== null && only !== undefined) {
+  if (walk.guard !== null && walk.guard.policies.current !== null && statement.shape.kind !== "empty") {
     const questions: Question[] = [];
     const verdicts = judgeMessage(walk, walk.guard, [statement], questions);
     if (verdicts === null) return askFirst(walk, walk.guard, questions);
@@ -165,13 +173,30 @@ export function onBind(walk: Walk, body: Buffer): Verdict {
   const { names } = walk;
   const [portal, source] = [keyOf(walk, bind.portal), keyOf(walk, bind.statement)];
   if (portal === null || source === null) return refuseExtended(walk, badName);
+  if (walk.guard !== null && portal.startsWith(ownNames)) return refuseExtended(walk, ownName);
   const open =
     undecided(names, "statement", source, walk.batch) ??
     (portal === "" ? null : undecided(names, "portal", portal, walk.batch));
   if (open !== null) return waitFor(walk, open);
   if ((portal !== "" && names.portals.size >= maxPortals) || names.bytes > maxStatementBytes)
     return refuseExtended(walk, tooManyNames);
-  const statement = names.statements.get(source) ?? prepare(walk, "", opaqueShape, null);
+  const known = names.statements.get(source);
+  const statement = known ?? prepare(walk, "", opaqueShape, null);
+  let bound: Judgement | null = null;
+  if (
+    walk.guard !== null &&
+    walk.guard.policies.current !== null &&
+    known !== undefined &&
+    known.shape.kind !== "empty"
+  ) {
+    // The server looks names up here; what they mean at the Execute would come too late.
+    const questions: Question[] = [];
+    const verdicts = judgeMessage(walk, walk.guard, [statement], questions);
+    if (verdicts === null) return askFirst(walk, walk.guard, questions);
+    bound = verdicts.judgements[0] ?? null;
+    if (bound?.refusal != null && bound.decision?.verdict !== "approve")
+      return refuseExtended(walk, bound.refusal, statement, bound);
+  }
   const uncertain = portal !== "" && (names.hidden || names.portals.has(portal));
   const change = setPortal(names, portal, {
     statement,
@@ -181,6 +206,7 @@ export function onBind(walk: Walk, body: Buffer): Verdict {
     cursor: false,
     hold: false,
     delivered: { rows: 0, bytes: 0 },
+    bound,
     described: false,
     fields: null,
   });
@@ -247,12 +273,13 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
     askDurability(walk, verdicts.judgements);
     const reason =
       judgement?.refusal ??
+      (judgement === null ? null : outdatedPortal(portal?.bound ?? null, judgement)) ??
       uncountable([statement], verdicts.judgements) ??
       charge(walk, verdicts.judgements);
     if (reason !== null)
       return refuseExtended(walk, reason, statement, judgement?.refusal == null ? null : judgement);
   }
-  let { sealed } = statement;
+  let sealed = sealedOf(walk, statement);
   let changes = statement.hides;
   let unsettles = walk.touched || statement.unsettles;
   for (const effect of shape.names) {
@@ -300,7 +327,9 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
     push(walk.queue, entry);
     return changes ? awaitAnswer(walk, entry) : "forward";
   }
-  noteForwarded(walk.guard, judgement);
+  noteForwarded(walk.guard, judgement, entry.batch);
+  const block = inBlockBehind(shape);
+  if (block !== null) walk.guard.block = { batch: entry.batch, open: block };
   const before: Buffer[] = [];
   if (guard !== null && portal !== undefined) {
     guard.portal = portal;
@@ -322,6 +351,8 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
   const limit = judgement.decision?.limits.rows ?? null;
   const left = limit === null || guard === null ? 0 : Math.max(1, limit - guard.delivered.rows + 1);
   const bounded = left > 0 && (maxRows <= 0 || maxRows > left);
+  // Writing statements go on behind the rows that were asked for.
+  if (guard !== null) guard.bounded = bounded && !judgement.facts.effects.includes("write");
   if (!bounded && before.length === 0) return alone || changes ? "forward-flush" : "forward";
   return [
     ...before,
@@ -362,7 +393,8 @@ export function onSync(walk: Walk): Verdict {
   walk.texts = 0;
   push(walk.queue, entry);
   // Its answer tells how the texts behind it are to be read.
-  if (walk.unsettledBatch === entry.batch) walk.stall = { until: "answered", entry };
+  if (walk.unsettledBatch === entry.batch || walk.guard?.block?.batch === entry.batch)
+    walk.stall = { until: "answered", entry };
   return "forward";
 }
 
@@ -377,8 +409,17 @@ export function onFunctionCall(walk: Walk, body: Buffer): Verdict {
     }
     return refuseQuery(walk, functionCallRefused, "function");
   }
-  const request = uuidv7();
   const statement = prepare(walk, "", { ...opaqueShape, kind: "function" }, null);
+  let judgement: Judgement | null = null;
+  if (walk.guard !== null && walk.guard.policies.current !== null) {
+    const verdicts = judgeFunction(walk, walk.guard, statement, call.oid);
+    if (verdicts === null) return askFirst(walk, walk.guard, []);
+    judgement = verdicts;
+    const reason = judgement.refusal ?? charge(walk, [judgement]);
+    if (reason !== null) return refuseStatements(walk, [statement], [judgement], 0, reason);
+    noteForwarded(walk.guard, judgement, walk.batch);
+  }
+  const request = uuidv7();
   const values = valuesJson(walk, statement, call.arguments, call.argumentFormats);
   const sealed = `{"function":${call.oid}${values === null ? "" : `,"parameters":${values}`}}`;
   let index: number;
@@ -386,13 +427,14 @@ export function onFunctionCall(walk: Walk, body: Buffer): Verdict {
     index = intent(
       walk,
       request,
-      statement.context,
+      judgement?.statementRecord ?? statement.context,
       "function",
       0,
       "",
       "",
       sealed,
       typesJson(statement, call.arguments.length),
+      judgement?.decisionRecord,
     );
   } catch (error) {
     return refuseUnrecorded(walk, error, true);

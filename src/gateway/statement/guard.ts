@@ -35,6 +35,8 @@ export interface Guard {
   /** A limit was reached: nothing more of it is delivered, and this is what the client is told. */
   cut: Refusal | null;
   timer: NodeJS.Timeout | null;
+  /** The server was asked for one row more than the limit at most, and stops by itself. */
+  bounded: boolean;
 }
 
 /** null: nothing has to be watched. */
@@ -65,6 +67,7 @@ export function guardOf(
     copyMasker: null,
     cut: null,
     timer: null,
+    bounded: false,
   };
 }
 

@@ -117,7 +117,8 @@ export function prepare(walk: Walk, text: string, shape: Shape, raw: Buffer | nu
   return {
     shape,
     context: contextOf(walk, shape),
-    sealed: sealedText(walk, text, shape, raw),
+    // The bytes of a text that was not read are valid now only.
+    sealed: raw === null ? null : sealedText(walk, text, shape, raw),
     text,
     bytes: text.length,
     syntaxError: false,
@@ -129,6 +130,12 @@ export function prepare(walk: Walk, text: string, shape: Shape, raw: Buffer | nu
     columns: null,
     judged: null,
   };
+}
+
+/** What the seal says of the statement: worked out once, when something is recorded of it. */
+export function sealedOf(walk: Walk, statement: PreparedStatement): string {
+  statement.sealed ??= sealedText(walk, statement.text, statement.shape, null);
+  return statement.sealed;
 }
 
 function sealedText(walk: Walk, text: string, shape: Shape, raw: Buffer | null): string {
@@ -207,7 +214,7 @@ export class Use {
           this.unsettles = true;
           continue;
         }
-        this.sealed += `,"prepared":${used.sealed}`;
+        this.sealed += `,"prepared":${sealedOf(this.walk, used)}`;
         closing += "}";
         if (kind === "close") continue;
         this.look(used, level + 1);

@@ -3,7 +3,8 @@
  * is what can be told at once; what the server must be asked for first is asked for in ask.ts, and the message comes again.
  */
 import { planMasks } from "../../analysis/plan.ts";
-import type { Effect, StatementFacts, Touched } from "../../facts/effects.ts";
+import { functionText } from "../../catalog/index.ts";
+import type { StatementFacts, Touched } from "../../facts/effects.ts";
 import {
   type Budget,
   type CompiledPolicy,
@@ -12,11 +13,23 @@ import {
   equalityBudget,
   type PolicyDecision,
 } from "../../policy/index.ts";
-import type { StaticFacts } from "../../sql/index.ts";
+import { type CopyFacts, emptyFacts, type StaticFacts, settledSettings } from "../../sql/index.ts";
 import type { View } from "../analyst/index.ts";
+import {
+  changesSettings,
+  factsOf,
+  givesRows,
+  notUnderstood,
+  planned,
+  refusedStatically,
+  sendAlone,
+  unavailable,
+} from "./facts.ts";
 import type { Answer, Guarding, Judgement, Question, ServerRefusal } from "./judgement.ts";
 import { unsettle } from "./judgement.ts";
+import { mayTell, outdated, sameMeaning } from "./meaning.ts";
 import { getPortal, type PreparedStatement, type Shape } from "./names.ts";
+import { changesNames, endsTransaction, inBlock, inBlockBehind, type Place } from "./place.ts";
 import type { Reason, Walk } from "./state.ts";
 
 const maxJudged = 4096;
@@ -25,32 +38,11 @@ const maxAttempts = 6;
 /** EXECUTE of a statement that is itself an EXECUTE, and so on. */
 const maxUsed = 4;
 
-const simpler = "Write the statement in a simpler form, or ask the owner of the policy for what you need.";
-
-export const unavailable: Reason = {
-  sqlstate: "58000",
-  code: "ANALYSIS_UNAVAILABLE",
-  message: "policy: the statement could not be analysed, and was not run",
-  hint: "Try again; the operator finds the cause in the gateway's log.",
-  retryable: true,
-};
-
-const sendAlone: Reason = {
-  sqlstate: "42501",
-  code: "SEND_ALONE",
-  message:
-    "policy: a statement behind one that changes settings or objects must come in a message of its own",
-  hint: "Send the statements one by one.",
-};
-
-/** Names of the gateway's own statements in a client's session. */
-export const ownNames = "postern_";
-
-export const ownName: Reason = {
-  sqlstate: "42501",
-  code: "NAME_REFUSED",
-  message: `policy: names that begin with "${ownNames}" are the gateway's own`,
-  hint: "Choose another name.",
+const staysReadOnly: Reason = {
+  sqlstate: "25006",
+  code: "READ_ONLY",
+  message: "policy: this session only reads, and its transactions stay read-only",
+  hint: "Leave READ WRITE out.",
 };
 
 const noMessage: Reason = {
@@ -60,8 +52,25 @@ const noMessage: Reason = {
   hint: "Send the statements one by one.",
 };
 
-function notUnderstood(code: string, message: string, object: string | null): Reason {
-  return { sqlstate: "42501", code, message: `policy: ${message}`, hint: simpler, object };
+/**
+ * Why a copy's lines cannot be masked; null: they can. In encodings like SJIS and BIG5 a byte that looks like a delimiter
+ * or a backslash may be the second half of a character, and fields would not be told apart.
+ */
+function unmaskable({ format, encoding }: CopyFacts, column: string | null): Reason | null {
+  const what =
+    format === "binary"
+      ? "COPY in binary format"
+      : encoding === null || /^(?:UTF-?8|UNICODE)$/.test(encoding)
+        ? null
+        : "COPY in another encoding than UTF8";
+  if (what === null) return null;
+  return {
+    sqlstate: "42501",
+    code: "PROTECTED_COPY",
+    message: `policy: ${what} cannot be masked${column === null ? "" : `, and ${column} is protected`}`,
+    hint: "Use COPY in text or CSV format and UTF8, or a SELECT.",
+    object: column,
+  };
 }
 
 const ids = new WeakMap<Shape, string>();
@@ -78,12 +87,8 @@ function idOf(shape: Shape): string {
 
 /** The view that the session is judged by now; null: it must be loaded first. */
 function currentView(guard: Guarding, policy: CompiledPolicy): View | null {
-  const view =
-    guard.local === "none"
-      ? guard.analyst.view(policy)
-      : guard.localView?.policy === policy
-        ? guard.localView
-        : null;
+  const shared = guard.analyst.view(policy);
+  const view = guard.local === "none" ? shared : shared === guard.localBase ? guard.localView : null;
   if (view !== null && view !== guard.view) {
     guard.view = view;
     unsettle(guard);
@@ -112,31 +117,92 @@ export function judgeMessage(
   let refused = -1;
   let open = false;
   let changed = false;
+  let named = false;
+  let inTransaction = inBlock(walk, guard);
   for (const [index, statement] of statements.entries()) {
-    const { facts } = statement.shape;
+    const { facts, names } = statement.shape;
+    const place = { statements: statements.length, inTransaction };
     let judgement: Judgement | null;
-    if (changed && facts.tree.length > 0)
-      judgement = refusedBefore(walk, statement, sendAlone, statements.length);
-    else judgement = judge(walk, guard, statement, statements.length, questions);
+    const uses = names.some(({ kind }) => kind === "execute" || kind === "fetch");
+    if ((changed && (facts.tree.length > 0 || uses)) || (named && uses))
+      judgement = refusedBefore(walk, statement, sendAlone, place);
+    else judgement = judge(walk, guard, statement, place, questions);
     if (judgement === null) open = true;
     else {
       judgements.push(judgement);
       if (judgement.refusal !== null && refused < 0) refused = index;
     }
-    changed ||= changesMeaning(statement.shape);
+    changed ||= changesMeaning(guard, statement, judgement);
+    named ||= statements.length > 1 && changesNames(walk, statement);
+    inTransaction = inBlockBehind(statement.shape) ?? inTransaction;
   }
-  if (open && refused < 0) return null;
+  if (open && refused < 0) {
+    guard.attempts++;
+    return null;
+  }
   if (refused < 0) {
     done(guard);
     return { judgements, refused };
   }
   // What was not judged behind the refused one is refused with it.
+  const place = { statements: statements.length, inTransaction: inBlock(walk, guard) };
   const all = statements.map(
-    (statement, index) => judgements[index] ?? refusedBefore(walk, statement, noMessage, statements.length),
+    (statement, index) => judgements[index] ?? refusedBefore(walk, statement, noMessage, place),
   );
   done(guard);
   return { judgements: all, refused };
 }
+
+/** A FunctionCall is decided like a SELECT of the function it calls; null: as judgeMessage. */
+export function judgeFunction(
+  walk: Walk,
+  guard: Guarding,
+  statement: PreparedStatement,
+  oid: number,
+): Judgement | null {
+  const policy = guard.policies.current;
+  const view = policy === null ? null : currentView(guard, policy);
+  if (guard.unavailable === null && guard.attempts <= maxAttempts && (view === null || guard.uncertain)) {
+    guard.attempts++;
+    guard.alone = true;
+    return null;
+  }
+  const called = view?.catalog.func(oid);
+  const place = { statements: 1, inTransaction: inBlock(walk, guard) };
+  const { unavailable: why } = guard;
+  done(guard);
+  if (view === null || called === undefined)
+    return refusedBefore(walk, statement, why ?? unknownFunction, place);
+  const name = functionText(view.catalog, oid);
+  const unsafe = called.verdict.safe
+    ? []
+    : [{ oid, name, effect: called.verdict.effect, reason: called.verdict.reason }];
+  const touched: Touched = {
+    reads: [],
+    writes: [],
+    columns: [],
+    functions: [name],
+    effects: called.verdict.safe ? ["read"] : [called.verdict.effect],
+    uses: [],
+    outputs: null,
+    assignments: [],
+    unsafe,
+    parameterTypes: called.arguments,
+    problems: [],
+  };
+  const plain: PreparedStatement = { ...statement, shape: { ...statement.shape, facts: emptyFacts } };
+  return (
+    decided(walk, guard, view, plain, place, [plain], [touched], []) ??
+    refusedBefore(walk, statement, unknownFunction, place)
+  );
+}
+
+const unknownFunction: Reason = {
+  sqlstate: "42501",
+  code: "NOT_UNDERSTOOD",
+  message: "policy: the function of a FunctionCall message is not known",
+  hint: "Call it in a SELECT statement.",
+};
 
 /** The message that waited has been judged. */
 function done(guard: Guarding): void {
@@ -146,12 +212,11 @@ function done(guard: Guarding): void {
 }
 
 /** Statements behind it in the same message cannot be understood before it has run. */
-function changesMeaning(shape: Shape): boolean {
-  return shape.kind === "ddl" || shape.kind === "call" || shape.kind === "do" || changesSettings(shape);
-}
-
-function changesSettings({ facts }: Shape): boolean {
-  return facts.settings.some(({ judgement }) => judgement.kind === "tracked");
+function changesMeaning(guard: Guarding, statement: PreparedStatement, judgement: Judgement | null): boolean {
+  const { kind } = statement.shape;
+  if (kind === "ddl" || kind === "call" || kind === "do" || changesSettings(statement.shape)) return true;
+  if (endsTransaction(statement.shape) && (guard.settings >= 0 || guard.ddl >= 0)) return true;
+  return judgement !== null && (judgement.after.settings || judgement.facts.effects.includes("ddl"));
 }
 
 /** Judges one statement; null: as judgeMessage. */
@@ -159,13 +224,13 @@ function judge(
   walk: Walk,
   guard: Guarding,
   statement: PreparedStatement,
-  statements: number,
+  place: Place,
   questions: Question[],
 ): Judgement | null {
   const policy = guard.policies.current;
   if (policy === null) return null;
   const view = currentView(guard, policy);
-  const inTransaction = walk.transaction !== "I";
+  const { statements, inTransaction } = place;
   const known = statement.judged;
   if (
     known !== null &&
@@ -187,7 +252,7 @@ function judge(
       return same;
     }
   }
-  const judgement = judgeAnew(walk, guard, view, policy, statement, statements, questions);
+  const judgement = judgeAnew(walk, guard, view, policy, statement, place, questions);
   if (judgement === null) return null;
   statement.judged = judgement;
   if (kept && judgement.reusable) {
@@ -203,20 +268,25 @@ function judgeAnew(
   view: View | null,
   policy: CompiledPolicy,
   statement: PreparedStatement,
-  statements: number,
+  place: Place,
   questions: Question[],
 ): Judgement | null {
   const { shape } = statement;
-  const refuse = (reason: Reason) => refusedBefore(walk, statement, reason, statements);
+  const refuse = (reason: Reason) => refusedBefore(walk, statement, reason, place);
   const early = refusedStatically(shape, onlyObserved(policy, guard));
   if (early !== null && !statement.syntaxError) return refuse(early);
+  if (guard.readOnly && shape.facts.readOnly === false) return refuse(staysReadOnly);
   if (guard.unavailable !== null) return refuse(guard.unavailable);
   if (guard.attempts > maxAttempts) return refuse(unavailable);
-  const asks = shape.facts.tree.length > 0 || shape.names.length > 0 || early !== null;
+  const asks =
+    shape.facts.tree.length > 0 ||
+    shape.names.length > 0 ||
+    early !== null ||
+    // Behind BEGIN, in the same batch, the server cannot be asked any more.
+    (guard.uncertain && shape.facts.transaction === "begin" && walk.transaction === "I" && !walk.unsynced);
   // What touches nothing needs no catalog: COMMIT and ROLLBACK must pass where nothing can be asked.
   const by = view ?? (asks ? null : (guard.analyst.view(policy) ?? guard.view));
   if (by === null || (guard.uncertain && asks)) {
-    guard.attempts++;
     guard.alone = asks;
     return null;
   }
@@ -227,16 +297,18 @@ function judgeAnew(
     if (answer?.kind === "refused" && answer.error.sqlstate.startsWith("42"))
       return refuse(serverRefusal(answer.error, true));
     if (answer !== undefined) return refuse(early);
-    questions.push({ key, text: statement.text, types: [], kind: "statement" });
-    guard.attempts++;
+    questions.push({ key, text: statement.text, types: [], kind: "statement", settledSettings: 0 });
     return null;
   }
   const used = usedBy(walk, statement, onlyObserved(policy, guard));
   if ("refusal" in used) return refuse(used.refusal);
   const touched: Touched[] = [];
   let open = false;
-  for (const one of used.statements) {
-    for (const [at, tree] of one.shape.facts.tree.entries()) {
+  for (const [nth, one] of used.statements.entries()) {
+    const own: Touched[] = [];
+    for (const [at, { text: inner, kind: written }] of one.shape.facts.tree.entries()) {
+      // CREATE TABLE AS EXECUTE and EXPLAIN EXECUTE do with the named statement's rows what they do with their own.
+      const kind = written === "statement" ? (used.wrapped ?? written) : written;
       // A sensitive shape is one text's own, and is never shared.
       const text = `${idOf(one.shape)}.${at}`;
       const key = [
@@ -244,26 +316,32 @@ function judgeAnew(
         guard.searchPath ?? "",
         by.catalog.epoch,
         one.declared.join(),
-        tree.kind,
+        kind,
         text,
       ].join("\0");
       const answer: Answer | undefined = guard.fresh.get(key) ?? guard.answers.get(key);
       if (answer === undefined) {
         open = true;
-        questions.push({ key, text: tree.text ?? one.text, types: one.declared, kind: tree.kind });
+        questions.push({
+          key,
+          text: inner ?? one.text,
+          types: one.declared,
+          kind,
+          settledSettings: settledSettings(one.shape),
+        });
       } else if (answer.kind === "refused")
-        return refuse(serverRefusal(answer.error, tree.text === null && one === statement));
+        return refuse(serverRefusal(answer.error, inner === null && one === statement));
       else if (answer.kind === "touched") {
         // Functions of bare expressions count; what they give goes nowhere.
-        touched.push(tree.kind === "expressions" ? { ...answer.touched, outputs: null } : answer.touched);
+        own.push(kind === "expressions" ? { ...answer.touched, outputs: null } : answer.touched);
       }
     }
+    const bound = used.bound[nth] ?? null;
+    if (!open && bound !== null && !sameMeaning(bound.touched, own)) return refuse(outdated);
+    touched.push(...own);
   }
-  if (open) {
-    guard.attempts++;
-    return null;
-  }
-  return decided(walk, guard, by, statement, statements, used.statements, touched, questions);
+  if (open) return null;
+  return decided(walk, guard, by, statement, place, used.statements, touched, questions);
 }
 
 /** Nothing is enforced here: what is not understood may pass. */
@@ -271,38 +349,28 @@ function onlyObserved(policy: CompiledPolicy, { session }: Guarding): boolean {
   return policy.observe === "all" && policy.labelsFor(session.database).length === 0;
 }
 
-/** What must be refused whatever the policy says: it is not understood, or changes what Postern relies on. */
-function refusedStatically(shape: Shape, observed: boolean): Reason | null {
-  const { facts } = shape;
-  if (facts.refusal !== null && !observed)
-    return notUnderstood(facts.refusal.code, facts.refusal.message, null);
-  for (const { kind, name } of shape.names)
-    if ((kind === "prepare" || kind === "declare") && name?.startsWith(ownNames) === true) return ownName;
-  for (const { name, judgement } of facts.settings) {
-    if (judgement.kind === "refused")
-      return {
-        sqlstate: "42501",
-        code: "SETTING_REFUSED",
-        message: `policy: the setting ${name === null ? "" : `"${name}" `}may not be changed here: ${judgement.reason}`,
-        hint: "Leave it as it is; Postern relies on it.",
-        object: name,
-      };
-  }
-  return null;
-}
-
-type Used = { readonly statements: readonly PreparedStatement[] } | { readonly refusal: Reason };
+type Used =
+  | {
+      readonly statements: readonly PreparedStatement[];
+      /** What was decided of each when its cursor was opened; null: it is planned when it runs. */
+      readonly bound: readonly (Judgement | null)[];
+      /** What becomes of the rows of the statement that EXECUTE names; null: nothing else. */
+      readonly wrapped: "create-table" | "explain" | null;
+    }
+  | { readonly refusal: Reason };
 
 /** The statement and those that EXECUTE and FETCH name; their effects are its own. */
 function usedBy(walk: Walk, statement: PreparedStatement, observed: boolean): Used {
   const all = [statement];
+  const bound: (Judgement | null)[] = [null];
+  let wrapped: "create-table" | "explain" | null = null;
   for (let at = 0; at < all.length; at++) {
     if (all.length > maxUsed)
       return { refusal: notUnderstood("NOT_UNDERSTOOD", "the statement is nested too deep", null) };
     for (const { kind, name } of all[at]?.shape.names ?? []) {
       if (name === null || (kind !== "execute" && kind !== "fetch")) continue;
-      const inner =
-        kind === "execute" ? walk.names.statements.get(name) : getPortal(walk.names, name)?.statement;
+      const portal = kind === "execute" ? undefined : getPortal(walk.names, name);
+      const inner = kind === "execute" ? walk.names.statements.get(name) : portal?.statement;
       if (inner === undefined)
         return {
           refusal: {
@@ -319,9 +387,14 @@ function usedBy(walk: Walk, statement: PreparedStatement, observed: boolean): Us
       const unread = refusedStatically(inner.shape, observed);
       if (unread !== null) return { refusal: unread };
       all.push(inner);
+      bound.push(portal?.bound ?? null);
+      const wrapper = all[at]?.shape;
+      if (wrapper?.kind === "ddl" || wrapper?.facts.effects.includes("ddl") === true)
+        wrapped = "create-table";
+      else if (wrapper?.facts.explain != null) wrapped ??= "explain";
     }
   }
-  return { statements: all };
+  return { statements: all, bound, wrapped };
 }
 
 function serverRefusal(error: ServerRefusal, samePlace: boolean): Reason {
@@ -341,61 +414,18 @@ function withoutPlace(fields: ReadonlyMap<string, string>): ReadonlyMap<string, 
   return rest;
 }
 
-/** The facts that conditions speak of, without labels. */
-function factsOf(
-  shape: Shape,
-  touched: readonly Touched[],
-  used: readonly PreparedStatement[],
-  inTransaction: boolean,
-  statements: number,
-  bytes: number,
-): StatementFacts {
-  const { facts } = shape;
-  const runs = facts.executes;
-  const effects = new Set<Effect>();
-  for (const one of used) for (const effect of one.shape.facts.effects) effects.add(effect);
-  for (const one of touched)
-    for (const effect of one.effects)
-      if (runs || shape.kind !== "explain" || (effect !== "write" && effect !== "lock")) effects.add(effect);
-  return {
-    kind: shape.kind,
-    command: shape.command,
-    effects: [...effects].sort(),
-    reads: union(touched, (one) => one.reads),
-    writes: union(touched, (one) => one.writes),
-    columns: union(touched, (one) => one.columns),
-    functions: union(touched, (one) => one.functions),
-    labels: [],
-    labelsInPredicates: [],
-    unboundedWrite: used.some((one) => one.shape.facts.unboundedWrite),
-    hasWhere: used.some((one) => one.shape.facts.hasWhere),
-    hasLimit: used.some((one) => one.shape.facts.hasLimit),
-    statements,
-    inTransaction,
-    bytes,
-    fingerprint: shape.fingerprint,
-  };
-}
-
-function union(touched: readonly Touched[], of: (one: Touched) => readonly string[]): readonly string[] {
-  const [only] = touched;
-  if (only !== undefined && touched.length === 1) return of(only);
-  return [...new Set(touched.flatMap(of))].sort();
-}
-
 /** Lays the policy over what is known. */
 function decided(
   walk: Walk,
   guard: Guarding,
   view: View,
   statement: PreparedStatement,
-  statements: number,
+  { statements, inTransaction }: Place,
   used: readonly PreparedStatement[],
   touched: readonly Touched[],
   questions: Question[],
 ): Judgement | null {
   const { shape } = statement;
-  const inTransaction = walk.transaction !== "I";
   const bare = factsOf(shape, touched, used, inTransaction, statements, statement.bytes);
   const labels = new Set<string>();
   const predicates = new Set<string>();
@@ -406,7 +436,9 @@ function decided(
       reason ??= notUnderstood(problem.code, problem.message, problem.object);
   }
   const explain = shape.facts.explain !== null;
-  const first = touched.map((one) => planMasks(one, view.protectedSet, { unmask: [], explain }));
+  const first = touched.map((one) =>
+    planMasks(one, view.protectedSet, { unmask: [], explain, mayWrite: (name) => mayWrite(view, name) }),
+  );
   for (const outcome of first) {
     for (const label of outcome.labels) labels.add(label);
     for (const label of outcome.labelsInPredicates) predicates.add(label);
@@ -432,7 +464,12 @@ function decided(
     decision.unmask.length === 0 && decision.relax.size === 0
       ? first
       : touched.map((one) =>
-          planMasks(one, view.protectedSet, { unmask: decision.unmask, relax: decision.relax, explain }),
+          planMasks(one, view.protectedSet, {
+            unmask: decision.unmask,
+            relax: decision.relax,
+            explain,
+            mayWrite: (name) => mayWrite(view, name),
+          }),
         );
   const masked = new Set<string>();
   let plan: Judgement["plan"] = null;
@@ -451,6 +488,8 @@ function decided(
         object: outcome.column,
       };
   }
+  if (plan !== null && shape.facts.copy?.direction === "out")
+    reason ??= unmaskable(shape.facts.copy, [...masked].sort()[0] ?? null);
   // A rule that denies says more than that the statement is not understood.
   if (decision.verdict !== "allow") reason = ofDecision(decision);
   const rows = givesRows(shape.facts, shape);
@@ -474,8 +513,9 @@ function decided(
     outputs: outputs?.filter((_, i) => sent[i] !== false) ?? null,
     masked: [...masked].sort(),
     facts,
-    scrub: protects,
+    scrub: protects || mayTell(view, used, facts),
     after: aftermath(used, facts),
+    touched,
   };
 }
 
@@ -490,7 +530,15 @@ function aftermath(used: readonly PreparedStatement[], { effects }: StatementFac
       effects.includes("admin") ||
       used.some(({ shape }) => shape.kind === "lock"),
     temporary: opaque || used.some(({ shape }) => shape.facts.temporary),
+    ends: used.some(({ shape }) => endsTransaction(shape)),
   };
+}
+
+/** Whoever may write a column can look up a hash by writing guesses. */
+function mayWrite({ catalog, protectedSet }: View, relation: string): boolean {
+  const [column] = protectedSet.ofName(relation);
+  const rights = column === undefined ? undefined : catalog.relation(column.relation)?.privileges;
+  return rights === undefined || rights.insert || rights.update;
 }
 
 /** What the planner guesses, where a rule cannot be decided without it; "open": it must be asked first. */
@@ -511,12 +559,15 @@ function estimateFor(
   const key = `\0estimate\0${only.parameterTypes.join()}\0${statement.text}`;
   const answer = guard.fresh.get(key);
   if (answer?.kind === "estimate") return answer.estimate;
-  questions.push({ key, text: statement.text, types: only.parameterTypes, kind: "estimate" });
-  guard.attempts++;
+  questions.push({
+    key,
+    text: statement.text,
+    types: only.parameterTypes,
+    kind: "estimate",
+    settledSettings: 0,
+  });
   return "open";
 }
-
-const planned: ReadonlySet<string> = new Set(["select", "insert", "update", "delete", "merge"]);
 
 /** Comparisons with protected columns that the policy counts (`use: equality`). */
 function equalityBudgets(view: View, columns: readonly string[]): Budget[] {
@@ -541,11 +592,6 @@ function copiedColumns(
   );
 }
 
-/** Whether the rows that come back are those of the analysed query. */
-function givesRows(facts: StaticFacts, { kind }: Shape): boolean {
-  return facts.explain === null && kind !== "prepare" && kind !== "declare" && kind !== "ddl";
-}
-
 function ofDecision(decision: PolicyDecision): Reason {
   return {
     sqlstate: "42501",
@@ -562,16 +608,9 @@ function refusedBefore(
   walk: Walk,
   statement: PreparedStatement,
   reason: Reason,
-  statements: number,
+  { statements, inTransaction }: Place,
 ): Judgement {
-  const facts = factsOf(
-    statement.shape,
-    [],
-    [statement],
-    walk.transaction !== "I",
-    statements,
-    statement.bytes,
-  );
+  const facts = factsOf(statement.shape, [], [statement], inTransaction, statements, statement.bytes);
   return {
     view: null,
     stand: -1,
@@ -587,7 +626,8 @@ function refusedBefore(
     masked: [],
     facts,
     scrub: false,
-    after: { settings: false, objects: false, temporary: false },
+    after: { settings: false, objects: false, temporary: false, ends: false },
+    touched: [],
   };
 }
 

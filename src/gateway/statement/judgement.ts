@@ -60,6 +60,8 @@ export interface Judgement {
   /** It reads or writes what is protected: errors and notices may tell. */
   readonly scrub: boolean;
   readonly after: Aftermath;
+  /** What the server said of it and of the statements that it names, one entry for each of their texts. */
+  readonly touched: readonly Touched[];
 }
 
 const strength = { process: 1, disk: 2, strict: 3 } as const satisfies Record<Durability, number>;
@@ -98,6 +100,8 @@ export interface Aftermath {
   readonly objects: boolean;
   /** Objects that only this session will ever see. */
   readonly temporary: boolean;
+  /** The end of a transaction, or a return to a savepoint: settings and objects may be what they were before. */
+  readonly ends: boolean;
 }
 
 /** A text that the server must be asked about before its statement can be judged. */
@@ -106,6 +110,8 @@ export interface Question {
   readonly text: string;
   readonly types: readonly number[];
   readonly kind: TreeText["kind"] | "estimate";
+  /** Calls of set_config that were read and found harmless. */
+  readonly settledSettings: number;
 }
 
 /** One session's share of judging; there is none where no policy is loaded. */
@@ -116,6 +122,8 @@ export interface Guarding {
   readonly budgets: BudgetKeeper;
   readonly principal: Principal;
   readonly session: SessionFacts;
+  /** Its transactions are READ ONLY: no rule lets the principal change anything. */
+  readonly readOnly: boolean;
   /** Answers that may be used again, shared by all sessions of one login. */
   readonly answers: AnswerCache;
   /** Grows whenever judgements of this session no longer hold. */
@@ -129,6 +137,8 @@ export interface Guarding {
   local: "none" | "transaction" | "session";
   /** The catalog as this session sees it, while `local`; null: to be loaded. */
   localView: View | null;
+  /** What all sessions saw when it was loaded: when that changes, it is loaded again. */
+  localBase: View | null;
   /** Judgements by shape or text, kept while `stand` is the same. */
   readonly judged: Map<string, Judgement>;
   /** Answers for the message that waits. */
@@ -139,12 +149,31 @@ export interface Guarding {
   attempts: number;
   /** The server cannot be asked: what to say of the message that waits. */
   unavailable: Reason | null;
-  /** Something protected was touched in the transaction that is under way: what the server says is scrubbed. */
-  scrub: boolean;
-  /** Objects were changed, or locked, in the transaction that is under way. */
-  ddl: boolean;
-  /** Settings were changed in it that its end may change back. */
-  settings: boolean;
+  /** Number of the last batch that touches something protected: until it is over, what the server says is scrubbed. -1: none. */
+  scrub: number;
+  /** Number of the last batch that changed or locked objects in a transaction that is under way; -1: none. */
+  ddl: number;
+  /** The same for settings, which the transaction's end may change back. */
+  settings: number;
+  /** A statement of batch `batch` begins or ends a transaction block, which the server has not yet told of. */
+  block: { readonly batch: number; readonly open: boolean } | null;
+}
+
+/** What conditions may know of a session. */
+export function sessionFacts(
+  client: AuthenticatedClient,
+  database: DatabaseSettings,
+  login: LoginSettings,
+): SessionFacts {
+  return {
+    database: database.name,
+    role: login.user,
+    application: client.application,
+    clientIp: client.ip,
+    via: "wire",
+    tls: client.tls !== null,
+    claimed: client.claimed,
+  };
 }
 
 /** Makes a session's share. */
@@ -154,6 +183,8 @@ export function createGuarding(
   client: AuthenticatedClient,
   database: DatabaseSettings,
   login: LoginSettings,
+  readOnly: boolean,
+  reported: ReadonlyMap<string, string>,
 ): Guarding {
   const { analyst, answers } = judging.of(database, login);
   return {
@@ -163,29 +194,26 @@ export function createGuarding(
     policies: judging.policies,
     budgets: judging.budgets,
     principal: client.principal,
-    session: {
-      database: database.name,
-      role: login.user,
-      application: client.application,
-      clientIp: client.ip,
-      via: "wire",
-      tls: client.tls !== null,
-      claimed: client.claimed,
-    },
+    session: sessionFacts(client, database, login),
+    readOnly,
     stand: 0,
     view: null,
-    searchPath: client.parameters.get("search_path") ?? null,
-    uncertain: false,
+    // The login's own may have changed since the gateway's own connection was made: the server tells (since PostgreSQL 18
+    // unasked), lest names are looked up in two ways.
+    searchPath: reported.get("search_path") ?? null,
+    uncertain: !reported.has("search_path"),
     local: "none",
     localView: null,
+    localBase: null,
     judged: new Map(),
     fresh: new Map(),
     alone: false,
     attempts: 0,
     unavailable: null,
-    scrub: false,
-    ddl: false,
-    settings: false,
+    scrub: -1,
+    ddl: -1,
+    settings: -1,
+    block: null,
   };
 }
 

@@ -19,8 +19,8 @@ export type Shape = Omit<StatementShape, "kind"> & { readonly kind: string };
 export interface PreparedStatement {
   readonly shape: Shape;
   readonly context: StatementContext;
-  /** JSON object text without its closing brace, ready for parameters: `{"sql":"…"`. */
-  readonly sealed: string;
+  /** JSON object text without its closing brace, ready for parameters: `{"sql":"…"`; null: not needed yet (sealedOf). */
+  sealed: string | null;
   readonly text: string;
   readonly bytes: number;
   /** PostgreSQL's grammar refuses it, as far as we know. */
@@ -52,6 +52,8 @@ export interface Portal {
   readonly hold: boolean;
   /** What it has given so far. */
   readonly delivered: Delivered;
+  /** What was decided of it when its names were looked up: at its Bind or DECLARE. null: nothing. */
+  readonly bound: Judgement | null;
   /** A Describe of it has been sent; its answer comes before any row. */
   described: boolean;
   fields: readonly FieldDescription[] | null;

@@ -14,7 +14,7 @@ import {
   encodeError,
   encodeQuery,
 } from "../../protocol/index.ts";
-import { contextOf, intent, opaqueShape } from "./intend.ts";
+import { contextOf, intent, opaqueShape, sealedOf } from "./intend.ts";
 import type { Judgement, ServerRefusal } from "./judgement.ts";
 import type { PreparedStatement } from "./names.ts";
 import { expected, Kind, push } from "./queue.ts";
@@ -129,7 +129,7 @@ export function recordRefusal(
   walk.counters.denied++;
   const decision = judgement?.decisionRecord ?? denial(walk, reason.code);
   const context = judgement?.statementRecord ?? statement?.context ?? contextOf(walk, opaqueShape);
-  const sealed = statement === null ? "{}" : `${statement.sealed}}`;
+  const sealed = statement === null ? "{}" : `${sealedOf(walk, statement)}}`;
   const index = intent(walk, request, context, protocol, 0, "", "", sealed, "[]", decision);
   recordDenied(walk, request, index, reason.sqlstate);
   return { ...reason, request };
@@ -176,7 +176,7 @@ function recordMessage(
       index,
       "",
       "",
-      `${statement.sealed}}`,
+      `${sealedOf(walk, statement)}}`,
       "[]",
       decision,
     );

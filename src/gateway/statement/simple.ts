@@ -1,7 +1,7 @@
 /** The simple Query message: one text, any number of statements (PostgreSQL manual, "Simple Query"). */
 import { uuidv7 } from "../../audit/index.ts";
 import type { StatementProtocol } from "../../facts/audit.ts";
-import { encodeDescribe, encodeFrontend, flush } from "../../protocol/index.ts";
+import { flush } from "../../protocol/index.ts";
 import type { MessageText } from "../../sql/index.ts";
 import { askFirst, noteForwarded } from "./ask.ts";
 import { concludeSkipped } from "./conclude.ts";
@@ -15,6 +15,7 @@ import {
   prepare,
   readable,
   run,
+  sealedOf,
   sealedWhole,
   Use,
 } from "./intend.ts";
@@ -32,6 +33,7 @@ import {
   tooLarge,
   tooManyNames,
 } from "./refuse.ts";
+import { mustTakeBack, reissue } from "./reissue.ts";
 import { settled } from "./settings.ts";
 import type { Walk } from "./state.ts";
 
@@ -102,6 +104,7 @@ export function aside(walk: Walk, text: string, then: (message: MessageText) => 
 
 function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
   const { statements } = message;
+  if (message.poisoned) walk.poisoned();
   for (const { shape } of statements) {
     const open = openName(walk, shape);
     if (open === null) continue;
@@ -152,7 +155,7 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
         else continue;
         name = effect.name ?? "";
       }
-      let { sealed } = statement;
+      let sealed = sealedOf(walk, statement);
       if (names.length > 0) {
         use ??= new Use(walk);
         use.of(statement);
@@ -199,44 +202,22 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
   walk.texts = 0;
   push(walk.queue, entry);
   if (judgements !== null && walk.guard !== null) {
-    for (const judgement of judgements) noteForwarded(walk.guard, judgement);
+    for (const judgement of judgements) noteForwarded(walk.guard, judgement, entry.batch);
     startClocks(walk, entry);
-    const limit = judgements[0]?.decision?.limits.affectedRows ?? null;
-    if (
-      limit !== null &&
-      judgements.length === 1 &&
-      judgements[0]?.facts.effects.includes("write") === true
-    ) {
+    const [only] = judgements;
+    if (only !== undefined && judgements.length === 1 && mustTakeBack(only)) {
       entry.special = { swallow: false, portal: null, reissued: true, alone: true };
-      // The protocol's unnamed statement and portal are overwritten, as a Query would have destroyed them.
       walk.stall = { until: "answered", entry };
       return reissue(bytes);
     }
   }
-  // What comes behind may use names that only the server's answer makes certain.
-  if (changes) walk.stall = { until: "answered", entry };
+  // What comes behind may use names that only the server's answer makes certain, or ask whether a block is open.
+  const blocks = walk.guard !== null && prepared.some(({ shape }) => shape.facts.transaction !== null);
+  if (changes || blocks) walk.stall = { until: "answered", entry };
   return "forward";
 }
 
 /** What the cursor has given so far; limits hold for all FETCHes of it together. */
 function cursor(walk: Walk, name: string): Delivered | null {
   return getPortal(walk.names, name)?.delivered ?? null;
-}
-
-/** The same bytes in the extended protocol, with nothing behind them: what they do can still be taken back. */
-function reissue(bytes: Buffer): readonly Buffer[] {
-  return [
-    encodeFrontend({ type: "parse", name: "", text: bytes.toString("utf8"), bytes, parameterTypes: [] }),
-    encodeFrontend({
-      type: "bind",
-      portal: "",
-      statement: "",
-      parameterFormats: [],
-      parameters: [],
-      resultFormats: [],
-    }),
-    encodeDescribe("portal", ""),
-    encodeFrontend({ type: "execute", portal: "", maxRows: 0 }),
-    flush,
-  ];
 }

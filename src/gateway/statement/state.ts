@@ -72,6 +72,8 @@ export interface Walk {
   readonly maskedColumns: WeakMap<MaskPlan, ColumnsContext>;
   /** At least as durable as this must be what the message at hand has on the log; null: as `durability` says. */
   asked: Durability | null;
+  /** performance.now() when the server last answered a statement. */
+  concluded: number;
   /** The message at hand was proven to read only: it need not wait for its record to be durable, but its answer must. */
   beside: boolean;
   /** An outcome was recorded that must be durable before the client learns of it. */
@@ -148,6 +150,8 @@ export interface Walk {
   fatal: boolean;
   /** Terminate was received, and everything before it handed on. */
   onLeaving(): void;
+  /** A text broke a parser: too many of these end the session. */
+  poisoned(): void;
   /** Cancels what the server is doing for this session. */
   cancel(): void;
   /** Tells the operator of a failure that ends nothing. */

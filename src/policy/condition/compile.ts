@@ -17,6 +17,7 @@ export interface Condition {
   readonly text: string;
   /** Sorted names of the facts it speaks of. */
   readonly facts: readonly string[];
+  readonly literals: Inspection["literals"];
   readonly needsAnalysis: boolean;
   readonly needsEstimate: boolean;
   /** It looks at what may differ between equal statements. */
@@ -53,7 +54,7 @@ export function compileCondition(text: string): CompileResult {
     return refuse(`not a CEL condition: ${summary}`, "CEL, such as 'principal.kind == \"agent\"'", at);
   }
   const inspection = inspect(evaluate.ast);
-  const { facts, nested, faults } = inspection;
+  const { facts, literals, nested, faults } = inspection;
   labels = inspection.labels;
   if (faults.length > 0) return { ok: false, labels, faults };
   const checked = evaluate.check();
@@ -70,6 +71,7 @@ export function compileCondition(text: string): CompileResult {
   const condition: Condition = {
     text,
     facts,
+    literals,
     needsAnalysis: facts.some((fact) => analysedFacts.includes(fact)),
     needsEstimate: facts.some((fact) => fact.startsWith("estimate.")),
     passing: facts.some((fact) => passingFacts.includes(fact)),

@@ -13,12 +13,19 @@ export interface Fault {
   readonly at: number;
 }
 
+export interface Literal {
+  readonly fact: string;
+  readonly text: string;
+}
+
 export interface Inspection {
   /** Sorted: "principal.groups", "statement.effects", "session.claimed.run", "now". */
   readonly facts: readonly string[];
   readonly faults: readonly Fault[];
   /** Labels named in comparisons with statement.labels. */
   readonly labels: readonly { readonly label: string; readonly at: number }[];
+  /** Texts that a fact is compared with: "session.database" and "shop". */
+  readonly literals: readonly Literal[];
   /** Whether loops stand within loops. */
   readonly nested: boolean;
 }
@@ -37,14 +44,15 @@ const labelFacts = ["statement.labels", "statement.labels_in_predicates"];
 export function inspect(root: unknown): Inspection {
   const inspector = new Inspector();
   inspector.visit(root, [], 0);
-  const { facts, faults, labels, nested } = inspector;
-  return { facts: [...facts].sort(), faults, labels, nested };
+  const { facts, faults, labels, literals, nested } = inspector;
+  return { facts: [...facts].sort(), faults, labels, literals, nested };
 }
 
 class Inspector {
   readonly facts = new Set<string>();
   readonly faults: Fault[] = [];
   readonly labels: { label: string; at: number }[] = [];
+  readonly literals: Literal[] = [];
   nested = false;
 
   private fault(node: Tree, what: string, expected: string): void {
@@ -218,6 +226,7 @@ class Inspector {
   }
 
   private value(node: Tree, fact: string, text: string): void {
+    this.literals.push({ fact, text });
     if (labelFacts.includes(fact)) this.labels.push({ label: text, at: node.start });
     const known = values[fact];
     if (known === undefined || known.includes(text)) return;

@@ -35,8 +35,8 @@ export type MaskReport =
 export interface AnalysedStatement {
   readonly sql: string;
   readonly facts: StatementFacts;
-  /** Asks the server to EXPLAIN it; called only where a rule that otherwise matches needs it. */
-  estimate?(): Promise<Estimate>;
+  /** Asks the server to EXPLAIN it; called only where a rule that otherwise matches needs it. null: it would not say. */
+  estimate?(): Promise<Estimate | null>;
   /** What masking makes of it under a decision (labels lifted, uses relaxed). */
   mask(decision: PolicyDecision): MaskReport;
 }

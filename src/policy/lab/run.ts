@@ -90,7 +90,7 @@ export async function withEstimate(
   if (input.estimate !== undefined || statement.estimate === undefined || !policy.wantsEstimate(input))
     return input;
   const estimate = await statement.estimate();
-  return { ...input, estimate: () => estimate };
+  return estimate === null ? input : { ...input, estimate: () => estimate };
 }
 
 /** A decision and what masking says to it: what cannot be masked is denied. */

@@ -1,0 +1,133 @@
+/** What statements are before any policy is asked: shared by the data path and by the tools that explain it. */
+import type { AskFailure } from "../../analysis/ask-read.ts";
+import type { Effect, StatementFacts, Touched } from "../../facts/effects.ts";
+import type { StaticFacts } from "../../sql/index.ts";
+import type { View } from "../analyst/index.ts";
+import type { Shape } from "./names.ts";
+import type { Reason } from "./state.ts";
+
+const simpler = "Write the statement in a simpler form, or ask the owner of the policy for what you need.";
+
+export const unavailable: Reason = {
+  sqlstate: "58000",
+  code: "ANALYSIS_UNAVAILABLE",
+  message: "policy: the statement could not be analysed, and was not run",
+  hint: "Try again; the operator finds the cause in the gateway's log.",
+  retryable: true,
+};
+
+export const sendAlone: Reason = {
+  sqlstate: "42501",
+  code: "SEND_ALONE",
+  message:
+    "policy: a statement behind one that changes settings or objects must come in a message of its own",
+  hint: "Send the statements one by one.",
+};
+
+/** Names of the gateway's own statements in a client's session. */
+export const ownNames = "postern_";
+
+export const ownName: Reason = {
+  sqlstate: "42501",
+  code: "NAME_REFUSED",
+  message: `policy: names that begin with "${ownNames}" are the gateway's own`,
+  hint: "Choose another name.",
+};
+
+export function notUnderstood(code: string, message: string, object: string | null): Reason {
+  return { sqlstate: "42501", code, message: `policy: ${message}`, hint: simpler, object };
+}
+
+/**
+ * What must be refused whatever the policy says: it is not understood, or changes what Postern relies on.
+ * `observed`: nothing is enforced, so what is not understood may pass.
+ */
+export function refusedStatically(shape: Shape, observed: boolean): Reason | null {
+  const { facts } = shape;
+  if (facts.refusal !== null && !observed)
+    return notUnderstood(facts.refusal.code, facts.refusal.message, null);
+  for (const { kind, name } of shape.names)
+    if ((kind === "prepare" || kind === "declare") && name?.startsWith(ownNames) === true) return ownName;
+  for (const { name, judgement } of facts.settings) {
+    if (judgement.kind === "refused")
+      return {
+        sqlstate: "42501",
+        code: "SETTING_REFUSED",
+        message: `policy: the setting ${name === null ? "" : `"${name}" `}may not be changed here: ${judgement.reason}`,
+        hint: "Leave it as it is; Postern relies on it.",
+        object: name,
+      };
+  }
+  return null;
+}
+
+/** Statements behind it in the same message cannot be understood before it has run. */
+export function changesMeaning(shape: Shape): boolean {
+  return shape.kind === "ddl" || shape.kind === "call" || shape.kind === "do" || changesSettings(shape);
+}
+
+export function changesSettings({ facts }: Shape): boolean {
+  return facts.settings.some(({ judgement }) => judgement.kind === "tracked");
+}
+
+/** The facts that conditions speak of, without labels. */
+export function factsOf(
+  shape: Shape,
+  touched: readonly Touched[],
+  used: readonly { readonly shape: Shape }[],
+  inTransaction: boolean,
+  statements: number,
+  bytes: number,
+): StatementFacts {
+  const { facts } = shape;
+  const runs = facts.executes;
+  const effects = new Set<Effect>();
+  for (const one of used) for (const effect of one.shape.facts.effects) effects.add(effect);
+  for (const one of touched)
+    for (const effect of one.effects)
+      if (runs || shape.kind !== "explain" || (effect !== "write" && effect !== "lock")) effects.add(effect);
+  return {
+    kind: shape.kind,
+    command: shape.command,
+    effects: [...effects].sort(),
+    reads: union(touched, (one) => one.reads),
+    writes: union(touched, (one) => one.writes),
+    columns: union(touched, (one) => one.columns),
+    functions: union(touched, (one) => one.functions),
+    labels: [],
+    labelsInPredicates: [],
+    unboundedWrite: used.some((one) => one.shape.facts.unboundedWrite),
+    hasWhere: used.some((one) => one.shape.facts.hasWhere),
+    hasLimit: used.some((one) => one.shape.facts.hasLimit),
+    statements,
+    inTransaction,
+    bytes,
+    fingerprint: shape.fingerprint,
+  };
+}
+
+function union(touched: readonly Touched[], of: (one: Touched) => readonly string[]): readonly string[] {
+  const [only] = touched;
+  if (only !== undefined && touched.length === 1) return of(only);
+  return [...new Set(touched.flatMap(of))].sort();
+}
+
+/** Whether the rows that come back are those of the analysed query. */
+export function givesRows(facts: StaticFacts, { kind }: Pick<Shape, "kind">): boolean {
+  return facts.explain === null && kind !== "prepare" && kind !== "declare" && kind !== "ddl";
+}
+
+/** Kinds of statements that EXPLAIN takes. */
+export const planned: ReadonlySet<string> = new Set(["select", "insert", "update", "delete", "merge"]);
+
+/** A lock that others hold, a limit, a server that goes down: nothing is known of the statement. */
+export function unknowable({ stage, sqlstate }: AskFailure): boolean {
+  return stage === "settings" || /^(?:55P03|57|53|40|08|58|XX)/.test(sqlstate);
+}
+
+/** Whoever may write a column can look up a hash by writing guesses. */
+export function mayWrite({ catalog, protectedSet }: View, relation: string): boolean {
+  const [column] = protectedSet.ofName(relation);
+  const rights = column === undefined ? undefined : catalog.relation(column.relation)?.privileges;
+  return rights === undefined || rights.insert || rights.update;
+}
