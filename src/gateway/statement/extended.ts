@@ -323,7 +323,11 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
   const limit = judgement.decision?.limits.rows ?? null;
   const left = limit === null || guard === null ? 0 : Math.max(1, limit - guard.delivered.rows + 1);
   const bounded = left > 0 && (maxRows <= 0 || maxRows > left);
-  if (!bounded && before.length === 0) return alone || changes ? "forward-flush" : "forward";
+  if (before.length === 0) {
+    // The message ends with its number of rows; its bytes are ours, and go on with those around them in one piece.
+    if (bounded) body.writeInt32BE(left, body.length - 4);
+    return alone || changes ? "forward-flush" : "forward";
+  }
   return [
     ...before,
     encodeFrontend({ type: "execute", portal: name, maxRows: bounded ? left : maxRows }),
