@@ -94,6 +94,7 @@ export async function benchStatements(place: ServerPlace, policyText: string): P
     database,
     login,
     false,
+    new Map(),
   );
   // The parts of a session that reading and judging look at.
   const walk = {

@@ -6,6 +6,7 @@ import {
   type CatalogSnapshot,
   columnText,
   functionText,
+  isDecidedByColumns,
   type Relation,
   relationText,
 } from "../catalog/index.ts";
@@ -19,7 +20,7 @@ import type {
   UnsafeFunction,
 } from "../facts/effects.ts";
 import { boolOf, intOf, readServerTree, type ServerNode, textOf } from "../sql/servertree/index.ts";
-import { type Collected, collect } from "./lineage/collect.ts";
+import { type Collected, collect, isSetConfig } from "./lineage/collect.ts";
 import { factsOf } from "./lineage/facts.ts";
 import { exprOf, NotUnderstood, outputsOf, type Scope } from "./lineage/scope.ts";
 import type { Tracer } from "./lineage/trace.ts";
@@ -41,6 +42,11 @@ export type WrapperKind =
 
 export interface TouchedOptions {
   readonly kind: WrapperKind;
+  /**
+   * Calls of set_config in the text whose names and values were read and found harmless. If they are all there are, they
+   * bring nothing about. Default 0.
+   */
+  readonly settledSettings?: number;
 }
 
 /** acl.h: the privileges that reading and writing rows need. */
@@ -137,7 +143,10 @@ function readQueries(
     if (!collected.permissions.some((p) => p.relation === relation && (p.required & aclSelect) !== 0))
       reads.delete(relation);
 
-  const unsafe = unsafeIn(collected, outputs, catalog);
+  const settled = collected.settingCalls === (options.settledSettings ?? 0);
+  const unsafe = unsafeIn(collected, outputs, catalog).filter(
+    ({ oid }) => !(settled && isSetConfig(catalog, oid)),
+  );
   const effects = new Set<Effect>(unsafe.map((entry) => entry.effect));
   if (reads.size > 0 || outputs !== null || top === undefined || top.command === "select")
     effects.add("read");
@@ -146,8 +155,9 @@ function readQueries(
     effects.delete("read");
   if (locks) effects.add("lock");
   for (const oid of collected.viewFunctions) {
-    const verdict = catalog.func(oid)?.verdict;
-    if (verdict?.safe === false) effects.add(verdict.effect);
+    const func = catalog.func(oid);
+    if (func === undefined || func.verdict.safe || isDecidedByColumns(catalog, func)) continue;
+    effects.add(func.verdict.effect);
   }
   for (const oid of [...reads, ...writes]) if (reachesForeign(oid, catalog)) effects.add("network");
   // What lies below a view of PostgreSQL's own is decided with the view.

@@ -1,5 +1,5 @@
 /** The audit log: what the other rooms may use of it. */
-export { type Anchoring, type AnchoringNews, startAnchoring } from "./anchors/anchoring.ts";
+export { type Anchoring, startAnchoring } from "./anchors/anchoring.ts";
 export { makeAnchors } from "./anchors/make.ts";
 export type { Anchor } from "./anchors/types.ts";
 export type { Capture } from "./capture/capture.ts";
@@ -7,4 +7,11 @@ export { AuditOpenError, AuditUnavailable } from "./errors.ts";
 export { type OpenNews, openAuditLog } from "./open.ts";
 export { ResultDigest } from "./record/digest.ts";
 export { uuidv7 } from "./record/uuid.ts";
-export type { AuditLog, ColumnsContext, DecisionContext, SessionContext, StatementContext } from "./types.ts";
+export type {
+  AuditLog,
+  ColumnsContext,
+  DecisionContext,
+  SessionContext,
+  StatementContext,
+  TransactionCause,
+} from "./types.ts";

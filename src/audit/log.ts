@@ -43,6 +43,7 @@ import type {
   SessionContext,
   SessionEndFields,
   StatementContext,
+  TransactionFields,
 } from "./types.ts";
 import type { OpenIntent } from "./unresolved.ts";
 
@@ -255,6 +256,20 @@ export class OpenLog implements AuditLog, Appender {
     this.pending.build();
     const place = session.start === null ? "null" : this.sealing.placeText(this.sealing.seal(session.start));
     return this.appendSession("session.start", session, `,"sealed":${place}`);
+  }
+
+  transactionEnded(session: SessionContext, ended: TransactionFields): number {
+    if (this.commit.failure !== null) return -1;
+    const { undone, first, last, count, cause, request, sqlstate } = ended;
+    const fields = {
+      request: request === "" ? null : request,
+      cause,
+      // What is no SQLSTATE comes from a server that does not keep to the protocol.
+      sqlstate: sqlstate === null || /^[0-9A-Z]{5}$/.test(sqlstate) ? sqlstate : "XX000",
+      intents: { log: this.origin, first: first % lifeSpan, last: last % lifeSpan, count },
+    };
+    const type = undone ? "transaction.rolled_back" : "transaction.unknown";
+    return this.appendSession(type, session, `,${JSON.stringify(fields).slice(1, -1)}`);
   }
 
   sessionEnd(session: SessionContext, end: SessionEndFields): number {

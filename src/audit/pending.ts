@@ -63,11 +63,15 @@ export class Pending implements Unbuilt {
   /** Takes an outcome, gives its index. Throws AuditUnavailable. */
   outcome(session: SessionContext, outcome: OutcomeFields): number {
     const { commit } = this.to;
-    const { request, tag, columns, capture } = outcome;
+    const { request, tag, columns, capture, maskedCells } = outcome;
     const delivered = outcome.digest?.take() ?? null;
     const index = commit.size;
     const fixed =
-      session.head.length + (columns?.text.length ?? 0) + (capture?.length ?? 0) + this.to.outcomeRef.length;
+      session.head.length +
+      (columns?.text.length ?? 0) +
+      (capture?.length ?? 0) +
+      8 * (maskedCells?.length ?? 0) +
+      this.to.outcomeRef.length;
     const text = request.length + 2 * (tag?.length ?? 0);
     if (fixed + 3 * text + wordsRoom > maxLeaf) {
       this.build();

@@ -130,6 +130,7 @@ export function buildOutcome(
   const { batch } = commit;
   const { request } = outcome;
   const said = outcomeText(outcome);
+  const kept = keptText(outcome);
   let salt = commit.open.get(outcome.intent);
   let place: string | null = null;
   if (delivered !== null && salt === undefined) {
@@ -143,7 +144,7 @@ export function buildOutcome(
       session.head.length +
       to.outcomeRef.length +
       said.length +
-      (outcome.capture?.length ?? 0) +
+      (kept?.length ?? 0) +
       6 * request.length,
   );
   const buf = batch.buf;
@@ -180,16 +181,10 @@ export function buildOutcome(
     buf[p++] = 0x22;
     buf[p++] = 0x7d;
   }
-  if (outcome.capture == null) {
+  if (kept === null) {
     buf.set(words.affected, p);
     p += words.affected.length;
-  } else {
-    buf.set(words.captured, p);
-    p += words.captured.length;
-    p += putLatin1(buf, outcome.capture, p);
-    buf.set(words.affectedAfter, p);
-    p += words.affectedAfter.length;
-  }
+  } else p += putLatin1(buf, kept, p);
   p += putNullable(buf, outcome.rowsAffected, p);
   buf.set(words.duration, p);
   p += words.duration.length;
@@ -206,6 +201,14 @@ export function buildOutcome(
   buf[p++] = 0x0a;
   commit.open.delete(outcome.intent);
   endLeaf(commit, sealing.store, line, p);
+}
+
+/** From the delivered digest to the number of changed rows, of results that were masked or captured; null: neither. ASCII. */
+function keptText({ source = null, capture = null, maskedCells = null }: OutcomeFields): string | null {
+  if (source === null && capture === null && maskedCells === null) return null;
+  const digest = source === null ? "null" : `{"alg":"hmac-sha256-v1","value":"${source}"}`;
+  const cells = maskedCells === null ? "" : `,"masked_cells":[${maskedCells.join(",")}]`;
+  return `,"source":${digest}},"capture":${capture ?? "null"}${cells}},"rows_affected":`;
 }
 
 /** From the index of the intent to the number of rows. */

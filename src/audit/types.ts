@@ -112,6 +112,10 @@ export interface OutcomeFields {
   readonly firstRowUs: number | null;
   /** What `Capture.finish()` gave: JSON text; null or absent: nothing was captured. */
   readonly capture?: string | null;
+  /** HMAC-SHA-256 over the messages before they were masked, base64; null or absent: nothing was masked. */
+  readonly source?: string | null;
+  /** Masked cells of each column, NULLs not counted. */
+  readonly maskedCells?: readonly number[] | null;
   /** The server never executed it (skipped to Sync after an earlier error). */
   readonly skipped?: boolean;
 }
@@ -122,6 +126,27 @@ export interface SessionEndFields {
   readonly bytesIn: number;
   readonly bytesOut: number;
   readonly durationMs: number;
+}
+
+/**
+ * Why a transaction was undone: ROLLBACK, ROLLBACK TO SAVEPOINT, an error in it, an error of COMMIT or Sync themselves (a deferred
+ * constraint, a serialization failure), or the end of its session.
+ */
+export type TransactionCause = "rollback" | "savepoint" | "error" | "commit_failed" | "session_ended";
+
+/** Statements whose outcome was `ok` and that their transaction took back: all of the session from `first` to `last`. */
+export interface TransactionFields {
+  /** false: whether it was undone could not be seen. */
+  readonly undone: boolean;
+  /** What `intent()` gave. */
+  readonly first: number;
+  readonly last: number;
+  /** How many of them may have had effects. */
+  readonly count: number;
+  readonly cause: TransactionCause;
+  /** The request that undid it, or failed; null or "": none did. */
+  readonly request: string | null;
+  readonly sqlstate: string | null;
 }
 
 /** One refused connection attempt (the fields of gateway/ports.ts AuthFailure). */
@@ -169,6 +194,8 @@ export interface AuditLog {
   outcome(session: SessionContext, outcome: OutcomeFields): number;
   /** Throws AuditUnavailable. */
   sessionStart(session: SessionContext): number;
+  /** Says that statements that were done have been undone, or that nobody could see it. Gives -1 once the log has failed. */
+  transactionEnded(session: SessionContext, ended: TransactionFields): number;
   /** Gives -1 once the log has failed. */
   sessionEnd(session: SessionContext, end: SessionEndFields): number;
   /** Gives -1 once the log has failed. */

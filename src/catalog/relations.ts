@@ -2,10 +2,11 @@
  * System relations whose rows hold values or secrets that no label of a policy reaches, so that reading them is more than
  * looking at a database's structure (PostgreSQL manual, "System Catalogs"). By column, as the harmless columns of the same
  * tables stand behind views that every driver reads (pg_roles is pg_authid, pg_stats is pg_statistic). What views take from
- * functions (pg_stat_activity, pg_file_settings, …) is judged by the functions.
+ * functions (pg_file_settings, …) is judged by the functions, but for pg_stat_get_activity: tools ask how many sessions
+ * there are, and whether their own is encrypted.
  */
 import type { Effect } from "../facts/effects.ts";
-import type { Verdict } from "./types.ts";
+import type { CatalogSnapshot, FunctionFacts, Verdict } from "./types.ts";
 
 export const safe: Verdict = { safe: true };
 
@@ -46,6 +47,23 @@ const lines: readonly Line[] = [
     },
   },
   {
+    effect: "admin",
+    reason: "tells who else is connected, from where, and what they say",
+    columns: {
+      pg_stat_activity: [
+        "usesysid",
+        "usename",
+        "application_name",
+        "client_addr",
+        "client_hostname",
+        "client_port",
+        "query",
+      ],
+      pg_stat_gssapi: ["principal"],
+      pg_stat_ssl: ["client_dn", "client_serial", "issuer_dn"],
+    },
+  },
+  {
     effect: "file",
     reason: "holds large objects, which no column's label reaches",
     columns: { pg_largeobject: null },
@@ -80,4 +98,12 @@ export function relationVerdict(schema: string, name: string, kind: string): Ver
 /** The verdict on reading one column; that on the relation counts as well. */
 export function columnVerdict(schema: string, relation: string, column: string): Verdict {
   return isSystem(schema) ? (byColumn.get(`${relation}.${column}`) ?? safe) : safe;
+}
+
+/**
+ * Whether what this function tells is decided by the columns of the views of PostgreSQL 14 to 18 that call it (pg_stat_activity,
+ * pg_stat_gssapi, pg_stat_ssl; pg_stat_replication calls others that are refused as well).
+ */
+export function isDecidedByColumns({ serverVersion }: CatalogSnapshot, func: FunctionFacts): boolean {
+  return func.name === "pg_stat_get_activity" && func.schema === "pg_catalog" && serverVersion < 190_000;
 }

@@ -3,14 +3,14 @@ import { formatProblem, loadConfig, type Settings } from "../config/index.ts";
 import type { UpstreamConnection } from "../gateway/ports.ts";
 import type { DatabaseSettings, LoginSettings } from "../gateway/settings.ts";
 import { connectUpstream, UpstreamError } from "../gateway/upstream/connect.ts";
-import { type CompiledPolicy, loadPolicy, policyFiles } from "../policy/index.ts";
+import type { CompiledPolicy } from "../policy/index.ts";
 import { configOption, readArgs, UsageError } from "./lib/args.ts";
 import { type Finding, inspect } from "./lib/findings.ts";
 import { absentFunctions } from "./lib/functions.ts";
 import { hardenConditions, hardenSteps, printableSql } from "./lib/harden.ts";
 import { openProviders } from "./lib/identity.ts";
 import { idlePatterns } from "./lib/labels.ts";
-import { readPolicy } from "./lib/policy.ts";
+import { policyAt, readPolicy } from "./lib/policy.ts";
 import { type Analysis, type Posture, postureFindings, readPosture } from "./lib/posture.ts";
 import { disconnect, QueryError, query } from "./lib/query.ts";
 import { absentNames } from "./lib/rules.ts";
@@ -122,7 +122,7 @@ async function look(
     const [ssl] = await ask(
       "select s.version from pg_catalog.pg_stat_ssl s where s.pid = pg_catalog.pg_backend_pid()",
     );
-    const posture = await read(policy ?? loadPolicy(policyFiles("agent-safe")));
+    const posture = await read(policy ?? policyAt("agent-safe"));
     const findings = [
       ...(await inspect(ask, database, login)),
       ...(policy === null ? [] : postureFindings(posture)),

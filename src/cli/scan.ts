@@ -149,8 +149,9 @@ function progressLine() {
 
 function summary({ relations, columns, findings, skipped }: DatabaseScan, covered: number): string {
   const proposed = findings.filter((finding) => finding.proposed).length;
-  let text = `${columns} columns of ${relations} tables: ${proposed} labels proposed, ${findings.length - proposed} to look at`;
-  if (covered > 0) text += `; ${covered} columns have labels already`;
+  const count = (number: number, what: string) => `${number} ${what}${number === 1 ? "" : "s"}`;
+  let text = `${count(columns, "column")} of ${count(relations, "table")}: ${count(proposed, "label")} proposed, ${findings.length - proposed} to look at`;
+  if (covered > 0) text += `; protected already: ${count(covered, "column")}`;
   if (skipped.length > 0) text += `\nnot readable, skipped: ${printable(skipped.join(", "))}`;
   return `${text}\n`;
 }

@@ -32,6 +32,7 @@ import type { AuthenticatedClient, UpstreamConnection } from "./ports.ts";
 import { readsOnly } from "./readonly.ts";
 import type { DatabaseSettings, GatewaySettings, LoginSettings } from "./settings.ts";
 import { concludeUnknown } from "./statement/conclude.ts";
+import { createFate, noteEnd } from "./statement/fate.ts";
 import { createGate, maxHeld } from "./statement/forward.ts";
 import { Disagreement } from "./statement/guard.ts";
 import { createGuarding, sessionFacts } from "./statement/judgement.ts";
@@ -278,10 +279,15 @@ function runSession(
     guard:
       deps.judging === null || client.replication !== "off"
         ? null
-        : createGuarding(id, deps.judging, client, database, login, readOnly),
+        : createGuarding(id, deps.judging, client, database, login, readOnly, upstream.parameters),
     maskKeys: deps.maskKeys,
     maskOutput: new MaskOutput(),
+    maskedColumns: new WeakMap(),
     asked: null,
+    concluded: 0,
+    beside: false,
+    unsaid: false,
+    fate: createFate(),
     lastRun: -1,
     own: null,
     drained: null,
@@ -314,7 +320,15 @@ function runSession(
     backend: null,
     backendStream: 0,
     backendStreamType: 0,
-    result: { rows: 0, bytes: 0, columns: null, firstRow: 0, digest: new ResultDigest(), capture: undefined },
+    result: {
+      rows: 0,
+      bytes: 0,
+      columns: null,
+      firstRow: 0,
+      digest: new ResultDigest(),
+      source: null,
+      capture: undefined,
+    },
     leaving: false,
     auditLost: false,
     fatal: false,
@@ -358,6 +372,8 @@ function runSession(
     if (finished || queueLength(walk.queue) === 0) return;
     walk.cancelling++;
     try {
+      // What is to be cancelled may still wait for its record.
+      await new Promise<void>((resolve) => walk.toServer.whenWritten(resolve));
       await cancelUpstream(database, upstream.pid, upstream.key, cancelMs);
     } finally {
       walk.cancelling--;
@@ -420,6 +436,7 @@ function runSession(
     deps.cancelKeys.remove(cancelKey.pid);
     if (queueLength(walk.queue) > 0) void cancelUpstream(database, upstream.pid, upstream.key, cancelMs);
     walk.own?.lost();
+    noteEnd(walk);
     for (let entry = shift(walk.queue); entry !== undefined; entry = shift(walk.queue))
       concludeUnknown(walk, entry);
     walk.toServer.close();
@@ -507,9 +524,11 @@ function runSession(
     linger = setTimeout(() => finish(null, false), lingerMs);
     linger.unref();
     server.resume();
-    void cancelUpstream(database, upstream.pid, upstream.key, cancelMs).then(() => {
-      if (!finished) server.end(terminate);
-    });
+    void new Promise<void>((resolve) => walk.toServer.whenWritten(resolve))
+      .then(() => cancelUpstream(database, upstream.pid, upstream.key, cancelMs))
+      .then(() => {
+        if (!finished) server.end(terminate);
+      });
   }
 
   function onServerData(chunk: Buffer): void {

@@ -10,9 +10,10 @@ import { looser } from "./decide/obligations.ts";
 import type { CompiledRule, RuleSet } from "./decide/rules.ts";
 import { maxFiles, maxLabels, maxRules } from "./limits.ts";
 import { compare, PolicyError, type PolicyProblem, quote } from "./problem.ts";
+import type { PatternCheck } from "./schema/detect.ts";
 import { type FileEntry, type Mode, readFile } from "./schema/file.ts";
 import type { LabelEntry } from "./schema/label.ts";
-import type { CompiledPolicy, Label, LabelMatcher, SessionFacts, Use } from "./types.ts";
+import type { CompiledPolicy, DetectPolicy, Label, LabelMatcher, SessionFacts, Use } from "./types.ts";
 import { readYaml } from "./yaml/document.ts";
 import { nearest, Reader } from "./yaml/reader.ts";
 
@@ -23,10 +24,15 @@ export interface PolicyFile {
 }
 
 /**
- * Compiles policy files into one policy; their order does not matter. Throws PolicyError with every problem found (places are
+ * Compiles policy files into one policy; their order does not matter. `checkPattern` says what is wrong with a pattern of
+ * `detect:` (null: nothing); without it patterns are taken as they are. Throws PolicyError with every problem found (places are
  * line and column from 1), never anything else.
  */
-export function loadPolicy(files: readonly PolicyFile[]): CompiledPolicy {
+export function loadPolicy(
+  files: readonly PolicyFile[],
+  options: { readonly checkPattern?: PatternCheck } = {},
+): CompiledPolicy {
+  const checkPattern = options.checkPattern ?? (() => null);
   const problems: PolicyProblem[] = [];
   if (files.length === 0 || files.length > maxFiles) {
     const what = files.length === 0 ? "there is no policy file" : `there are ${files.length} policy files`;
@@ -35,21 +41,26 @@ export function loadPolicy(files: readonly PolicyFile[]): CompiledPolicy {
     ]);
   }
   const entries = withBuiltins(
-    files.flatMap((file) => readOne(file, problems)),
+    files.flatMap((file) => readOne(file, problems, checkPattern)),
     problems,
   );
+  const detect = detectOf(entries);
   checkNames(entries);
   checkMentions(entries);
   const rules = entries.flatMap(compileRules);
   const fallback = defaultOf(entries);
   if (problems.length > 0) throw new PolicyError(problems);
-  return assemble(files, entries, rules, fallback);
+  return assemble(files, entries, rules, fallback, detect);
 }
 
-function readOne({ file, text }: PolicyFile, problems: PolicyProblem[]): FileEntry[] {
+function readOne(
+  { file, text }: PolicyFile,
+  problems: PolicyProblem[],
+  checkPattern: PatternCheck,
+): FileEntry[] {
   const result = readYaml(file, text);
   problems.push(...result.problems);
-  return result.ok ? [readFile(new Reader(result.file, problems))] : [];
+  return result.ok ? [readFile(new Reader(result.file, problems), checkPattern)] : [];
 }
 
 /** Adds the built-in policies that files extend, each once; it observes when every file that extends it does. */
@@ -60,7 +71,7 @@ function withBuiltins(entries: FileEntry[], problems: PolicyProblem[]): FileEntr
     const by = entries.filter((entry) => entry.extends.includes(name));
     const mode = (of: (entry: FileEntry) => Mode): Mode =>
       by.every((entry) => of(entry) === "observe") ? "observe" : "enforce";
-    for (const entry of readOne(builtinPolicy(name), problems))
+    for (const entry of readOne(builtinPolicy(name), problems, () => null))
       all.push({
         ...entry,
         mode: mode((e) => e.mode),
@@ -102,6 +113,22 @@ function defaultOf(entries: readonly FileEntry[]): { value: "allow" | "deny"; ob
       );
   const by = given.length > 0 ? given.map(({ entry }) => entry) : entries;
   return { value: first?.at.value ?? "deny", observe: by.every((entry) => entry.mode === "observe") };
+}
+
+/** One file says what to look for; where masking only observes, what is found is only told. */
+function detectOf(entries: readonly FileEntry[]): DetectPolicy | null {
+  const given = entries.flatMap((entry) => (entry.detect === null ? [] : [{ entry, at: entry.detect }]));
+  const [first, ...more] = given;
+  if (first === undefined) return null;
+  for (const { entry, at } of more)
+    entry.reader.fail(
+      at.spot,
+      `another file has this section (${first.entry.reader.source.file})`,
+      "detect: in one file only",
+    );
+  const { value } = first.at;
+  if (first.entry.masking !== "observe") return value;
+  return { ...value, rules: value.rules.map((rule) => ({ ...rule, action: "alert" })) };
 }
 
 /** Labels that are mentioned must be labels of some file, and only what is masked can be unmasked. */
@@ -147,6 +174,7 @@ function assemble(
   entries: readonly FileEntry[],
   compiled: readonly CompiledRule[],
   fallback: { readonly value: "allow" | "deny"; readonly observe: boolean },
+  detect: DetectPolicy | null,
 ): CompiledPolicy {
   const rules = [...compiled].sort((a, b) => compare(a.name, b.name));
   const uses = new Map(
@@ -175,6 +203,7 @@ function assemble(
     files: files.map(({ file }) => file),
     default: fallback.value,
     labels: labels.map(publicLabel),
+    detect,
     rules: rules.map((rule) => ({
       name: rule.name,
       // biome-ignore lint/suspicious/noThenProperty: a word of the policy language, never a function.

@@ -4,6 +4,7 @@ export { builtinNames, builtinPolicy } from "./builtin.ts";
 export { loadPolicy } from "./compile.ts";
 export { policyFiles, policyTestFiles } from "./files.ts";
 export { formatPolicyProblem, PolicyError } from "./problem.ts";
+export { detectKinds } from "./schema/detect.ts";
 export type {
   Budget,
   CompiledPolicy,

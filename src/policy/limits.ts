@@ -4,6 +4,8 @@ export const maxFiles = 200;
 export const maxRules = 1000;
 export const maxLabels = 1000;
 export const maxPatterns = 1000;
+/** Patterns of `detect:`; with the built-in kinds each has a bit of a word. */
+export const maxDetectPatterns = 20;
 export const maxProblems = 200;
 /** Of one condition, in UTF-16 units. */
 export const maxCondition = 8192;

@@ -32,6 +32,26 @@ export interface Label {
   readonly observe: boolean;
 }
 
+/** One thing to look for in columns that have no label. */
+export interface DetectRule {
+  /** A built-in kind, or the name of a pattern. */
+  readonly kind: string;
+  /** null: built in. */
+  readonly pattern: string | null;
+  readonly action: "mask" | "alert";
+}
+
+/** `detect:`, the second line behind labels (MASKING.md section 8). */
+export interface DetectPolicy {
+  readonly rules: readonly DetectRule[];
+  /** How cells and columns that are found are masked. */
+  readonly mask: Mask;
+  /** Values after which a column is judged. */
+  readonly rows: number;
+  /** From this confidence on, above 0 and up to 1, a column is of a kind. */
+  readonly confidence: number;
+}
+
 /** What conditions know of the session. */
 export interface SessionFacts {
   /** The name clients ask for. */
@@ -125,6 +145,8 @@ export interface CompiledPolicy {
   readonly files: readonly string[];
   readonly default: "allow" | "deny";
   readonly labels: readonly Label[];
+  /** null: columns without a label are not looked at. */
+  readonly detect: DetectPolicy | null;
   readonly rules: readonly RuleSummary[];
   /** Whether statements must be analysed, and estimates may be asked for. */
   readonly needs: { readonly analysis: boolean; readonly estimate: boolean };

@@ -131,7 +131,7 @@ describe("postern check with a policy", () => {
 
     const again = await run([reader], "--harden");
     expect(again.stdout).not.toMatch(/^-- NO /m);
-    expect(again.stdout).not.toMatch(/^(REVOKE|GRANT SET|ALTER VIEW)/m);
+    expect(again.stdout).not.toMatch(/^(?!--)./m);
 
     // As the login: the table is closed, the view in front of it shows the rest.
     const read = async (text: string) => {

@@ -11,7 +11,7 @@ beforeAll(() => {
 afterAll(() => dir.remove());
 
 const manifest = JSON.parse(readFileSync(resolve(import.meta.dirname, "../../package.json"), "utf8"));
-const verbs = ["serve", "check", "demo", "audit", "keys", "version"];
+const verbs = ["serve", "check", "demo", "scan", "audit", "policy", "keys", "version"];
 
 describe("usage", () => {
   test.each([["--help"], ["-h"], ["help"]])("%s lists every verb and ends with 0", async (flag) => {
@@ -41,7 +41,7 @@ describe("usage", () => {
     expect(stderr).not.toContain("\u001b");
   });
 
-  test.each(["serve", "check", "keys", "version"])(
+  test.each(["serve", "check", "scan", "keys", "version"])(
     "%s --help ends with 0 and says how it is used",
     async (verb) => {
       for (const flag of ["--help", "-h"]) {

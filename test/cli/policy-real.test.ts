@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { UsageError } from "../../src/cli/lib/args.ts";
 import { openAnalyser } from "../../src/cli/policy/open.ts";
@@ -218,6 +220,18 @@ test("postern policy test analyses what has no facts", async () => {
   expect(ran.code).toBe(1);
 });
 
+test("the policy and the tests of docs/quickstart.md hold once it is enforced", async () => {
+  const text = readFileSync(resolve(import.meta.dirname, "../../docs/quickstart.md"), "utf8");
+  const blocks = [...text.matchAll(/^```yaml\n(.*?)^```$/gms)].map(([, body = ""]) => body);
+  const main = blocks.find((block) => block.includes("extends: agent-safe")) ?? "";
+  const tests = blocks.find((block) => block.includes("expect: masked")) ?? "";
+  expect(main).toContain("mode: observe");
+  at.write("quick.yaml", main.replace(/^mode: observe.*$/m, ""));
+  at.write("quick.test.yaml", tests);
+  const ran = await run("test", `${at.path}/quick.test.yaml`, "-c", config(), "-p", `${at.path}/quick.yaml`);
+  expect(ran).toEqual({ code: 0, stdout: "3 passed, 0 failed\n", stderr: "" });
+});
+
 describe("postern policy columns", () => {
   test("what is protected, why, and what protects nothing", async () => {
     const ran = await run("columns", "--json", "-c", config());
@@ -252,4 +266,11 @@ describe("postern policy columns", () => {
     expect(ran.stderr).toContain("warning: label idle: shop.public.customers.emial matches no column\n");
     await expect(run("columns", "-d", "nope", "-c", config())).rejects.toThrow(UsageError);
   });
+});
+
+test.each(["check", "test", "explain", "columns", "replay"])("postern policy %s --help", async (verb) => {
+  const { code, stdout, stderr } = await run(verb, "--help");
+  expect([code, stderr]).toEqual([0, ""]);
+  expect(stdout).toMatch(new RegExp(`^Usage: postern policy ${verb} `));
+  expect(stdout).toContain("Exit code 0: ");
 });

@@ -67,7 +67,7 @@ describe("postern scan", () => {
     expect(stdout + stderr).not.toMatch(/user\d|known\d|DE89/);
     // What the policy labels already is left out, and what the login may not read is not there.
     expect(stderr).toBe(
-      "44 columns of 2 tables: 2 labels proposed, 0 to look at; 2 columns have labels already\n",
+      "44 columns of 2 tables: 2 labels proposed, 0 to look at; protected already: 2 columns\n",
     );
   });
 

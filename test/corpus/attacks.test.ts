@@ -8,15 +8,7 @@ import { type Case, cases, type Lab, leaks, type Outcome, runCase, startLab, typ
 
 /** Where we answer otherwise than the corpus' line, and why. */
 const deviations: Readonly<Record<string, { readonly expected: string; readonly why: string }>> = {
-  B11: {
-    expected: "ALLOW",
-    why: "standard_conforming_strings is pinned to on and watched, so this is one literal and nothing else",
-  },
   G01: { expected: "MASK", why: "COPY TO STDOUT in text and CSV is masked cell by cell (docs/masking.md)" },
-  R01: {
-    expected: "ALLOW",
-    why: "limits are counted on the answer, no text is appended that a comment could swallow",
-  },
 };
 
 const ways: readonly Way[] = ["simple", "extended", "binary"];

@@ -327,7 +327,11 @@ describe("texts to ask the server about", () => {
 
   it("are found for all that the grammar knows", () => {
     for (const sql of [...examples.map((example) => example.sql), ...tricky]) {
-      for (const { shape } of reader.read(sql).statements) expect(shape.facts.refusal, sql).toBeNull();
+      for (const { shape } of reader.read(sql).statements) {
+        const { refusal } = shape.facts;
+        // A backslash before a quote in a plain string is refused whatever the grammar says.
+        if (refusal?.message.startsWith("a backslash") !== true) expect(refusal, sql).toBeNull();
+      }
     }
   });
 

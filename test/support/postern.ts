@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pino from "pino";
+import type { AuditIo } from "../../src/audit/files.ts";
 import { type AuditLog, openAuditLog } from "../../src/audit/index.ts";
 import type { AuditSettings } from "../../src/audit/settings.ts";
 import { type Gateway, startGateway } from "../../src/gateway/index.ts";
@@ -45,6 +46,8 @@ export interface TestOptions {
   readonly kinds?: readonly KindRule[];
   /** Takes every line of the gateway's log, at the finest level. */
   readonly log?: (line: string) => void;
+  /** System calls of the log. */
+  readonly io?: AuditIo;
 }
 
 export interface Leaf {
@@ -102,7 +105,10 @@ export async function startTestPostern(options: TestOptions): Promise<TestPoster
     results: { digest: true, captureRows: 0 },
     ...options.audit,
   };
-  const audit = await openAuditLog(auditSettings, { version: "test" });
+  const audit = await openAuditLog(auditSettings, {
+    version: "test",
+    ...(options.io === undefined ? {} : { io: options.io }),
+  });
   const identity = await createIdentity([
     {
       name: "corp",

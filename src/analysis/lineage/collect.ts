@@ -22,6 +22,8 @@ export interface Collected {
   readonly functions: ReadonlySet<number>;
   /** Functions that only PostgreSQL's own views call: what those views show is decided by their columns. */
   readonly viewFunctions: ReadonlySet<number>;
+  /** How often set_config is called; Infinity: a constant names it. */
+  readonly settingCalls: number;
   /** Functions that stand behind something else (operators' functions, sampling methods, window frames). */
   readonly hidden: ReadonlySet<number>;
   readonly operators: ReadonlySet<number>;
@@ -74,6 +76,7 @@ export function collect(queries: readonly ServerNode[], catalog: CatalogSnapshot
   const parameters = new Map<number, number>();
   let locks = false;
   let sequences = false;
+  let settingCalls = 0;
 
   function addTo(set: Set<number>, ...oids: readonly number[]): void {
     for (const oid of oids) if (oid !== 0) set.add(oid);
@@ -84,6 +87,7 @@ export function collect(queries: readonly ServerNode[], catalog: CatalogSnapshot
     switch (tagOf(node)) {
       case "FUNCEXPR":
         addTo(called, intOf(node, "funcid"));
+        if (isSetConfig(catalog, intOf(node, "funcid"))) settingCalls++;
         break;
       case "AGGREF":
         addTo(called, intOf(node, "aggfnoid"));
@@ -127,6 +131,7 @@ export function collect(queries: readonly ServerNode[], catalog: CatalogSnapshot
       case "CONST":
         // 'pg_sleep'::regproc names a function as well as a call does.
         if (!inSystemView) addTo(...named(node));
+        if (isSetConfig(catalog, named(node)[1])) settingCalls = Number.POSITIVE_INFINITY;
         break;
       case "PARAM":
         if (intOf(node, "paramkind", -1) === 0)
@@ -212,6 +217,7 @@ export function collect(queries: readonly ServerNode[], catalog: CatalogSnapshot
     surprises,
     functions,
     viewFunctions,
+    settingCalls,
     hidden,
     operators,
     types,
@@ -224,4 +230,10 @@ export function collect(queries: readonly ServerNode[], catalog: CatalogSnapshot
     sequences,
     parameterTypes: Array.from({ length: count }, (_, i) => parameters.get(i + 1) ?? 0),
   };
+}
+
+/** The function that sets what its first argument names. */
+export function isSetConfig(catalog: CatalogSnapshot, oid: number): boolean {
+  const func = oid === 0 ? undefined : catalog.func(oid);
+  return func !== undefined && func.name === "set_config" && func.schema === "pg_catalog";
 }

@@ -77,6 +77,20 @@ export function decodeRows(messages: Buffer): Row[] | null {
   return rows;
 }
 
+/** The bodies of CopyData messages; a cut-off last one is left out. null: no such messages. */
+export function decodeCopy(messages: Buffer): Buffer[] | null {
+  const lines: Buffer[] = [];
+  for (let at = 0; messages.length - at >= 5; ) {
+    const length = messages.readUInt32BE(at + 1);
+    if (messages[at] !== 0x64 || length < 4) return null;
+    const end = at + 1 + length;
+    if (end > messages.length) break;
+    lines.push(messages.subarray(at + 5, end));
+    at = end;
+  }
+  return lines;
+}
+
 /** A DataRow message of these values. */
 export function encodeRow(row: Row): Buffer {
   const size = row.reduce((sum, value) => sum + 4 + (value?.length ?? 0), 6);

@@ -5,9 +5,10 @@ import { findLogs, originOf } from "./leaves.ts";
 import type { AuditReaderSettings, ReadAnswers, ReadJob, ReadQuestion, ReadReply } from "./reader.ts";
 import { runStory } from "./run.ts";
 import { readRun } from "./runs.ts";
-import { type Hit, searchLog } from "./search.ts";
+import { searchLog } from "./search.ts";
 import { showRequest } from "./show.ts";
 import { addStats, logStats } from "./stats.ts";
+import { readUndone, type ToldHit } from "./undone.ts";
 
 const { dir, keys } = workerData as AuditReaderSettings;
 lowPriority();
@@ -31,10 +32,11 @@ function answer(question: ReadQuestion): ReadAnswers[keyof ReadAnswers] {
   switch (question.kind) {
     case "search": {
       const { filters, limit } = question;
-      const hits: Hit[] = [];
+      const hits: ToldHit[] = [];
       for (const log of logs) {
         const found = searchLog(log, filters, limit, { keys: filters.value === undefined ? null : keys });
-        hits.push(...found.hits);
+        const undone = readUndone(log, found.hits);
+        hits.push(...found.hits.map((hit) => ({ ...hit, undone: undone.get(hit.index) ?? null })));
         if (found.notice !== null) notices.push(`${log.name}: ${found.notice}`);
         for (const { index, problem } of found.tampered)
           notices.push(`${log.name}: the index was tampered with: its row ${index} is not shown, ${problem}`);

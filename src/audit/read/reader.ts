@@ -6,9 +6,9 @@ import { startBackground } from "../background.ts";
 import type { AuditLog } from "../types.ts";
 import type { SearchFilters } from "./filters.ts";
 import type { RunStory } from "./run.ts";
-import type { Hit } from "./search.ts";
 import type { Shown } from "./show.ts";
 import type { Stats, StatsFilters } from "./stats.ts";
+import type { ToldHit } from "./undone.ts";
 
 /** What can be asked. `open` unseals, which takes the keys. */
 export type ReadQuestion =
@@ -18,7 +18,7 @@ export type ReadQuestion =
   | { readonly kind: "stats"; readonly filters: StatsFilters };
 
 export interface ReadAnswers {
-  readonly search: { readonly hits: readonly Hit[]; readonly notices: readonly string[] };
+  readonly search: { readonly hits: readonly ToldHit[]; readonly notices: readonly string[] };
   readonly show: { readonly records: readonly Shown[] };
   readonly run: { readonly story: RunStory; readonly notices: readonly string[] };
   readonly stats: { readonly stats: Stats; readonly notices: readonly string[] };

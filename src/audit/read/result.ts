@@ -8,6 +8,8 @@ import { type Shown, showRequest } from "./show.ts";
 export interface RequestResult {
   /** The statement's place in its message. */
   readonly part: number;
+  /** Leaf index of the outcome. */
+  readonly outcome: number;
   readonly result: DeliveredResult;
   /** Captured DataRow messages, as many as were kept; null: none, or they do not open (`closed` says why). */
   readonly rows: Buffer | null;
@@ -28,12 +30,16 @@ export function readResults(log: LogPlace, origin: string, request: string, keys
     const intent = shown.find((s) => s.index === at(record, "intent.index") && s.log === outcome.log);
     const captured = readCapture(log.dir, origin, keys, result.capture);
     const open = captured?.state === "open" ? captured : null;
+    // What COPY sent has no columns, though the record may name those that were masked.
+    const copy = text(intent?.record, "statement.protocol") === "copy";
     results.push({
+      outcome: outcome.index,
       part: number(intent?.record, "statement.index") ?? 0,
       result: {
-        columns: Array.isArray(columns)
-          ? columns.map((c) => ({ name: text(c, "name") ?? "", type: text(c, "type") ?? "" }))
-          : null,
+        columns:
+          Array.isArray(columns) && !copy
+            ? columns.map((c) => ({ name: text(c, "name") ?? "", type: text(c, "type") ?? "" }))
+            : null,
         rows,
         bytes: number(result, "bytes") ?? 0,
         complete: at(result, "complete") === true,

@@ -3,6 +3,7 @@
 import { compareShapes, type Evolution, type Shape } from "./evolution.ts";
 import { runNames } from "./filters.ts";
 import { at, isObject, type Json, list, number, text } from "./leaves.ts";
+import { type Undone, UndoneSpans } from "./undone.ts";
 
 /** A record of the run; `record` with blobs put back. */
 export interface RunRecord {
@@ -38,6 +39,8 @@ export interface RunStatement {
   readonly code: string | null;
   /** null: no outcome on the record (yet). */
   readonly status: string | null;
+  /** It was done, and its transaction took it back, or nobody saw whether it did; null: neither. */
+  readonly undone: Undone | null;
   readonly sqlstate: string | null;
   readonly rows: number | null;
   readonly affected: number | null;
@@ -75,6 +78,8 @@ export interface RunStory {
   /** Steps that were denied, cancelled or cut off, and those that failed. */
   readonly refused: readonly number[];
   readonly failed: readonly number[];
+  /** Steps that were done and then undone by their transaction. */
+  readonly undone: readonly number[];
   /** Steps whose relations are unknown: they were not analysed. */
   readonly unread: readonly number[];
   readonly evolution: Evolution;
@@ -103,6 +108,12 @@ export function runStory(run: string, records: readonly RunRecord[]): RunStory {
   const statements: RunStatement[] = [];
   const shapes: Shape[] = [];
   const seen = new Set<string>();
+  const spans = new Map<string, UndoneSpans>();
+  for (const { log, record, index } of own) {
+    const known = spans.get(log) ?? new UndoneSpans();
+    known.add(record, index);
+    spans.set(log, known);
+  }
   const events: { time: string; type: string; log: string; index: number }[] = [];
   for (const entry of own) {
     const { record } = entry;
@@ -116,7 +127,7 @@ export function runStory(run: string, records: readonly RunRecord[]): RunStory {
       continue;
     }
     const pass = passOf(passes, record, prompts);
-    const statement = describe(entry, statements.length + 1, pass, seen);
+    const statement = describe(entry, statements.length + 1, pass, seen, spans.get(entry.log));
     statements.push(statement);
     shapes.push({
       key: shapeKey(statement),
@@ -140,6 +151,7 @@ export function runStory(run: string, records: readonly RunRecord[]): RunStory {
       statements,
       (s) => s.verdict === "deny" || ["denied", "cancelled", "cut"].includes(s.status ?? ""),
     ),
+    undone: steps(statements, (s) => s.undone?.fate === "rolled_back"),
     failed: steps(statements, (s) => s.status === "error" || s.status === "unknown"),
     unread: steps(statements, (s) => s.reads === null && s.writes === null),
     evolution: compareShapes(shapes, passes.length),
@@ -192,7 +204,13 @@ function passOf(
   return pass.pass;
 }
 
-function describe(entry: RunRecord, step: number, pass: number, seen: Set<string>): RunStatement {
+function describe(
+  entry: RunRecord,
+  step: number,
+  pass: number,
+  seen: Set<string>,
+  spans: UndoneSpans | undefined,
+): RunStatement {
   const { record, outcome, opened, log, index } = entry;
   const statement = {
     step,
@@ -210,6 +228,7 @@ function describe(entry: RunRecord, step: number, pass: number, seen: Set<string
     rule: text(record, "decision.rule"),
     code: text(record, "decision.code"),
     status: text(outcome, "status"),
+    undone: spans?.of(record, index, outcome) ?? null,
     sqlstate: text(outcome, "sqlstate"),
     rows: number(outcome, "result.rows"),
     affected: number(outcome, "rows_affected"),
@@ -245,8 +264,9 @@ function relations(statements: readonly RunStatement[]): Record<string, number[]
 function changes(statements: readonly RunStatement[]): Record<string, { steps: number[]; rows: number }> {
   const found = new Map<string, { steps: number[]; rows: number }>();
   for (const s of statements) {
-    // What failed or was refused has changed nothing; what ended unseen may have.
+    // What failed, was refused or undone has changed nothing; what ended unseen may have.
     if (s.status !== "ok" && s.status !== "unknown" && s.status !== "cut") continue;
+    if (s.undone?.fate === "rolled_back") continue;
     for (const name of s.writes ?? []) {
       const known = found.get(name) ?? { steps: [], rows: 0 };
       known.steps.push(s.step);

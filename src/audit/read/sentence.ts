@@ -1,5 +1,6 @@
 /** Records as a person reads them. */
 import { at, type Json, list, number, text } from "./leaves.ts";
+import type { Undone } from "./undone.ts";
 
 /** Text of a record on a terminal: control characters could move the cursor or recolour what is shown. */
 export function printable(value: string): string {
@@ -47,6 +48,13 @@ function plural(count: number | null, word: string): string {
   return `${count ?? "?"} ${word}${count === 1 ? "" : "s"}`;
 }
 
+function hiddenCells(outcome: Json): string {
+  const counts = at(outcome, "result.masked_cells");
+  if (!Array.isArray(counts)) return "";
+  const sum = counts.reduce((all: number, one: unknown) => all + (typeof one === "number" ? one : 0), 0);
+  return `, ${plural(sum, "cell")} masked`;
+}
+
 /** What an outcome says: "gave 3 rows (512 bytes) in 1.2 ms". */
 export function became(outcome: Json): string {
   const took = duration(number(outcome, "duration_us"));
@@ -58,7 +66,7 @@ export function became(outcome: Json): string {
     case "ok":
       if (at(outcome, "result.columns") === null || at(outcome, "result") === null)
         return `done${tag === null ? "" : `: ${printable(tag)}`}${took}`;
-      return `gave ${given}${at(outcome, "result.complete") === false ? ", not all" : ""}${took}`;
+      return `gave ${given}${hiddenCells(outcome)}${at(outcome, "result.complete") === false ? ", not all" : ""}${took}`;
     case "error":
       return `failed with ${state ?? "an error"}${took}${outcome.skipped === true ? " (never run)" : ""}`;
     case "denied":
@@ -72,10 +80,37 @@ export function became(outcome: Json): string {
   }
 }
 
+const causes: Readonly<Record<string, string>> = {
+  rollback: "by ROLLBACK",
+  savepoint: "by ROLLBACK TO SAVEPOINT",
+  error: "because of an error in its transaction",
+  commit_failed: "because the commit failed",
+  session_ended: "because its session ended",
+};
+
+/** Why statements were undone: "because the commit failed (23503)". */
+export function whyUndone(cause: string | null, sqlstate: string | null): string {
+  return `${causes[cause ?? ""] ?? printable(cause ?? "")}${sqlstate === null ? "" : ` (${printable(sqlstate)})`}`;
+}
+
+/** What is to be said behind an outcome: " — then UNDONE by ROLLBACK". */
+export function undoneText(undone: Undone | null): string {
+  if (undone === null) return "";
+  const why = whyUndone(undone.cause, undone.sqlstate);
+  return undone.fate === "rolled_back"
+    ? `, then UNDONE ${why}`
+    : ", and nobody saw whether its transaction committed";
+}
+
 /** One line, one sentence. `intent`: the statement an outcome belongs to, if known; `outcome`: that of a statement, if known. */
-export function sentence(leaf: Json, intent: Json | null = null, outcome: Json | null = null): string {
+export function sentence(
+  leaf: Json,
+  intent: Json | null = null,
+  outcome: Json | null = null,
+  undone: Undone | null = null,
+): string {
   const time = printable(text(leaf, "time") ?? "");
-  return `${time.slice(0, 10)} ${time.slice(11, 23)}  ${say(leaf, intent, outcome)}`;
+  return `${time.slice(0, 10)} ${time.slice(11, 23)}  ${say(leaf, intent, outcome)}${undoneText(undone)}`;
 }
 
 function say(leaf: Json, intent: Json | null, outcome: Json | null): string {
@@ -101,6 +136,14 @@ function say(leaf: Json, intent: Json | null, outcome: Json | null): string {
     }
     case "session.end":
       return `${person(leaf)} left ${database}: ${short(text(leaf, "reason") ?? "")}; ${plural(number(leaf, "statements"), "statement")}`;
+    case "transaction.rolled_back":
+    case "transaction.unknown": {
+      const what = plural(number(leaf, "intents.count"), "statement");
+      const why = whyUndone(text(leaf, "cause"), text(leaf, "sqlstate"));
+      return leaf.type === "transaction.rolled_back"
+        ? `${what} of ${person(leaf)} on ${database} were undone ${why}`
+        : `nobody saw whether ${what} of ${person(leaf)} on ${database} were undone`;
+    }
     case "auth.failed":
       return `a connection from ${text(leaf, "client.ip") ?? "?"} to ${database} was refused: ${text(leaf, "code") ?? ""} ${short(text(leaf, "cause") ?? "")}`;
     case "log.opened":

@@ -25,8 +25,6 @@ export const words = {
   incomplete: ascii(',"complete":false,"digests":{"delivered":'),
   digest: ascii('{"alg":"sha256-salted-v1","value":"'),
   affected: ascii(',"source":null},"capture":null},"rows_affected":'),
-  captured: ascii(',"source":null},"capture":'),
-  affectedAfter: ascii('},"rows_affected":'),
   duration: ascii(',"duration_us":'),
   firstRow: ascii(',"first_row_us":'),
   sealed: ascii(',"sealed":'),

@@ -3,7 +3,7 @@ import { AuditOpenError } from "../../audit/index.ts";
 import type { ShapeLife } from "../../audit/read/evolution.ts";
 import { type RunPass, type RunStatement, type RunStory, runStory } from "../../audit/read/run.ts";
 import { readRun } from "../../audit/read/runs.ts";
-import { printable } from "../../audit/read/sentence.ts";
+import { printable, undoneText } from "../../audit/read/sentence.ts";
 import { readArgs } from "../lib/args.ts";
 import { findPlace, placeOptions, placeUsage } from "./place.ts";
 
@@ -105,7 +105,7 @@ function ending(s: RunStatement): string {
       const gave =
         s.rows === null || (s.rows === 0 && changed !== "") ? "" : `${plural(s.rows, "row")} delivered`;
       const hidden = s.masked.length === 0 ? "" : `; masked ${s.masked.map(printable).join(", ")}`;
-      return `${held}${[gave, changed].filter((t) => t !== "").join(", ") || "done"}${hidden}`;
+      return `${held}${[gave, changed].filter((t) => t !== "").join(", ") || "done"}${hidden}${undoneText(s.undone)}`;
     }
     case "error":
       return `${held}FAILED with ${s.sqlstate ?? "an error"}`;
@@ -128,6 +128,7 @@ function summary(story: RunStory): string[] {
     lines.push(`changed   ${printable(name)}: steps ${spans(steps)}, ${plural(rows, "row")} in all`);
   if (story.masked.length > 0) lines.push(`masked    ${story.masked.map(printable).join(", ")}`);
   list("refused", story.refused);
+  list("undone", story.undone);
   list("failed", story.failed);
   list("unread", story.unread);
   if (story.unread.length > 0)

@@ -1,8 +1,9 @@
 /** `postern audit search`: records by who, what, where, when and how it ended. */
 import { AuditOpenError } from "../../audit/index.ts";
 import { at } from "../../audit/read/leaves.ts";
-import { type Hit, type SearchFilters, searchLog } from "../../audit/read/search.ts";
+import { type SearchFilters, searchLog } from "../../audit/read/search.ts";
 import { printable, sentence } from "../../audit/read/sentence.ts";
+import { readUndone, type ToldHit } from "../../audit/read/undone.ts";
 import { readArgs, UsageError } from "../lib/args.ts";
 import { filterOptions, filterUsage, readFilters } from "./filters.ts";
 import { findPlace, placeOptions, placeUsage } from "./place.ts";
@@ -41,12 +42,13 @@ export async function search(args: string[]): Promise<number> {
   };
   const place = await findPlace(values, usage);
   const keys = values.value === undefined ? null : (values.keys ?? place.keys);
-  const hits: Hit[] = [];
+  const hits: ToldHit[] = [];
   let tampered = false;
   try {
     for (const log of place.logs) {
       const result = searchLog(log, filters, limit, { scan: values.scan === true, keys });
-      hits.push(...result.hits);
+      const undone = readUndone(log, result.hits, values.scan === true);
+      hits.push(...result.hits.map((hit) => ({ ...hit, undone: undone.get(hit.index) ?? null })));
       if (result.notice !== null && values.scan !== true) say(log.name, result.notice);
       for (const { index, problem } of result.tampered) {
         tampered = true;
@@ -70,11 +72,11 @@ function say(log: string, text: string): void {
   process.stderr.write(`postern audit search: ${log === "" ? "" : `${log}: `}${text}\n`);
 }
 
-function asJson(hit: Hit): string {
-  return JSON.stringify({ log: hit.log, index: hit.index, ...hit.leaf, outcome: hit.outcome });
+function asJson({ log, index, leaf, outcome, undone }: ToldHit): string {
+  return JSON.stringify({ log, index, ...leaf, outcome, ...(undone === null ? {} : { undone }) });
 }
 
-function asText(hit: Hit): string {
+function asText(hit: ToldHit): string {
   const id = at(hit.leaf, "request") ?? at(hit.leaf, "id");
-  return `${sentence(hit.leaf, null, hit.outcome)}\n    ${printable(String(id))}\n`;
+  return `${sentence(hit.leaf, null, hit.outcome, hit.undone)}\n    ${printable(String(id))}\n`;
 }

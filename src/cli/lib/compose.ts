@@ -59,7 +59,7 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
   const trail = await startTrail(settings, logger, version);
   opened.defer(() => trail.close());
   audit.event("config.changed", { digest: settings.digest, previous: null, applied: ["*"], waiting: [] });
-  const policy = openPolicy(settings.policy, settings.audit.dir);
+  const policy = openPolicy(settings.policy, settings.audit.keys);
   if (policy !== null) recordPolicy(audit, policy.policies.current, null);
   const identity = await openIdentity(settings.providers);
   opened.defer(() => identity.close());

@@ -3,6 +3,7 @@ import { createSecretKey, type KeyObject, randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ConfigError } from "../../config/index.ts";
+import { patternFault } from "../../gateway/analyst/detection.ts";
 import type { PolicyRooms } from "../../gateway/index.ts";
 import {
   type CompiledPolicy,
@@ -17,22 +18,27 @@ export interface ActivePolicy extends PolicyRooms {
 }
 
 /**
- * Loads the policy at `place` for a gateway whose log lies in `auditDir`. null: none is configured.
+ * Loads the policy at `place` for a gateway whose keys lie in `keys`. null: none is configured.
  * Throws ConfigError, and the file system's errors for the key.
  */
-export function openPolicy(place: { readonly path: string } | null, auditDir: string): ActivePolicy | null {
+export function openPolicy(place: { readonly path: string } | null, keys: string): ActivePolicy | null {
   if (place === null) return null;
   return {
     policies: { current: readPolicy(place) },
     budgets: createBudgets(),
-    maskKey: maskKey(auditDir),
+    maskKey: maskKey(keys),
   };
+}
+
+/** Loads a policy file, a folder or a built-in policy, patterns of `detect:` checked. Throws PolicyError. */
+export function policyAt(path: string): CompiledPolicy {
+  return loadPolicy(policyFiles(path), { checkPattern: patternFault });
 }
 
 /** Reads the policy anew. Its mistakes are mistakes of the configuration: throws ConfigError. */
 export function readPolicy(place: { readonly path: string }): CompiledPolicy {
   try {
-    return loadPolicy(policyFiles(place.path));
+    return policyAt(place.path);
   } catch (error) {
     throw error instanceof PolicyError ? new ConfigError(error.problems) : error;
   }

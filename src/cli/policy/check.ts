@@ -21,10 +21,10 @@ export async function check(args: string[]): Promise<number> {
       { path, config: config ?? (path === undefined ? "postern.yaml" : undefined) },
       usage,
     );
-    const { digest, files, rules, labels, needs, observe } = policy;
+    const { digest, files, rules, labels, detect, needs, observe } = policy;
     if (json === true) {
       process.stdout.write(
-        `${JSON.stringify({ ok: true, digest, files, default: policy.default, observe, needs, labels, rules })}\n`,
+        `${JSON.stringify({ ok: true, digest, files, default: policy.default, observe, needs, labels, detect, rules })}\n`,
       );
       return 0;
     }
@@ -45,6 +45,14 @@ export async function check(args: string[]): Promise<number> {
     ]);
     if (hidden.length > 0)
       process.stdout.write(`${formatTable(["LABEL", "SHOWN", "USE", "", "COLUMNS"], hidden)}\n`);
+    if (detect !== null) {
+      const found = detect.rules.map(({ kind, pattern, action }) => [
+        kind,
+        action === "mask" ? maskText(detect.mask) : "alert",
+        pattern ?? "",
+      ]);
+      process.stdout.write(`${formatTable(["DETECTED", "THEN", "PATTERN"], found)}\n`);
+    }
     const estimates = needs.estimate ? "; it asks the server for estimates" : "";
     const analysis = needs.analysis ? "every statement is analysed" : "no statement needs analysis";
     process.stdout.write(`OK  ${digest}\n    ${mode}, default ${policy.default}; ${analysis}${estimates}\n`);

@@ -116,12 +116,18 @@ function asText({ database, columns: found, refused, observed }: Listing): strin
   ]);
   let text = `${printable(database)}: ${found.length} protected ${found.length === 1 ? "column" : "columns"}\n`;
   if (rows.length > 0) text += formatTable(["COLUMN", "LABEL", "SHOWN", "USE", "WHY"], rows);
-  if (refused.length > 0)
-    text += `\nNot to be read while columns are protected:\n${formatTable(
-      ["RELATION", "WHY"],
-      refused.map(({ relation, reason }) => [relation, reason]),
-    )}`;
+  if (refused.length === 0) return text;
+  text += "\nClosed while columns are protected:\n";
+  const toast = refused.filter(({ relation }) => relation.startsWith("pg_toast."));
+  const others = refused.filter((entry) => !toast.includes(entry));
+  for (const [reason, entries] of Map.groupBy(others, (entry) => entry.reason))
+    text += printableLine(`  ${entries.map(({ relation }) => relation).join(", ")}: ${reason}`);
+  if (toast.length > 0) text += printableLine(`  pg_toast.*: ${toast[0]?.reason ?? ""}`);
   return text;
+}
+
+function printableLine(text: string): string {
+  return `${printable(text)}\n`;
 }
 
 function shown(

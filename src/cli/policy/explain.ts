@@ -1,5 +1,5 @@
 /** `postern policy explain`: one statement, one person, every rule's verdict. */
-import type { RuleVerdict } from "../../facts/decision.ts";
+import type { DecisionLimits, RuleVerdict } from "../../facts/decision.ts";
 import type { StatementFacts } from "../../facts/effects.ts";
 import type { CompiledPolicy, DecideInput, PolicyDecision, SessionFacts } from "../../policy/index.ts";
 import type { AnalysedStatement, MaskReport } from "../../policy/lab/analyser.ts";
@@ -15,7 +15,7 @@ import { findPolicy, placeOptions, reporting } from "./place.ts";
 const usage = `Usage: postern policy explain --as PRINCIPAL --database NAME [-c postern.yaml | --facts FACTS] SQL
 
 Says what would be decided for a statement, by which rules, what it touches, and where each output column comes from and how it
-would be masked. Nothing is run.
+would be masked. Nothing is run. Several statements count as one message; EXECUTE and FETCH find what earlier ones prepared.
 
       --as PRINCIPAL     such as '{ kind: agent, groups: [agents] }', or a file with it
       --database NAME    the database it is for
@@ -25,7 +25,7 @@ would be masked. Nothing is run.
   -c, --config FILE      the gateway's configuration: the statement is analysed on its databases
       --json
 
-Exit code 0: it would be allowed. 1: denied or held. 2: a mistake in what was given.
+Exit code 0: it would be allowed. 1: denied or held. 2: a mistake in what was given. 3: a database cannot be asked.
 `;
 
 interface Explained {
@@ -101,6 +101,7 @@ function refused(code: string, message: string, json: boolean): number {
 }
 
 function tell(explained: readonly Explained[], json: boolean): number {
+  if (explained.length === 0 && !json) process.stdout.write("ALLOW    the text holds no statement\n");
   for (const one of explained)
     process.stdout.write(
       json
@@ -136,10 +137,8 @@ function asText(one: Explained): string {
     line(
       `         ${rule}: ${count} of ${groups.join(", ")} within ${withinMs / 1000}s${ticket ? ", as a ticket" : ""}`,
     );
-  const limits = Object.entries(decision.limits).flatMap(([name, value]) =>
-    value === null ? [] : [`${name} ${String(value)}`],
-  );
-  if (limits.length > 0) line(`         limits: ${limits.join(", ")}`);
+  const limits = limitsText(decision.limits);
+  if (limits !== "") line(`         limits: ${limits}`);
   if (decision.unmask.length > 0) line(`         unmasked: ${decision.unmask.join(", ")}`);
   lines.push("");
   const touched: readonly [string, readonly string[]][] = [
@@ -160,6 +159,18 @@ function asText(one: Explained): string {
     rule.observe ? "observed" : "",
   ]);
   return `${lines.join("\n")}${formatTable(["RULE SAYS", "THEN", "RULE", ""], rows)}${outputs(masks)}\n`;
+}
+
+/** As a policy file would say it. */
+function limitsText({ rows, bytes, timeoutMs, affectedRows, perMinute }: DecisionLimits): string {
+  const given: readonly [string, number | null, string][] = [
+    ["rows", rows, String(rows)],
+    ["bytes", bytes, bytes !== null && bytes % 2 ** 20 === 0 ? `${bytes / 2 ** 20}MiB` : String(bytes)],
+    ["timeout", timeoutMs, `${(timeoutMs ?? 0) / 1000}s`],
+    ["affected_rows", affectedRows, String(affectedRows)],
+    ["per_minute", perMinute, String(perMinute)],
+  ];
+  return given.flatMap(([name, value, text]) => (value === null ? [] : [`${name} ${text}`])).join(", ");
 }
 
 function outputs(masks: MaskReport | null): string {

@@ -1,14 +1,9 @@
 /** Which policy a verb is about, and its mistakes as an exit code. */
 import { loadConfig, type Settings } from "../../config/index.ts";
 import { OfflineUnavailable } from "../../gateway/analyst/offline.ts";
-import {
-  type CompiledPolicy,
-  formatPolicyProblem,
-  loadPolicy,
-  PolicyError,
-  policyFiles,
-} from "../../policy/index.ts";
+import { type CompiledPolicy, formatPolicyProblem, PolicyError } from "../../policy/index.ts";
 import { UsageError } from "../lib/args.ts";
+import { policyAt } from "../lib/policy.ts";
 import { printable } from "../lib/table.ts";
 
 export const placeOptions = {
@@ -37,7 +32,7 @@ export async function findPolicy(
       settings === null ? "which policy? (a path, or -c postern.yaml)" : `${given.config} names no policy`,
       usage,
     );
-  return { path, policy: loadPolicy(policyFiles(path)), settings };
+  return { path, policy: policyAt(path), settings };
 }
 
 /** Runs a verb; the mistakes of a policy or test file are printed, one a line, and give 2; a database that cannot be asked gives 3. */

@@ -8,11 +8,12 @@ import {
   readLeaves,
   text,
 } from "../../audit/read/leaves.ts";
-import { type CompiledPolicy, loadPolicy, policyFiles } from "../../policy/index.ts";
+import type { CompiledPolicy } from "../../policy/index.ts";
 import { changes, type Replayed, type ReplayKind, replay as replayOne } from "../../policy/lab/replay.ts";
 import { findPlace, placeOptions, placeUsage } from "../audit/place.ts";
 import { readArgs, UsageError } from "../lib/args.ts";
 import { parseMoment } from "../lib/moment.ts";
+import { policyAt } from "../lib/policy.ts";
 import { printable } from "../lib/table.ts";
 import { reporting } from "./place.ts";
 import { recordedStatement } from "./records.ts";
@@ -57,7 +58,7 @@ export async function replay(args: string[]): Promise<number> {
     database: values.database ?? null,
   };
   return reporting(json, async () => {
-    const policy = loadPolicy(policyFiles(against));
+    const policy = policyAt(against);
     const place = await findPlace(values, usage);
     const tally = new Tally(json === true);
     for (const log of place.logs) replayLog(log, policy, wanted, (one) => tally.add(one));

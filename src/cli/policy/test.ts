@@ -17,7 +17,7 @@ A test: { as: {...principal}, database, sql, expect: allow | deny | approve | ma
       --json         one result a line
 
 Without -c only tests that give the statement's facts (facts: { effects: [read], … }) are run, the others are skipped.
-Exit code 0: all that ran passed. 1: a test failed. 2: a mistake in a file, or no test could run.
+Exit code 0: all that ran passed. 1: a test failed. 2: a mistake in a file, or no test could run. 3: a database cannot be asked.
 `;
 
 export async function test(args: string[], openAnalyser: OpenAnalyser | null): Promise<number> {

@@ -98,8 +98,11 @@ export function createAnalyst(
     return {
       async get(): Promise<Talk> {
         if (closed) throw new TalkLost("the gateway is shutting down");
-        const known = await (talk ?? null)?.catch(() => null);
+        const before = talk;
+        const known = await before?.catch(() => null);
         if (known?.open === true) return known;
+        // Of those that waited, the first connects for all.
+        if (talk !== null && talk !== before) return talk;
         talk = connect();
         return talk;
       },

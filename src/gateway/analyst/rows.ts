@@ -18,10 +18,11 @@ export class QuestionRefused extends Error {
 export async function queryRows(
   run: (request: Buffer, onFrame: (frame: Frame) => void) => Promise<void>,
   sql: string,
+  encode: (sql: string) => Buffer = encodeQuery,
 ): Promise<(string | null)[][]> {
   const rows: (string | null)[][] = [];
   let refused: string | null = null;
-  await run(encodeQuery(sql), ({ type, body }) => {
+  await run(encode(sql), ({ type, body }) => {
     if (type === 0x44) rows.push(decodeDataRow(body).values.map((value) => value?.toString("utf8") ?? null));
     else if (type === 0x45) refused ??= decodeErrorFields(body).get("C") ?? "XX000";
   });

@@ -15,6 +15,7 @@ import {
 } from "../../protocol/index.ts";
 import { noteIdle } from "./ask.ts";
 import { conclude, concludeSkipped, concludeUnknown } from "./conclude.ts";
+import { causeOf, noteFailed, noteReady } from "./fate.ts";
 import { copyMaskerOf, describe, notCountable, tooManyAffected } from "./guard.ts";
 import type { Judgement } from "./judgement.ts";
 import { dropPortals, settleChange, undo } from "./names.ts";
@@ -34,6 +35,7 @@ import {
   skipToSync,
 } from "./queue.ts";
 import { poisonExtended, poisonQuery, type Refusal, refusalError } from "./refuse.ts";
+import { reissueEnd } from "./reissue.ts";
 import { onSetting } from "./settings.ts";
 import type { Walk } from "./state.ts";
 
@@ -51,6 +53,7 @@ export function answer(walk: Walk, type: number, chunk: Buffer, start: number, e
       if (isReissued(walk)) return nothing;
       return done(walk, take(walk, Kind.bind, type));
     case 0x33: // CloseComplete
+      if (isReissued(walk)) return nothing;
       return done(walk, take(walk, Kind.close, type));
     case 0x74: {
       // ParameterDescription: RowDescription or NoData follows for the same Describe.
@@ -96,6 +99,9 @@ export function answer(walk: Walk, type: number, chunk: Buffer, start: number, e
       // PortalSuspended: more rows remain for a later Execute.
       const cut = cutAtEnd(walk);
       if (cut !== undefined) return cut;
+      // All of it is done, though the client asked for some of its rows only; nothing tells how many were changed.
+      const back = takenBack(walk, headOf(walk, type), "");
+      if (back !== null) return back;
       const entry = take(walk, Kind.execute, type);
       conclude(walk, entry, "ok", null, null, false);
       return done(walk, entry);
@@ -111,7 +117,7 @@ export function answer(walk: Walk, type: number, chunk: Buffer, start: number, e
       return null;
     }
     case 0x4e: // NoticeResponse
-      return walk.guard?.scrub === true
+      return walk.guard !== null && walk.guard.scrub >= 0
         ? scrubNotice(chunk.subarray(start, end), queueHead(queue)?.run?.request ?? "")
         : null;
     case 0x41: // NotificationResponse
@@ -208,9 +214,9 @@ function cutAtEnd(walk: Walk): Buffer | undefined {
     guard.cut = null;
     return undefined;
   }
-  if (head.special?.alone === true && head.kind === Kind.execute) {
+  if (head.special?.alone === true && (head.kind === Kind.execute || head.special.reissued)) {
     head.refusal = cut;
-    walk.toServer.write([poisonExtended(walk.poison), flush], null);
+    walk.toServer.write([poisonExtended(walk.poison), head.special.reissued ? sync : flush], null);
     return nothing;
   }
   const wrote = guard.judgement.facts.effects.includes("write");
@@ -263,7 +269,7 @@ function commandComplete(walk: Walk, tag: string): Buffer | null {
   if (cut !== undefined) return cut;
   const back = takenBack(walk, head, tag);
   if (back !== null) return back;
-  if (head.special?.reissued === true) walk.toServer.write([sync], null);
+  if (head.special?.reissued === true) walk.toServer.write([...reissueEnd, sync], null);
   walk.copyIn = false;
   if (head.kind === Kind.query) {
     if (head.copying) dropCopyEnd(walk.queue);
@@ -297,6 +303,7 @@ function errorResponse(walk: Walk, body: Buffer): Buffer | null {
     // Sync commits what the batch did; that failed (a deferred constraint, a serialization failure). ReadyForQuery follows.
     head.errored = true;
     walk.counters.errors++;
+    noteFailed(walk, "commit_failed", sqlstate, "");
     return scrubbed(walk, body, head?.run?.request);
   }
   if (head.special?.reissued === true && head.refusal === null) walk.toServer.write([sync], null);
@@ -304,6 +311,13 @@ function errorResponse(walk: Walk, body: Buffer): Buffer | null {
   const running = sqlstate === "57014" ? firstRun(queue) : null;
   const cut = running === null ? null : (runningGuard(running)?.cut ?? null);
   const refusal = head.refusal ?? cut;
+  const failing = head.run?.parts[head.run.at] ?? null;
+  noteFailed(
+    walk,
+    failing === null ? "error" : causeOf(failing),
+    refusal?.sqlstate ?? sqlstate,
+    head.run?.request ?? refusal?.request ?? "",
+  );
   const status = refusal !== null ? "cut" : sqlstate === "57014" ? "cancelled" : "error";
   if (head.run !== null) conclude(walk, head, status, refusal?.sqlstate ?? sqlstate, null, false);
   walk.counters.errors++;
@@ -344,19 +358,20 @@ function readyForQuery(walk: Walk, chunk: Buffer, start: number, end: number): B
     // The parser told more statements apart than the server answered: what became of them was not seen.
     else concludeUnknown(walk, head);
   }
+  noteReady(walk);
   shift(walk.queue);
-  if (walk.mustAbort !== null) {
-    const refusal = walk.mustAbort;
-    walk.mustAbort = null;
-    if (walk.transaction === "T") return abortHere(walk, refusal);
-  }
-  if (walk.guard !== null && walk.transaction === "I") noteIdle(walk.guard);
+  if (walk.guard !== null && walk.transaction === "I") noteIdle(walk.guard, head.batch);
   if (head.batch >= walk.unsettledBatch) walk.unsettledBatch = -1;
   if (walk.transaction === "I") {
     dropPortals(walk.names, head.batch);
     walk.touched = false;
   }
   unstall(walk, head);
+  if (walk.mustAbort !== null) {
+    const refusal = walk.mustAbort;
+    walk.mustAbort = null;
+    if (walk.transaction === "T") return abortHere(walk, refusal);
+  }
   if (queueLength(walk.queue) > 0) return null;
   walk.unsynced = false;
   walk.onIdle();
@@ -365,7 +380,7 @@ function readyForQuery(walk: Walk, chunk: Buffer, start: number, end: number): B
 
 /** The server's error as the client may see it; null: as it is. */
 function scrubbed(walk: Walk, body: Buffer, request = ""): Buffer | null {
-  return walk.guard?.scrub === true ? scrubError(body, request) : null;
+  return walk.guard !== null && walk.guard.scrub >= 0 ? scrubError(body, request) : null;
 }
 
 /** The client was told of an error in a block that the server knows nothing of: it is made to fail, too. */
@@ -377,6 +392,7 @@ function abortHere(walk: Walk, refusal: Refusal): Buffer {
     );
     return nothing;
   }
+  walk.unsynced = false;
   walk.own = { tell: true, onFrame: () => undefined, done: walk.onIdle, lost: () => undefined };
   push(walk.queue, expected(Kind.own, walk.batch++, null, null, null));
   walk.toServer.write([poisonQuery(refusal.request)], null);

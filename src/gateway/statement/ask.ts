@@ -3,12 +3,12 @@
  * connection, or in the session itself where only that sees what the statement will see (temporary objects, uncommitted
  * DDL, another role). Then the message is looked at again.
  */
-import { encodeAsk } from "../../analysis/ask.ts";
+import { bindExecute, encodeAsk, parse } from "../../analysis/ask.ts";
 import { AskReader, type AskResult } from "../../analysis/ask-read.ts";
 import { readTouched } from "../../analysis/touched.ts";
 import { loadCatalog } from "../../catalog/index.ts";
 import type { CompiledPolicy } from "../../policy/index.ts";
-import { encodeQuery, type Frame } from "../../protocol/index.ts";
+import { encodeClose, type Frame, sync } from "../../protocol/index.ts";
 import { type View, viewOf } from "../analyst/index.ts";
 import { queryRows } from "../analyst/rows.ts";
 import { unavailable, unknowable } from "./facts.ts";
@@ -69,11 +69,19 @@ async function answers(walk: Walk, guard: Guarding, questions: readonly Question
   const policy = guard.policies.current;
   if (policy === null) return;
   const here = guard.alone || questions.length > 0;
-  if (here && (guard.uncertain || guard.local !== "none")) await alone(walk);
+  if (guard.localView !== null && guard.localBase !== (await guard.analyst.ready(policy)))
+    guard.localView = null;
+  const inSession = guard.local !== "none" && (guard.localView?.policy !== policy || questions.length > 0);
+  if (here && (guard.uncertain || inSession)) await alone(walk);
   if (here && guard.uncertain) await readSettings(walk, guard);
   const view =
     here && guard.local !== "none" ? await localView(walk, guard, policy) : await guard.analyst.ready(policy);
-  for (const question of questions) await answer(walk, guard, view, question);
+  for (const question of questions) {
+    // Nobody waits for the answers any more.
+    if (walk.client.destroyed) throw new CannotAsk(unavailable);
+    // Statements of one shape in one message have one answer.
+    if (!guard.fresh.has(question.key)) await answer(walk, guard, view, question);
+  }
 }
 
 async function answer(walk: Walk, guard: Guarding, view: View, question: Question): Promise<void> {
@@ -90,13 +98,15 @@ async function answer(walk: Walk, guard: Guarding, view: View, question: Questio
       : await askHere(walk, text, types, view.catalog.login.mayQuietLog);
   if (asked.ok) {
     const touched = readTouched(asked.trees, view.catalog, {
+      settledSettings: question.settledSettings,
       kind: kind === "expressions" ? "statement" : kind,
     });
     const result = { kind: "touched", touched } as const;
     guard.fresh.set(key, result);
     // What is not understood may be a catalog that is older than the server's: it is not kept.
     if (touched.problems.length === 0) guard.answers.set(key, result);
-    else if (guard.local === "none" && guard.attempts <= 2) guard.analyst.bump();
+    else if (guard.local === "none" && guard.attempts <= 2 && touched.problems.some(isStale))
+      guard.analyst.bump();
     return;
   }
   if (unknowable(asked)) throw new CannotAsk(unavailable);
@@ -110,13 +120,20 @@ async function answer(walk: Walk, guard: Guarding, view: View, question: Questio
   });
 }
 
+function isStale({ code }: { readonly code: string }): boolean {
+  return code === "CATALOG_STALE";
+}
+
 /** Waits until the server has answered everything; in an aborted transaction, or inside a batch, nothing can be asked. */
 async function alone(walk: Walk): Promise<void> {
   if (queueLength(walk.queue) > 0) {
     await new Promise<void>((resolve) => {
-      walk.drained = resolve;
+      if (walk.copyIn) resolve();
+      else walk.drained = resolve;
     });
   }
+  // The server reads COPY data, and answers nothing before their end.
+  if (queueLength(walk.queue) > 0) throw new CannotAsk(unavailable);
   if (walk.transaction === "E") throw new CannotAsk(aborted);
   if (walk.unsynced) throw new CannotAsk(insideBatch);
 }
@@ -130,15 +147,28 @@ function exchange(walk: Walk, request: Buffer, onFrame: (frame: Frame) => void):
   });
 }
 
+const ownRequestName = "postern_own";
+
+/** Statements of the gateway's own; a Query message would make the server forget the client's unnamed statement. */
+function ownRequest(...statements: readonly string[]): Buffer {
+  const closes = [encodeClose("portal", ownRequestName), encodeClose("statement", ownRequestName)];
+  const each = statements.flatMap((sql) => [
+    ...closes,
+    parse(ownRequestName, sql, []),
+    ...bindExecute(ownRequestName, ownRequestName, []),
+  ]);
+  return Buffer.concat([...each, ...closes, sync]);
+}
+
 /** Inside a transaction block a question that fails must not end it. */
 async function guardedBySavepoint(walk: Walk, run: () => Promise<void>): Promise<void> {
   const inBlock = walk.transaction === "T";
-  if (inBlock) await exchange(walk, encodeQuery("SAVEPOINT __postern_ask"), () => undefined);
+  if (inBlock) await exchange(walk, ownRequest("SAVEPOINT __postern_ask"), () => undefined);
   await run();
   if (inBlock)
     await exchange(
       walk,
-      encodeQuery("ROLLBACK TO SAVEPOINT __postern_ask; RELEASE SAVEPOINT __postern_ask"),
+      ownRequest("ROLLBACK TO SAVEPOINT __postern_ask", "RELEASE SAVEPOINT __postern_ask"),
       () => undefined,
     );
 }
@@ -162,7 +192,7 @@ async function askHere(
 }
 
 async function queryHere(walk: Walk, sql: string): Promise<(string | null)[][]> {
-  return queryRows((request, onFrame) => exchange(walk, request, onFrame), sql);
+  return queryRows((request, onFrame) => exchange(walk, request, onFrame), sql, ownRequest);
 }
 
 /** What decides how names are looked up, as the server has it now. */
@@ -185,6 +215,7 @@ let localEpoch = 0;
 /** The catalog as the session sees it. */
 async function localView(walk: Walk, guard: Guarding, policy: CompiledPolicy): Promise<View> {
   if (guard.localView?.policy === policy) return guard.localView;
+  const base = await guard.analyst.ready(policy);
   let view: View | null = null;
   await guardedBySavepoint(walk, async () => {
     // Epochs below zero are the sessions' own.
@@ -193,18 +224,19 @@ async function localView(walk: Walk, guard: Guarding, policy: CompiledPolicy): P
   });
   if (view === null) throw new CannotAsk(unavailable);
   guard.localView = view;
+  guard.localBase = base;
   return view;
 }
 
-/** A statement is on its way to the server: what may be different behind it. */
-export function noteForwarded(guard: Guarding, { after, scrub }: Judgement): void {
-  if (scrub) guard.scrub = true;
-  if (after.settings) {
+/** A statement of batch `batch` is on its way to the server: what may be different behind it. */
+export function noteForwarded(guard: Guarding, { after, scrub }: Judgement, batch: number): void {
+  if (scrub) guard.scrub = batch;
+  if (after.settings || (after.ends && guard.settings >= 0)) {
     guard.uncertain = true;
-    guard.settings = true;
+    guard.settings = batch;
   }
-  if (after.objects) {
-    guard.ddl = true;
+  if (after.objects || (after.ends && guard.ddl >= 0)) {
+    guard.ddl = batch;
     guard.localView = null;
     if (guard.local === "none") guard.local = "transaction";
     unsettle(guard);
@@ -212,16 +244,19 @@ export function noteForwarded(guard: Guarding, { after, scrub }: Judgement): voi
   if (after.temporary) guard.local = "session";
 }
 
-/** ReadyForQuery without a transaction: what was only the session's own is everybody's, or gone. */
-export function noteIdle(guard: Guarding): void {
-  guard.scrub = false;
-  if (guard.settings) {
+/**
+ * ReadyForQuery of batch `batch` without a transaction: what was only the session's own is everybody's, or gone. What
+ * later batches do, which are on their way, is still to come.
+ */
+export function noteIdle(guard: Guarding, batch: number): void {
+  if (guard.scrub <= batch) guard.scrub = -1;
+  if (guard.settings >= 0 && guard.settings <= batch) {
     // The end of the transaction may have taken them back.
-    guard.settings = false;
+    guard.settings = -1;
     guard.uncertain = true;
   }
-  if (guard.ddl) {
-    guard.ddl = false;
+  if (guard.ddl >= 0 && guard.ddl <= batch) {
+    guard.ddl = -1;
     guard.localView = null;
     if (guard.local === "transaction") guard.local = "none";
     guard.analyst.bump();

@@ -1,8 +1,14 @@
 /** Step `conclude`: the outcome of each recorded statement, never guessed. */
+
+import type { ColumnsContext } from "../../audit/index.ts";
 import { AuditUnavailable } from "../../audit/index.ts";
+import { columnText } from "../../catalog/index.ts";
 import type { OutcomeStatus } from "../../facts/audit.ts";
+import { typeName } from "../../protocol/index.ts";
+import { noteDone } from "./fate.ts";
 import type { Guard } from "./guard.ts";
 import { innerStatement, maxLevels, opaqueShape, prepare } from "./intend.ts";
+import type { Judgement } from "./judgement.ts";
 import {
   dropCursors,
   dropStatements,
@@ -35,12 +41,13 @@ export function conclude(
   if (part === undefined) return;
   const { rows } = walk.result;
   record(walk, entry, part, status, sqlstate, tag, complete, false);
+  if (status === "ok") noteDone(walk, part, run.request, tag);
   if (part.guard !== null) concludeGuard(walk, part.guard, rows);
   run.at++;
   if (part.statement === null) return;
   if (part.statement.hides) forget(walk.names, () => prepare(walk, "", opaqueShape, null));
   else if (status !== "ok") applyFailed(walk, part.statement, 0);
-  else if (tag !== null) applyNames(walk, entry, part.statement, 0);
+  else if (tag !== null) applyNames(walk, entry, part.statement, part.statement.judged, 0);
 }
 
 function concludeGuard(walk: Walk, { timer, judgement }: Guard, rows: number): void {
@@ -87,26 +94,66 @@ function record(
     status,
     sqlstate,
     tag,
-    columns: result.columns ?? (result.rows > 0 ? (entry.statement?.columns ?? null) : null),
+    columns:
+      maskedColumns(walk, part.guard) ??
+      result.columns ??
+      (result.rows > 0 ? (entry.statement?.columns ?? null) : null),
     rows: result.rows,
     bytes: result.bytes,
     // What was written to a connection that is gone was not delivered.
     complete: complete && !walk.client.destroyed,
     digest: walk.digestResults && result.bytes > 0 ? result.digest : null,
     capture: captured(walk),
+    source: result.source === null ? null : Buffer.from(result.source.hex(), "hex").toString("base64"),
+    maskedCells: (part.guard?.masker ?? part.guard?.copyMasker)?.counts ?? null,
     rowsAffected: tag === null ? null : affected(tag),
     durationUs: Math.round((now - run.since) * 1000),
     firstRowUs: result.firstRow === 0 ? null : Math.round((result.firstRow - run.since) * 1000),
     skipped,
   });
   if (index < 0) walk.auditLost = true;
+  if (run.strict) walk.unsaid = true;
   run.since = now;
+  walk.concluded = now;
   if (result.bytes > 0) result.digest.reset();
   result.rows = 0;
   result.bytes = 0;
   result.firstRow = 0;
   result.columns = null;
+  result.source = null;
   result.capture = undefined;
+}
+
+/** The columns of a result that is masked, each with whether it is hidden; null: nothing masks it. A copy has no description but the analysis. */
+function maskedColumns(walk: Walk, guard: Guard | null): ColumnsContext | null {
+  const judged = guard?.judgement ?? null;
+  if (guard === null || judged === null || judged.plan === null) return null;
+  const { plan } = judged;
+  const known = walk.maskedColumns.get(plan);
+  if (known !== undefined) return known;
+  const described = (guard.fields ?? guard.portal?.fields)?.map(
+    ({ name, typeOid: type, table: relation, column: attribute }) => ({
+      name,
+      type,
+      origin: { relation, attribute },
+    }),
+  );
+  const columns = described ?? (guard.copy === null ? null : judged.outputs);
+  if (columns == null || columns.length !== plan.columns.length) return null;
+  const catalog = judged.view?.catalog ?? null;
+  const context = walk.audit.columns(
+    columns.map(({ name, type, origin }, i) => ({
+      name,
+      type: typeName(type),
+      origin:
+        catalog === null || origin.relation === 0
+          ? null
+          : columnText(catalog, origin.relation, origin.attribute),
+      masked: plan.columns[i] != null,
+    })),
+  );
+  walk.maskedColumns.set(plan, context);
+  return context;
 }
 
 /** The rows kept of the result; null when none were, or they cannot be stored (the log has failed then, and says so itself). */
@@ -158,7 +205,13 @@ function executed(
 }
 
 /** SQL that made, dropped or opened a name has succeeded. */
-function applyNames(walk: Walk, entry: Expected, { shape }: PreparedStatement, level: number): void {
+function applyNames(
+  walk: Walk,
+  entry: Expected,
+  { shape }: PreparedStatement,
+  judged: Judgement | null,
+  level: number,
+): void {
   const { names } = walk;
   for (const effect of shape.names) {
     switch (effect.kind) {
@@ -187,6 +240,7 @@ function applyNames(walk: Walk, entry: Expected, { shape }: PreparedStatement, l
             cursor: true,
             hold: / with hold\b/i.test(shape.stripped),
             delivered: { rows: 0, bytes: 0 },
+            bound: judged,
             described: false,
             fields: null,
           });
@@ -200,7 +254,9 @@ function applyNames(walk: Walk, entry: Expected, { shape }: PreparedStatement, l
         break;
       case "execute":
         if (effect.name !== null)
-          executed(walk, shape, effect.name, level, (used) => applyNames(walk, entry, used, level + 1));
+          executed(walk, shape, effect.name, level, (used) =>
+            applyNames(walk, entry, used, judged, level + 1),
+          );
         break;
       case "fetch":
         break;

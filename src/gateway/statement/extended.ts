@@ -17,6 +17,7 @@ import { askFirst, noteForwarded } from "./ask.ts";
 import { ownName, ownNames } from "./facts.ts";
 import { type Delivered, guardOf } from "./guard.ts";
 import {
+  emptyShape,
   intent,
   opaqueShape,
   openName,
@@ -30,8 +31,9 @@ import {
   valuesJson,
 } from "./intend.ts";
 import { judgeFunction, judgeMessage } from "./judge.ts";
-import type { Judgement, Question } from "./judgement.ts";
+import { askDurability, harmless, type Judgement, type Question } from "./judgement.ts";
 import { charge, startClocks, uncountable } from "./limits.ts";
+import { outdatedPortal } from "./meaning.ts";
 import {
   awaitChange,
   getPortal,
@@ -47,6 +49,7 @@ import {
   setStatement,
   undecided,
 } from "./names.ts";
+import { inBlockBehind } from "./place.ts";
 import { type Expected, expected, Kind, push, pushCopyEnd, queueHead, type ReplyQueue } from "./queue.ts";
 import type { Verdict } from "./receive.ts";
 import {
@@ -113,8 +116,9 @@ function parse(
 ): Verdict {
   if (message.poisoned) walk.poisoned();
   // Parse takes one statement. With several, or none that we can tell apart, the server's own answer decides.
-  let [only] = message.statements;
+  let only: { readonly text: string; readonly shape: Shape } | undefined = message.statements[0];
   let raw = message.parsed ? null : bytes;
+  if (only === undefined && message.parsed) only = { text: "", shape: emptyShape };
   if (only === undefined || message.statements.length > 1) {
     [only] = sealedWhole(bytes).statements;
     raw = bytes;
@@ -123,7 +127,7 @@ function parse(
   statement.types = types;
   statement.declared = types;
   statement.syntaxError = message.reason === "syntax";
-  if (walk.guard !== null && walk.guard.policies.current !== null && only !== undefined) {
+  if (walk.guard !== null && walk.guard.policies.current !== null && statement.shape.kind !== "empty") {
     const questions: Question[] = [];
     const verdicts = judgeMessage(walk, walk.guard, [statement], questions);
     if (verdicts === null) return askFirst(walk, walk.guard, questions);
@@ -169,13 +173,30 @@ export function onBind(walk: Walk, body: Buffer): Verdict {
   const { names } = walk;
   const [portal, source] = [keyOf(walk, bind.portal), keyOf(walk, bind.statement)];
   if (portal === null || source === null) return refuseExtended(walk, badName);
+  if (walk.guard !== null && portal.startsWith(ownNames)) return refuseExtended(walk, ownName);
   const open =
     undecided(names, "statement", source, walk.batch) ??
     (portal === "" ? null : undecided(names, "portal", portal, walk.batch));
   if (open !== null) return waitFor(walk, open);
   if ((portal !== "" && names.portals.size >= maxPortals) || names.bytes > maxStatementBytes)
     return refuseExtended(walk, tooManyNames);
-  const statement = names.statements.get(source) ?? prepare(walk, "", opaqueShape, null);
+  const known = names.statements.get(source);
+  const statement = known ?? prepare(walk, "", opaqueShape, null);
+  let bound: Judgement | null = null;
+  if (
+    walk.guard !== null &&
+    walk.guard.policies.current !== null &&
+    known !== undefined &&
+    known.shape.kind !== "empty"
+  ) {
+    // The server looks names up here; what they mean at the Execute would come too late.
+    const questions: Question[] = [];
+    const verdicts = judgeMessage(walk, walk.guard, [statement], questions);
+    if (verdicts === null) return askFirst(walk, walk.guard, questions);
+    bound = verdicts.judgements[0] ?? null;
+    if (bound?.refusal != null && bound.decision?.verdict !== "approve")
+      return refuseExtended(walk, bound.refusal, statement, bound);
+  }
   const uncertain = portal !== "" && (names.hidden || names.portals.has(portal));
   const change = setPortal(names, portal, {
     statement,
@@ -185,6 +206,7 @@ export function onBind(walk: Walk, body: Buffer): Verdict {
     cursor: false,
     hold: false,
     delivered: { rows: 0, bytes: 0 },
+    bound,
     described: false,
     fields: null,
   });
@@ -248,8 +270,10 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
     const verdicts = judgeMessage(walk, walk.guard, [statement], questions);
     if (verdicts === null) return askFirst(walk, walk.guard, questions);
     judgement = verdicts.judgements[0] ?? null;
+    askDurability(walk, verdicts.judgements);
     const reason =
       judgement?.refusal ??
+      (judgement === null ? null : outdatedPortal(portal?.bound ?? null, judgement)) ??
       uncountable([statement], verdicts.judgements) ??
       charge(walk, verdicts.judgements);
     if (reason !== null)
@@ -295,13 +319,17 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
     changes = true;
   }
   const guard = guardOf(judgement, shape.facts.copy, deliveredOf(walk, shape, portal));
-  const part = { intent: index, statement, guard };
-  const entry = expected(Kind.execute, walk.batch, run(request, [part], changes), null, statement);
+  const part = { intent: index, statement, guard, harmless: judgement !== null && harmless(judgement) };
+  const strict = walk.asked === "strict";
+  const running = run(request, [part], changes, false, strict);
+  const entry = expected(Kind.execute, walk.batch, running, null, statement);
   if (judgement === null || walk.guard === null) {
     push(walk.queue, entry);
     return changes ? awaitAnswer(walk, entry) : "forward";
   }
-  noteForwarded(walk.guard, judgement);
+  noteForwarded(walk.guard, judgement, entry.batch);
+  const block = inBlockBehind(shape);
+  if (block !== null) walk.guard.block = { batch: entry.batch, open: block };
   const before: Buffer[] = [];
   if (guard !== null && portal !== undefined) {
     guard.portal = portal;
@@ -323,6 +351,8 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
   const limit = judgement.decision?.limits.rows ?? null;
   const left = limit === null || guard === null ? 0 : Math.max(1, limit - guard.delivered.rows + 1);
   const bounded = left > 0 && (maxRows <= 0 || maxRows > left);
+  // Writing statements go on behind the rows that were asked for.
+  if (guard !== null) guard.bounded = bounded && !judgement.facts.effects.includes("write");
   if (before.length === 0) {
     // The message ends with its number of rows; its bytes are ours, and go on with those around them in one piece.
     if (bounded) body.writeInt32BE(left, body.length - 4);
@@ -367,7 +397,8 @@ export function onSync(walk: Walk): Verdict {
   walk.texts = 0;
   push(walk.queue, entry);
   // Its answer tells how the texts behind it are to be read.
-  if (walk.unsettledBatch === entry.batch) walk.stall = { until: "answered", entry };
+  if (walk.unsettledBatch === entry.batch || walk.guard?.block?.batch === entry.batch)
+    walk.stall = { until: "answered", entry };
   return "forward";
 }
 
@@ -390,7 +421,7 @@ export function onFunctionCall(walk: Walk, body: Buffer): Verdict {
     judgement = verdicts;
     const reason = judgement.refusal ?? charge(walk, [judgement]);
     if (reason !== null) return refuseStatements(walk, [statement], [judgement], 0, reason);
-    noteForwarded(walk.guard, judgement);
+    noteForwarded(walk.guard, judgement, walk.batch);
   }
   const request = uuidv7();
   const values = valuesJson(walk, statement, call.arguments, call.argumentFormats);
@@ -414,7 +445,7 @@ export function onFunctionCall(walk: Walk, body: Buffer): Verdict {
   }
   walk.counters.statements++;
   walk.texts = 0;
-  const part = { intent: index, statement, guard: null };
+  const part = { intent: index, statement, guard: null, harmless: false };
   const entry = expected(Kind.functionCall, walk.batch++, run(request, [part], true), null, null);
   push(walk.queue, entry);
   // Nothing says what the function does.

@@ -14,6 +14,8 @@ export interface Gate {
    * `whole`: the buffers end with the end of a message (default true). Gives false when the socket's own buffer is full, or too much waits.
    */
   write(buffers: readonly Buffer[], level: Durability | null, whole?: boolean): boolean;
+  /** Nothing that is written from here on is handed to the socket before everything appended to the log so far is as durable as `level`. */
+  hold(level: Durability): void;
   /** What has been handed to the socket ends with the end of a message: another one would be understood. */
   readonly whole: boolean;
   /** Runs once everything written so far has been handed to the socket. */
@@ -112,10 +114,17 @@ class SocketGate implements Gate {
     return !this.socket.writableNeedDrain && this.held <= maxHeld;
   }
 
+  hold(level: Durability): void {
+    if (!this.closed) this.wait([], level, this.willBeWhole(), null);
+  }
+
   whenWritten(then: () => void): void {
-    const { waiting } = this;
-    if (waiting.length === 0) then();
-    else this.wait([], null, waiting[waiting.length - 1]?.whole ?? this.whole, then);
+    if (this.waiting.length === 0) then();
+    else this.wait([], null, this.willBeWhole(), then);
+  }
+
+  private willBeWhole(): boolean {
+    return this.waiting[this.waiting.length - 1]?.whole ?? this.whole;
   }
 
   close(): void {

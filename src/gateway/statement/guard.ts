@@ -1,12 +1,6 @@
 /** What watches over one statement while it runs: its masks, its limits, and how it is cut off. */
 import type { OutputColumn } from "../../facts/effects.ts";
-import {
-  type CopyMasker,
-  createCopyMasker,
-  createRowMasker,
-  MaskError,
-  type RowMasker,
-} from "../../masking/index.ts";
+import { type CopyMasker, createCopyMasker, createRowMasker, type RowMasker } from "../../masking/index.ts";
 import type { FieldDescription } from "../../protocol/index.ts";
 import type { CopyFacts } from "../../sql/index.ts";
 import type { Judgement } from "./judgement.ts";
@@ -35,6 +29,8 @@ export interface Guard {
   /** A limit was reached: nothing more of it is delivered, and this is what the client is told. */
   cut: Refusal | null;
   timer: NodeJS.Timeout | null;
+  /** The server was asked for one row more than the limit at most, and stops by itself. */
+  bounded: boolean;
 }
 
 /** null: nothing has to be watched. */
@@ -65,6 +61,7 @@ export function guardOf(
     copyMasker: null,
     cut: null,
     timer: null,
+    bounded: false,
   };
 }
 
@@ -131,8 +128,6 @@ export function copyMaskerOf(walk: Walk, guard: Guard): CopyMasker {
   });
   return guard.copyMasker;
 }
-
-export { MaskError };
 
 /** What a limit that was reached says. */
 export function limitReached(what: "rows" | "bytes" | "time", guard: Guard): Reason {

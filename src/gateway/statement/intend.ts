@@ -16,8 +16,14 @@ import type { Walk } from "./state.ts";
 /** A single parameter value above this is recorded by digest and size. */
 const parameterBytes = 1024 * 1024;
 
-export function run(request: string, parts: readonly Part[], changes = false, unread = false): Run {
-  return { request, since: performance.now(), parts, changes, unread, at: 0 };
+export function run(
+  request: string,
+  parts: readonly Part[],
+  changes = false,
+  unread = false,
+  strict = false,
+): Run {
+  return { request, since: performance.now(), parts, changes, unread, strict, at: 0 };
 }
 
 /** Appends one intent. Throws AuditUnavailable. */

@@ -13,10 +13,9 @@ import {
   equalityBudget,
   type PolicyDecision,
 } from "../../policy/index.ts";
-import { type CopyFacts, emptyFacts, type StaticFacts } from "../../sql/index.ts";
+import { emptyFacts, type StaticFacts, settledSettings } from "../../sql/index.ts";
 import type { View } from "../analyst/index.ts";
 import {
-  changesMeaning,
   changesSettings,
   factsOf,
   givesRows,
@@ -25,10 +24,14 @@ import {
   refusedStatically,
   sendAlone,
   unavailable,
+  unmaskable,
 } from "./facts.ts";
 import type { Answer, Guarding, Judgement, Question, ServerRefusal } from "./judgement.ts";
 import { unsettle } from "./judgement.ts";
+import { mayTell, outdated, sameMeaning } from "./meaning.ts";
 import { getPortal, type PreparedStatement, type Shape } from "./names.ts";
+import { changesNames, endsTransaction, inBlock, inBlockBehind, type Place } from "./place.ts";
+import { unreadCode } from "./sideways.ts";
 import type { Reason, Walk } from "./state.ts";
 
 const maxJudged = 4096;
@@ -51,27 +54,6 @@ const noMessage: Reason = {
   hint: "Send the statements one by one.",
 };
 
-/**
- * Why a copy's lines cannot be masked; null: they can. In encodings like SJIS and BIG5 a byte that looks like a delimiter
- * or a backslash may be the second half of a character, and fields would not be told apart.
- */
-function unmaskable({ format, encoding }: CopyFacts, column: string | null): Reason | null {
-  const what =
-    format === "binary"
-      ? "COPY in binary format"
-      : encoding === null || /^(?:UTF-?8|UNICODE)$/.test(encoding)
-        ? null
-        : "COPY in another encoding than UTF8";
-  if (what === null) return null;
-  return {
-    sqlstate: "42501",
-    code: "PROTECTED_COPY",
-    message: `policy: ${what} cannot be masked${column === null ? "" : `, and ${column} is protected`}`,
-    hint: "Use COPY in text or CSV format and UTF8, or a SELECT.",
-    object: column,
-  };
-}
-
 const ids = new WeakMap<Shape, string>();
 let lastId = 0;
 
@@ -86,12 +68,8 @@ function idOf(shape: Shape): string {
 
 /** The view that the session is judged by now; null: it must be loaded first. */
 function currentView(guard: Guarding, policy: CompiledPolicy): View | null {
-  const view =
-    guard.local === "none"
-      ? guard.analyst.view(policy)
-      : guard.localView?.policy === policy
-        ? guard.localView
-        : null;
+  const shared = guard.analyst.view(policy);
+  const view = guard.local === "none" ? shared : shared === guard.localBase ? guard.localView : null;
   if (view !== null && view !== guard.view) {
     guard.view = view;
     unsettle(guard);
@@ -120,27 +98,37 @@ export function judgeMessage(
   let refused = -1;
   let open = false;
   let changed = false;
+  let named = false;
+  let inTransaction = inBlock(walk, guard);
   for (const [index, statement] of statements.entries()) {
-    const { facts } = statement.shape;
+    const { facts, names } = statement.shape;
+    const place = { statements: statements.length, inTransaction };
     let judgement: Judgement | null;
-    if (changed && facts.tree.length > 0)
-      judgement = refusedBefore(walk, statement, sendAlone, statements.length);
-    else judgement = judge(walk, guard, statement, statements.length, questions);
+    const uses = names.some(({ kind }) => kind === "execute" || kind === "fetch");
+    if ((changed && (facts.tree.length > 0 || uses)) || (named && uses))
+      judgement = refusedBefore(walk, statement, sendAlone, place);
+    else judgement = judge(walk, guard, statement, place, questions);
     if (judgement === null) open = true;
     else {
       judgements.push(judgement);
       if (judgement.refusal !== null && refused < 0) refused = index;
     }
-    changed ||= changesMeaning(statement.shape);
+    changed ||= changesMeaning(guard, statement, judgement);
+    named ||= statements.length > 1 && changesNames(walk, statement);
+    inTransaction = inBlockBehind(statement.shape) ?? inTransaction;
   }
-  if (open && refused < 0) return null;
+  if (open && refused < 0) {
+    guard.attempts++;
+    return null;
+  }
   if (refused < 0) {
     done(guard);
     return { judgements, refused };
   }
   // What was not judged behind the refused one is refused with it.
+  const place = { statements: statements.length, inTransaction: inBlock(walk, guard) };
   const all = statements.map(
-    (statement, index) => judgements[index] ?? refusedBefore(walk, statement, noMessage, statements.length),
+    (statement, index) => judgements[index] ?? refusedBefore(walk, statement, noMessage, place),
   );
   done(guard);
   return { judgements: all, refused };
@@ -161,9 +149,11 @@ export function judgeFunction(
     return null;
   }
   const called = view?.catalog.func(oid);
+  const place = { statements: 1, inTransaction: inBlock(walk, guard) };
   const { unavailable: why } = guard;
   done(guard);
-  if (view === null || called === undefined) return refusedBefore(walk, statement, why ?? unknownFunction, 1);
+  if (view === null || called === undefined)
+    return refusedBefore(walk, statement, why ?? unknownFunction, place);
   const name = functionText(view.catalog, oid);
   const unsafe = called.verdict.safe
     ? []
@@ -183,8 +173,8 @@ export function judgeFunction(
   };
   const plain: PreparedStatement = { ...statement, shape: { ...statement.shape, facts: emptyFacts } };
   return (
-    decided(walk, guard, view, plain, 1, [plain], [touched], []) ??
-    refusedBefore(walk, statement, unknownFunction, 1)
+    decided(walk, guard, view, plain, place, [plain], [touched], []) ??
+    refusedBefore(walk, statement, unknownFunction, place)
   );
 }
 
@@ -202,22 +192,29 @@ function done(guard: Guarding): void {
   if (guard.fresh.size > 0) guard.fresh.clear();
 }
 
+/** Statements behind it in the same message cannot be understood before it has run. */
+function changesMeaning(guard: Guarding, statement: PreparedStatement, judgement: Judgement | null): boolean {
+  const { kind } = statement.shape;
+  if (kind === "ddl" || kind === "call" || kind === "do" || changesSettings(statement.shape)) return true;
+  if (endsTransaction(statement.shape) && (guard.settings >= 0 || guard.ddl >= 0)) return true;
+  return judgement !== null && (judgement.after.settings || judgement.facts.effects.includes("ddl"));
+}
+
 /** Judges one statement; null: as judgeMessage. */
 function judge(
   walk: Walk,
   guard: Guarding,
   statement: PreparedStatement,
-  statements: number,
+  place: Place,
   questions: Question[],
 ): Judgement | null {
   const policy = guard.policies.current;
   if (policy === null) return null;
   const view = currentView(guard, policy);
-  const inTransaction = walk.transaction !== "I";
+  const { statements, inTransaction } = place;
   const known = statement.judged;
   if (
-    known !== null &&
-    known.reusable &&
+    known?.reusable === true &&
     known.stand === guard.stand &&
     known.inTransaction === inTransaction &&
     known.facts.statements === statements &&
@@ -235,7 +232,7 @@ function judge(
       return same;
     }
   }
-  const judgement = judgeAnew(walk, guard, view, policy, statement, statements, questions);
+  const judgement = judgeAnew(walk, guard, view, policy, statement, place, questions);
   if (judgement === null) return null;
   statement.judged = judgement;
   if (kept && judgement.reusable) {
@@ -251,21 +248,25 @@ function judgeAnew(
   view: View | null,
   policy: CompiledPolicy,
   statement: PreparedStatement,
-  statements: number,
+  place: Place,
   questions: Question[],
 ): Judgement | null {
   const { shape } = statement;
-  const refuse = (reason: Reason) => refusedBefore(walk, statement, reason, statements);
+  const refuse = (reason: Reason) => refusedBefore(walk, statement, reason, place);
   const early = refusedStatically(shape, onlyObserved(policy, guard));
   if (early !== null && !statement.syntaxError) return refuse(early);
   if (guard.readOnly && shape.facts.readOnly === false) return refuse(staysReadOnly);
   if (guard.unavailable !== null) return refuse(guard.unavailable);
   if (guard.attempts > maxAttempts) return refuse(unavailable);
-  const asks = shape.facts.tree.length > 0 || shape.names.length > 0 || early !== null;
+  const asks =
+    shape.facts.tree.length > 0 ||
+    shape.names.length > 0 ||
+    early !== null ||
+    // Behind BEGIN, in the same batch, the server cannot be asked any more.
+    (guard.uncertain && shape.facts.transaction === "begin" && walk.transaction === "I" && !walk.unsynced);
   // What touches nothing needs no catalog: COMMIT and ROLLBACK must pass where nothing can be asked.
   const by = view ?? (asks ? null : (guard.analyst.view(policy) ?? guard.view));
   if (by === null || (guard.uncertain && asks)) {
-    guard.attempts++;
     guard.alone = asks;
     return null;
   }
@@ -276,16 +277,18 @@ function judgeAnew(
     if (answer?.kind === "refused" && answer.error.sqlstate.startsWith("42"))
       return refuse(serverRefusal(answer.error, true));
     if (answer !== undefined) return refuse(early);
-    questions.push({ key, text: statement.text, types: [], kind: "statement" });
-    guard.attempts++;
+    questions.push({ key, text: statement.text, types: [], kind: "statement", settledSettings: 0 });
     return null;
   }
   const used = usedBy(walk, statement, onlyObserved(policy, guard));
   if ("refusal" in used) return refuse(used.refusal);
   const touched: Touched[] = [];
   let open = false;
-  for (const one of used.statements) {
-    for (const [at, tree] of one.shape.facts.tree.entries()) {
+  for (const [nth, one] of used.statements.entries()) {
+    const own: Touched[] = [];
+    for (const [at, { text: inner, kind: written }] of one.shape.facts.tree.entries()) {
+      // CREATE TABLE AS EXECUTE and EXPLAIN EXECUTE do with the named statement's rows what they do with their own.
+      const kind = written === "statement" ? (used.wrapped ?? written) : written;
       // A sensitive shape is one text's own, and is never shared.
       const text = `${idOf(one.shape)}.${at}`;
       const key = [
@@ -293,26 +296,32 @@ function judgeAnew(
         guard.searchPath ?? "",
         by.catalog.epoch,
         one.declared.join(),
-        tree.kind,
+        kind,
         text,
       ].join("\0");
       const answer: Answer | undefined = guard.fresh.get(key) ?? guard.answers.get(key);
       if (answer === undefined) {
         open = true;
-        questions.push({ key, text: tree.text ?? one.text, types: one.declared, kind: tree.kind });
+        questions.push({
+          key,
+          text: inner ?? one.text,
+          types: one.declared,
+          kind,
+          settledSettings: settledSettings(one.shape),
+        });
       } else if (answer.kind === "refused")
-        return refuse(serverRefusal(answer.error, tree.text === null && one === statement));
+        return refuse(serverRefusal(answer.error, inner === null && one === statement));
       else if (answer.kind === "touched") {
         // Functions of bare expressions count; what they give goes nowhere.
-        touched.push(tree.kind === "expressions" ? { ...answer.touched, outputs: null } : answer.touched);
+        own.push(kind === "expressions" ? { ...answer.touched, outputs: null } : answer.touched);
       }
     }
+    const bound = used.bound[nth] ?? null;
+    if (!open && bound !== null && !sameMeaning(bound.touched, own)) return refuse(outdated);
+    touched.push(...own);
   }
-  if (open) {
-    guard.attempts++;
-    return null;
-  }
-  return decided(walk, guard, by, statement, statements, used.statements, touched, questions);
+  if (open) return null;
+  return decided(walk, guard, by, statement, place, used.statements, touched, questions);
 }
 
 /** Nothing is enforced here: what is not understood may pass. */
@@ -320,18 +329,28 @@ function onlyObserved(policy: CompiledPolicy, { session }: Guarding): boolean {
   return policy.observe === "all" && policy.labelsFor(session.database).length === 0;
 }
 
-type Used = { readonly statements: readonly PreparedStatement[] } | { readonly refusal: Reason };
+type Used =
+  | {
+      readonly statements: readonly PreparedStatement[];
+      /** What was decided of each when its cursor was opened; null: it is planned when it runs. */
+      readonly bound: readonly (Judgement | null)[];
+      /** What becomes of the rows of the statement that EXECUTE names; null: nothing else. */
+      readonly wrapped: "create-table" | "explain" | null;
+    }
+  | { readonly refusal: Reason };
 
 /** The statement and those that EXECUTE and FETCH name; their effects are its own. */
 function usedBy(walk: Walk, statement: PreparedStatement, observed: boolean): Used {
   const all = [statement];
+  const bound: (Judgement | null)[] = [null];
+  let wrapped: "create-table" | "explain" | null = null;
   for (let at = 0; at < all.length; at++) {
     if (all.length > maxUsed)
       return { refusal: notUnderstood("NOT_UNDERSTOOD", "the statement is nested too deep", null) };
     for (const { kind, name } of all[at]?.shape.names ?? []) {
       if (name === null || (kind !== "execute" && kind !== "fetch")) continue;
-      const inner =
-        kind === "execute" ? walk.names.statements.get(name) : getPortal(walk.names, name)?.statement;
+      const portal = kind === "execute" ? undefined : getPortal(walk.names, name);
+      const inner = kind === "execute" ? walk.names.statements.get(name) : portal?.statement;
       if (inner === undefined)
         return {
           refusal: {
@@ -348,9 +367,14 @@ function usedBy(walk: Walk, statement: PreparedStatement, observed: boolean): Us
       const unread = refusedStatically(inner.shape, observed);
       if (unread !== null) return { refusal: unread };
       all.push(inner);
+      bound.push(portal?.bound ?? null);
+      const wrapper = all[at]?.shape;
+      if (wrapper?.kind === "ddl" || wrapper?.facts.effects.includes("ddl") === true)
+        wrapped = "create-table";
+      else if (wrapper?.facts.explain != null) wrapped ??= "explain";
     }
   }
-  return { statements: all };
+  return { statements: all, bound, wrapped };
 }
 
 function serverRefusal(error: ServerRefusal, samePlace: boolean): Reason {
@@ -376,13 +400,12 @@ function decided(
   guard: Guarding,
   view: View,
   statement: PreparedStatement,
-  statements: number,
+  { statements, inTransaction }: Place,
   used: readonly PreparedStatement[],
   touched: readonly Touched[],
   questions: Question[],
 ): Judgement | null {
   const { shape } = statement;
-  const inTransaction = walk.transaction !== "I";
   const bare = factsOf(shape, touched, used, inTransaction, statements, statement.bytes);
   const labels = new Set<string>();
   const predicates = new Set<string>();
@@ -447,6 +470,7 @@ function decided(
   }
   if (plan !== null && shape.facts.copy?.direction === "out")
     reason ??= unmaskable(shape.facts.copy, [...masked].sort()[0] ?? null);
+  for (const one of used) reason ??= unreadCode(one.shape, view, decision.unmask);
   // A rule that denies says more than that the statement is not understood.
   if (decision.verdict !== "allow") reason = ofDecision(decision);
   const rows = givesRows(shape.facts, shape);
@@ -470,8 +494,9 @@ function decided(
     outputs: outputs?.filter((_, i) => sent[i] !== false) ?? null,
     masked: [...masked].sort(),
     facts,
-    scrub: protects,
+    scrub: protects || mayTell(view, used, facts),
     after: aftermath(used, facts),
+    touched,
   };
 }
 
@@ -486,6 +511,7 @@ function aftermath(used: readonly PreparedStatement[], { effects }: StatementFac
       effects.includes("admin") ||
       used.some(({ shape }) => shape.kind === "lock"),
     temporary: opaque || used.some(({ shape }) => shape.facts.temporary),
+    ends: used.some(({ shape }) => endsTransaction(shape)),
   };
 }
 
@@ -514,8 +540,13 @@ function estimateFor(
   const key = `\0estimate\0${only.parameterTypes.join()}\0${statement.text}`;
   const answer = guard.fresh.get(key);
   if (answer?.kind === "estimate") return answer.estimate;
-  questions.push({ key, text: statement.text, types: only.parameterTypes, kind: "estimate" });
-  guard.attempts++;
+  questions.push({
+    key,
+    text: statement.text,
+    types: only.parameterTypes,
+    kind: "estimate",
+    settledSettings: 0,
+  });
   return "open";
 }
 
@@ -558,16 +589,9 @@ function refusedBefore(
   walk: Walk,
   statement: PreparedStatement,
   reason: Reason,
-  statements: number,
+  { statements, inTransaction }: Place,
 ): Judgement {
-  const facts = factsOf(
-    statement.shape,
-    [],
-    [statement],
-    walk.transaction !== "I",
-    statements,
-    statement.bytes,
-  );
+  const facts = factsOf(statement.shape, [], [statement], inTransaction, statements, statement.bytes);
   return {
     view: null,
     stand: -1,
@@ -583,7 +607,8 @@ function refusedBefore(
     masked: [],
     facts,
     scrub: false,
-    after: { settings: false, objects: false, temporary: false },
+    after: { settings: false, objects: false, temporary: false, ends: false },
+    touched: [],
   };
 }
 

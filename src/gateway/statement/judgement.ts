@@ -60,6 +60,36 @@ export interface Judgement {
   /** It reads or writes what is protected: errors and notices may tell. */
   readonly scrub: boolean;
   readonly after: Aftermath;
+  /** What the server said of it and of the statements that it names, one entry for each of their texts. */
+  readonly touched: readonly Touched[];
+}
+
+const strength = { process: 1, disk: 2, strict: 3 } as const satisfies Record<Durability, number>;
+
+/** The one that promises more. */
+export function stronger(a: Durability, b: Durability): Durability {
+  return strength[a] > strength[b] ? a : b;
+}
+
+/** Whether it was proven to change nothing, not even by what it calls. */
+export function harmless({ facts, decision }: Judgement): boolean {
+  return decision !== null && facts.effects.every((effect) => effect === "read");
+}
+
+/** How durable the record of the statements of one message must be, and whether only their answer has to wait for it. */
+export function askDurability(
+  walk: { readonly durability: Durability; asked: Durability | null; beside: boolean },
+  judgements: readonly Judgement[],
+): void {
+  let level = walk.durability;
+  // What has no effects may be a COMMIT: of that only its neighbours know what it commits.
+  let reads = judgements.length > 0;
+  for (const judgement of judgements) {
+    level = stronger(level, judgement.durability);
+    reads &&= judgement.facts.effects.length > 0 && harmless(judgement);
+  }
+  walk.asked = level;
+  walk.beside = reads;
 }
 
 /** What may be different behind a statement. */
@@ -70,6 +100,8 @@ export interface Aftermath {
   readonly objects: boolean;
   /** Objects that only this session will ever see. */
   readonly temporary: boolean;
+  /** The end of a transaction, or a return to a savepoint: settings and objects may be what they were before. */
+  readonly ends: boolean;
 }
 
 /** A text that the server must be asked about before its statement can be judged. */
@@ -78,6 +110,8 @@ export interface Question {
   readonly text: string;
   readonly types: readonly number[];
   readonly kind: TreeText["kind"] | "estimate";
+  /** Calls of set_config that were read and found harmless. */
+  readonly settledSettings: number;
 }
 
 /** One session's share of judging; there is none where no policy is loaded. */
@@ -103,6 +137,8 @@ export interface Guarding {
   local: "none" | "transaction" | "session";
   /** The catalog as this session sees it, while `local`; null: to be loaded. */
   localView: View | null;
+  /** What all sessions saw when it was loaded: when that changes, it is loaded again. */
+  localBase: View | null;
   /** Judgements by shape or text, kept while `stand` is the same. */
   readonly judged: Map<string, Judgement>;
   /** Answers for the message that waits. */
@@ -113,12 +149,14 @@ export interface Guarding {
   attempts: number;
   /** The server cannot be asked: what to say of the message that waits. */
   unavailable: Reason | null;
-  /** Something protected was touched in the transaction that is under way: what the server says is scrubbed. */
-  scrub: boolean;
-  /** Objects were changed, or locked, in the transaction that is under way. */
-  ddl: boolean;
-  /** Settings were changed in it that its end may change back. */
-  settings: boolean;
+  /** Number of the last batch that touches something protected: until it is over, what the server says is scrubbed. -1: none. */
+  scrub: number;
+  /** Number of the last batch that changed or locked objects in a transaction that is under way; -1: none. */
+  ddl: number;
+  /** The same for settings, which the transaction's end may change back. */
+  settings: number;
+  /** A statement of batch `batch` begins or ends a transaction block, which the server has not yet told of. */
+  block: { readonly batch: number; readonly open: boolean } | null;
 }
 
 /** What conditions may know of a session. */
@@ -146,6 +184,7 @@ export function createGuarding(
   database: DatabaseSettings,
   login: LoginSettings,
   readOnly: boolean,
+  reported: ReadonlyMap<string, string>,
 ): Guarding {
   const { analyst, answers } = judging.of(database, login);
   return {
@@ -159,18 +198,22 @@ export function createGuarding(
     readOnly,
     stand: 0,
     view: null,
-    searchPath: client.parameters.get("search_path") ?? null,
-    uncertain: false,
+    // The login's own may have changed since the gateway's own connection was made: the server tells (since PostgreSQL 18
+    // unasked), lest names are looked up in two ways.
+    searchPath: reported.get("search_path") ?? null,
+    uncertain: !reported.has("search_path"),
     local: "none",
     localView: null,
+    localBase: null,
     judged: new Map(),
     fresh: new Map(),
     alone: false,
     attempts: 0,
     unavailable: null,
-    scrub: false,
-    ddl: false,
-    settings: false,
+    scrub: -1,
+    ddl: -1,
+    settings: -1,
+    block: null,
   };
 }
 

@@ -53,18 +53,24 @@ export function startClocks(walk: Walk, entry: Expected): void {
     if (guard === null || limit === null) continue;
     const fire = () => {
       const running = firstRun(walk.queue);
-      if (running === null) return;
-      // What is before it may be what takes so long: its own time has not begun.
-      if (runningGuard(running) !== guard) guard.timer = setTimeout(fire, againMs).unref();
+      if (running === null || running.run === null) return;
+      // What is before it may be what takes so long: its own time begins when that is answered.
+      const mine = runningGuard(running) === guard;
+      const since = Math.max(running.run.since, walk.concluded);
+      const left = mine ? Math.ceil(limit - (performance.now() - since)) : againMs;
+      if (left > 0) guard.timer = setTimeout(fire, left).unref();
       else cutOff(walk, guard, limitReached("time", guard));
     };
     guard.timer = setTimeout(fire, limit).unref();
   }
 }
 
-/** Nothing more of the running statement is delivered; the server is told to end it. */
-export function cutOff(walk: Walk, guard: Guard, reason: Reason): void {
+/**
+ * Nothing more of the running statement is delivered. `cancel`: the server is told to end it; a needless request might hit
+ * the statement behind it.
+ */
+export function cutOff(walk: Walk, guard: Guard, reason: Reason, cancel = true): void {
   if (guard.cut !== null) return;
   guard.cut = { ...reason, request: firstRun(walk.queue)?.run?.request ?? "" };
-  walk.cancel();
+  if (cancel) walk.cancel();
 }

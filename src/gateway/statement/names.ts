@@ -52,6 +52,8 @@ export interface Portal {
   readonly hold: boolean;
   /** What it has given so far. */
   readonly delivered: Delivered;
+  /** What was decided of it when its names were looked up: at its Bind or DECLARE. null: nothing. */
+  readonly bound: Judgement | null;
   /** A Describe of it has been sent; its answer comes before any row. */
   described: boolean;
   fields: readonly FieldDescription[] | null;

@@ -32,6 +32,8 @@ export interface Part {
   readonly statement: PreparedStatement | null;
   /** What watches over it; null: nothing has to be watched. */
   readonly guard: Guard | null;
+  /** Analysis proved that it changes nothing. */
+  readonly harmless: boolean;
 }
 
 /** What one Query or Execute is doing. */
@@ -44,6 +46,8 @@ export interface Run {
   readonly changes: boolean;
   /** The text was not read: it may hold more statements than the one part that stands for it. */
   readonly unread: boolean;
+  /** Its outcome must be durable before the client learns of it. */
+  readonly strict: boolean;
   /** Index of the part the server is working on. */
   at: number;
 }

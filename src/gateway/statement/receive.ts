@@ -17,6 +17,7 @@ import {
 } from "./extended.ts";
 import { holdCost, maxHeld } from "./forward.ts";
 import { collect, gather } from "./gather.ts";
+import { stronger } from "./judgement.ts";
 import { Kind, maxQueued, pushCopyEnd, queueHead, queueLength } from "./queue.ts";
 import { onQuery, refuseLargeQuery } from "./simple.ts";
 import type { Walk } from "./state.ts";
@@ -32,6 +33,8 @@ interface Output {
   readonly buffers: Buffer[];
   /** The bytes depend on records that were just appended. */
   level: Durability | null;
+  /** The answers depend on them, to be this durable. */
+  beside: Durability | null;
 }
 
 /**
@@ -84,7 +87,7 @@ export function send(walk: Walk, buffers: readonly Buffer[], level: Durability |
 
 function scan(walk: Walk, first: Buffer): void {
   let chunk = first;
-  const out: Output = { buffers: [], level: null };
+  const out: Output = { buffers: [], level: null, beside: null };
   let pos = 0;
 
   if (walk.frontend !== null) {
@@ -143,9 +146,10 @@ function scan(walk: Walk, first: Buffer): void {
 
     const before = walk.audit.size;
     walk.asked = null;
+    walk.beside = false;
     const verdict = dispatch(walk, type, chunk.subarray(pos + 5, next));
     if (verdict !== "later" && (type === 0x50 || (type >= 0x42 && type <= 0x45))) walk.unsynced = true; // P; B, C, D, E
-    if (walk.audit.size !== before) out.level = stronger(out.level, walk.asked ?? walk.durability);
+    if (walk.audit.size !== before) recorded(walk, out);
     if (verdict === "later") {
       if (run < pos) out.buffers.push(chunk.subarray(run, pos));
       run = pos;
@@ -176,13 +180,17 @@ function scan(walk: Walk, first: Buffer): void {
   }
   if (run < pos) out.buffers.push(chunk.subarray(run, pos));
   send(walk, out.buffers, out.level);
+  // What waits before it is sent need not be waited for a second time.
+  if (out.beside !== null && out.level === "process") walk.toClient.hold(out.beside);
   if (walk.leaving) walk.onLeaving();
 }
 
-const strength = { process: 1, disk: 2, strict: 3 } as const satisfies Record<Durability, number>;
-
-function stronger(a: Durability | null, b: Durability): Durability {
-  return a !== null && strength[a] > strength[b] ? a : b;
+/** The message at hand is on the log: what is sent of it waits, or else its answer does. */
+function recorded(walk: Walk, out: Output): void {
+  const asked = walk.asked ?? walk.durability;
+  if (walk.beside && asked !== "process") out.beside = stronger(out.beside ?? asked, asked);
+  const level = walk.beside ? "process" : asked;
+  out.level = stronger(out.level ?? level, level);
 }
 
 function checkLength(walk: Walk, type: number, length: number): void {

@@ -18,6 +18,7 @@ const DATA_ROW = 0x44;
 const COPY_DATA = 0x64;
 const FUNCTION_RESPONSE = 0x56;
 const NOTIFICATION = 0x41;
+const PARAMETER_STATUS = 0x53;
 
 /** The server's tree of a statement, and rows of its catalog, are small messages beside this. */
 const maxOwnMessage = 64 * 1024 * 1024;
@@ -100,9 +101,11 @@ export function relay(walk: Walk, first: Buffer): void {
         break;
       }
       if (run < pos) out.push(chunk.subarray(run, pos));
-      // Only notifications are the client's: they come unasked.
-      if (type === NOTIFICATION || ownAnswer(walk, type, chunk.subarray(pos + 5, next)))
+      // What comes unasked is the client's: notifications, and settings that the operator changed.
+      if (type === NOTIFICATION || type === PARAMETER_STATUS) {
+        answer(walk, type, chunk, pos + 5, next);
         out.push(chunk.subarray(pos, next));
+      } else if (ownAnswer(walk, type, chunk.subarray(pos + 5, next))) out.push(chunk.subarray(pos, next));
       run = next;
       pos = next;
       continue;
@@ -192,11 +195,11 @@ export function relay(walk: Walk, first: Buffer): void {
   endRows(pos);
   if (run < pos) out.push(chunk.subarray(run, pos));
   // Strict: nobody learns of an outcome that is not on the record.
-  const unsaid = walk.auditLost && walk.durability === "strict";
+  const unsaid = walk.auditLost && (walk.durability === "strict" || walk.unsaid);
   if (out.length > 0 && !unsaid) deliver(walk, out, before);
   // After what is in order: the error that ends the session must not come in the middle of a row.
   if (walk.auditLost) walk.fail(auditLost, "audit unavailable");
-  if (walk.drained !== null && queueLength(walk.queue) === 0) {
+  if (walk.drained !== null && (queueLength(walk.queue) === 0 || walk.copyIn)) {
     const { drained } = walk;
     walk.drained = null;
     drained();
@@ -214,8 +217,9 @@ const auditLost = {
 
 function deliver(walk: Walk, out: readonly Buffer[], before: number): void {
   // In strict mode the client learns of an outcome only when its record is durable.
-  const level: Durability | null =
-    walk.durability === "strict" && walk.audit.size !== before ? "strict" : null;
+  const strict = walk.unsaid || (walk.durability === "strict" && walk.audit.size !== before);
+  const level: Durability | null = strict ? "strict" : null;
+  walk.unsaid = false;
   if (!walk.toClient.write(out, level, walk.backendStream === 0)) walk.server.pause();
 }
 
@@ -244,7 +248,7 @@ function admit(walk: Walk, guard: Guard, bytes: number): boolean {
         : null;
   if (over === null) return true;
   guard.swallowed = true;
-  cutOff(walk, guard, limitReached(over, guard));
+  cutOff(walk, guard, limitReached(over, guard), over !== "rows" || !guard.bounded);
   return false;
 }
 
@@ -252,6 +256,10 @@ function admit(walk: Walk, guard: Guard, bytes: number): boolean {
 function maskRows(walk: Walk, guard: Guard, chunk: Buffer, from: number, to: number): Buffer {
   const masker =
     chunk[from] === COPY_DATA ? copyMaskerOf(walk, guard) : (guard.masker ?? maskerOf(walk, guard));
+  if (walk.digestResults) {
+    walk.result.source ??= walk.maskKeys.sourceDigest();
+    walk.result.source.update(chunk, from, to);
+  }
   masker.maskInto(chunk, from, to, walk.maskOutput);
   return walk.maskOutput.take();
 }

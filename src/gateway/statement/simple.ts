@@ -1,7 +1,7 @@
 /** The simple Query message: one text, any number of statements (PostgreSQL manual, "Simple Query"). */
 import { uuidv7 } from "../../audit/index.ts";
 import type { StatementProtocol } from "../../facts/audit.ts";
-import { encodeDescribe, encodeFrontend, flush } from "../../protocol/index.ts";
+import { flush } from "../../protocol/index.ts";
 import type { MessageText } from "../../sql/index.ts";
 import { askFirst, noteForwarded } from "./ask.ts";
 import { concludeSkipped } from "./conclude.ts";
@@ -20,7 +20,7 @@ import {
   Use,
 } from "./intend.ts";
 import { judgeMessage } from "./judge.ts";
-import type { Judgement, Question } from "./judgement.ts";
+import { askDurability, harmless, type Judgement, type Question } from "./judgement.ts";
 import { charge, startClocks, uncountable } from "./limits.ts";
 import { getPortal, type PreparedStatement, roomForNames } from "./names.ts";
 import { expected, Kind, type Part, push } from "./queue.ts";
@@ -33,6 +33,7 @@ import {
   tooLarge,
   tooManyNames,
 } from "./refuse.ts";
+import { mustTakeBack, reissue } from "./reissue.ts";
 import { settled } from "./settings.ts";
 import type { Walk } from "./state.ts";
 
@@ -87,7 +88,11 @@ export function aside(walk: Walk, text: string, then: (message: MessageText) => 
       if (walk.stall !== stall) return;
       walk.stall = null;
       // An error that came meanwhile may have made the server skip to Sync.
-      if (!walk.skipping) walk.toServer.write(then(message), walk.durability);
+      walk.asked = null;
+      if (!walk.skipping) {
+        const buffers = then(message);
+        walk.toServer.write(buffers, walk.asked ?? walk.durability);
+      }
       walk.resume();
     });
   walk.reader
@@ -116,6 +121,7 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
     const verdicts = judgeMessage(walk, walk.guard, prepared, questions);
     if (verdicts === null) return askFirst(walk, walk.guard, questions);
     ({ judgements } = verdicts);
+    askDurability(walk, judgements);
     const refused = judgements.findIndex((one) => one.refusal !== null);
     const reason =
       judgements[refused]?.refusal ?? uncountable(prepared, judgements) ?? charge(walk, judgements);
@@ -133,6 +139,7 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
         intent: intent(walk, request, context, "simple", 0, "", "", '{"sql":""}', "[]"),
         statement: null,
         guard: null,
+        harmless: true,
       });
     }
     for (let index = 0; index < statements.length; index++) {
@@ -169,8 +176,12 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
           "[]",
           judgement?.decisionRecord,
         ),
-        statement: names.length > 0 || shape.copy !== null || statement.hides ? statement : null,
+        statement:
+          names.length > 0 || shape.copy !== null || shape.facts.transaction !== null || statement.hides
+            ? statement
+            : null,
         guard: guardOf(judgement, shape.facts.copy, protocol === "cursor" ? cursor(walk, name) : null),
+        harmless: judgement !== null && harmless(judgement),
       });
     }
   } catch (error) {
@@ -180,49 +191,33 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
   }
   walk.counters.statements += parts.length;
   const unread = !message.parsed;
-  const entry = expected(Kind.query, walk.batch++, run(request, parts, changes, unread), null, null);
+  const entry = expected(
+    Kind.query,
+    walk.batch++,
+    run(request, parts, changes, unread, walk.asked === "strict"),
+    null,
+    null,
+  );
   entry.count = unread ? 0 : 1;
   walk.texts = 0;
   push(walk.queue, entry);
   if (judgements !== null && walk.guard !== null) {
-    for (const judgement of judgements) noteForwarded(walk.guard, judgement);
+    for (const judgement of judgements) noteForwarded(walk.guard, judgement, entry.batch);
     startClocks(walk, entry);
-    const limit = judgements[0]?.decision?.limits.affectedRows ?? null;
-    if (
-      limit !== null &&
-      judgements.length === 1 &&
-      judgements[0]?.facts.effects.includes("write") === true
-    ) {
+    const [only] = judgements;
+    if (only !== undefined && judgements.length === 1 && mustTakeBack(only)) {
       entry.special = { swallow: false, portal: null, reissued: true, alone: true };
-      // The protocol's unnamed statement and portal are overwritten, as a Query would have destroyed them.
       walk.stall = { until: "answered", entry };
       return reissue(bytes);
     }
   }
-  // What comes behind may use names that only the server's answer makes certain.
-  if (changes) walk.stall = { until: "answered", entry };
+  // What comes behind may use names that only the server's answer makes certain, or ask whether a block is open.
+  const blocks = walk.guard !== null && prepared.some(({ shape }) => shape.facts.transaction !== null);
+  if (changes || blocks) walk.stall = { until: "answered", entry };
   return "forward";
 }
 
 /** What the cursor has given so far; limits hold for all FETCHes of it together. */
 function cursor(walk: Walk, name: string): Delivered | null {
   return getPortal(walk.names, name)?.delivered ?? null;
-}
-
-/** The same bytes in the extended protocol, with nothing behind them: what they do can still be taken back. */
-function reissue(bytes: Buffer): readonly Buffer[] {
-  return [
-    encodeFrontend({ type: "parse", name: "", text: bytes.toString("utf8"), bytes, parameterTypes: [] }),
-    encodeFrontend({
-      type: "bind",
-      portal: "",
-      statement: "",
-      parameterFormats: [],
-      parameters: [],
-      resultFormats: [],
-    }),
-    encodeDescribe("portal", ""),
-    encodeFrontend({ type: "execute", portal: "", maxRows: 0 }),
-    flush,
-  ];
 }

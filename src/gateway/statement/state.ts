@@ -9,11 +9,13 @@ import type {
   StatementContext,
 } from "../../audit/index.ts";
 import type { Durability, TransactionState } from "../../facts/audit.ts";
-import type { MaskKeys, MaskOutput } from "../../masking/index.ts";
+import type { MaskPlan } from "../../facts/effects.ts";
+import type { MaskKeys, MaskOutput, SourceDigest } from "../../masking/index.ts";
 import type { SqlReader } from "../../sql/index.ts";
 import type { WireSocket } from "../ports.ts";
 import type { Limits } from "../settings.ts";
 import type { OwnExchange } from "./ask.ts";
+import type { Fate } from "./fate.ts";
 import type { Gate } from "./forward.ts";
 import type { Collecting } from "./gather.ts";
 import type { Guarding } from "./judgement.ts";
@@ -29,6 +31,8 @@ export interface Result {
   /** performance.now() of the first row; 0: none yet. */
   firstRow: number;
   readonly digest: ResultDigest;
+  /** Over the rows before they were masked; null: none was. */
+  source: SourceDigest | null;
   /** Keeps the rows; null: the settings want none kept, undefined: none came yet. */
   capture: Capture | null | undefined;
 }
@@ -64,8 +68,16 @@ export interface Walk {
   readonly guard: Guarding | null;
   readonly maskKeys: MaskKeys;
   readonly maskOutput: MaskOutput;
+  /** The records' pre-serialised columns of results that are masked, by their plan. */
+  readonly maskedColumns: WeakMap<MaskPlan, ColumnsContext>;
   /** At least as durable as this must be what the message at hand has on the log; null: as `durability` says. */
   asked: Durability | null;
+  /** performance.now() when the server last answered a statement. */
+  concluded: number;
+  /** The message at hand was proven to read only: it need not wait for its record to be durable, but its answer must. */
+  beside: boolean;
+  /** An outcome was recorded that must be durable before the client learns of it. */
+  unsaid: boolean;
   /** Number of the batch in which the last statement was sent on. */
   lastRun: number;
   /** An exchange of the gateway's own with the server, whose answer is not the client's. */
@@ -128,6 +140,8 @@ export interface Walk {
   backendStreamType: number;
 
   readonly result: Result;
+  /** What was done in the transaction that is under way. */
+  readonly fate: Fate;
   /** The client has sent Terminate. */
   leaving: boolean;
   /** An outcome could not be recorded: the session ends once the client has what came before. */

@@ -1,7 +1,9 @@
 /** A policy file as a whole. */
 import { builtinNames } from "../builtin.ts";
 import { maxLabels, maxRules } from "../limits.ts";
+import type { DetectPolicy } from "../types.ts";
 import type { Reader, Spot } from "../yaml/reader.ts";
+import { type PatternCheck, readDetect } from "./detect.ts";
 import { type LabelEntry, readLabel } from "./label.ts";
 import { type RuleEntry, readRule } from "./rule.ts";
 
@@ -14,6 +16,7 @@ export interface FileEntry {
   readonly default: { readonly value: "allow" | "deny"; readonly spot: Spot } | null;
   readonly extends: readonly string[];
   readonly labels: readonly LabelEntry[];
+  readonly detect: { readonly value: DetectPolicy; readonly spot: Spot } | null;
   readonly rules: readonly RuleEntry[];
   /** Every name of a rule or label, also of those that could not be read. */
   readonly names: readonly { readonly kind: "rule" | "label"; readonly name: string; readonly spot: Spot }[];
@@ -21,10 +24,20 @@ export interface FileEntry {
   readonly mentions: readonly { readonly label: string; readonly spot: Spot; readonly offset: number }[];
 }
 
-const known = ["version", "extends", "mode", "masking", "default", "labels", "rules", "description"] as const;
+const known = [
+  "version",
+  "extends",
+  "mode",
+  "masking",
+  "default",
+  "labels",
+  "detect",
+  "rules",
+  "description",
+] as const;
 
 /** Reads a file; mistakes are noted by the reader and what is sound is given back. */
-export function readFile(reader: Reader): FileEntry {
+export function readFile(reader: Reader, checkPattern: PatternCheck): FileEntry {
   const root = reader.root();
   const names: { kind: "rule" | "label"; name: string; spot: Spot }[] = [];
   const mentions: { label: string; spot: Spot; offset: number }[] = [];
@@ -35,6 +48,7 @@ export function readFile(reader: Reader): FileEntry {
     default: null,
     extends: [],
     labels: [],
+    detect: null,
     rules: [],
     names,
     mentions,
@@ -59,6 +73,7 @@ export function readFile(reader: Reader): FileEntry {
     name: (name: string, spot: Spot) => names.push({ kind: "rule", name, spot }),
     label: (label: string, spot: Spot, offset: number) => mentions.push({ label, spot, offset }),
   };
+  const detect = fields.detect === undefined ? null : readDetect(reader, fields.detect, checkPattern);
   return {
     reader,
     mode: mode(fields.mode),
@@ -69,6 +84,7 @@ export function readFile(reader: Reader): FileEntry {
     labels: items(fields.labels, "labels", maxLabels)
       .map((item) => readLabel(reader, item, (name, spot) => names.push({ kind: "label", name, spot })))
       .filter(present),
+    detect: detect === null || fields.detect === undefined ? null : { value: detect, spot: fields.detect },
     rules: items(fields.rules, "rules", maxRules)
       .map((item) => readRule(reader, item, noted))
       .filter(present),

@@ -106,3 +106,24 @@ function judgeKept(
     /^(?:standard_conforming_strings|backslash_quote|client_encoding|transform_null_equals)$/;
   return readsOtherwise.test(name) ? judgeSetting(name, value) : ddl;
 }
+
+/**
+ * How many calls of set_config a SELECT holds, if all of them name a setting and a value that are known and that no policy
+ * needs to decide on; else 0.
+ */
+export function settledSettings({
+  kind,
+  facts,
+}: {
+  readonly kind: string;
+  readonly facts: { readonly settings: readonly SettingUse[] };
+}): number {
+  const set = facts.settings.filter(({ action }) => action !== "show");
+  const settled =
+    kind === "select" &&
+    set.every(
+      ({ action, name, value, scope, judgement }) =>
+        action === "set" && name !== null && value !== null && scope === "session" && !judgement.session,
+    );
+  return settled ? set.length : 0;
+}
