@@ -364,7 +364,11 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
   const bounded = left > 0 && (maxRows <= 0 || maxRows > left);
   // Writing statements go on behind the rows that were asked for.
   if (guard !== null) guard.bounded = bounded && !judgement.facts.effects.includes("write");
-  if (!bounded && before.length === 0) return alone || changes ? "forward-flush" : "forward";
+  if (before.length === 0) {
+    // The message ends with its number of rows; its bytes are ours, and go on with those around them in one piece.
+    if (bounded) body.writeInt32BE(left, body.length - 4);
+    return alone || changes ? "forward-flush" : "forward";
+  }
   return [
     ...before,
     encodeFrontend({ type: "execute", portal: name, maxRows: bounded ? left : maxRows }),
