@@ -1,12 +1,6 @@
 /** What watches over one statement while it runs: its masks, its limits, and how it is cut off. */
 import type { OutputColumn } from "../../facts/effects.ts";
-import {
-  type CopyMasker,
-  createCopyMasker,
-  createRowMasker,
-  MaskError,
-  type RowMasker,
-} from "../../masking/index.ts";
+import { type CopyMasker, createCopyMasker, createRowMasker, type RowMasker } from "../../masking/index.ts";
 import type { FieldDescription } from "../../protocol/index.ts";
 import type { CopyFacts } from "../../sql/index.ts";
 import type { Judgement } from "./judgement.ts";
@@ -134,8 +128,6 @@ export function copyMaskerOf(walk: Walk, guard: Guard): CopyMasker {
   });
   return guard.copyMasker;
 }
-
-export { MaskError };
 
 /** What a limit that was reached says. */
 export function limitReached(what: "rows" | "bytes" | "time", guard: Guard): Reason {

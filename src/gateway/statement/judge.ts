@@ -24,13 +24,14 @@ import {
   refusedStatically,
   sendAlone,
   unavailable,
+  unmaskable,
 } from "./facts.ts";
 import type { Answer, Guarding, Judgement, Question, ServerRefusal } from "./judgement.ts";
 import { unsettle } from "./judgement.ts";
 import { mayTell, outdated, sameMeaning } from "./meaning.ts";
 import { getPortal, type PreparedStatement, type Shape } from "./names.ts";
 import { changesNames, endsTransaction, inBlock, inBlockBehind, type Place } from "./place.ts";
-import { unmaskable, unreadCode } from "./sideways.ts";
+import { unreadCode } from "./sideways.ts";
 import type { Reason, Walk } from "./state.ts";
 
 const maxJudged = 4096;
@@ -213,8 +214,7 @@ function judge(
   const { statements, inTransaction } = place;
   const known = statement.judged;
   if (
-    known !== null &&
-    known.reusable &&
+    known?.reusable === true &&
     known.stand === guard.stand &&
     known.inTransaction === inTransaction &&
     known.facts.statements === statements &&
