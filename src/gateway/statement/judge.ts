@@ -13,7 +13,7 @@ import {
   equalityBudget,
   type PolicyDecision,
 } from "../../policy/index.ts";
-import { type CopyFacts, emptyFacts, type StaticFacts, settledSettings } from "../../sql/index.ts";
+import { emptyFacts, type StaticFacts, settledSettings } from "../../sql/index.ts";
 import type { View } from "../analyst/index.ts";
 import {
   changesSettings,
@@ -24,12 +24,14 @@ import {
   refusedStatically,
   sendAlone,
   unavailable,
+  unmaskable,
 } from "./facts.ts";
 import type { Answer, Guarding, Judgement, Question, ServerRefusal } from "./judgement.ts";
 import { unsettle } from "./judgement.ts";
 import { mayTell, outdated, sameMeaning } from "./meaning.ts";
 import { getPortal, type PreparedStatement, type Shape } from "./names.ts";
 import { changesNames, endsTransaction, inBlock, inBlockBehind, type Place } from "./place.ts";
+import { unmaskable, unreadCode } from "./sideways.ts";
 import type { Reason, Walk } from "./state.ts";
 
 const maxJudged = 4096;
@@ -51,27 +53,6 @@ const noMessage: Reason = {
   message: "policy: another statement of the same message is denied",
   hint: "Send the statements one by one.",
 };
-
-/**
- * Why a copy's lines cannot be masked; null: they can. In encodings like SJIS and BIG5 a byte that looks like a delimiter
- * or a backslash may be the second half of a character, and fields would not be told apart.
- */
-function unmaskable({ format, encoding }: CopyFacts, column: string | null): Reason | null {
-  const what =
-    format === "binary"
-      ? "COPY in binary format"
-      : encoding === null || /^(?:UTF-?8|UNICODE)$/.test(encoding)
-        ? null
-        : "COPY in another encoding than UTF8";
-  if (what === null) return null;
-  return {
-    sqlstate: "42501",
-    code: "PROTECTED_COPY",
-    message: `policy: ${what} cannot be masked${column === null ? "" : `, and ${column} is protected`}`,
-    hint: "Use COPY in text or CSV format and UTF8, or a SELECT.",
-    object: column,
-  };
-}
 
 const ids = new WeakMap<Shape, string>();
 let lastId = 0;
@@ -233,8 +214,7 @@ function judge(
   const { statements, inTransaction } = place;
   const known = statement.judged;
   if (
-    known !== null &&
-    known.reusable &&
+    known?.reusable === true &&
     known.stand === guard.stand &&
     known.inTransaction === inTransaction &&
     known.facts.statements === statements &&
@@ -490,6 +470,7 @@ function decided(
   }
   if (plan !== null && shape.facts.copy?.direction === "out")
     reason ??= unmaskable(shape.facts.copy, [...masked].sort()[0] ?? null);
+  for (const one of used) reason ??= unreadCode(one.shape, view, decision.unmask);
   // A rule that denies says more than that the statement is not understood.
   if (decision.verdict !== "allow") reason = ofDecision(decision);
   const rows = givesRows(shape.facts, shape);
