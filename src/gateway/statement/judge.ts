@@ -31,7 +31,7 @@ import { unsettle } from "./judgement.ts";
 import { mayTell, outdated, sameMeaning } from "./meaning.ts";
 import { getPortal, type PreparedStatement, type Shape } from "./names.ts";
 import { changesNames, endsTransaction, inBlock, inBlockBehind, type Place } from "./place.ts";
-import { unmaskable, unreadCode } from "./sideways.ts";
+import { unreadCode } from "./sideways.ts";
 import type { Reason, Walk } from "./state.ts";
 
 const maxJudged = 4096;
