@@ -106,6 +106,7 @@ export async function benchStatements(place: ServerPlace, policyText: string): P
     contexts: new WeakMap(),
     names: createNames(),
     transaction: "I",
+    batch: 0,
     maskKeys: createMaskKeys(createSecretKey(Buffer.alloc(32, 7))),
   } as unknown as Walk;
   const connection = await connectUpstream(database, login, new Map(), { timeoutMs: 10_000 });
