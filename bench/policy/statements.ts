@@ -96,6 +96,8 @@ export async function benchStatements(place: ServerPlace, policyText: string): P
     false,
     new Map(),
   );
+  // No session stands behind it whose settings could be asked for.
+  guard.uncertain = false;
   // The parts of a session that reading and judging look at.
   const walk = {
     audit,
