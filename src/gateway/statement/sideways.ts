@@ -1,4 +1,4 @@
-/** Ways out of the database that no analysed query shows: code that nobody read. */
+/** Ways out of the database that analysed queries do not show: code that is not read, copies whose lines cannot be masked. */
 import type { View } from "../analyst/index.ts";
 import type { Shape } from "./names.ts";
 import type { Reason } from "./state.ts";
