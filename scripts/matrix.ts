@@ -13,7 +13,7 @@ const versions: Readonly<Record<string, string>> = {
   17: "17.10.0-beta.17",
   18: "18.4.0-beta.17",
 };
-const suites = ["test/corpus", "test/lineage", "test/analysis", "test/catalog", "test/benign", "test/matrix"];
+const suites = ["test/corpus", "test/lineage", "test/benign", "test/analysis", "test/catalog/functions"];
 
 const root = join(import.meta.dirname, "..");
 const platform = process.platform === "win32" ? "windows" : process.platform;

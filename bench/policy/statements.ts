@@ -27,10 +27,11 @@ import { createMaskKeys } from "../../src/masking/index.ts";
 import { createBudgets, loadPolicy } from "../../src/policy/index.ts";
 import { FrameReader } from "../../src/protocol/index.ts";
 import { createSqlReader } from "../../src/sql/index.ts";
+import { median } from "./load.ts";
 import { templates } from "./texts.ts";
 
 /** Different new statements of each form. */
-const fresh = 300;
+const fresh = 480;
 /** Before them: the compiler must have seen what a gateway sees in its first minutes. */
 const warm = 600;
 const batch = 60;
@@ -146,7 +147,12 @@ export async function benchStatements(place: ServerPlace, policyText: string): P
       const texts = Array.from({ length: warm + fresh }, (_, i) => received(text(i, 0)));
       const answers: Buffer[] = [];
       for (const one of texts) answers.push(await answerTo(one));
-      const spent = { read: 0, encode: 0, answer: 0, decide: 0 };
+      const spent: Record<"read" | "encode" | "answer" | "decide", number[]> = {
+        read: [],
+        encode: [],
+        answer: [],
+        decide: [],
+      };
       const asked: Question[][] = texts.map(() => []);
       // Looking at the clock takes longer than some of the parts: they are measured over many statements.
       for (let from = 0; from < texts.length; from += batch) {
@@ -158,7 +164,7 @@ export async function benchStatements(place: ServerPlace, policyText: string): P
           const began = process.cpuUsage();
           for (const [i, one] of some.entries()) work(one, asked[from + i] ?? [], from + i);
           const { user, system } = process.cpuUsage(began);
-          if (from >= warm) spent[part] += user + system;
+          if (from >= warm) spent[part].push((user + system) / some.length);
         };
         lap("read", (one, questions) => {
           guard.attempts = 0;
@@ -172,10 +178,11 @@ export async function benchStatements(place: ServerPlace, policyText: string): P
           if (!decide(one, questions)) throw new Error("no decision");
         });
       }
-      const total = (spent.read + spent.encode + spent.answer + spent.decide) / fresh;
-      const parts = Object.entries(spent).map(([part, us]) => `${part} ${(us / fresh).toFixed(0)}`);
+      const parts = Object.entries(spent).map(([part, batches]) => ({ part, us: median(batches) }));
+      const total = parts.reduce((sum, { us }) => sum + us, 0);
+      const each = parts.map(({ part, us }) => `${part} ${us.toFixed(0)}`).join(", ");
       const size = `${Buffer.byteLength(texts[0] ?? "")} bytes, tree ${((answers[0]?.length ?? 0) / 1024).toFixed(0)} KiB`;
-      show(`new, ${name}`, total, `${size}; ${parts.join(", ")}`);
+      show(`new, ${name}`, total, `${size}; ${each}`);
     }
 
     for (const { name, text } of [point, ...templates]) {
@@ -189,7 +196,7 @@ export async function benchStatements(place: ServerPlace, policyText: string): P
       }
       const exact = measure(hits, () => decide(variants[0] as string, []));
       let at = 0;
-      const shape = measure(variants.length - 2_001, () => decide(variants[++at] as string, []));
+      const shape = measure(variants.length - 1, () => decide(variants[++at] as string, []));
       const size = `${Buffer.byteLength(variants[0] as string)} bytes`;
       show(`exact text, ${name}`, exact, size);
       show(`shape, ${name}`, shape, size);
@@ -265,13 +272,18 @@ function received(text: string): string {
   return Buffer.from(text).toString("utf8");
 }
 
-/** CPU microseconds of one call, all threads. */
+/** CPU microseconds of one call, all threads: the median of ten times. */
 function measure(count: number, call: () => unknown): number {
-  for (let i = 0; i < 2_000; i++) call();
-  const began = process.cpuUsage();
-  for (let i = 0; i < count; i++) call();
-  const { user, system } = process.cpuUsage(began);
-  return (user + system) / count;
+  const some = Math.floor(count / 11);
+  const times: number[] = [];
+  for (let turn = 0; turn < 11; turn++) {
+    const began = process.cpuUsage();
+    for (let i = 0; i < some; i++) call();
+    const { user, system } = process.cpuUsage(began);
+    // The first is for the compiler.
+    if (turn > 0) times.push((user + system) / some);
+  }
+  return median(times);
 }
 
 function show(name: string, us: number, remark: string): void {

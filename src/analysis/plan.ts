@@ -4,7 +4,7 @@ import type { MaskOptions, MaskOutcome } from "./masktypes.ts";
 import type { LabelMatcher, ProtectedColumn, ProtectedSet } from "./protected.ts";
 import { type Active, protectedAt, refusedUse, refusedWhole, refusedWrite } from "./refuse.ts";
 
-export type { MaskGrant, MaskOptions, MaskOutcome, MaskRefusal, MaskRefusalCode } from "./masktypes.ts";
+export type { MaskOptions, MaskOutcome } from "./masktypes.ts";
 
 /**
  * Decides how a statement's rows are masked. Pure. A statement that was not understood is refused as soon as anything is

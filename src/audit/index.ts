@@ -1,5 +1,5 @@
 /** The audit log: what the other rooms may use of it. */
-export { type Anchoring, type AnchoringNews, startAnchoring } from "./anchors/anchoring.ts";
+export { type Anchoring, startAnchoring } from "./anchors/anchoring.ts";
 export { makeAnchors } from "./anchors/make.ts";
 export type { Anchor } from "./anchors/types.ts";
 export type { Capture } from "./capture/capture.ts";

@@ -8,12 +8,6 @@ export function quoteIdentifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
-/** A string literal that means the same whatever standard_conforming_strings is. */
-export function quoteLiteral(text: string): string {
-  const quoted = `'${text.replaceAll("'", "''")}'`;
-  return text.includes("\\") ? `E${quoted.replaceAll("\\", "\\\\")}` : quoted;
-}
-
 export function qualified(schema: string, name: string): string {
   return `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
 }

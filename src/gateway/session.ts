@@ -372,6 +372,8 @@ function runSession(
     if (finished || queueLength(walk.queue) === 0) return;
     walk.cancelling++;
     try {
+      // What is to be cancelled may still wait for its record.
+      await new Promise<void>((resolve) => walk.toServer.whenWritten(resolve));
       await cancelUpstream(database, upstream.pid, upstream.key, cancelMs);
     } finally {
       walk.cancelling--;
@@ -522,9 +524,11 @@ function runSession(
     linger = setTimeout(() => finish(null, false), lingerMs);
     linger.unref();
     server.resume();
-    void cancelUpstream(database, upstream.pid, upstream.key, cancelMs).then(() => {
-      if (!finished) server.end(terminate);
-    });
+    void new Promise<void>((resolve) => walk.toServer.whenWritten(resolve))
+      .then(() => cancelUpstream(database, upstream.pid, upstream.key, cancelMs))
+      .then(() => {
+        if (!finished) server.end(terminate);
+      });
   }
 
   function onServerData(chunk: Buffer): void {

@@ -4,17 +4,16 @@ export { type CopyMasker, type CopyMaskOptions, createCopyMasker } from "./copy/
 export {
   type ContentGuard,
   createContentGuard,
-  type DetectionFinding,
   type DetectionRule,
   type DetectionSettings,
   isScanned,
 } from "./detect/guard.ts";
-export { type BuiltinKind, builtinKinds } from "./detect/kinds.ts";
-export { compilePattern, type Matcher, PatternError } from "./detect/userpattern.ts";
+export { builtinKinds } from "./detect/kinds.ts";
+export { compilePattern, PatternError } from "./detect/userpattern.ts";
 export { MaskError } from "./errors.ts";
 export { createMaskKeys, type MaskKeys, type SourceDigest } from "./keys.ts";
 export { MaskOutput } from "./output.ts";
 export { createRowMasker, type MaskColumn, type RowMasker } from "./row.ts";
-export { type ColumnSample, proposeLabels, type ScanFinding, type ScanReport } from "./scan.ts";
-export { type NameField, scrubError, scrubNotice } from "./scrub.ts";
+export { type ColumnSample, proposeLabels, type ScanReport } from "./scan.ts";
+export { scrubError, scrubNotice } from "./scrub.ts";
 export { maskText } from "./text.ts";

@@ -9,7 +9,6 @@ export type {
   Budget,
   CompiledPolicy,
   DecideInput,
-  DetectPolicy,
   Estimate,
   LabelMatcher,
   PolicyDecision,

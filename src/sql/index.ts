@@ -3,14 +3,9 @@ export { ByteCache } from "./cache.ts";
 export { sqlCommenter } from "./comment.ts";
 export {
   type CopyFacts,
-  type ExplainFacts,
   emptyFacts,
-  type NamedRelation,
   opaqueFacts,
-  type QualifiedName,
   type StaticFacts,
-  type StaticRefusal,
-  type TransactionAction,
   type TreeText,
 } from "./facts.ts";
 export { parseSql } from "./parse.ts";
@@ -19,8 +14,6 @@ export {
   judgeReset,
   judgeSetting,
   judgeShow,
-  type SettingJudgement,
-  type SettingUse,
   settledSettings,
 } from "./settings/judge.ts";
 export { treeTexts } from "./trees.ts";

@@ -18,7 +18,7 @@ export type Truth = "always" | "never" | "rows";
 
 export interface Condition {
   readonly truth: Truth;
-  /** The answer depends on the value of a literal. */
+  /** Whether it is `always` depends on the value of a literal. */
   readonly literal: boolean;
 }
 
@@ -29,7 +29,27 @@ const deepest = 200;
 export function condition(node: unknown, scope: Scope | null): Condition {
   const judge = new Judge(scope);
   const truth = judge.truth(node, 0);
-  return { truth: judge.tooDeep ? "always" : truth, literal: judge.literal };
+  return {
+    truth: judge.tooDeep ? "always" : truth,
+    literal: judge.literal && !namesRowsAnyway(node, scope),
+  };
+}
+
+/**
+ * Of parts that all must hold, one names rows whatever its literals are, and none may answer otherwise each time: then the
+ * whole is `rows` or, where two of them exclude each other, `never`, and not `always` for any value. Nobody asks for more.
+ * So a range of dates, or a LIKE beside another condition, does not make each text a statement of its own.
+ */
+function namesRowsAnyway(value: unknown, scope: Scope | null): boolean {
+  const node = objectAt(value, "BoolExpr");
+  if (node === undefined || stringAt(node, "boolop") !== "AND_EXPR" || !Array.isArray(node.args))
+    return false;
+  const args: readonly unknown[] = node.args;
+  const named = args.some((arg) => {
+    const judge = new Judge(scope);
+    return judge.truth(arg, 1) === "rows" && !judge.literal && !judge.tooDeep;
+  });
+  return named && args.every(steady);
 }
 
 class Judge {

@@ -1,6 +1,7 @@
 /** Trees of a real server for tests, and what the analysis makes of them. */
 import { readFileSync } from "node:fs";
 import pg from "pg";
+import { TestRunner } from "vitest";
 import { type MaskOptions, type MaskOutcome, planMasks } from "../../src/analysis/plan.ts";
 import {
   type LabelMatcher,
@@ -120,7 +121,12 @@ export async function analyst(url: string): Promise<Analyst> {
 
   async function touched(sql: string, kind: WrapperKind = "statement"): Promise<Touched> {
     const { error, trees } = await analyse(sql);
-    if (error !== null) throw new Error(`${error}: ${sql}`);
+    if (error !== null) {
+      // What a later major brought (scripts/matrix.ts runs this on earlier ones).
+      if (catalog.serverVersion < 180_000 && /^syntax error|"old"$/.test(error))
+        TestRunner.getCurrentTest()?.context.skip(`not in PostgreSQL ${catalog.serverVersion}`);
+      throw new Error(`${error}: ${sql}`);
+    }
     return readTouched(trees, catalog, { kind });
   }
 

@@ -137,6 +137,12 @@ describe("relations and effects", () => {
       "select pid from pg_stat_activity",
       ["pg_catalog.pg_authid", "pg_catalog.pg_database", "pg_catalog.pg_stat_activity"],
       [],
+      ["read"],
+    ],
+    [
+      "select query from pg_stat_activity",
+      ["pg_catalog.pg_authid", "pg_catalog.pg_database", "pg_catalog.pg_stat_activity"],
+      [],
       ["admin", "read"],
     ],
     ["delete from ruled", [], [], ["read"]],

@@ -77,6 +77,9 @@ const all = (name: string): readonly FunctionFacts[] => {
   if (found.length === 0) throw new Error(`no function ${name}`);
   return found;
 };
+/** Earlier majors (scripts/matrix.ts) do not have them all. */
+const there = (name: string): boolean =>
+  snapshot.serverVersion >= 180_000 || snapshot.functionsNamed(name).length > 0;
 const effects = (name: string) => [
   ...new Set(all(name).map((f) => (f.verdict.safe ? "safe" : f.verdict.effect))),
 ];
@@ -131,7 +134,8 @@ describe("functions of the server", () => {
     ],
     ["ddl", "pg_import_system_collations pg_extension_config_dump"],
   ])("with the effect %s are refused", (effect, names) => {
-    for (const name of names.split(" ")) expect([name, effects(name)]).toEqual([name, [effect]]);
+    for (const name of names.split(" ").filter(there))
+      expect([name, effects(name)]).toEqual([name, [effect]]);
   });
 
   it("that drivers and browsers call pass", () => {
@@ -149,8 +153,12 @@ describe("functions of the server", () => {
       pg_stat_get_live_tuples pg_stat_get_last_autovacuum_time pg_stat_get_db_xact_commit pg_lock_status
       pg_blocking_pids pg_partition_tree pg_sequence_last_value count sum string_agg array_agg row_number lag
       percentile_cont lower md5 regexp_replace to_char date_trunc xmlagg xpath bernoulli system aclexplode`;
-    for (const name of names.trim().split(/\s+/))
-      expect([name, effects(name.replace("information_schema.", ""))]).toEqual([name, ["safe"]]);
+    const present = names
+      .trim()
+      .split(/\s+/)
+      .map((name) => name.replace("information_schema.", ""))
+      .filter(there);
+    for (const name of present) expect([name, effects(name)]).toEqual([name, ["safe"]]);
   });
 
   it("give operators, types and aggregates their verdicts", () => {

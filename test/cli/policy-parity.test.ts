@@ -92,8 +92,9 @@ async function throughGateway(sql: string): Promise<Outcome> {
   }
   if (code !== null) return { code };
   const leaf = (await postern.records()).findLast(({ type }) => type === "statement.intent");
-  const { effects, reads, columns, labels } = leaf?.statement as Record<string, unknown>;
-  const { masked } = leaf?.decision as Record<string, unknown>;
+  if (leaf === undefined) throw new Error("nothing on the record");
+  const { effects, reads, columns, labels } = leaf.statement as Record<string, unknown>;
+  const { masked } = leaf.decision as Record<string, unknown>;
   return { code, effects, reads, columns, labels, masked };
 }
 
@@ -144,6 +145,9 @@ test.each([
   "explain select id from people where email = 'n1'",
   "copy people (id, email) to stdout",
   "copy people to '/tmp/x'",
+  "copy people (id, email) to stdout (format binary)",
+  "copy people (id, name) to stdout (format binary)",
+  "begin; select id from people; commit; select 1",
   "set application_name = 'x'",
   "set session_replication_role = 'replica'",
   "set search_path = public; select 1",

@@ -4,8 +4,9 @@ import type { Mask, OutputColumn, StatementFacts, Touched } from "../../facts/ef
 import type { PolicyDecision } from "../../policy/index.ts";
 import type { MaskReport, OutputReport } from "../../policy/lab/analyser.ts";
 import type { StatementText } from "../../sql/index.ts";
-import { givesRows, mayWrite } from "../statement/facts.ts";
+import { givesRows, mayWrite, unmaskable } from "../statement/facts.ts";
 import { uncountable } from "../statement/limits.ts";
+import type { Reason } from "../statement/state.ts";
 import type { View } from "./index.ts";
 
 /** A statement with what the server says of it. */
@@ -14,6 +15,8 @@ export interface Read {
   /** The statement itself, and those that EXECUTE and FETCH in it name. */
   readonly used: readonly StatementText[];
   readonly touched: readonly Touched[];
+  /** A transaction block is open before it, by what stands before it in the text. */
+  readonly inTransaction: boolean;
   /** The texts that the server was asked about, one for each of `touched`. */
   readonly texts: readonly string[];
 }
@@ -55,19 +58,22 @@ export function reportMasks(
         reportOutput(output, outcome.plan?.columns[i] ?? null, view),
       );
   }
+  if (masked.size > 0 && facts.copy?.direction === "out") {
+    const [column = null] = [...masked].sort();
+    const refusal = unmaskable(facts.copy, column);
+    if (refusal !== null) return refusedBy(refusal);
+  }
   const limited = uncountable(
     message.map((one) => one.statement),
     message,
   );
-  if (limited !== null)
-    return {
-      ok: false,
-      code: limited.code,
-      message: limited.message.replace(/^policy: /, ""),
-      hint: limited.hint,
-    };
+  if (limited !== null) return refusedBy(limited);
   const rows = givesRows(facts, statement.shape);
   return { ok: true, masked: [...masked].sort(), outputs: rows ? outputs : null };
+}
+
+function refusedBy({ code, message, hint }: Reason): MaskReport {
+  return { ok: false, code, message: message.replace(/^policy: /, ""), hint };
 }
 
 function reportOutput(

@@ -1,7 +1,7 @@
 /** What statements are before any policy is asked: shared by the data path and by the tools that explain it. */
 import type { AskFailure } from "../../analysis/ask-read.ts";
 import type { Effect, StatementFacts, Touched } from "../../facts/effects.ts";
-import type { StaticFacts } from "../../sql/index.ts";
+import type { CopyFacts, StaticFacts } from "../../sql/index.ts";
 import type { View } from "../analyst/index.ts";
 import type { Shape } from "./names.ts";
 import type { Reason } from "./state.ts";
@@ -59,11 +59,6 @@ export function refusedStatically(shape: Shape, observed: boolean): Reason | nul
       };
   }
   return null;
-}
-
-/** Statements behind it in the same message cannot be understood before it has run. */
-export function changesMeaning(shape: Shape): boolean {
-  return shape.kind === "ddl" || shape.kind === "call" || shape.kind === "do" || changesSettings(shape);
 }
 
 export function changesSettings({ facts }: Shape): boolean {
@@ -130,4 +125,25 @@ export function mayWrite({ catalog, protectedSet }: View, relation: string): boo
   const [column] = protectedSet.ofName(relation);
   const rights = column === undefined ? undefined : catalog.relation(column.relation)?.privileges;
   return rights === undefined || rights.insert || rights.update;
+}
+
+/**
+ * Why a copy's lines cannot be masked; null: they can. In encodings like SJIS and BIG5 a byte that looks like a delimiter
+ * or a backslash may be the second half of a character, and fields would not be told apart.
+ */
+export function unmaskable({ format, encoding }: CopyFacts, column: string | null): Reason | null {
+  const what =
+    format === "binary"
+      ? "COPY in binary format"
+      : encoding === null || /^(?:UTF-?8|UNICODE)$/.test(encoding)
+        ? null
+        : "COPY in another encoding than UTF8";
+  if (what === null) return null;
+  return {
+    sqlstate: "42501",
+    code: "PROTECTED_COPY",
+    message: `policy: ${what} cannot be masked${column === null ? "" : `, and ${column} is protected`}`,
+    hint: "Use COPY in text or CSV format and UTF8, or a SELECT.",
+    object: column,
+  };
 }

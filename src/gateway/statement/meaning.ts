@@ -73,7 +73,8 @@ function tellingRelations(view: View): {
   let known = telling.get(view);
   if (known === undefined) {
     const all = [...view.catalog.relations()].filter(
-      ({ oid, hasTriggers }) => hasTriggers || view.protectedSet.ofRelation(oid).length > 0,
+      ({ oid, kind, hasTriggers, hasRules }) =>
+        hasTriggers || (hasRules && kind !== "v") || holdsProtected(view, oid),
     );
     known = {
       telling: new Set(all.map(({ oid }) => relationText(view.catalog, oid))),
@@ -82,4 +83,14 @@ function tellingRelations(view: View): {
     telling.set(view, known);
   }
   return known;
+}
+
+/** It, or a partition or child of it: a write to the parent shows the rows of those. */
+function holdsProtected(view: View, relation: number): boolean {
+  const seen = new Set([relation]);
+  for (const oid of seen) {
+    if (view.protectedSet.ofRelation(oid).length > 0) return true;
+    for (const child of view.catalog.relation(oid)?.children ?? []) seen.add(child);
+  }
+  return false;
 }
