@@ -76,6 +76,7 @@ export class OpenLog implements AuditLog, Appender {
   commit: GroupCommit;
   sealing: Sealing;
   readonly outcomeRef: Buffer;
+  readonly captured = { results: 0, bytes: 0 };
   private pending: Pending;
   /** How often the log was opened anew after a failure: what was appended before is not to be taken for what is now. */
   private life = 0;
@@ -224,7 +225,9 @@ export class OpenLog implements AuditLog, Appender {
 
   capture(): Capture | null {
     const { captureRows } = this.parts;
-    return captureRows > 0 ? new Capture(this.storePart, captureRows) : null;
+    if (captureRows <= 0) return null;
+    this.captured.results++;
+    return new Capture(this.storePart, captureRows);
   }
 
   private readonly storePart: StorePart = (compressed) => {
@@ -232,6 +235,7 @@ export class OpenLog implements AuditLog, Appender {
     try {
       const day = new Date().toISOString().slice(0, 10);
       const key = dayKey(this.parts.dir, this.origin, this.keys.wrap, day);
+      this.captured.bytes += compressed.length;
       return { key: day, blob: this.commit.blobs.put(seal(key, captureAad(this.origin, day), compressed)) };
     } catch (error) {
       throw this.commit.broken(error);

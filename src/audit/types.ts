@@ -176,6 +176,8 @@ export interface AuditLog {
   readonly checkpoint: { readonly size: number; readonly note: Buffer } | null;
   /** Set while the log cannot be written. It goes on by itself when that works again; what was under way then has failed all the same. */
   readonly failure: AuditUnavailable | null;
+  /** Results of which rows were kept since the log was opened, and the bytes that took, compressed. */
+  readonly captured: { readonly results: number; readonly bytes: number };
   /** The disk has little room left: sessions under way go on, no new one should begin. */
   readonly low: boolean;
 

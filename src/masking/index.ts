@@ -2,6 +2,7 @@
 
 export { type CopyMasker, type CopyMaskOptions, createCopyMasker } from "./copy/index.ts";
 export {
+  type ContentGuard,
   createContentGuard,
   type DetectionRule,
   type DetectionSettings,

@@ -10,8 +10,8 @@ import type { SettingUse } from "./settings/judge.ts";
  * - `explain`, `declare`, `prepare`, `create-table` (CREATE TABLE AS, CREATE MATERIALIZED VIEW, SELECT INTO), `create-view`, `copy`
  *   (COPY (query) TO, and COPY table TO as the SELECT that it stands for): the query that the wrapper holds. Of nested
  *   wrappers the innermost names the kind; StaticFacts.explain tells of an EXPLAIN around it
- * - `expressions`: a SELECT of the expressions that a utility statement evaluates (arguments of EXECUTE and CALL, COPY FROM … WHERE). Its functions
- *   count; its outputs go nowhere
+ * - `expressions`: what tells of a utility statement: a SELECT of the expressions that it evaluates (arguments of EXECUTE and CALL, COPY FROM …
+ *   WHERE), an INSERT or DELETE for the tables that COPY FROM and TRUNCATE write. Its functions and tables count; its outputs go nowhere
  */
 export interface TreeText {
   readonly text: string | null;

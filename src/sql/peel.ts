@@ -7,7 +7,7 @@ import { Tokens } from "./cut.ts";
 import type { TreeText } from "./facts.ts";
 import { sameTree } from "./same.ts";
 import { flagAt, isObject, type JsonObject, nodeOf, numberAt, objectAt, stringAt } from "./tree.ts";
-import { columnList, copyQuery, quoted, typeText } from "./write.ts";
+import { columnList, copyInsert, copyQuery, quoted, truncateDeletes, typeText } from "./write.ts";
 
 /** Parses a text of one statement; null: it is none. */
 export type ParseOne = (text: string) => JsonObject | null;
@@ -33,6 +33,8 @@ export function peel(
 ): readonly TreeText[] {
   if (queries.has(name) && !makesTable(name, node)) return [{ text: null, kind: "statement" }];
   switch (name) {
+    case "TruncateStmt":
+      return truncateDeletes(node).map((text) => ({ text, kind: "expressions" }));
     case "SelectStmt":
     case "ExplainStmt":
     case "PrepareStmt":
@@ -142,13 +144,14 @@ class Peeler {
     return this.#inner(node.query, [tokens.slice(open + 1, tokens.close(open))], "copy");
   }
 
-  /** COPY … FROM … WHERE may call functions. */
+  /** What is written, and by what: defaults, and COPY … FROM … WHERE, may call functions. */
   #copyFilter(node: JsonObject, tokens: Tokens): readonly TreeText[] {
-    if (node.whereClause === undefined) return [];
+    const written = { text: this.#written(copyInsert(node)), kind: "expressions" } as const;
+    if (node.whereClause === undefined) return [written];
     const text = `${copyQuery(node)} WHERE ${after(tokens, "where").source()}`;
     const select = objectAt(this.#parse(text), "SelectStmt");
     if (!sameTree(select?.whereClause, node.whereClause)) throw new Disagreement();
-    return [{ text, kind: "expressions" }];
+    return [written, { text, kind: "expressions" }];
   }
 
   /** The arguments of EXECUTE, unless all of them are plain values. */

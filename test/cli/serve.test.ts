@@ -141,6 +141,10 @@ describe("postern serve", () => {
     expect(metric(metrics, "postern_auth_failures_total")).toBe(1);
     expect(metric(metrics, "postern_audit_failed")).toBe(0);
     expect(metric(metrics, "postern_audit_records")).toBeGreaterThanOrEqual(7);
+    expect(metric(metrics, "postern_audit_index_lag_records")).toBeGreaterThanOrEqual(0);
+    expect(metric(metrics, "postern_audit_index_failing")).toBe(0);
+    expect(metric(metrics, "postern_audit_captured_results_total")).toBe(0);
+    expect(metrics).toContain("# TYPE postern_audit_export_lag_records gauge");
     expect(metric(metrics, 'postern_tokens_total{result="verified"}')).toBe(1);
     expect(metric(metrics, 'postern_client_bytes_total{direction="in"}')).toBeGreaterThan(0);
     await agent.end();

@@ -17,7 +17,7 @@ labels:
 default: deny
 rules:
   - name: reads
-    when: 'statement.effects == ["read"] || statement.effects.size() == 0'
+    when: '!principal.groups.exists(g, g in ["few", "slow"]) && statement.effects.all(e, e == "read")'
     then: allow
   - name: few-rows
     when: '"few" in principal.groups && statement.effects.all(e, e in ["read", "write"])'
@@ -37,6 +37,9 @@ rules:
   - name: no-secrets
     when: '"public.secret" in statement.reads'
     then: deny
+  - name: frozen
+    when: '"public.frozen" in statement.writes'
+    then: deny
   - name: only-in-blocks
     when: '"public.blocks" in statement.reads && !statement.in_transaction'
     then: deny
@@ -54,6 +57,7 @@ beforeAll(async () => {
     dbname,
     `create table t(a int primary key, b text);
      create table secret(x text); insert into secret values ('s3cret');
+     create table frozen(x int, y int generated always as identity); insert into frozen values (1);
      create table blocks(x int); insert into blocks values (1);
      create table people(id int primary key, name text, email text, age int check (age >= 0));
      insert into people values (1, 'ann', 'canary@example.com', 30), (2, 'bob', 'canary2@example.com', 40);
@@ -268,6 +272,45 @@ describe("names that mean something else when they are used", () => {
   });
 });
 
+describe("records", () => {
+  it("each statement of a message that is refused has its own", async () => {
+    const messages = await runs(
+      client,
+      "select a, 7 as fresh from t; select b from t; select x, 8 as fresh from secret",
+    );
+    expect(types(messages)).toBe("EZ");
+    expect(code(messages)).toBe("POLICY_DENIED");
+    const intents = (await postern.records())
+      .filter((one) => one.type === "statement.intent")
+      .slice(-3) as unknown as {
+      statement: { sql: string };
+      decision: { verdict: string; code: string };
+    }[];
+    expect(
+      intents.map(({ statement, decision }) => [statement.sql, decision.verdict, decision.code]),
+    ).toEqual([
+      ["select a, ? as fresh from t", "deny", "OTHER_PART_DENIED"],
+      ["select b from t", "deny", "OTHER_PART_DENIED"],
+      ["select x, ? as fresh from secret", "deny", "POLICY_DENIED"],
+    ]);
+  });
+
+  it("a statement that could not be understood beside one that is refused", async () => {
+    const messages = await runs(client, "select a, 9 as newer from t; set session authorization postgres");
+    expect(code(messages)).toBe("SETTING_REFUSED");
+    const intents = (await postern.records())
+      .filter((one) => one.type === "statement.intent")
+      .slice(-2) as unknown as {
+      statement: { kind: string };
+      decision: { code: string };
+    }[];
+    expect(intents.map(({ statement, decision }) => [statement.kind, decision.code])).toEqual([
+      ["select", "OTHER_PART_DENIED"],
+      ["session", "SETTING_REFUSED"],
+    ]);
+  });
+});
+
 describe("limits that are walked around", () => {
   it("changed rows: an Execute that gives only some of what it changed", async () => {
     const writer = await login("writers");
@@ -314,6 +357,71 @@ describe("limits that are walked around", () => {
     }
     expect(types(await runs(few, "select 1"))).toBe("TDCZ");
     await few.end();
+  });
+});
+
+describe("a pipeline whose first statement is cut off", () => {
+  it("does nothing of what stands behind, and names what the server names", async () => {
+    const few = await login("few");
+    await run(few, parse("", "select 'before'"), sync);
+    for (const behind of [
+      [
+        parse("", "select 'behind'"),
+        parse("kept", "insert into t values (99, 'x')"),
+        bind("", "kept"),
+        describe_("portal", ""),
+      ],
+      [parse("", "select 'behind'"), parse("", "selec"), bind("", "")],
+    ]) {
+      few.send(
+        parse("q", "select a from t"),
+        bind("", "q"),
+        execute(""),
+        ...behind,
+        execute(""),
+        parse("", "select 'last'"),
+        sync,
+      );
+      const messages = await few.ready();
+      expect(types(messages), all(messages)).toBe("12DDDEZ");
+      expect(code(messages)).toBe("ROW_LIMIT");
+      expect(types(await run(few, close("statement", "q"), close("statement", "kept"), sync))).toBe("33Z");
+      const unnamed = await run(few, bind("", ""), execute(""), sync);
+      const [row] = await cluster.query(dbname, "select count(*)::int as n from t");
+      expect(row?.n).toBe(10);
+      // What ran is what the record says.
+      const ran = /before|behind|last/.exec(all(unnamed))?.[0];
+      const intent = (await postern.records()).findLast(
+        (one) => one.type === "statement.intent",
+      ) as unknown as {
+        seal: unknown;
+      };
+      expect(ran).toBe("behind");
+      expect(JSON.stringify(intent)).not.toContain("insert");
+    }
+    await few.end();
+  });
+});
+
+describe("what utility statements write", () => {
+  it("COPY FROM and TRUNCATE are writes of their tables, as the server finds them", async () => {
+    const maker = await login("makers");
+    for (const text of [
+      "copy frozen from stdin",
+      "copy frozen(x) from stdin",
+      "copy frozen(x, y) from stdin where x > 1",
+      "truncate frozen",
+      "truncate t, only public.frozen",
+    ]) {
+      const messages = await runs(maker, text);
+      expect(types(messages), text).toBe("EZ");
+      expect(code(messages), text).toBe("POLICY_DENIED");
+    }
+    await runs(maker, "set search_path = other");
+    expect(field((await runs(maker, "truncate frozen"))[0], "C")).toBe("42P01");
+    await runs(maker, "set search_path = public");
+    expect(types(await runs(maker, "truncate t"))).toBe("CZ");
+    await maker.end();
   });
 });
 

@@ -14,12 +14,17 @@ beforeAll(async () => {
 });
 afterAll(() => server.cluster.stop());
 
-describe.each(["process", "disk", "strict"] as const)("kill -9 under load, %s", (durability) => {
+describe.each([
+  ["process", false],
+  ["disk", false],
+  ["disk", true],
+  ["strict", true],
+] as const)("kill -9 under load, %s, policy: %s", (durability, policy) => {
   test("nothing ran that is not on the trail, no outcome is guessed, the log repairs itself", {
     timeout: 60_000 + rounds * 20_000,
   }, async () => {
     await server.fresh();
-    const site = await createSite(server, { durability });
+    const site = await createSite(server, { durability, policy });
     try {
       const loads: Load[] = [];
       let acknowledged = 0;

@@ -157,6 +157,8 @@ export interface SiteOptions {
   /** Where the trail lies; beside the configuration unless given. */
   readonly auditDir?: string;
   readonly password?: string;
+  /** With a policy that allows everything: statements are analysed, and proven reads do not wait for the disk. */
+  readonly policy?: boolean;
 }
 
 export async function createSite(server: Server, options: SiteOptions): Promise<Site> {
@@ -185,7 +187,12 @@ databases:
     server: { host: 127.0.0.1, port: ${server.cluster.port}, dbname: ${server.database}, tls: { mode: disable } }
     logins: [{ groups: [agents], user: ${login}, password: { env: UPSTREAM_PASSWORD } }]
 audit: { dir: ${auditDir}, keys: ${keys}, node: gw, durability: ${options.durability} }
-`.replace(...replace);
+${options.policy === true ? "policy: ./policy.yaml\n" : ""}`.replace(...replace);
+  if (options.policy === true)
+    place.write(
+      "policy.yaml",
+      "version: 1\ndefault: deny\nrules: [{ name: all, when: 'true', then: allow }]\n",
+    );
   const configFile = place.write("postern.yaml", config());
   const children: Started[] = [];
   const spawn = () => {

@@ -268,12 +268,9 @@ describe("texts to ask the server about", () => {
     ],
     ['COPY "T""x" (a, "B") TO STDOUT', 'SELECT "a", "B" FROM ONLY "T""x"', "copy"],
     ["COPY s.t TO STDOUT", 'SELECT * FROM ONLY "s"."t"', "copy"],
-    [
-      "COPY t FROM STDIN WITH (FORMAT csv) WHERE a > f(1)",
-      'SELECT * FROM ONLY "t" WHERE a > f(1)',
-      "expressions",
-    ],
-    ["COPY t (b) FROM STDIN WHERE a > f(1)", 'SELECT "b" FROM ONLY "t" WHERE a > f(1)', "expressions"],
+    ["COPY s.t FROM STDIN", 'INSERT INTO "s"."t" DEFAULT VALUES', "expressions"],
+    ['COPY t (b, "C") FROM STDIN', 'INSERT INTO "t" ("b", "C") VALUES (DEFAULT, DEFAULT)', "expressions"],
+    ["TRUNCATE ONLY s.t", 'DELETE FROM "s"."t"', "expressions"],
     ["PREPARE p AS SELECT $1", "SELECT $1", "prepare"],
     [
       "PREPARE p (int, s.\"T\"[], numeric(10, 2)) AS SELECT f($1, $2, $3::text, '$1')",
@@ -316,13 +313,23 @@ describe("texts to ask the server about", () => {
     for (const sql of [
       "EXECUTE p(1, $1, 'x')",
       "CREATE TABLE x AS EXECUTE p",
-      "COPY t FROM STDIN",
       "BEGIN",
       "FETCH c",
       "EXPLAIN REFRESH MATERIALIZED VIEW v".replace("EXPLAIN ", ""),
       "CALL p(1)",
     ])
       expect(facts(sql).tree, sql).toEqual([]);
+  });
+
+  it("of COPY FROM tell what it writes, and what its WHERE calls", () => {
+    expect(treeTexts(only("COPY t (b) FROM STDIN WITH (FORMAT csv) WHERE a > f(1)"))).toEqual([
+      { text: 'INSERT INTO "t" ("b") VALUES (DEFAULT)', kind: "expressions" },
+      { text: 'SELECT "b" FROM ONLY "t" WHERE a > f(1)', kind: "expressions" },
+    ]);
+    expect(treeTexts(only("TRUNCATE t, u CASCADE")).map(({ text }) => text)).toEqual([
+      'DELETE FROM "t"',
+      'DELETE FROM "u"',
+    ]);
   });
 
   it("are found for all that the grammar knows", () => {
@@ -379,7 +386,7 @@ describe("texts to ask about, against a server", () => {
     "EXECUTE p(length('x'), ARRAY['a'], 1)",
   ])("are whole statements: %s", async (sql) => {
     const texts = treeTexts(only(sql));
-    expect(texts).toHaveLength(1);
+    expect(texts).toHaveLength(sql.startsWith("COPY t FROM") ? 2 : 1);
     for (const { text } of texts) await database.query(name, `PREPARE ours AS ${text}; DEALLOCATE ours`);
   });
 

@@ -12,6 +12,8 @@ export interface RunRecord {
   readonly record: Json;
   /** The outcome of a statement; null when there is none (yet). */
   readonly outcome: Json | null;
+  /** What became of it with its transaction, where that was looked up (readUndone); else the records given here tell. */
+  readonly undone?: Undone | null;
   /** What its seal held, where it was opened. */
   readonly opened: Json | null;
 }
@@ -228,7 +230,7 @@ function describe(
     rule: text(record, "decision.rule"),
     code: text(record, "decision.code"),
     status: text(outcome, "status"),
-    undone: spans?.of(record, index, outcome) ?? null,
+    undone: entry.undone ?? spans?.of(record, index, outcome) ?? null,
     sqlstate: text(outcome, "sqlstate"),
     rows: number(outcome, "result.rows"),
     affected: number(outcome, "rows_affected"),

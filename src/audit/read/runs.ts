@@ -3,6 +3,7 @@ import { isObject, type LogPlace, originOf, withBlobs } from "./leaves.ts";
 import type { RunRecord } from "./run.ts";
 import { searchLog } from "./search.ts";
 import { unsealEntries } from "./show.ts";
+import { readUndone } from "./undone.ts";
 
 /** A longer run is told by its latest records. */
 export const longestRun = 20_000;
@@ -34,6 +35,7 @@ export function readRun(
       keys === null || found.hits.length === 0
         ? null
         : unsealEntries(log, originOf(log) ?? "", found.hits, keys);
+    const undone = readUndone(log, found.hits, scan);
     for (const hit of found.hits) {
       const record = withBlobs(log.dir, hit.leaf);
       const content = opened?.get(hit.index);
@@ -42,6 +44,7 @@ export function readRun(
         index: hit.index,
         record: isObject(record) ? record : hit.leaf,
         outcome: hit.outcome,
+        undone: undone.get(hit.index) ?? null,
         opened: content?.state === "open" ? content.content : null,
       });
     }

@@ -86,6 +86,7 @@ const causes: Readonly<Record<string, string>> = {
   error: "because of an error in its transaction",
   commit_failed: "because the commit failed",
   session_ended: "because its session ended",
+  gateway_killed: "because the gateway was killed in its transaction",
 };
 
 /** Why statements were undone: "because the commit failed (23503)". */

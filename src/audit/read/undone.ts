@@ -1,4 +1,5 @@
 /** Which statements were undone by their transaction: an outcome `ok` alone does not say that it lasted. */
+import { type CutSession, readCut, readOpened } from "./cut.ts";
 import { at, type Json, type LogPlace, number, text } from "./leaves.ts";
 import { type Hit, searchLog } from "./search.ts";
 
@@ -21,6 +22,9 @@ interface Span extends Undone {
   readonly first: number;
   readonly last: number;
 }
+
+/** Sessions that one answer looks through. */
+const mostCut = 200;
 
 /** More such records than this are not taken from one session. */
 const most = 10_000;
@@ -81,9 +85,39 @@ export function readUndone(
       for (const hit of searchLog(log, filters, most, { scan }).hits) spans.add(hit.leaf, hit.index);
     }
   }
+  const cut = new CutSessions(log, scan);
   for (const { leaf, index, outcome } of done) {
-    const undone = spans.of(leaf, index, outcome);
+    const undone = spans.of(leaf, index, outcome) ?? cut.of(leaf, index);
     if (undone !== null) found.set(index, undone);
   }
   return found;
+}
+
+/** Sessions are looked up as they are met, not more than a few: a search shows many, and few were cut off. */
+class CutSessions {
+  private readonly log: LogPlace;
+  private readonly scan: boolean;
+  private opened: number[] | null = null;
+  private readonly known = new Map<string, CutSession | null>();
+
+  constructor(log: LogPlace, scan: boolean) {
+    this.log = log;
+    this.scan = scan;
+  }
+
+  of(intent: Json, index: number): Undone | null {
+    const session = text(intent, "session") ?? "";
+    this.opened ??= readOpened(this.log, this.scan);
+    // The log was not opened again since: whatever has no end is still going on.
+    if (!this.opened.some((one) => one > index)) return null;
+    let cut = this.known.get(session);
+    if (cut === undefined) {
+      if (this.known.size >= mostCut) return null;
+      cut = readCut(this.log, session, this.opened, this.scan);
+      this.known.set(session, cut);
+    }
+    if (cut === null || !(cut.open.has(index) || cut.doubtful.has(index))) return null;
+    const certain = cut.certain && cut.open.has(index);
+    return { fate: certain ? "rolled_back" : "unknown", cause: "gateway_killed", sqlstate: null, by: cut.by };
+  }
 }

@@ -77,7 +77,7 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
   const deps = {
     version,
     readiness: () => ({ audit: audit.failure === null, gateway: gateway.accepting }),
-    metrics: () => gatewayMetrics(gateway, identity, audit, anchoring),
+    metrics: () => gatewayMetrics(gateway, identity, audit, anchoring, trail),
     onError: (error: Error) => logger.error({ err: error }, "http listener"),
   };
   const http = settings.http === null ? null : await startHttp(settings.http, deps, settings.gateway.tls);

@@ -3,13 +3,17 @@ import type { Metric } from "../../api/index.ts";
 import type { Anchoring, AuditLog } from "../../audit/index.ts";
 import type { Gateway } from "../../gateway/index.ts";
 import type { Identity } from "../../identity/index.ts";
+import type { Trail } from "./trail.ts";
 
 export function gatewayMetrics(
   gateway: Gateway,
   identity: Identity,
   audit: AuditLog,
   anchoring: Pick<Anchoring, "states" | "unanchored">,
+  trail: Pick<Trail, "indexer" | "exports">,
 ): Metric[] {
+  const index = trail.indexer.state;
+  const exports = trail.exports.map(({ name, state }) => ({ labels: { export: name }, state }));
   const anchors = anchoring.states();
   const stats = gateway.stats();
   const tokens = identity.metrics;
@@ -64,6 +68,52 @@ export function gatewayMetrics(
       help: "Checkpoints that an anchor did not take at once.",
       samples: anchors.map(({ anchor, failures }) => ({ labels: { anchor }, value: failures })),
     },
+    one(
+      "postern_audit_index_lag_records",
+      "gauge",
+      "Records that the search index does not have yet; a search reads them one by one.",
+      Math.max(0, audit.size - index.records),
+    ),
+    one("postern_audit_index_failing", "gauge", "1: the search index cannot be written.", failing(index)),
+    {
+      name: "postern_audit_export_lag_records",
+      type: "gauge",
+      help: "Records that the receiver of an export has not acknowledged.",
+      samples: exports.map(({ labels, state }) => ({ labels, value: Math.max(0, audit.size - state.next) })),
+    },
+    {
+      name: "postern_audit_exported_total",
+      type: "counter",
+      help: "Records that the receiver of an export has acknowledged since the start.",
+      samples: exports.map(({ labels, state }) => ({ labels, value: state.sent })),
+    },
+    {
+      name: "postern_audit_export_missed_total",
+      type: "counter",
+      help: "Records that an export never delivered: pruned before it came to them, or refused by the receiver for good.",
+      samples: exports.flatMap(({ labels, state }) => [
+        { labels: { ...labels, why: "pruned" }, value: state.lost },
+        { labels: { ...labels, why: "refused" }, value: state.rejected },
+      ]),
+    },
+    {
+      name: "postern_audit_export_failing",
+      type: "gauge",
+      help: "1: the last attempt of an export failed; it goes on trying.",
+      samples: exports.map(({ labels, state }) => ({ labels, value: failing(state) })),
+    },
+    one(
+      "postern_audit_captured_results_total",
+      "counter",
+      "Results of which rows were kept.",
+      audit.captured.results,
+    ),
+    one(
+      "postern_audit_captured_bytes_total",
+      "counter",
+      "Bytes of kept rows as they are stored, compressed and sealed.",
+      audit.captured.bytes,
+    ),
     {
       name: "postern_tokens_total",
       type: "counter",
@@ -87,6 +137,10 @@ export function gatewayMetrics(
       tokens.groupsMaybeTruncated,
     ),
   ];
+}
+
+function failing({ problem }: { readonly problem: string | null }): number {
+  return problem === null ? 0 : 1;
 }
 
 function one(name: string, type: Metric["type"], help: string, value: number): Metric {

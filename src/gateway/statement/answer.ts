@@ -16,7 +16,7 @@ import {
 import { noteIdle } from "./ask.ts";
 import { conclude, concludeSkipped, concludeUnknown } from "./conclude.ts";
 import { causeOf, noteFailed, noteReady } from "./fate.ts";
-import { copyMaskerOf, describe, notCountable, tooManyAffected } from "./guard.ts";
+import { checkColumns, copyMaskerOf, describe, notCountable, tooManyAffected } from "./guard.ts";
 import type { Judgement } from "./judgement.ts";
 import { dropPortals, settleChange, undo } from "./names.ts";
 import {
@@ -45,6 +45,7 @@ import type { Walk } from "./state.ts";
  */
 export function answer(walk: Walk, type: number, chunk: Buffer, start: number, end: number): Buffer | null {
   const { queue } = walk;
+  if (unsaid.has(type) && isTakenBack(walk)) return passBehind(walk, type);
   switch (type) {
     case 0x31: // ParseComplete
       if (isReissued(walk)) return nothing;
@@ -86,8 +87,11 @@ export function answer(walk: Walk, type: number, chunk: Buffer, start: number, e
       }
       const entry = takeDescribe(walk, type);
       if (entry.statement !== null) entry.statement.columns = columns;
-      if (entry.special?.portal != null)
-        entry.special.portal.fields = decodeRowDescription(chunk.subarray(start, end)).fields;
+      const portal = entry.special?.portal ?? null;
+      if (portal !== null) {
+        portal.fields = decodeRowDescription(chunk.subarray(start, end)).fields;
+        if (portal.bound !== null) checkColumns(portal.bound, portal.fields);
+      }
       done(walk, entry);
       return entry.special?.swallow === true ? nothing : null;
     }
@@ -193,6 +197,42 @@ function unstall(walk: Walk, entry: Expected): void {
 
 const nothing = Buffer.alloc(0);
 
+/** ParseComplete, BindComplete, CloseComplete, ParameterDescription, RowDescription, NoData. */
+const unsaid: ReadonlySet<number> = new Set([0x31, 0x32, 0x33, 0x74, 0x54, 0x6e]);
+
+/**
+ * The answer to a message behind a statement that is being taken back: the client does not get it, as it would not behind
+ * an error, but the server did what it says.
+ */
+function passBehind({ queue, names }: Walk, type: number): Buffer {
+  const entry = queue.items[queue.head + 1];
+  if (entry === undefined) throw unexpected(type);
+  if (type !== 0x74) {
+    queue.items.splice(queue.head + 1, 1);
+    settleChange(names, entry);
+  }
+  return nothing;
+}
+
+/** The head is an Execute that is over, and whose refusal is on its way. */
+function isTakenBack(walk: Walk): boolean {
+  const head = queueHead(walk.queue);
+  return head !== undefined && head.kind === Kind.execute && head.refusal !== null && !head.copying;
+}
+
+/**
+ * How the batch can be made to fail behind the Execute at the head, before anything else of it runs: "refuse" it; it "fails"
+ * by itself, for a refusal is on its way. null: a statement or the Sync is on its way.
+ */
+function endingBehind({ queue }: Walk): "refuse" | "fails" | null {
+  for (let i = queue.head + 1; i < queue.items.length; i++) {
+    const entry = queue.items[i];
+    if (entry === undefined || entry.run !== null || entry.kind === Kind.sync) return null;
+    if (entry.refusal !== null) return "fails";
+  }
+  return "refuse";
+}
+
 /** The head is a Query that went on as messages of the extended protocol: their answers are not the client's. */
 function isReissued(walk: Walk): boolean {
   const head = queueHead(walk.queue);
@@ -214,9 +254,18 @@ function cutAtEnd(walk: Walk): Buffer | undefined {
     guard.cut = null;
     return undefined;
   }
-  if (head.special?.alone === true && (head.kind === Kind.execute || head.special.reissued)) {
+  if (head.special?.reissued === true) {
     head.refusal = cut;
-    walk.toServer.write([poisonExtended(walk.poison), head.special.reissued ? sync : flush], null);
+    walk.toServer.write([poisonExtended(walk.poison), sync], null);
+    return nothing;
+  }
+  const ending = head.kind === Kind.execute && !walk.copyIn ? endingBehind(walk) : null;
+  if (ending !== null) {
+    head.refusal = cut;
+    if (ending === "fails") return nothing;
+    // What the client sends before its Sync is skipped, as behind every error.
+    walk.skipping = true;
+    walk.toServer.write([poisonExtended(walk.poison), flush], null);
     return nothing;
   }
   const wrote = guard.judgement.facts.effects.includes("write");

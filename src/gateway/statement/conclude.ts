@@ -4,6 +4,7 @@ import type { ColumnsContext } from "../../audit/index.ts";
 import { AuditUnavailable } from "../../audit/index.ts";
 import { columnText } from "../../catalog/index.ts";
 import type { OutcomeStatus } from "../../facts/audit.ts";
+import type { ContentGuard } from "../../masking/index.ts";
 import { typeName } from "../../protocol/index.ts";
 import { noteDone } from "./fate.ts";
 import type { Guard } from "./guard.ts";
@@ -42,7 +43,7 @@ export function conclude(
   const { rows } = walk.result;
   record(walk, entry, part, status, sqlstate, tag, complete, false);
   if (status === "ok") noteDone(walk, part, run.request, tag);
-  if (part.guard !== null) concludeGuard(walk, part.guard, rows);
+  if (part.guard !== null) concludeGuard(walk, part.guard, run.request, rows);
   run.at++;
   if (part.statement === null) return;
   if (part.statement.hides) forget(walk.names, () => prepare(walk, "", opaqueShape, null));
@@ -50,10 +51,39 @@ export function conclude(
   else if (tag !== null) applyNames(walk, entry, part.statement, part.statement.judged, 0);
 }
 
-function concludeGuard(walk: Walk, { timer, judgement }: Guard, rows: number): void {
+function concludeGuard(
+  walk: Walk,
+  { timer, judgement, content }: Guard,
+  request: string,
+  rows: number,
+): void {
   if (timer !== null) clearTimeout(timer);
+  if (content !== null) recordFindings(walk, request, content);
   if (rows > 0 && judgement.budgets.length > 0)
     walk.guard?.budgets.spend(walk.guard.principal, judgement.budgets, rows, performance.now());
+}
+
+/** Personal data was found by content: the record says in which columns, and how often, never what. */
+function recordFindings(walk: Walk, request: string, content: ContentGuard): void {
+  const findings = content.findings();
+  if (findings.length === 0) return;
+  try {
+    walk.audit.event("masking.detected", {
+      request,
+      findings: findings.map(({ name, kind, action, hits, seen, confidence, decided }) => ({
+        column: name,
+        kind,
+        action,
+        hits,
+        seen,
+        confidence: Math.round(confidence * 100) / 100,
+        decided,
+      })),
+    });
+  } catch (error) {
+    if (!(error instanceof AuditUnavailable)) throw error;
+    walk.auditLost = true;
+  }
 }
 
 /** The rest of `entry` was never carried out, because something before it failed with `sqlstate`. */

@@ -30,7 +30,7 @@ import {
   Use,
   valuesJson,
 } from "./intend.ts";
-import { judgeFunction, judgeMessage } from "./judge.ts";
+import { done, judgeFunction, judgeMessage } from "./judge.ts";
 import { askDurability, harmless, type Judgement, type Question } from "./judgement.ts";
 import { charge, startClocks, uncountable } from "./limits.ts";
 import { outdatedPortal } from "./meaning.ts";
@@ -50,7 +50,17 @@ import {
   undecided,
 } from "./names.ts";
 import { inBlockBehind } from "./place.ts";
-import { type Expected, expected, Kind, push, pushCopyEnd, queueHead, type ReplyQueue } from "./queue.ts";
+import {
+  type Expected,
+  expected,
+  firstRun,
+  Kind,
+  push,
+  pushCopyEnd,
+  queueHead,
+  type ReplyQueue,
+  runningGuard,
+} from "./queue.ts";
 import type { Verdict } from "./receive.ts";
 import {
   badName,
@@ -257,6 +267,7 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
   const portal = getPortal(names, key);
   const open =
     undecided(names, "portal", key, walk.batch) ??
+    limitedBefore(walk) ??
     (portal === undefined ? null : openName(walk, portal.statement.shape));
   if (open !== null) return waitFor(walk, open);
   const statement: PreparedStatement = portal?.statement ?? prepare(walk, "", opaqueShape, null);
@@ -353,7 +364,11 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
   const bounded = left > 0 && (maxRows <= 0 || maxRows > left);
   // Writing statements go on behind the rows that were asked for.
   if (guard !== null) guard.bounded = bounded && !judgement.facts.effects.includes("write");
-  if (!bounded && before.length === 0) return alone || changes ? "forward-flush" : "forward";
+  if (before.length === 0) {
+    // The message ends with its number of rows; its bytes are ours, and go on with those around them in one piece.
+    if (bounded) body.writeInt32BE(left, body.length - 4);
+    return alone || changes ? "forward-flush" : "forward";
+  }
   return [
     ...before,
     encodeFrontend({ type: "execute", portal: name, maxRows: bounded ? left : maxRows }),
@@ -366,6 +381,14 @@ function deliveredOf(walk: Walk, shape: Shape, portal: Portal | undefined): Deli
   for (const { kind, name } of shape.names)
     if (kind === "fetch" && name !== null) return getPortal(walk.names, name)?.delivered ?? null;
   return portal?.delivered ?? null;
+}
+
+/** An Execute of this batch whose rows are limited, and that has no answer yet: if it is cut off, this one must not run. */
+function limitedBefore({ queue, lastRun, batch }: Walk): Expected | null {
+  if (lastRun !== batch) return null;
+  const running = firstRun(queue);
+  const limits = running === null ? undefined : runningGuard(running)?.judgement.decision?.limits;
+  return limits !== undefined && (limits.rows !== null || limits.bytes !== null) ? running : null;
 }
 
 /**
@@ -382,6 +405,7 @@ function mustStandAlone(walk: Walk, judgement: Judgement, entry: Expected): bool
 
 export function onSync(walk: Walk): Verdict {
   walk.skipping = false;
+  if (walk.guard !== null) done(walk.guard);
   if (walk.copyIn) {
     // While the server reads COPY data it ignores Sync (PostgreSQL manual, "COPY Operations"). It is kept back, lest the
     // copy fails before it arrives, and it ends what the server skips then without our knowing.

@@ -1,6 +1,14 @@
 /** What watches over one statement while it runs: its masks, its limits, and how it is cut off. */
 import type { OutputColumn } from "../../facts/effects.ts";
-import { type CopyMasker, createCopyMasker, createRowMasker, type RowMasker } from "../../masking/index.ts";
+import {
+  type ContentGuard,
+  type CopyMasker,
+  createContentGuard,
+  createCopyMasker,
+  createRowMasker,
+  type MaskColumn,
+  type RowMasker,
+} from "../../masking/index.ts";
 import type { FieldDescription } from "../../protocol/index.ts";
 import type { CopyFacts } from "../../sql/index.ts";
 import type { Judgement } from "./judgement.ts";
@@ -26,6 +34,8 @@ export interface Guard {
   fields: readonly FieldDescription[] | null;
   masker: RowMasker | null;
   copyMasker: CopyMasker | null;
+  /** What looks into columns without a label. */
+  content: ContentGuard | null;
   /** A limit was reached: nothing more of it is delivered, and this is what the client is told. */
   cut: Refusal | null;
   timer: NodeJS.Timeout | null;
@@ -59,6 +69,7 @@ export function guardOf(
     fields: null,
     masker: null,
     copyMasker: null,
+    content: null,
     cut: null,
     timer: null,
     bounded: false,
@@ -72,15 +83,38 @@ export class Disagreement extends Error {
 
 /** Compares a RowDescription with the analysis, and makes ready to mask. Throws Disagreement. */
 export function describe(walk: Walk, guard: Guard, fields: readonly FieldDescription[]): void {
-  const { outputs, plan } = guard.judgement;
-  if (outputs !== null && !agrees(outputs, fields)) throw new Disagreement("the result's columns");
+  const { plan } = guard.judgement;
+  checkColumns(guard.judgement, fields);
   guard.fields = fields;
   if (plan === null) return;
-  guard.masker = createRowMasker(
-    plan,
-    fields.map((field) => ({ type: field.typeOid, typmod: field.typeModifier, format: field.format })),
+  const columns = fields.map((field) => ({
+    name: field.name,
+    type: field.typeOid,
+    typmod: field.typeModifier,
+    format: field.format,
+  }));
+  guard.content = contentOf(walk, guard, columns);
+  guard.masker = createRowMasker(plan, columns, walk.maskKeys, guard.content);
+}
+
+/** What looks into the columns that have no label; null: nothing does. */
+function contentOf(
+  walk: Walk,
+  { judgement }: Guard,
+  columns: readonly (MaskColumn & { readonly name: string })[],
+): ContentGuard | null {
+  const { watched } = judgement;
+  if (watched === null) return null;
+  return createContentGuard(
+    watched.detect,
+    columns.map((column, i) => ({ ...column, labelled: watched.labelled[i] === true })),
     walk.maskKeys,
   );
+}
+
+/** Throws Disagreement when a RowDescription is not what the analysis said. */
+export function checkColumns({ outputs }: Judgement, fields: readonly FieldDescription[]): void {
+  if (outputs !== null && !agrees(outputs, fields)) throw new Disagreement("the result's columns");
 }
 
 function agrees(outputs: readonly OutputColumn[], fields: readonly FieldDescription[]): boolean {
@@ -114,6 +148,8 @@ export function copyMaskerOf(walk: Walk, guard: Guard): CopyMasker {
     throw new Disagreement("a copy that cannot be masked");
   const outputs = guard.judgement.outputs ?? [];
   const { forceQuote } = copy;
+  const columns = outputs.map(({ name, type }) => ({ name, type, typmod: -1, format: 0 as const }));
+  guard.content = contentOf(walk, guard, columns);
   guard.copyMasker = createCopyMasker({
     format: copy.format,
     delimiter: copy.delimiter,
@@ -123,8 +159,9 @@ export function copyMaskerOf(walk: Walk, guard: Guard): CopyMasker {
     escape: copy.escape,
     forceQuote: forceQuote === "*" ? "all" : outputs.map(({ name }) => forceQuote.includes(name)),
     plan,
-    columns: outputs.map(({ type }) => ({ type, typmod: -1 })),
+    columns,
     keys: walk.maskKeys,
+    guard: guard.content,
   });
   return guard.copyMasker;
 }

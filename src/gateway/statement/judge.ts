@@ -5,6 +5,7 @@
 import { planMasks } from "../../analysis/plan.ts";
 import { functionText } from "../../catalog/index.ts";
 import type { StatementFacts, Touched } from "../../facts/effects.ts";
+import { isScanned } from "../../masking/index.ts";
 import {
   type Budget,
   type CompiledPolicy,
@@ -14,6 +15,7 @@ import {
   type PolicyDecision,
 } from "../../policy/index.ts";
 import { emptyFacts, type StaticFacts, settledSettings } from "../../sql/index.ts";
+import { detectionOf } from "../analyst/detection.ts";
 import type { View } from "../analyst/index.ts";
 import {
   changesSettings,
@@ -26,7 +28,7 @@ import {
   unavailable,
   unmaskable,
 } from "./facts.ts";
-import type { Answer, Guarding, Judgement, Question, ServerRefusal } from "./judgement.ts";
+import type { Answer, Guarding, Judgement, Question, ServerRefusal, Watched } from "./judgement.ts";
 import { unsettle } from "./judgement.ts";
 import { mayTell, outdated, sameMeaning } from "./meaning.ts";
 import { getPortal, type PreparedStatement, type Shape } from "./names.ts";
@@ -94,7 +96,7 @@ export function judgeMessage(
   statements: readonly PreparedStatement[],
   questions: Question[],
 ): Verdicts | null {
-  const judgements: Judgement[] = [];
+  const judgements: (Judgement | null)[] = [];
   let refused = -1;
   let open = false;
   let changed = false;
@@ -108,11 +110,9 @@ export function judgeMessage(
     if ((changed && (facts.tree.length > 0 || uses)) || (named && uses))
       judgement = refusedBefore(walk, statement, sendAlone, place);
     else judgement = judge(walk, guard, statement, place, questions);
+    judgements.push(judgement);
     if (judgement === null) open = true;
-    else {
-      judgements.push(judgement);
-      if (judgement.refusal !== null && refused < 0) refused = index;
-    }
+    else if (judgement.refusal !== null && refused < 0) refused = index;
     changed ||= changesMeaning(guard, statement, judgement);
     named ||= statements.length > 1 && changesNames(walk, statement);
     inTransaction = inBlockBehind(statement.shape) ?? inTransaction;
@@ -121,11 +121,7 @@ export function judgeMessage(
     guard.attempts++;
     return null;
   }
-  if (refused < 0) {
-    done(guard);
-    return { judgements, refused };
-  }
-  // What was not judged behind the refused one is refused with it.
+  // What is not judged yet beside a refused one is refused with it.
   const place = { statements: statements.length, inTransaction: inBlock(walk, guard) };
   const all = statements.map(
     (statement, index) => judgements[index] ?? refusedBefore(walk, statement, noMessage, place),
@@ -185,8 +181,8 @@ const unknownFunction: Reason = {
   hint: "Call it in a SELECT statement.",
 };
 
-/** The message that waited has been judged. */
-function done(guard: Guarding): void {
+/** The message that waited has been judged, or is skipped. */
+export function done(guard: Guarding): void {
   guard.attempts = 0;
   guard.unavailable = null;
   if (guard.fresh.size > 0) guard.fresh.clear();
@@ -475,7 +471,11 @@ function decided(
   if (decision.verdict !== "allow") reason = ofDecision(decision);
   const rows = givesRows(shape.facts, shape);
   const outputs = rows ? (touched.find((one) => one.outputs !== null)?.outputs ?? null) : null;
-  const sent = copiedColumns(shape.facts, outputs, view);
+  const copied = copiedColumns(shape.facts, outputs, view);
+  const sent = <T>(columns: readonly T[]): readonly T[] => columns.filter((_, i) => copied[i] !== false);
+  const watched = rows ? watch(view, shape.facts, outputs) : null;
+  const hiding =
+    plan ?? (watched === null ? null : { columns: watched.labelled.map(() => null), scrub: false });
   return {
     view,
     stand: guard.stand,
@@ -489,15 +489,35 @@ function decided(
     durability: decision.durability ?? walk.durability,
     refusal: reason,
     ...records(walk, statement, facts, decision, reason, [...masked].sort(), touched.length > 0),
-    plan:
-      rows && plan !== null ? { ...plan, columns: plan.columns.filter((_, i) => sent[i] !== false) } : null,
-    outputs: outputs?.filter((_, i) => sent[i] !== false) ?? null,
+    plan: rows && hiding !== null ? { ...hiding, columns: sent(hiding.columns) } : null,
+    watched: watched === null ? null : { ...watched, labelled: sent(watched.labelled) },
+    outputs: outputs === null ? null : sent(outputs),
     masked: [...masked].sort(),
     facts,
     scrub: protects || mayTell(view, used, facts),
     after: aftermath(used, facts),
     touched,
   };
+}
+
+/** Which outputs are looked into by content: those without a label, of types that can hold what is looked for. */
+function watch(
+  { policy, protectedSet }: View,
+  facts: StaticFacts,
+  outputs: Judgement["outputs"],
+): Watched | null {
+  const detect = detectionOf(policy);
+  if (detect === null || detect.rules.length === 0 || outputs === null || facts.copy?.format === "binary")
+    return null;
+  const labelled = outputs.map(({ sources }) =>
+    sources.some(({ relation, attribute }) =>
+      attribute === 0
+        ? protectedSet.ofRelation(relation).length > 0
+        : protectedSet.column(relation, attribute) !== undefined,
+    ),
+  );
+  const any = outputs.some(({ type }, i) => labelled[i] === false && isScanned(type));
+  return any ? { detect, labelled } : null;
 }
 
 function aftermath(used: readonly PreparedStatement[], { effects }: StatementFacts): Judgement["after"] {
@@ -603,6 +623,7 @@ function refusedBefore(
     refusal: reason,
     ...records(walk, statement, facts, null, reason, [], false),
     plan: null,
+    watched: null,
     outputs: null,
     masked: [],
     facts,

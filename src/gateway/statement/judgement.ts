@@ -3,6 +3,7 @@ import type { DecisionContext, StatementContext } from "../../audit/index.ts";
 import type { Durability } from "../../facts/audit.ts";
 import type { MaskPlan, StatementFacts, Touched } from "../../facts/effects.ts";
 import type { Principal } from "../../facts/principal.ts";
+import type { DetectionSettings } from "../../masking/index.ts";
 import type {
   Budget,
   BudgetKeeper,
@@ -52,6 +53,8 @@ export interface Judgement {
   readonly decisionRecord: DecisionContext;
   /** How its rows are masked; null: they pass as they are. */
   readonly plan: MaskPlan | null;
+  /** Which of its columns are looked into for personal data, besides; null: none. */
+  readonly watched: Watched | null;
   /** What RowDescription must say; null: not known, and nothing depends on it. */
   readonly outputs: Touched["outputs"];
   /** Columns that are masked, for the record. */
@@ -102,6 +105,13 @@ export interface Aftermath {
   readonly temporary: boolean;
   /** The end of a transaction, or a return to a savepoint: settings and objects may be what they were before. */
   readonly ends: boolean;
+}
+
+/** Looking into the values of columns without a label (`detect:` of the policy). */
+export interface Watched {
+  readonly detect: DetectionSettings;
+  /** One for each output: it has a label, whether it is masked for this principal or not. */
+  readonly labelled: readonly boolean[];
 }
 
 /** A text that the server must be asked about before its statement can be judged. */

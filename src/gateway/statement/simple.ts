@@ -120,9 +120,9 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
     const questions: Question[] = [];
     const verdicts = judgeMessage(walk, walk.guard, prepared, questions);
     if (verdicts === null) return askFirst(walk, walk.guard, questions);
+    const { refused } = verdicts;
     ({ judgements } = verdicts);
     askDurability(walk, judgements);
-    const refused = judgements.findIndex((one) => one.refusal !== null);
     const reason =
       judgements[refused]?.refusal ?? uncountable(prepared, judgements) ?? charge(walk, judgements);
     if (reason !== null) return refuseStatements(walk, prepared, judgements, Math.max(refused, 0), reason);
