@@ -1,5 +1,5 @@
 /** `postern audit …`: the verbs of the audit trail. */
-import { UsageError } from "./lib/args.ts";
+import { chooseVerb } from "./lib/args.ts";
 
 const verbs: Readonly<Record<string, () => Promise<(args: string[]) => Promise<number>>>> = {
   search: async () => (await import("./audit/search.ts")).search,
@@ -46,15 +46,7 @@ Reading the files directly, as these verbs do, cannot itself be recorded.
 /** Runs a verb. Gives 0 done, 1 a finding. Throws UsageError, ConfigError. */
 export async function audit(args: string[]): Promise<number> {
   const [name, ...rest] = args;
-  if (name === "--help" || name === "-h") {
-    process.stdout.write(usage);
-    return 0;
-  }
-  const load = name !== undefined && Object.hasOwn(verbs, name) ? verbs[name] : undefined;
-  if (load === undefined)
-    throw new UsageError(
-      name === undefined ? "a verb is missing" : `there is no verb ${JSON.stringify(name)}`,
-      usage,
-    );
+  const load = chooseVerb(name, verbs, usage);
+  if (load === null) return 0;
   return (await load())(rest);
 }

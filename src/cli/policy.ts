@@ -1,6 +1,6 @@
 /** `postern policy …`: the verbs around policies. */
 
-import { UsageError } from "./lib/args.ts";
+import { chooseVerb } from "./lib/args.ts";
 import type { OpenAnalyser } from "./policy/analyser.ts";
 
 type Verb = (args: string[], openAnalyser: OpenAnalyser | null) => Promise<number>;
@@ -30,15 +30,7 @@ A PATH is a policy file, a folder of *.yaml, or agent-safe, which is built in. p
  */
 export async function policy(args: string[], openAnalyser: OpenAnalyser | null = null): Promise<number> {
   const [name, ...rest] = args;
-  if (name === "--help" || name === "-h") {
-    process.stdout.write(usage);
-    return 0;
-  }
-  const load = name !== undefined && Object.hasOwn(verbs, name) ? verbs[name] : undefined;
-  if (load === undefined)
-    throw new UsageError(
-      name === undefined ? "a verb is missing" : `there is no verb ${JSON.stringify(name)}`,
-      usage,
-    );
+  const load = chooseVerb(name, verbs, usage);
+  if (load === null) return 0;
   return (await load())(rest, openAnalyser);
 }

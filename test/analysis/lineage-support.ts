@@ -14,7 +14,7 @@ import { type CatalogSnapshot, loadCatalog } from "../../src/catalog/index.ts";
 import type { Attribute, Mask, Touched } from "../../src/facts/effects.ts";
 import { parse } from "../catalog/support.ts";
 
-export const lineageSchema = readFileSync(new URL("lineage/schema.sql", import.meta.url), "utf8");
+export const lineageSchema = readFileSync(new URL("../corpus/lineage_schema.sql", import.meta.url), "utf8");
 
 export interface LineageCase {
   readonly id: string;
@@ -23,7 +23,7 @@ export interface LineageCase {
   readonly note?: string;
 }
 export const lineageCases: readonly LineageCase[] = readFileSync(
-  new URL("lineage/queries.jsonl", import.meta.url),
+  new URL("../corpus/lineage.jsonl", import.meta.url),
   "utf8",
 )
   .trim()

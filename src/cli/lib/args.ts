@@ -44,3 +44,22 @@ export function readArgs<const Options extends ParseArgsOptionsConfig>(
 function parse<const Options extends ParseArgsOptionsConfig>(args: string[], options: Options) {
   return parseArgs({ args, options: { ...options, help }, allowPositionals: true, strict: true });
 }
+
+/** What stands for the first argument among `verbs`; null: help was asked for and has been printed. Throws UsageError. */
+export function chooseVerb<Verb>(
+  name: string | undefined,
+  verbs: Readonly<Record<string, Verb>>,
+  usage: string,
+): Verb | null {
+  if (name === "--help" || name === "-h") {
+    process.stdout.write(usage);
+    return null;
+  }
+  const verb = name !== undefined && Object.hasOwn(verbs, name) ? verbs[name] : undefined;
+  if (verb === undefined)
+    throw new UsageError(
+      name === undefined ? "a verb is missing" : `there is no verb ${JSON.stringify(name)}`,
+      usage,
+    );
+  return verb;
+}

@@ -1,31 +1,19 @@
 /** Records of the audit trail → statements that can be decided again. */
 import { type Entry, isObject, type Json, list, text, withBlobs } from "../../audit/read/leaves.ts";
 import type { Effect } from "../../facts/effects.ts";
-import type { Principal, PrincipalKind } from "../../facts/principal.ts";
-import type { Claimed, Via } from "../../facts/session.ts";
+import type { Principal } from "../../facts/principal.ts";
+import type { Claimed } from "../../facts/session.ts";
+import { effectNames, principalKinds, vias } from "../../policy/condition/facts.ts";
 import type { RecordedStatement } from "../../policy/lab/replay.ts";
 
-const effects: readonly string[] = [
-  "admin",
-  "ddl",
-  "execute",
-  "file",
-  "lock",
-  "network",
-  "read",
-  "session",
-  "write",
-];
-const isEffect = (word: string): word is Effect => effects.includes(word);
-const kinds: readonly PrincipalKind[] = ["human", "agent", "service"];
-const vias: readonly Via[] = ["wire", "mcp", "api"];
+const isEffect = (word: string): word is Effect => (effectNames as readonly string[]).includes(word);
 const verdicts = ["allow", "deny", "approve"] as const;
 
 /** A statement.intent with its outcome (null: none is known); null when the record is not one that can be read. */
 export function recordedStatement(entry: Entry, outcome: Json | null): RecordedStatement | null {
   const whole = withBlobs(entry.dir, entry.leaf);
   if (!isObject(whole) || whole.type !== "statement.intent") return null;
-  const kind = kinds.find((one) => one === text(whole, "principal.kind"));
+  const kind = principalKinds.find((one) => one === text(whole, "principal.kind"));
   const verdict = verdicts.find((one) => one === text(whole, "decision.verdict"));
   const time = new Date(text(whole, "time") ?? "");
   const subject = text(whole, "principal.subject");

@@ -1,4 +1,23 @@
 /** The facts that conditions may name, and their types. */
+import type { Effect } from "../../facts/effects.ts";
+import type { PrincipalKind } from "../../facts/principal.ts";
+import type { Via } from "../../facts/session.ts";
+
+/** Every effect; the compiler sees to it that none is left out. */
+const isEffect: Readonly<Record<Effect, true>> = {
+  admin: true,
+  ddl: true,
+  execute: true,
+  file: true,
+  lock: true,
+  network: true,
+  read: true,
+  session: true,
+  write: true,
+};
+export const effectNames = Object.keys(isEffect) as readonly Effect[];
+export const principalKinds: readonly PrincipalKind[] = ["human", "agent", "service"];
+export const vias: readonly Via[] = ["wire", "mcp", "api"];
 
 /** CEL types of every fact. Those that may be absent are texts, then empty. */
 export const factTypes = {

@@ -3,7 +3,7 @@ import { isIP } from "node:net";
 import { maxLoops } from "../limits.ts";
 import { nearest } from "../yaml/reader.ts";
 import { functionNames, loops, parseNetwork, takesTime } from "./environment.ts";
-import { claimedTypes, factTypes } from "./facts.ts";
+import { claimedTypes, effectNames, factTypes, principalKinds, vias } from "./facts.ts";
 import { isTree, pathOf, type Tree, texts } from "./tree.ts";
 
 export interface Fault {
@@ -31,12 +31,11 @@ export interface Inspection {
 }
 
 const roots = ["principal", "session", "statement", "estimate", "now"] as const;
-const effects = ["admin", "ddl", "execute", "file", "lock", "network", "read", "session", "write"];
 /** Facts with few possible values: a mistyped one would never match, and nobody would notice. */
 const values: Readonly<Record<string, readonly string[]>> = {
-  "principal.kind": ["human", "agent", "service"],
-  "session.via": ["wire", "mcp", "api"],
-  "statement.effects": effects,
+  "principal.kind": principalKinds,
+  "session.via": vias,
+  "statement.effects": effectNames,
 };
 const labelFacts = ["statement.labels", "statement.labels_in_predicates"];
 

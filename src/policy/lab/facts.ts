@@ -1,18 +1,8 @@
 /** Statement facts as tests and `--facts` write them: the names that conditions use. */
-import type { Effect, StatementFacts } from "../../facts/effects.ts";
+import type { StatementFacts } from "../../facts/effects.ts";
+import { effectNames } from "../condition/facts.ts";
 import type { Reader, Spot } from "../yaml/reader.ts";
 
-const effects: readonly Effect[] = [
-  "admin",
-  "ddl",
-  "execute",
-  "file",
-  "lock",
-  "network",
-  "read",
-  "session",
-  "write",
-];
 const known = [
   "kind",
   "command",
@@ -44,8 +34,8 @@ export function readFacts(reader: Reader, spot: Spot, sql: string): StatementFac
   const flag = (field: Spot | undefined) => field !== undefined && reader.flag(field) === true;
   const count = (field: Spot | undefined, otherwise: number) =>
     field === undefined ? otherwise : (reader.whole(field, 0, 2 ** 31) ?? otherwise);
-  const given = (reader.list(fields.effects, "effects", 0, effects.length) ?? []).flatMap((item) => {
-    const effect = reader.choice(item, effects);
+  const given = (reader.list(fields.effects, "effects", 0, effectNames.length) ?? []).flatMap((item) => {
+    const effect = reader.choice(item, effectNames);
     return effect === null ? [] : [effect];
   });
   return {

@@ -1,11 +1,12 @@
 /** A principal and a session as tests and `--as` write them. */
-import type { Principal, PrincipalKind } from "../../facts/principal.ts";
-import type { Claimed, Via } from "../../facts/session.ts";
+
+import type { Principal } from "../../facts/principal.ts";
+import type { Claimed } from "../../facts/session.ts";
+import { principalKinds, vias } from "../condition/facts.ts";
 import type { SessionFacts } from "../types.ts";
 import type { YamlNode } from "../yaml/document.ts";
 import type { Fields, Reader, Spot } from "../yaml/reader.ts";
 
-const kinds: readonly PrincipalKind[] = ["human", "agent", "service"];
 const known = ["subject", "issuer", "email", "kind", "groups", "actor", "claims", "provider"] as const;
 
 /** The principal of a test. What is left out is the least: kind agent, no groups. null: a mistake was noted. */
@@ -22,7 +23,7 @@ export function readPrincipal(reader: Reader, spot: Spot): Principal | null {
   const issuer = word(fields.issuer, "https://idp.example.com");
   const email = fields.email === undefined ? null : reader.text(fields.email, "an address");
   const provider = word(fields.provider, "test");
-  const kind = fields.kind === undefined ? "agent" : reader.choice(fields.kind, kinds);
+  const kind = fields.kind === undefined ? "agent" : reader.choice(fields.kind, principalKinds);
   const groups = fields.groups === undefined ? [] : reader.texts(fields.groups, "a group", 0, 1000);
   const claims = fields.claims === undefined ? {} : plainMap(reader, fields.claims);
   const actor = fields.actor === undefined ? [] : readActors(reader, fields.actor);
@@ -50,7 +51,6 @@ function readActors(reader: Reader, spot: Spot): Principal["actor"] {
 }
 
 export const sessionKeys = ["role", "application", "client_ip", "via", "tls", "claimed"] as const;
-const vias: readonly Via[] = ["wire", "mcp", "api"];
 
 /** Session facts laid over `base`. */
 export function readSession(reader: Reader, spot: Spot, base: SessionFacts): SessionFacts {
