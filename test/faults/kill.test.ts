@@ -58,6 +58,7 @@ describe.each([
       const trail = site.trail();
       const found = await compare(server, trail, loads, {
         concluded: true,
+        policy,
         graceful: durability === "strict",
       });
       expect(found.problems).toEqual([]);
