@@ -96,6 +96,8 @@ export async function benchStatements(place: ServerPlace, policyText: string): P
     false,
     new Map(),
   );
+  // No session stands behind it whose settings could be asked for.
+  guard.uncertain = false;
   // The parts of a session that reading and judging look at.
   const walk = {
     audit,
@@ -106,6 +108,7 @@ export async function benchStatements(place: ServerPlace, policyText: string): P
     contexts: new WeakMap(),
     names: createNames(),
     transaction: "I",
+    batch: 0,
     maskKeys: createMaskKeys(createSecretKey(Buffer.alloc(32, 7))),
   } as unknown as Walk;
   const connection = await connectUpstream(database, login, new Map(), { timeoutMs: 10_000 });

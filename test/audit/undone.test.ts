@@ -1,6 +1,11 @@
 /** What a transaction took back, and the rows that were kept, as search, show, run and match show them. */
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { z } from "zod";
 import { encodeRow } from "../../src/audit/capture/read.ts";
+import { encodeOne } from "../../src/audit/export/encode.ts";
+import { ExportSource } from "../../src/audit/export/source.ts";
 import { IndexWriter } from "../../src/audit/index/writer.ts";
 import { type AuditLog, ResultDigest, type SessionContext, uuidv7 } from "../../src/audit/index.ts";
 import { matchCopy } from "../../src/audit/match/match.ts";
@@ -9,7 +14,7 @@ import { runStory } from "../../src/audit/read/run.ts";
 import { readRun } from "../../src/audit/read/runs.ts";
 import { verifyLog } from "../../src/audit/verify/index.ts";
 import { audit } from "../../src/cli/audit.ts";
-import { allowed, open, type Place, place, sessionRecord, statementRecord } from "./helpers.ts";
+import { allowed, leaves, open, type Place, place, sessionRecord, statementRecord } from "./helpers.ts";
 
 let at: Place;
 const rows = [
@@ -238,4 +243,35 @@ test("the log verifies, and a state that is none is not taken from the server", 
     request: null,
     intents: { log: "test/gw-1/0", count: 1 },
   });
+});
+
+test("the records fit their schema, and nothing else does; exports tell what happened", () => {
+  const schema = z.fromJSONSchema(
+    JSON.parse(readFileSync(resolve(import.meta.dirname, "../../docs/audit-record.schema.json"), "utf8")),
+  );
+  const all = leaves(at);
+  for (const leaf of all) expect(schema.safeParse(leaf).error?.message, JSON.stringify(leaf)).toBeUndefined();
+  const back = all.find((leaf) => leaf.type === "transaction.rolled_back");
+  const masked = all.find(
+    (leaf) => leaf.type === "statement.outcome" && leaf.result?.masked_cells !== undefined,
+  );
+  expect(masked.result.digests.source.alg).toBe("hmac-sha256-v1");
+  for (const wrong of [
+    { ...back, cause: "weather" },
+    { ...back, intents: { ...back.intents, last: "2" } },
+    { ...back, type: "transaction.other" },
+    { ...masked, result: { ...masked.result, masked_cells: [-1] } },
+    { ...masked, result: { ...masked.result, digests: { ...masked.result.digests, source: { alg: "x" } } } },
+  ])
+    expect(schema.safeParse(JSON.parse(JSON.stringify(wrong))).success).toBe(false);
+
+  const source = new ExportSource({ name: "", dir: at.dir }, null);
+  const records = source.read(10_000, 1e9);
+  const [record] = records.filter(({ leaf }) => leaf.type === "transaction.rolled_back");
+  if (record === undefined) throw new Error("not exported");
+  expect(JSON.parse(encodeOne(record, "ecs", { version: "0" }))).toMatchObject({
+    event: { outcome: "failure", category: ["database"] },
+    user: { name: sessionRecord.principal.subject },
+  });
+  expect(encodeOne(record, "cef", { version: "0" })).toContain("|Statements undone|");
 });

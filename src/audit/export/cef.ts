@@ -37,6 +37,8 @@ const names: Readonly<Record<string, string>> = {
   "session.start": "Session began",
   "session.end": "Session ended",
   "auth.failed": "Connection refused",
+  "transaction.rolled_back": "Statements undone",
+  "transaction.unknown": "Statements perhaps undone",
 };
 
 /** Bars and backslashes are escaped in the header; a line is one line. */

@@ -41,6 +41,9 @@ function categories(
     case "config.changed":
     case "policy.changed":
       return { category: ["configuration"], type: ["change"] };
+    case "transaction.rolled_back":
+    case "transaction.unknown":
+      return { category: ["database"], type: ["change", "error"] };
     default:
       return { category: [], type: ["info"] };
   }

@@ -60,6 +60,10 @@ export function ending({ leaf }: ExportRecord): Ending {
       }
     case "auth.failed":
       return "denied";
+    case "transaction.rolled_back":
+      return "failed";
+    case "transaction.unknown":
+      return "unknown";
     case "session.start":
       return "ok";
     default:
