@@ -39,7 +39,7 @@ export interface HardenOptions {
 }
 
 /** Predefined roles (manual, "Predefined Roles") that reach past tables' own grants, and what they bring. */
-const predefined: Readonly<Record<string, string>> = {
+export const predefinedRoles: Readonly<Record<string, string>> = {
   pg_read_all_data: "reads every table",
   pg_write_all_data: "writes every table",
   pg_read_server_files: "reads files of the server",
@@ -116,7 +116,7 @@ function roleFindings({ login: facts }: CatalogSnapshot, login: string): HardenF
         sql: alter(option),
       });
   for (const role of facts.superuser ? [] : facts.memberOf) {
-    const brings = Object.hasOwn(predefined, role) ? predefined[role] : undefined;
+    const brings = Object.hasOwn(predefinedRoles, role) ? predefinedRoles[role] : undefined;
     if (brings === undefined) continue;
     findings.push({
       code: "PREDEFINED_ROLE",

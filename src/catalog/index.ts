@@ -1,7 +1,7 @@
 /** What the database has: the room's public face. */
 export { catalogDigest } from "./digest.ts";
 export { loadGrants } from "./grants.ts";
-export { type HardenFinding, hardenFindings } from "./harden.ts";
+export { type HardenFinding, hardenFindings, predefinedRoles } from "./harden.ts";
 export { type LoadOptions, loadCatalog } from "./load.ts";
 export { columnText, functionText, qualified, quoteIdentifier, relationText } from "./names.ts";
 export { type Catalog, createCatalog } from "./refresh.ts";

@@ -1,5 +1,6 @@
 /** What a login of the configuration may do in its database, and the SQL that would narrow it (SPEC.md section 2). */
 
+import { predefinedRoles } from "../../catalog/index.ts";
 import { isLoopback } from "../../config/units.ts";
 import type { DatabaseSettings, LoginSettings } from "../../gateway/settings.ts";
 import type { Row } from "./query.ts";
@@ -18,20 +19,6 @@ export interface Finding {
 }
 
 export type Ask = (sql: string) => Promise<Row[]>;
-
-/** Roles that reach beyond tables (PostgreSQL manual, "Predefined Roles"). */
-const predefined: Readonly<Record<string, string>> = {
-  pg_read_server_files: "reads any file the server may read",
-  pg_write_server_files: "writes any file the server may write",
-  pg_execute_server_program: "runs programs as the server's operating system user",
-  pg_read_all_data: "reads every table",
-  pg_write_all_data: "writes every table",
-  pg_maintain: "runs maintenance on every table",
-  pg_monitor: "sees other sessions' statements",
-  pg_read_all_stats: "sees other sessions' statements",
-  pg_signal_backend: "cancels and ends other sessions",
-  pg_create_subscription: "makes the server connect elsewhere",
-};
 
 const userRelations = `pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
  where c.relkind in ('r','p','v','m','f')
@@ -78,8 +65,8 @@ async function memberships(ask: Ask, role: string): Promise<Finding[]> {
  and pg_catalog.pg_has_role(current_user, r.oid, 'MEMBER') order by r.rolname`,
   );
   return rows.flatMap(([quoted, name, powerful]): Finding[] => {
-    const why = Object.hasOwn(predefined, name ?? "")
-      ? predefined[name ?? ""]
+    const why = Object.hasOwn(predefinedRoles, name ?? "")
+      ? predefinedRoles[name ?? ""]
       : powerful === "t"
         ? "a role with administrative attributes"
         : undefined;
