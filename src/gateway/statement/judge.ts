@@ -21,6 +21,7 @@ import {
   changesSettings,
   factsOf,
   givesRows,
+  mayWrite,
   notUnderstood,
   planned,
   refusedStatically,
@@ -535,13 +536,6 @@ function aftermath(used: readonly PreparedStatement[], { effects }: StatementFac
   };
 }
 
-/** Whoever may write a column can look up a hash by writing guesses. */
-function mayWrite({ catalog, protectedSet }: View, relation: string): boolean {
-  const [column] = protectedSet.ofName(relation);
-  const rights = column === undefined ? undefined : catalog.relation(column.relation)?.privileges;
-  return rights === undefined || rights.insert || rights.update;
-}
-
 /** What the planner guesses, where a rule cannot be decided without it; "open": it must be asked first. */
 function estimateFor(
   guard: Guarding,
@@ -554,6 +548,9 @@ function estimateFor(
   if (!view.policy.needs.estimate || !view.policy.wantsEstimate(input)) return null;
   const [only] = touched;
   // Planning runs functions: only those that are known to be harmless may.
+  // Transaction control and settings have no plan, and cost nothing.
+  if (only === undefined && input.statement.effects.every((effect) => effect === "session"))
+    return { rows: 0, cost: 0 };
   if (only === undefined || touched.length > 1 || only.unsafe.length > 0 || only.problems.length > 0)
     return null;
   if (!planned.has(statement.shape.kind)) return null;
