@@ -30,7 +30,7 @@ export interface GatewayRooms {
 /** What deciding needs from outside. */
 export interface PolicyRooms {
   /** Replaced on reload: open sessions go on under the new one. */
-  readonly policies: { readonly current: CompiledPolicy | null };
+  readonly policies: { readonly current: CompiledPolicy };
   readonly budgets: BudgetKeeper;
   /** Key of `hash` masks: equal values stay equal as long as it is the same. */
   readonly maskKey: KeyObject;

@@ -32,13 +32,13 @@ export interface ComposedGateway {
   stop(graceMs: number): Promise<void>;
 }
 
-function recordPolicy(audit: AuditLog, next: CompiledPolicy | null, previous: CompiledPolicy | null): void {
+function recordPolicy(audit: AuditLog, next: CompiledPolicy, previous: CompiledPolicy | null): void {
   audit.event("policy.changed", {
-    digest: next?.digest ?? null,
+    digest: next.digest,
     previous: previous?.digest ?? null,
-    observe: next?.observe ?? null,
-    rules: next?.rules.map((rule) => rule.name) ?? [],
-    labels: next?.labels.map((label) => label.label) ?? [],
+    observe: next.observe,
+    rules: next.rules.map((rule) => rule.name),
+    labels: next.labels.map((label) => label.label),
   });
 }
 
@@ -100,7 +100,7 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
         gateway.reloadTls(tls);
         http?.reloadTls(tls);
       }
-      if (policy !== null && fresh !== null && fresh.digest !== policy.policies.current?.digest) {
+      if (policy !== null && fresh !== null && fresh.digest !== policy.policies.current.digest) {
         recordPolicy(audit, fresh, policy.policies.current);
         policy.policies.current = fresh;
       }

@@ -14,7 +14,7 @@ import {
 } from "../../policy/index.ts";
 
 export interface ActivePolicy extends PolicyRooms {
-  readonly policies: { current: CompiledPolicy | null };
+  readonly policies: { current: CompiledPolicy };
 }
 
 /**

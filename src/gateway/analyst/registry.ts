@@ -13,7 +13,7 @@ export interface AnswerCache {
 
 /** What judging needs that is not one session's. */
 export interface Judging {
-  readonly policies: { readonly current: CompiledPolicy | null };
+  readonly policies: { readonly current: CompiledPolicy };
   readonly budgets: BudgetKeeper;
   of(database: DatabaseSettings, login: LoginSettings): { analyst: Analyst; answers: AnswerCache };
   close(): void;
@@ -24,7 +24,7 @@ const answerBytes = 32 * 1024 * 1024;
 
 /** Opens nothing until a session asks. */
 export function createJudging(
-  policies: { readonly current: CompiledPolicy | null },
+  policies: { readonly current: CompiledPolicy },
   budgets: BudgetKeeper,
   logger: pino.Logger,
 ): Judging {

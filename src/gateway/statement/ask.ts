@@ -67,7 +67,6 @@ export function askFirst(walk: Walk, guard: Guarding, questions: readonly Questi
 
 async function answers(walk: Walk, guard: Guarding, questions: readonly Question[]): Promise<void> {
   const policy = guard.policies.current;
-  if (policy === null) return;
   const here = guard.alone || questions.length > 0;
   if (guard.localView !== null && guard.localBase !== (await guard.analyst.ready(policy)))
     guard.localView = null;

@@ -137,7 +137,7 @@ function parse(
   statement.types = types;
   statement.declared = types;
   statement.syntaxError = message.reason === "syntax";
-  if (walk.guard !== null && walk.guard.policies.current !== null && statement.shape.kind !== "empty") {
+  if (walk.guard !== null && statement.shape.kind !== "empty") {
     const questions: Question[] = [];
     const verdicts = judgeMessage(walk, walk.guard, [statement], questions);
     if (verdicts === null) return askFirst(walk, walk.guard, questions);
@@ -193,12 +193,7 @@ export function onBind(walk: Walk, body: Buffer): Verdict {
   const known = names.statements.get(source);
   const statement = known ?? prepare(walk, "", opaqueShape, null);
   let bound: Judgement | null = null;
-  if (
-    walk.guard !== null &&
-    walk.guard.policies.current !== null &&
-    known !== undefined &&
-    known.shape.kind !== "empty"
-  ) {
+  if (walk.guard !== null && known !== undefined && known.shape.kind !== "empty") {
     // The server looks names up here; what they mean at the Execute would come too late.
     const questions: Question[] = [];
     const verdicts = judgeMessage(walk, walk.guard, [statement], questions);
@@ -276,7 +271,7 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
     portal?.cursor === true ? "cursor" : shape.copy === null ? "extended" : "copy";
   if (shape.names.length > 0 && !roomForNames(names, [statement])) return refuseExtended(walk, tooManyNames);
   let judgement: Judgement | null = null;
-  if (walk.guard !== null && walk.guard.policies.current !== null && shape.kind !== "empty") {
+  if (walk.guard !== null && shape.kind !== "empty") {
     const questions: Question[] = [];
     const verdicts = judgeMessage(walk, walk.guard, [statement], questions);
     if (verdicts === null) return askFirst(walk, walk.guard, questions);
@@ -435,7 +430,7 @@ export function onFunctionCall(walk: Walk, body: Buffer): Verdict {
   }
   const statement = prepare(walk, "", { ...opaqueShape, kind: "function" }, null);
   let judgement: Judgement | null = null;
-  if (walk.guard !== null && walk.guard.policies.current !== null) {
+  if (walk.guard !== null) {
     const verdicts = judgeFunction(walk, walk.guard, statement, call.oid);
     if (verdicts === null) return askFirst(walk, walk.guard, []);
     judgement = verdicts;

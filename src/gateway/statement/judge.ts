@@ -89,7 +89,6 @@ export interface Verdicts {
 
 /**
  * Judges a message's statements. null: the server must be asked first; what, is added to `questions`.
- * The caller has seen to it that a policy is active.
  */
 export function judgeMessage(
   walk: Walk,
@@ -139,7 +138,7 @@ export function judgeFunction(
   oid: number,
 ): Judgement | null {
   const policy = guard.policies.current;
-  const view = policy === null ? null : currentView(guard, policy);
+  const view = currentView(guard, policy);
   if (guard.unavailable === null && guard.attempts <= maxAttempts && (view === null || guard.uncertain)) {
     guard.attempts++;
     guard.alone = true;
@@ -206,7 +205,6 @@ function judge(
   questions: Question[],
 ): Judgement | null {
   const policy = guard.policies.current;
-  if (policy === null) return null;
   const view = currentView(guard, policy);
   const { statements, inTransaction } = place;
   const known = statement.judged;
@@ -662,7 +660,7 @@ function records(
       rule: decision?.rule ?? null,
       rules: decision?.rules ?? [],
       code: reason?.code ?? null,
-      policy: walk.guard?.policies.current?.digest ?? null,
+      policy: walk.guard?.policies.current.digest ?? null,
       masked,
       limits: shown,
       ...(decision?.would == null ? {} : { would: decision.would }),

@@ -128,7 +128,7 @@ export interface Question {
 export interface Guarding {
   readonly id: string;
   readonly analyst: Analyst;
-  readonly policies: { readonly current: CompiledPolicy | null };
+  readonly policies: { readonly current: CompiledPolicy };
   readonly budgets: BudgetKeeper;
   readonly principal: Principal;
   readonly session: SessionFacts;

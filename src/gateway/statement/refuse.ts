@@ -142,7 +142,7 @@ function denial(walk: Walk, code: string): DecisionContext {
     rule: null,
     rules: [],
     code,
-    policy: walk.guard?.policies.current?.digest ?? null,
+    policy: walk.guard?.policies.current.digest ?? null,
     masked: [],
     limits: {},
   });

@@ -116,7 +116,7 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
   const prepared = statements.map((part) => prepare(walk, part.text, part.shape, raw));
   if (message.reason === "syntax") for (const statement of prepared) statement.syntaxError = true;
   let judgements: readonly Judgement[] | null = null;
-  if (walk.guard !== null && walk.guard.policies.current !== null && prepared.length > 0) {
+  if (walk.guard !== null && prepared.length > 0) {
     const questions: Question[] = [];
     const verdicts = judgeMessage(walk, walk.guard, prepared, questions);
     if (verdicts === null) return askFirst(walk, walk.guard, questions);
