@@ -31,9 +31,9 @@ const allowed: Record<string, readonly string[]> = {
     "policy",
     "approvals",
   ],
-  config: ["identity", "audit", "gateway", "policy"],
-  mcp: ["gateway"],
-  api: ["gateway", "approvals", "audit", "policy", "identity", "config"],
+  config: ["identity", "audit", "gateway", "policy", "approvals"],
+  mcp: ["gateway", "approvals", "identity", "policy", "protocol"],
+  api: ["gateway", "approvals", "audit", "policy", "identity", "config", "store"],
   cli: everything,
   demo: everything,
 };
