@@ -8,7 +8,7 @@ import { createMaskKeys } from "../masking/index.ts";
 import { type BudgetKeeper, type CompiledPolicy, createBudgets } from "../policy/index.ts";
 import { encodeError } from "../protocol/index.ts";
 import { createSqlReader } from "../sql/index.ts";
-import { createJudging } from "./analyst/registry.ts";
+import { createJudging, type Judging } from "./analyst/registry.ts";
 import { createCancelKeys } from "./cancel.ts";
 import { createListener, type Listener } from "./client/listener.ts";
 import type { AuthenticatedClient, AuthFailure } from "./ports.ts";
@@ -53,6 +53,8 @@ export interface Gateway {
   /** false once draining has begun. */
   readonly accepting: boolean;
   stats(): GatewayStats;
+  /** Protected columns that logins may read in the database itself, of those that were looked at. */
+  exposed(): ReturnType<Judging["exposed"]>;
   /** New connections get the new certificate; sessions keep theirs. */
   reloadTls(tls: TlsSettings): void;
   /** Stops accepting, lets running transactions finish for `graceMs`, then ends what is left. Resolves when all is closed. */
@@ -285,6 +287,7 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
         bytesOut,
       };
     },
+    exposed: () => judging?.exposed() ?? [],
     reloadTls(tls) {
       for (const listener of listeners) listener.reloadTls(tls);
     },
