@@ -183,7 +183,7 @@ export function sessionFacts(
     role: login.user,
     application: client.application,
     clientIp: client.ip,
-    via: "wire",
+    via: client.via,
     tls: client.tls !== null,
     claimed: client.claimed,
   };
