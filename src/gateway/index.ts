@@ -24,7 +24,7 @@ export type { Session } from "./session.ts";
 export interface GatewayRooms {
   readonly identity: Identity;
   readonly audit: AuditLog;
-  readonly auditSettings: Pick<AuditSettings, "durability" | "parameters" | "results">;
+  readonly auditSettings: Pick<AuditSettings, "durability" | "parameters" | "results" | "analysis">;
   readonly logger: pino.Logger;
   /** null: no policy; every statement is forwarded and recorded. */
   readonly policy: PolicyRooms | null;

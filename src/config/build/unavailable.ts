@@ -49,7 +49,7 @@ function refuseCertificates(context: Context, refuse: (path: Path, expected: str
 }
 
 function withoutEffect(context: Context): Path[] {
-  const paths: Path[] = [["store"], ["admin"], ["audit", "analysis"], ["limits", "hold_seconds"]];
+  const paths: Path[] = [["store"], ["admin"], ["limits", "hold_seconds"]];
   const providers = valueAt(context.raw, ["identity", "providers"]);
   if (Array.isArray(providers))
     for (const index of providers.keys()) paths.push(["identity", "providers", index, "client"]);
