@@ -11,11 +11,13 @@ import { createSqlReader } from "../sql/index.ts";
 import { createJudging } from "./analyst/registry.ts";
 import { createCancelKeys } from "./cancel.ts";
 import { createListener, type Listener } from "./client/listener.ts";
+import type { SessionDescription } from "./describe.ts";
 import type { AuthenticatedClient, AuthFailure } from "./ports.ts";
 import { type EndReason, type Session, type SessionDeps, SessionRefused, startSession } from "./session.ts";
 import type { GatewaySettings, TlsSettings } from "./settings.ts";
 import { createUpstreamPool, type UpstreamPool } from "./upstream/pool.ts";
 
+export type { SessionDescription } from "./describe.ts";
 export type { Session } from "./session.ts";
 
 export interface GatewayRooms {
@@ -53,6 +55,13 @@ export interface Gateway {
   /** false once draining has begun. */
   readonly accepting: boolean;
   stats(): GatewayStats;
+  /** Every open session and what it is doing, oldest first. */
+  describe(): readonly SessionDescription[];
+  /**
+   * Ends a session with FATAL 57P01: its running statement is cancelled and its transaction rolled back. `reason` is for the record.
+   * false: there is none with this id.
+   */
+  endSession(id: string, reason: string): boolean;
   /** New connections get the new certificate; sessions keep theirs. */
   reloadTls(tls: TlsSettings): void;
   /** Stops accepting, lets running transactions finish for `graceMs`, then ends what is left. Resolves when all is closed. */
@@ -74,6 +83,11 @@ const tokenExpired: EndReason = {
   message: "the token has expired; connect again with a fresh one",
   reason: "token expired",
 };
+
+const endedByAdministrator = {
+  sqlstate: "57P01",
+  message: "the session was ended by an administrator",
+} as const;
 
 const auditLost: EndReason = {
   sqlstate: "58030",
@@ -284,6 +298,12 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
         bytesIn,
         bytesOut,
       };
+    },
+    describe: () => [...sessions.values()].map((session) => session.describe()),
+    endSession(id, reason) {
+      const session = sessions.get(id);
+      session?.end({ ...endedByAdministrator, reason }, true);
+      return session !== undefined;
     },
     reloadTls(tls) {
       for (const listener of listeners) listener.reloadTls(tls);
