@@ -13,12 +13,14 @@ import { createJudging, type Judging } from "./analyst/registry.ts";
 import { createCancelKeys } from "./cancel.ts";
 import { type InnerClient, innerClient } from "./client/inner.ts";
 import { createListener, type Listener } from "./client/listener.ts";
+import type { SessionDescription } from "./describe.ts";
 import type { AuthenticatedClient, AuthFailure } from "./ports.ts";
 import { type EndReason, type Session, type SessionDeps, SessionRefused, startSession } from "./session.ts";
 import type { GatewaySettings, TlsSettings } from "./settings.ts";
 import { createUpstreamPool, type UpstreamPool } from "./upstream/pool.ts";
 
 export type { InnerClient } from "./client/inner.ts";
+export type { SessionDescription } from "./describe.ts";
 export type { Session } from "./session.ts";
 
 export interface GatewayRooms {
@@ -63,6 +65,13 @@ export interface Gateway {
    * the stream at once: what comes first is AuthenticationOk … ReadyForQuery, or a FATAL ErrorResponse. Destroying it cancels what runs.
    */
   attach(client: InnerClient): Duplex;
+  /** Every open session and what it is doing, oldest first. */
+  describe(): readonly SessionDescription[];
+  /**
+   * Ends a session with FATAL 57P01: its running statement is cancelled and its transaction rolled back. `reason` is for the record.
+   * false: there is none with this id.
+   */
+  endSession(id: string, reason: string): boolean;
   /** New connections get the new certificate; sessions keep theirs. */
   reloadTls(tls: TlsSettings): void;
   /** Stops accepting, lets running transactions finish for `graceMs`, then ends what is left. Resolves when all is closed. */
@@ -84,6 +93,11 @@ const tokenExpired: EndReason = {
   message: "the token has expired; connect again with a fresh one",
   reason: "token expired",
 };
+
+const endedByAdministrator = {
+  sqlstate: "57P01",
+  message: "the session was ended by an administrator",
+} as const;
 
 const auditLost: EndReason = {
   sqlstate: "58030",
@@ -301,6 +315,12 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
       const { client, end } = innerClient(from);
       void admitClient(client);
       return end;
+    },
+    describe: () => [...sessions.values()].map((session) => session.describe()),
+    endSession(id, reason) {
+      const session = sessions.get(id);
+      session?.end({ ...endedByAdministrator, reason }, true);
+      return session !== undefined;
     },
     reloadTls(tls) {
       for (const listener of listeners) listener.reloadTls(tls);

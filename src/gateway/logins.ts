@@ -3,7 +3,10 @@ import type { Principal } from "../facts/principal.ts";
 import type { DatabaseSettings, LoginSettings } from "./settings.ts";
 
 /** First login one of whose groups the principal has; null: refused. A group may be written "provider:group". */
-export function chooseLogin(database: DatabaseSettings, principal: Principal): LoginSettings | null {
+export function chooseLogin(
+  database: Pick<DatabaseSettings, "logins">,
+  principal: Principal,
+): LoginSettings | null {
   const plain = new Set(principal.groups);
   const qualified = new Set(principal.groups.map((group) => `${principal.provider}:${group}`));
   return (

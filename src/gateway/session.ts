@@ -27,6 +27,7 @@ import {
 import type { SqlReader } from "../sql/index.ts";
 import type { Judging } from "./analyst/registry.ts";
 import type { CancelKeys } from "./cancel.ts";
+import { describeSession, type SessionDescription } from "./describe.ts";
 import { chooseLogin, setBackstop, startupParameters } from "./logins.ts";
 import type { AuthenticatedClient, UpstreamConnection } from "./ports.ts";
 import { readsOnly } from "./readonly.ts";
@@ -77,6 +78,8 @@ export interface Session {
   readonly idle: boolean;
   /** Ends the session with a FATAL error as soon as no statement is running; `now`: whatever is running. */
   end(reason: EndReason, now: boolean): void;
+  /** What it is doing now. */
+  describe(): SessionDescription;
   readonly closed: Promise<void>;
 }
 
@@ -637,6 +640,7 @@ function runSession(
       if (now || client.replication !== "off") fail(why, why.reason);
       else endIfIdle();
     },
+    describe: () => describeSession(id, client, login.user, walk, { started, lastActive }),
     closed,
   };
 }
