@@ -8,6 +8,11 @@ import { IdentityError } from "./errors.ts";
 import { checkTogether, openProvider, type Provider } from "./provider.ts";
 import { createRevocations } from "./revocations.ts";
 import type { ProviderSettings } from "./settings.ts";
+import type { TokenContext } from "./tokens/context.ts";
+import { tokenPrefix } from "./tokens/format.ts";
+import { createGuard, type TokenGuard } from "./tokens/guard.ts";
+import type { PosternTokens } from "./tokens/index.ts";
+import type { Revocations } from "./tokens/revoked.ts";
 import { verifyToken } from "./verify.ts";
 
 export { IdentityConfigError, IdentityError, type IdentityErrorCode } from "./errors.ts";
@@ -26,7 +31,9 @@ export interface IdentityMetrics {
 
 export interface Identity {
   /** Gives the principal a token stands for. Rejects with IdentityError, and with nothing else. */
-  authenticate(token: string): Promise<Principal>;
+  authenticate(token: string, context?: TokenContext): Promise<Principal>;
+  /** SCRAM for Postern tokens; null when there is no store for them. */
+  readonly scram: TokenGuard["scram"] | null;
   /** What SASL OAUTHBEARER tells a client without a token (RFC 7628 section 3.2.2): of the first provider that can be discovered. */
   readonly discovery: { readonly configurationUrl: string; readonly scope: string } | null;
   /** From now on refuses the token with this SHA-256 (hex). Throws TypeError when it is none. */
@@ -42,6 +49,10 @@ export interface IdentityOptions {
   readonly now?: () => number;
   /** How long a fetch of discovery and keys may take altogether, in ms. */
   readonly fetchTimeoutMs?: number;
+  /** Postern's own tokens; absent: none are accepted. */
+  readonly tokens?: PosternTokens;
+  /** Absent: only what `revoke` was told counts. */
+  readonly revocations?: Revocations;
 }
 
 /** The cache holds at most so many tokens, and so many bytes of them. */
@@ -71,6 +82,7 @@ export async function createIdentity(
   }
   const cache = createTokenCache(cacheLimits);
   const revocations = createRevocations();
+  const guard = createGuard(options.tokens ?? null, options.revocations ?? null);
   const metrics = { verified: 0, cached: 0, refused: 0, keysStale: 0, groupsMaybeTruncated: 0 };
 
   function refuseRevoked(tokenSha256: string, inputSha256: string | null): void {
@@ -78,7 +90,14 @@ export async function createIdentity(
       throw new IdentityError("TOKEN_REVOKED", "the token was revoked");
   }
 
-  async function authenticate(token: string): Promise<Principal> {
+  async function authenticate(token: string, context: TokenContext): Promise<Principal> {
+    if (token.startsWith(tokenPrefix)) return guard.lookup(token, context);
+    const principal = await authenticateForeign(token);
+    guard.refuseRevoked(principal, context);
+    return principal;
+  }
+
+  async function authenticateForeign(token: string): Promise<Principal> {
     // Before anything is done with its bytes, even hashing them.
     if (token.length > maxTokenBytes) {
       throw new IdentityError("TOKEN_TOO_LARGE", `the token is longer than ${maxTokenBytes} bytes`);
@@ -109,9 +128,10 @@ export async function createIdentity(
   }
 
   return {
-    async authenticate(token) {
+    scram: options.tokens === undefined ? null : guard.scram,
+    async authenticate(token, context = {}) {
       try {
-        return await authenticate(token);
+        return await authenticate(token, context);
       } catch (error) {
         metrics.refused += 1;
         if (error instanceof IdentityError) throw error;
