@@ -1,4 +1,5 @@
 /** What the gateway holds of the audit log: the calls of a statement's walk, as cheap as they can be. */
+
 import type {
   ColumnRecord,
   DecisionRecord,
@@ -9,6 +10,7 @@ import type {
   StatementRecord,
   TransactionState,
 } from "../facts/audit.ts";
+import type { Via } from "../facts/session.ts";
 import type { Capture } from "./capture/capture.ts";
 import type { AuditUnavailable } from "./errors.ts";
 import type { ResultDigest } from "./record/digest.ts";
@@ -160,6 +162,8 @@ export interface AuthFailureFields {
   readonly database: string | null;
   readonly application: string | null;
   readonly tokenSha256: string | null;
+  /** The door; left out: the wire. */
+  readonly via?: Via;
 }
 
 export interface SafeWaiter {

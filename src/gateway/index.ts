@@ -1,5 +1,6 @@
 /** The gateway: listeners, sessions and their limits. */
 import { createSecretKey, type KeyObject, randomBytes } from "node:crypto";
+import type { Duplex } from "node:stream";
 import type pino from "pino";
 import type { AuditLog } from "../audit/index.ts";
 import type { AuditSettings } from "../audit/settings.ts";
@@ -8,14 +9,16 @@ import { createMaskKeys } from "../masking/index.ts";
 import { type BudgetKeeper, type CompiledPolicy, createBudgets } from "../policy/index.ts";
 import { encodeError } from "../protocol/index.ts";
 import { createSqlReader } from "../sql/index.ts";
-import { createJudging } from "./analyst/registry.ts";
+import { createJudging, type Judging } from "./analyst/registry.ts";
 import { createCancelKeys } from "./cancel.ts";
+import { type InnerClient, innerClient } from "./client/inner.ts";
 import { createListener, type Listener } from "./client/listener.ts";
 import type { AuthenticatedClient, AuthFailure } from "./ports.ts";
 import { type EndReason, type Session, type SessionDeps, SessionRefused, startSession } from "./session.ts";
 import type { GatewaySettings, TlsSettings } from "./settings.ts";
 import { createUpstreamPool, type UpstreamPool } from "./upstream/pool.ts";
 
+export type { InnerClient } from "./client/inner.ts";
 export type { Session } from "./session.ts";
 
 export interface GatewayRooms {
@@ -53,6 +56,13 @@ export interface Gateway {
   /** false once draining has begun. */
   readonly accepting: boolean;
   stats(): GatewayStats;
+  /** Protected columns that logins may read in the database itself, of those that were looked at. */
+  exposed(): ReturnType<Judging["exposed"]>;
+  /**
+   * Begins a session from within the process, under the same limits and by the same walk as on the wire. Gives the client's end of
+   * the stream at once: what comes first is AuthenticationOk … ReadyForQuery, or a FATAL ErrorResponse. Destroying it cancels what runs.
+   */
+  attach(client: InnerClient): Duplex;
   /** New connections get the new certificate; sessions keep theirs. */
   reloadTls(tls: TlsSettings): void;
   /** Stops accepting, lets running transactions finish for `graceMs`, then ends what is left. Resolves when all is closed. */
@@ -130,6 +140,7 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
       database: client.database,
       application: client.application,
       tokenSha256: client.principal.token.sha256,
+      via: client.via,
     });
     client.socket.end(encodeError({ severity: "FATAL", code: refused.sqlstate, message: refused.message }));
     setTimeout(() => client.socket.destroy(), 5_000).unref();
@@ -284,6 +295,12 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
         bytesIn,
         bytesOut,
       };
+    },
+    exposed: () => judging?.exposed() ?? [],
+    attach(from) {
+      const { client, end } = innerClient(from);
+      void admitClient(client);
+      return end;
     },
     reloadTls(tls) {
       for (const listener of listeners) listener.reloadTls(tls);

@@ -153,7 +153,7 @@ export async function startSession(client: AuthenticatedClient, deps: SessionDep
         tls: client.tls,
         application: client.application,
         user: client.user,
-        via: "wire",
+        via: client.via,
       },
       claimed: client.claimed,
       database: {
