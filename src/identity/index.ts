@@ -3,19 +3,22 @@ import type { Principal } from "../facts/principal.ts";
 import { createTokenCache } from "./cache.ts";
 import { maybeTruncated } from "./claims.ts";
 import { maxTokenBytes, sha256 } from "./compact.ts";
+import type { CallContext } from "./context.ts";
 import { configurationUrl } from "./discovery.ts";
 import { IdentityError } from "./errors.ts";
 import { checkTogether, openProvider, type Provider } from "./provider.ts";
 import { createRevocations } from "./revocations.ts";
 import type { ProviderSettings } from "./settings.ts";
-import type { TokenContext } from "./tokens/context.ts";
+import { type LogoutClaims, type VerifiedGrant, verifyGrant, verifyLogoutToken } from "./special.ts";
 import { tokenPrefix } from "./tokens/format.ts";
 import { createGuard, type TokenGuard } from "./tokens/guard.ts";
 import type { PosternTokens } from "./tokens/index.ts";
 import type { Revocations } from "./tokens/revoked.ts";
 import { verifyToken } from "./verify.ts";
 
+export type { CallContext } from "./context.ts";
 export { IdentityConfigError, IdentityError, type IdentityErrorCode } from "./errors.ts";
+export type { VerifiedGrant } from "./special.ts";
 
 export interface IdentityMetrics {
   /** Tokens whose signature was verified anew. */
@@ -31,11 +34,18 @@ export interface IdentityMetrics {
 
 export interface Identity {
   /** Gives the principal a token stands for. Rejects with IdentityError, and with nothing else. */
-  authenticate(token: string, context?: TokenContext): Promise<Principal>;
+  authenticate(token: string, context?: CallContext): Promise<Principal>;
   /** SCRAM for Postern tokens; null when there is no store for them. */
   readonly scram: TokenGuard["scram"] | null;
   /** What SASL OAUTHBEARER tells a client without a token (RFC 7628 section 3.2.2): of the first provider that can be discovered. */
   readonly discovery: { readonly configurationUrl: string; readonly scope: string } | null;
+  /**
+   * Verifies an ID-JAG that was shown to the token endpoint; `audience`: the names of that endpoint's server. The caller sees to its being
+   * used once. Rejects with IdentityError.
+   */
+  verifyGrant(token: string, audience: readonly string[]): Promise<VerifiedGrant>;
+  /** Reads a back-channel logout token. Rejects with IdentityError. */
+  verifyLogout(token: string): Promise<LogoutClaims>;
   /** From now on refuses the token with this SHA-256 (hex). Throws TypeError when it is none. */
   revoke(tokenSha256: string): void;
   readonly metrics: IdentityMetrics;
@@ -90,7 +100,7 @@ export async function createIdentity(
       throw new IdentityError("TOKEN_REVOKED", "the token was revoked");
   }
 
-  async function authenticate(token: string, context: TokenContext): Promise<Principal> {
+  async function authenticate(token: string, context: CallContext): Promise<Principal> {
     if (token.startsWith(tokenPrefix)) return guard.lookup(token, context);
     const principal = await authenticateForeign(token);
     guard.refuseRevoked(principal, context);
@@ -127,20 +137,25 @@ export async function createIdentity(
     return principal;
   }
 
+  /** Counts refusals, and makes an IdentityError of every other failure. */
+  async function counted<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      metrics.refused += 1;
+      if (error instanceof IdentityError) throw error;
+      throw new IdentityError(
+        "IDENTITY_INTERNAL",
+        `unexpected ${error instanceof Error ? error.name : "failure"}`,
+      );
+    }
+  }
+
   return {
     scram: options.tokens === undefined ? null : guard.scram,
-    async authenticate(token, context = {}) {
-      try {
-        return await authenticate(token, context);
-      } catch (error) {
-        metrics.refused += 1;
-        if (error instanceof IdentityError) throw error;
-        throw new IdentityError(
-          "IDENTITY_INTERNAL",
-          `unexpected ${error instanceof Error ? error.name : "failure"}`,
-        );
-      }
-    },
+    authenticate: (token, context = {}) => counted(() => authenticate(token, context)),
+    verifyGrant: (assertion, audience) => counted(() => verifyGrant(providers, assertion, audience, now)),
+    verifyLogout: (token) => counted(() => verifyLogoutToken(providers, token, now)),
     discovery: discoveryOf(settings),
     revoke(tokenSha256) {
       const known = cache.get(tokenSha256.toLowerCase());

@@ -32,6 +32,8 @@ export async function openIdentity(
   });
   return {
     authenticate: (token, context) => current.authenticate(token, context),
+    verifyGrant: (token, audience) => current.verifyGrant(token, audience),
+    verifyLogout: (token) => current.verifyLogout(token),
     get scram() {
       return current.scram;
     },

@@ -3,8 +3,8 @@ import { createHash } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { TLSSocket } from "node:tls";
 import type { Principal } from "../../facts/principal.ts";
+import type { CallContext } from "../../identity/context.ts";
 import { IdentityError } from "../../identity/errors.ts";
-import type { TokenContext } from "../../identity/tokens/context.ts";
 import type { ScramLogin } from "../../identity/tokens/guard.ts";
 import {
   certificateHash,
@@ -26,9 +26,9 @@ import { type Answer, Over, protocolRefusal, Refusal } from "./refusal.ts";
 /** What this part needs of the identity room. */
 export interface Authenticator {
   /** Rejects with an IdentityError: `code` from a closed list, `cause` for the audit log. */
-  authenticate(token: string, context?: TokenContext): Promise<Principal>;
+  authenticate(token: string, context?: CallContext): Promise<Principal>;
   /** For logins by SCRAM, with the user of the startup packet; null or absent: there are no tokens that can do it. */
-  readonly scram?: ((user: string, context: TokenContext) => Promise<ScramLogin>) | null;
+  readonly scram?: ((user: string, context: CallContext) => Promise<ScramLogin>) | null;
   /** Where a client learns how to get a token. */
   readonly discovery: { readonly configurationUrl: string; readonly scope: string } | null;
 }
@@ -83,12 +83,12 @@ export async function authenticate(
   }
 }
 
-function contextOf(line: Line): TokenContext {
+function contextOf(line: Line): CallContext {
   return { ip: line.ip, via: "wire", audience: "wire", database: line.database };
 }
 
 /** AuthenticationCleartextPassword: the token is the password. */
-async function byPassword(line: Line, identity: Authenticator, context: TokenContext): Promise<Principal> {
+async function byPassword(line: Line, identity: Authenticator, context: CallContext): Promise<Principal> {
   const { password: token } = decodePassword(await message(line));
   const principal = await check(line, identity, token, context);
   if (principal === null) throw new Over(notAccepted("password"));
@@ -99,7 +99,7 @@ async function byPassword(line: Line, identity: Authenticator, context: TokenCon
  * SASL OAUTHBEARER (RFC 7628; PostgreSQL 18, auth-oauth.c). A client without a token sends an empty `auth` to learn where
  * to get one (RFC 7628 section 4.3): that is no failed login. On success AuthenticationOk follows at once, no SASLFinal.
  */
-async function byOauthBearer(line: Line, identity: Authenticator, context: TokenContext): Promise<Principal> {
+async function byOauthBearer(line: Line, identity: Authenticator, context: CallContext): Promise<Principal> {
   const initial = decodeSaslInitialResponse(await message(line));
   if (initial.mechanism !== oauthBearer)
     throw protocolRefusal("client selected an invalid SASL authentication mechanism");
@@ -129,7 +129,7 @@ async function byOauthBearer(line: Line, identity: Authenticator, context: Token
 async function byScram(
   line: Line,
   identity: Authenticator,
-  context: TokenContext,
+  context: CallContext,
   greeting: Buffer,
 ): Promise<Principal> {
   const binding = bindingData(line);
@@ -210,7 +210,7 @@ async function check(
   line: Line,
   identity: Authenticator,
   token: string,
-  context: TokenContext,
+  context: CallContext,
 ): Promise<Principal | null> {
   const started = performance.now();
   const verdict = await line.until(

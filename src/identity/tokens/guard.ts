@@ -1,7 +1,7 @@
 /** Postern tokens and the shared list of revocations, as the identity room asks them. */
 import type { Principal } from "../../facts/principal.ts";
+import type { CallContext } from "../context.ts";
 import { IdentityError } from "../errors.ts";
-import type { TokenContext } from "./context.ts";
 import { idOfUser } from "./format.ts";
 import type { PosternTokens } from "./index.ts";
 import type { Revocations } from "./revoked.ts";
@@ -16,16 +16,16 @@ export interface ScramLogin {
 
 export interface TokenGuard {
   /** Throws IdentityError. */
-  lookup(token: string, context: TokenContext): Promise<Principal>;
+  lookup(token: string, context: CallContext): Promise<Principal>;
   /** Throws IdentityError TOKEN_REVOKED, or STORE_UNAVAILABLE when the list of revocations is too old to rely on. */
-  refuseRevoked(principal: Principal, context: TokenContext): void;
+  refuseRevoked(principal: Principal, context: CallContext): void;
   /** For any user, so that nobody learns which tokens there are. Rejects with IdentityError STORE_UNAVAILABLE. */
-  scram(user: string, context: TokenContext): Promise<ScramLogin>;
+  scram(user: string, context: CallContext): Promise<ScramLogin>;
 }
 
 /** `tokens` null: Postern tokens are unknown here; `revocations` null: there is no shared list. */
 export function createGuard(tokens: PosternTokens | null, revocations: Revocations | null): TokenGuard {
-  function refuseRevoked(principal: Principal, context: TokenContext): void {
+  function refuseRevoked(principal: Principal, context: CallContext): void {
     if (revocations === null) return;
     if (!revocations.fresh)
       throw new IdentityError("STORE_UNAVAILABLE", "the list of revocations cannot be read");

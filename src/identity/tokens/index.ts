@@ -6,8 +6,8 @@ import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import type { Actor, Principal, TokenSource } from "../../facts/principal.ts";
 import type { Store, StoredDocument } from "../../store/types.ts";
 import { sha256 } from "../compact.ts";
+import type { CallContext } from "../context.ts";
 import { IdentityError } from "../errors.ts";
-import type { TokenContext } from "./context.ts";
 import { isId, newToken, readToken, userOf } from "./format.ts";
 import { type Audience, decodeRecord, encodeRecord, principalOf, type TokenRecord } from "./record.ts";
 import { mockScramSecret, type ScramSecret, scramSecret } from "./scram.ts";
@@ -87,15 +87,15 @@ export interface PosternTokens {
    * A fresh token in the place of an old one, which ends with this; bound at least as tightly, and within the lifetime of
    * what the first one was exchanged for. Throws IssueError, IdentityError.
    */
-  rotate(token: string, request: IssueRequest, context: TokenContext): Promise<IssuedToken>;
+  rotate(token: string, request: IssueRequest, context: CallContext): Promise<IssuedToken>;
   /** The principal of a token shown here. Throws IdentityError. */
-  lookup(token: string, context: TokenContext): Promise<Principal>;
+  lookup(token: string, context: CallContext): Promise<Principal>;
   /** As lookup, with what the token is bound to; nothing of that is checked. */
   inspect(token: string): Promise<TokenFound>;
   /** What SCRAM needs for the token with this id, made up when there is none or it is no id at all. Throws IdentityError STORE_UNAVAILABLE. */
   scram(id: string): Promise<ScramSecret>;
   /** The principal of a token whose holder has proved it by SCRAM. Throws IdentityError. */
-  proved(id: string, context: TokenContext): Promise<Principal>;
+  proved(id: string, context: CallContext): Promise<Principal>;
   /** The living tokens of a principal, newest first. */
   list(principal: Pick<Principal, "issuer" | "subject">): Promise<readonly TokenListing[]>;
   /** Ends a token. Gives what it was, for the list of revocations; null: there is none (any more). */
@@ -317,7 +317,7 @@ function sourcesOf({ token }: Principal): TokenSource[] {
  * What a token is bound to against where it is shown. `audience` false: it is shown to be exchanged, not to be used.
  * Throws IdentityError TOKEN_AUDIENCE, TOKEN_DATABASE or TOKEN_BOUND.
  */
-function checkBinding(record: TokenRecord, context: TokenContext, audience: boolean): void {
+function checkBinding(record: TokenRecord, context: CallContext, audience: boolean): void {
   const { audience: at = null, database = null, certificate = null } = context;
   if (audience && record.audience !== null && (at === null || !record.audience.includes(at)))
     throw new IdentityError(
