@@ -1,5 +1,6 @@
 /** The gateway: listeners, sessions and their limits. */
 import { createSecretKey, type KeyObject, randomBytes } from "node:crypto";
+import type { Duplex } from "node:stream";
 import type pino from "pino";
 import type { AuditLog } from "../audit/index.ts";
 import type { AuditSettings } from "../audit/settings.ts";
@@ -8,20 +9,24 @@ import { createMaskKeys } from "../masking/index.ts";
 import { type BudgetKeeper, type CompiledPolicy, createBudgets } from "../policy/index.ts";
 import { encodeError } from "../protocol/index.ts";
 import { createSqlReader } from "../sql/index.ts";
-import { createJudging } from "./analyst/registry.ts";
+import { createJudging, type Judging } from "./analyst/registry.ts";
 import { createCancelKeys } from "./cancel.ts";
+import { type InnerClient, innerClient } from "./client/inner.ts";
 import { createListener, type Listener } from "./client/listener.ts";
+import type { SessionDescription } from "./describe.ts";
 import type { AuthenticatedClient, AuthFailure } from "./ports.ts";
 import { type EndReason, type Session, type SessionDeps, SessionRefused, startSession } from "./session.ts";
 import type { GatewaySettings, TlsSettings } from "./settings.ts";
 import { createUpstreamPool, type UpstreamPool } from "./upstream/pool.ts";
 
+export type { InnerClient } from "./client/inner.ts";
+export type { SessionDescription } from "./describe.ts";
 export type { Session } from "./session.ts";
 
 export interface GatewayRooms {
   readonly identity: Identity;
   readonly audit: AuditLog;
-  readonly auditSettings: Pick<AuditSettings, "durability" | "parameters" | "results">;
+  readonly auditSettings: Pick<AuditSettings, "durability" | "parameters" | "results" | "analysis">;
   readonly logger: pino.Logger;
   /** null: no policy; every statement is forwarded and recorded. */
   readonly policy: PolicyRooms | null;
@@ -53,6 +58,20 @@ export interface Gateway {
   /** false once draining has begun. */
   readonly accepting: boolean;
   stats(): GatewayStats;
+  /** Protected columns that logins may read in the database itself, of those that were looked at. */
+  exposed(): ReturnType<Judging["exposed"]>;
+  /**
+   * Begins a session from within the process, under the same limits and by the same walk as on the wire. Gives the client's end of
+   * the stream at once: what comes first is AuthenticationOk … ReadyForQuery, or a FATAL ErrorResponse. Destroying it cancels what runs.
+   */
+  attach(client: InnerClient): Duplex;
+  /** Every open session and what it is doing, oldest first. */
+  describe(): readonly SessionDescription[];
+  /**
+   * Ends a session with FATAL 57P01: its running statement is cancelled and its transaction rolled back. `reason` is for the record.
+   * false: there is none with this id.
+   */
+  endSession(id: string, reason: string): boolean;
   /** New connections get the new certificate; sessions keep theirs. */
   reloadTls(tls: TlsSettings): void;
   /** Stops accepting, lets running transactions finish for `graceMs`, then ends what is left. Resolves when all is closed. */
@@ -74,6 +93,11 @@ const tokenExpired: EndReason = {
   message: "the token has expired; connect again with a fresh one",
   reason: "token expired",
 };
+
+const endedByAdministrator = {
+  sqlstate: "57P01",
+  message: "the session was ended by an administrator",
+} as const;
 
 const auditLost: EndReason = {
   sqlstate: "58030",
@@ -130,6 +154,7 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
       database: client.database,
       application: client.application,
       tokenSha256: client.principal.token.sha256,
+      via: client.via,
     });
     client.socket.end(encodeError({ severity: "FATAL", code: refused.sqlstate, message: refused.message }));
     setTimeout(() => client.socket.destroy(), 5_000).unref();
@@ -284,6 +309,18 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
         bytesIn,
         bytesOut,
       };
+    },
+    exposed: () => judging?.exposed() ?? [],
+    attach(from) {
+      const { client, end } = innerClient(from);
+      void admitClient(client);
+      return end;
+    },
+    describe: () => [...sessions.values()].map((session) => session.describe()),
+    endSession(id, reason) {
+      const session = sessions.get(id);
+      session?.end({ ...endedByAdministrator, reason }, true);
+      return session !== undefined;
     },
     reloadTls(tls) {
       for (const listener of listeners) listener.reloadTls(tls);

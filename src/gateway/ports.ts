@@ -1,7 +1,7 @@
 /** What the parts of the gateway hand to each other. */
 import type { Duplex } from "node:stream";
 import type { Principal } from "../facts/principal.ts";
-import type { Claimed } from "../facts/session.ts";
+import type { Claimed, Via } from "../facts/session.ts";
 
 /** A socket as the relay needs it: net.Socket or tls.TLSSocket. */
 export interface WireSocket extends Duplex {
@@ -21,6 +21,8 @@ export interface AuthenticatedClient {
   readonly port: number;
   /** TLS version, null when plain. */
   readonly tls: string | null;
+  /** The door it came by. */
+  readonly via: Via;
   /** Minor protocol version agreed with the client: 0 or 2. */
   readonly minor: 0 | 2;
   readonly principal: Principal;
@@ -66,4 +68,6 @@ export interface AuthFailure {
   readonly application: string | null;
   /** From the refused token, unverified. */
   readonly tokenSha256: string | null;
+  /** Left out: the wire. */
+  readonly via?: Via;
 }

@@ -27,7 +27,8 @@ import {
 import type { SqlReader } from "../sql/index.ts";
 import type { Judging } from "./analyst/registry.ts";
 import type { CancelKeys } from "./cancel.ts";
-import { chooseLogin, startupParameters } from "./logins.ts";
+import { describeSession, type SessionDescription } from "./describe.ts";
+import { chooseLogin, setBackstop, startupParameters } from "./logins.ts";
 import type { AuthenticatedClient, UpstreamConnection } from "./ports.ts";
 import { readsOnly } from "./readonly.ts";
 import type { DatabaseSettings, GatewaySettings, LoginSettings } from "./settings.ts";
@@ -49,7 +50,7 @@ import type { UpstreamPool } from "./upstream/pool.ts";
 /** What sessions share. */
 export interface SessionDeps {
   readonly settings: GatewaySettings;
-  readonly auditSettings: Pick<AuditSettings, "durability" | "parameters" | "results">;
+  readonly auditSettings: Pick<AuditSettings, "durability" | "parameters" | "results" | "analysis">;
   readonly audit: AuditLog;
   readonly reader: SqlReader;
   readonly allowed: DecisionContext;
@@ -77,6 +78,8 @@ export interface Session {
   readonly idle: boolean;
   /** Ends the session with a FATAL error as soon as no statement is running; `now`: whatever is running. */
   end(reason: EndReason, now: boolean): void;
+  /** What it is doing now. */
+  describe(): SessionDescription;
   readonly closed: Promise<void>;
 }
 
@@ -140,6 +143,7 @@ export async function startSession(client: AuthenticatedClient, deps: SessionDep
     client.replication === "off" &&
     readsOnly(policy, client.principal, sessionFacts(client, database, login));
   if (readOnly) parameters.set("default_transaction_read_only", "on");
+  if (policy !== null && client.replication === "off") setBackstop(parameters, policy.timeoutCeilingMs);
   const upstream = await openUpstream(client, database, login, parameters, deps);
   const id = uuidv7();
   let context: SessionContext;
@@ -153,7 +157,7 @@ export async function startSession(client: AuthenticatedClient, deps: SessionDep
         tls: client.tls,
         application: client.application,
         user: client.user,
-        via: "wire",
+        via: client.via,
       },
       claimed: client.claimed,
       database: {
@@ -279,7 +283,16 @@ function runSession(
     guard:
       deps.judging === null || client.replication !== "off"
         ? null
-        : createGuarding(id, deps.judging, client, database, login, readOnly, upstream.parameters),
+        : createGuarding(
+            id,
+            deps.judging,
+            client,
+            database,
+            login,
+            readOnly,
+            auditSettings.analysis === "lazy",
+            upstream.parameters,
+          ),
     maskKeys: deps.maskKeys,
     maskOutput: new MaskOutput(),
     maskedColumns: new WeakMap(),
@@ -627,6 +640,7 @@ function runSession(
       if (now || client.replication !== "off") fail(why, why.reason);
       else endIfIdle();
     },
+    describe: () => describeSession(id, client, login.user, walk, { started, lastActive }),
     closed,
   };
 }

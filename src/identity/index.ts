@@ -1,16 +1,19 @@
 /** Who is calling: tokens of the configured identity providers become principals (docs/identity.md). */
-import type { Principal } from "../facts/principal.ts";
+import type { Principal, TokenFacts } from "../facts/principal.ts";
 import { createTokenCache } from "./cache.ts";
 import { maybeTruncated } from "./claims.ts";
 import { maxTokenBytes, sha256 } from "./compact.ts";
 import { configurationUrl } from "./discovery.ts";
 import { IdentityError } from "./errors.ts";
+import type { JsonObject } from "./json.ts";
+import { principalOfLogin } from "./login.ts";
 import { checkTogether, openProvider, type Provider } from "./provider.ts";
 import { createRevocations } from "./revocations.ts";
 import type { ProviderSettings } from "./settings.ts";
 import { verifyToken } from "./verify.ts";
 
 export { IdentityConfigError, IdentityError, type IdentityErrorCode } from "./errors.ts";
+export type { JsonObject } from "./json.ts";
 
 export interface IdentityMetrics {
   /** Tokens whose signature was verified anew. */
@@ -27,6 +30,11 @@ export interface IdentityMetrics {
 export interface Identity {
   /** Gives the principal a token stands for. Rejects with IdentityError, and with nothing else. */
   authenticate(token: string): Promise<Principal>;
+  /**
+   * The principal of a person who has just logged in at a provider: `claims` as principalOfLogin takes them. Throws IdentityError; its code
+   * IDENTITY_INTERNAL for a provider that is not there.
+   */
+  login(provider: string, claims: JsonObject, token: TokenFacts): Principal;
   /** What SASL OAUTHBEARER tells a client without a token (RFC 7628 section 3.2.2): of the first provider that can be discovered. */
   readonly discovery: { readonly configurationUrl: string; readonly scope: string } | null;
   /** From now on refuses the token with this SHA-256 (hex). Throws TypeError when it is none. */
@@ -120,6 +128,12 @@ export async function createIdentity(
           `unexpected ${error instanceof Error ? error.name : "failure"}`,
         );
       }
+    },
+    login(name, claims, token) {
+      const provider = providers.find(({ settings: { name: own } }) => own === name);
+      if (provider === undefined)
+        throw new IdentityError("IDENTITY_INTERNAL", "the provider of a login is not configured any more");
+      return principalOfLogin(provider, claims, token);
     },
     discovery: discoveryOf(settings),
     revoke(tokenSha256) {

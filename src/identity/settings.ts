@@ -15,6 +15,17 @@ export interface ClaimPaths {
   readonly agent: string;
 }
 
+/** Postern as a client of the provider (RFC 6749 section 2). */
+export interface ClientSettings {
+  readonly id: string;
+  /** null: a public client, held by PKCE alone. */
+  readonly secret: SecretSource | null;
+  /** Asked for at login; `openid` is among them. Left out: openid, profile, email. */
+  readonly scopes?: readonly string[];
+  /** RFC 8707: which resource the access token is to be for; null or left out: the provider's default. */
+  readonly resource?: string | null;
+}
+
 export interface OidcProviderSettings {
   readonly name: string;
   readonly type: "oidc";
@@ -28,7 +39,8 @@ export interface OidcProviderSettings {
   readonly tokenTypes: readonly string[];
   readonly claims: ClaimPaths;
   readonly kinds: readonly KindRule[];
-  readonly client: { readonly id: string; readonly secret: SecretSource | null } | null;
+  /** For people who log in with a browser; null: they cannot. */
+  readonly client: ClientSettings | null;
   /** Longest accepted time since `iat`, in seconds; null: only `exp` bounds it. */
   readonly maxTokenAge: number | null;
 }

@@ -24,6 +24,7 @@ export async function openIdentity(providers: readonly ProviderSettings[]): Prom
   });
   return {
     authenticate: (token) => current.authenticate(token),
+    login: (provider, claims, token) => current.login(provider, claims, token),
     get discovery() {
       return current.discovery;
     },

@@ -101,6 +101,7 @@ async function enter(
     ip: line.ip,
     port: line.port,
     tls: line.tls,
+    via: "wire",
     minor,
     principal,
     user: facts.user,
