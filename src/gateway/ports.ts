@@ -33,6 +33,8 @@ export interface AuthenticatedClient {
   readonly parameters: ReadonlyMap<string, string>;
   readonly claimed: Claimed;
   readonly replication: "off" | "physical" | "database";
+  /** When the certificate that it showed ends, in seconds since the epoch; null or left out: it showed none. */
+  readonly certificateExpires?: number | null;
 }
 
 /** An upstream connection that is logged in and idle. */
