@@ -109,6 +109,7 @@ async function enter(
     application: facts.application,
     parameters: facts.settings,
     claimed: facts.claimed,
+    approvals: facts.approvals,
     replication: facts.replication,
   });
 }
