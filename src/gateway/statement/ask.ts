@@ -148,7 +148,7 @@ async function alone(walk: Walk): Promise<void> {
 }
 
 /** Runs one request, which must end with one ReadyForQuery, on the client's connection to the server. */
-function exchange(walk: Walk, request: Buffer, onFrame: (frame: Frame) => void): Promise<void> {
+export function exchange(walk: Walk, request: Buffer, onFrame: (frame: Frame) => void): Promise<void> {
   return new Promise<void>((resolve, reject) => {
     walk.own = { tell: false, onFrame, done: resolve, lost: () => reject(new Error("the session is over")) };
     push(walk.queue, expected(Kind.own, walk.batch++, null, null, null));
@@ -200,7 +200,8 @@ async function askHere(
   return reader.result;
 }
 
-async function queryHere(walk: Walk, sql: string): Promise<(string | null)[][]> {
+/** Asks the session itself; nothing else may be outstanding. Rejects when the server refuses, or the session ends. */
+export async function queryHere(walk: Walk, sql: string): Promise<(string | null)[][]> {
   return queryRows((request, onFrame) => exchange(walk, request, onFrame), sql, ownRequest);
 }
 

@@ -17,6 +17,7 @@ import {
 import { emptyFacts, type StaticFacts, settledSettings } from "../../sql/index.ts";
 import { detectionOf } from "../analyst/detection.ts";
 import type { View } from "../analyst/index.ts";
+import { decisionOf } from "./decided.ts";
 import {
   changesSettings,
   factsOf,
@@ -86,6 +87,8 @@ export interface Verdicts {
   readonly judgements: readonly Judgement[];
   /** Index of the first that is refused; -1: none. */
   readonly refused: number;
+  /** Index of the first that may run once people have agreed; -1: none. */
+  readonly awaiting: number;
 }
 
 /**
@@ -99,6 +102,7 @@ export function judgeMessage(
 ): Verdicts | null {
   const judgements: (Judgement | null)[] = [];
   let refused = -1;
+  let awaiting = -1;
   let open = false;
   let changed = false;
   let named = false;
@@ -113,7 +117,9 @@ export function judgeMessage(
     else judgement = judge(walk, guard, statement, place, questions);
     judgements.push(judgement);
     if (judgement === null) open = true;
-    else if (judgement.refusal !== null && refused < 0) refused = index;
+    else if (judgement.awaits && guard.desk !== null) {
+      if (awaiting < 0) awaiting = index;
+    } else if (judgement.refusal !== null && refused < 0) refused = index;
     changed ||= changesMeaning(guard, statement, judgement);
     named ||= statements.length > 1 && changesNames(walk, statement);
     inTransaction = inBlockBehind(statement.shape) ?? inTransaction;
@@ -128,7 +134,35 @@ export function judgeMessage(
     (statement, index) => judgements[index] ?? refusedBefore(walk, statement, noMessage, place),
   );
   done(guard);
-  return { judgements: all, refused };
+  return { judgements: all, refused, awaiting };
+}
+
+/**
+ * Judges the statements of one batch of the extended protocol as they stand before anything of it is sent, each a message of its
+ * own. What comes behind one that changes what names mean is left out: it is judged when that has run. null: as judgeMessage.
+ */
+export function judgeBatch(
+  walk: Walk,
+  guard: Guarding,
+  statements: readonly PreparedStatement[],
+  questions: Question[],
+): readonly Judgement[] | null {
+  const judgements: Judgement[] = [];
+  let inTransaction = inBlock(walk, guard);
+  let open = false;
+  for (const statement of statements) {
+    const judgement = judge(walk, guard, statement, { statements: 1, inTransaction }, questions);
+    if (judgement === null) open = true;
+    else judgements.push(judgement);
+    if (changesMeaning(guard, statement, judgement) || changesNames(walk, statement)) break;
+    inTransaction = inBlockBehind(statement.shape) ?? inTransaction;
+  }
+  if (open) {
+    guard.attempts++;
+    return null;
+  }
+  done(guard);
+  return judgements;
 }
 
 /** A FunctionCall is decided like a SELECT of the function it calls; null: as judgeMessage. */
@@ -499,8 +533,10 @@ function decided(
   if (plan !== null && shape.facts.copy?.direction === "out")
     reason ??= unmaskable(shape.facts.copy, [...masked].sort()[0] ?? null);
   for (const one of used) reason ??= unreadCode(one.shape, view, decision.unmask);
+  // People cannot agree to what nobody understands, or what cannot be masked.
+  const awaits = decision.verdict === "approve" && reason === null;
   // A rule that denies says more than that the statement is not understood.
-  if (decision.verdict !== "allow") reason = ofDecision(decision);
+  if (awaits || decision.verdict === "deny") reason = ofDecision(decision);
   const rows = givesRows(shape.facts, shape);
   const outputs = rows ? (touched.find((one) => one.outputs !== null)?.outputs ?? null) : null;
   const copied = copiedColumns(shape.facts, outputs, view);
@@ -519,6 +555,7 @@ function decided(
     decision,
     budgets,
     durability: decision.durability ?? walk.durability,
+    awaits,
     refusal: reason,
     ...records(
       walk,
@@ -664,6 +701,7 @@ function refusedBefore(
     decision: null,
     budgets: [],
     durability: walk.durability,
+    awaits: false,
     refusal: reason,
     ...records(walk, statement, facts, null, reason, [], false),
     plan: null,
@@ -687,10 +725,8 @@ function records(
   analysed: boolean,
 ): Pick<Judgement, "statementRecord" | "decisionRecord"> {
   const known = <T>(list: T): T | null => (analysed ? list : null);
-  const { limits } = decision ?? {};
-  const shown: Record<string, number> = {};
-  if (limits !== undefined)
-    for (const [name, value] of Object.entries(limits)) if (value !== null) shown[name] = value;
+  const verdict =
+    reason === null ? "allow" : reason.code === decision?.code ? (decision?.verdict ?? "deny") : "deny";
   return {
     statementRecord: walk.audit.statement({
       sql: shape.kind === "unknown" ? null : shape.stripped,
@@ -704,15 +740,6 @@ function records(
       functions: known(facts.functions),
       labels: known(facts.labels),
     }),
-    decisionRecord: walk.audit.decision({
-      verdict: reason === null ? "allow" : decision?.verdict === "approve" ? "approve" : "deny",
-      rule: decision?.rule ?? null,
-      rules: decision?.rules ?? [],
-      code: reason?.code ?? null,
-      policy: walk.guard?.policies.current.digest ?? null,
-      masked,
-      limits: shown,
-      ...(decision?.would == null ? {} : { would: decision.would }),
-    }),
+    decisionRecord: decisionOf(walk, decision, verdict, reason?.code ?? null, masked),
   };
 }
