@@ -290,11 +290,11 @@ export class OpenLog implements AuditLog, Appender {
 
   authFailed(failure: AuthFailureFields): number {
     if (this.commit.failure !== null) return -1;
-    const { code, cause, ip, port, tls, user, database, application, tokenSha256 } = failure;
+    const { code, cause, ip, port, tls, user, database, application, tokenSha256, via = "wire" } = failure;
     return this.append("auth.failed", {
       code,
       cause,
-      client: { ip, port, tls, application, user, via: failure.via ?? "wire" },
+      client: { ip, port, tls, application, user, via },
       database: database === null ? null : { name: database },
       token: tokenSha256 === null ? null : { sha256: tokenSha256 },
     });

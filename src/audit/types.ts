@@ -1,4 +1,5 @@
 /** What the gateway holds of the audit log: the calls of a statement's walk, as cheap as they can be. */
+
 import type {
   ColumnRecord,
   DecisionRecord,

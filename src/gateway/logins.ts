@@ -35,6 +35,20 @@ export function startupParameters(
   return parameters;
 }
 
+/** The gateway's clock ends a statement first; the server's own only where there is no gateway any more. */
+const backstopMs = 5_000;
+
+/** Sets `statement_timeout` where no rule lets a statement run for ever; what the client asked for stays when it is shorter. */
+export function setBackstop(parameters: Map<string, string>, ceilingMs: number | null): void {
+  if (ceilingMs === null) return;
+  const limit = Math.min(ceilingMs + backstopMs, 0x7fffffff);
+  // Without a unit the value is in milliseconds; with one it is the client's to know, and the gateway's clock holds in any case.
+  const asked = parameters.get("statement_timeout");
+  if (asked !== undefined && !(/^\d{1,10}$/.test(asked) && (Number(asked) === 0 || Number(asked) > limit)))
+    return;
+  parameters.set("statement_timeout", String(limit));
+}
+
 /** A value of a start-up packet ends at its NUL byte. */
 function clean(value: string): string {
   return value.replaceAll("\0", "");

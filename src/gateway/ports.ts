@@ -1,7 +1,7 @@
 /** What the parts of the gateway hand to each other. */
 import type { Duplex } from "node:stream";
 import type { Principal } from "../facts/principal.ts";
-import type { Claimed } from "../facts/session.ts";
+import type { Claimed, Via } from "../facts/session.ts";
 
 /** A socket as the relay needs it: net.Socket or tls.TLSSocket. */
 export interface WireSocket extends Duplex {
@@ -21,6 +21,8 @@ export interface AuthenticatedClient {
   readonly port: number;
   /** TLS version, null when plain. */
   readonly tls: string | null;
+  /** The door it came by. */
+  readonly via: Via;
   /** Minor protocol version agreed with the client: 0 or 2. */
   readonly minor: 0 | 2;
   readonly principal: Principal;
@@ -31,6 +33,8 @@ export interface AuthenticatedClient {
   readonly parameters: ReadonlyMap<string, string>;
   readonly claimed: Claimed;
   readonly replication: "off" | "physical" | "database";
+  /** When the certificate that it showed ends, in seconds since the epoch; null or left out: it showed none. */
+  readonly certificateExpires?: number | null;
 }
 
 /** An upstream connection that is logged in and idle. */
@@ -66,4 +70,6 @@ export interface AuthFailure {
   readonly application: string | null;
   /** From the refused token, unverified. */
   readonly tokenSha256: string | null;
+  /** Left out: the wire. */
+  readonly via?: Via;
 }

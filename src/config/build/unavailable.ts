@@ -49,6 +49,6 @@ function refuseCertificates(context: Context, refuse: (path: Path, expected: str
 }
 
 function withoutEffect(context: Context): Path[] {
-  const paths: Path[] = [["store"], ["audit", "analysis"], ["limits", "hold_seconds"]];
+  const paths: Path[] = [["store"], ["limits", "hold_seconds"]];
   return paths.filter((path) => valueAt(context.raw, path) !== undefined);
 }

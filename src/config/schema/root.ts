@@ -155,10 +155,10 @@ export const audit = z
       .meta({
         description: "Age from which whole segments of the log are pruned, on the record. Default: never.",
       }),
-    analysis: z
-      .enum(["always", "lazy"])
-      .default("always")
-      .meta({ description: "When statements are analysed." }),
+    analysis: z.enum(["always", "lazy"]).default("always").meta({
+      description:
+        "`always`: every statement, so that the trail says what it touched; `lazy`: only where the policy has labels or speaks of what statements touch or do.",
+    }),
   })
   .prefault({})
   .meta({ description: "The audit trail." });

@@ -13,6 +13,7 @@ import type {
   SessionFacts,
 } from "../../policy/index.ts";
 import type { TreeText } from "../../sql/index.ts";
+import { mustBeHardened } from "../analyst/exposure.ts";
 import type { Analyst, View } from "../analyst/index.ts";
 import type { AnswerCache, Judging } from "../analyst/registry.ts";
 import type { AuthenticatedClient } from "../ports.ts";
@@ -134,6 +135,10 @@ export interface Guarding {
   readonly session: SessionFacts;
   /** Its transactions are READ ONLY: no rule lets the principal change anything. */
   readonly readOnly: boolean;
+  /** Nothing runs unless the database itself refuses the protected columns to its login. */
+  readonly hardened: boolean;
+  /** Statements are analysed only where the policy asks for it. */
+  readonly lazy: boolean;
   /** Answers that may be used again, shared by all sessions of one login. */
   readonly answers: AnswerCache;
   /** Grows whenever judgements of this session no longer hold. */
@@ -180,7 +185,7 @@ export function sessionFacts(
     role: login.user,
     application: client.application,
     clientIp: client.ip,
-    via: "wire",
+    via: client.via,
     tls: client.tls !== null,
     claimed: client.claimed,
   };
@@ -194,6 +199,7 @@ export function createGuarding(
   database: DatabaseSettings,
   login: LoginSettings,
   readOnly: boolean,
+  lazy: boolean,
   reported: ReadonlyMap<string, string>,
 ): Guarding {
   const { analyst, answers } = judging.of(database, login);
@@ -206,6 +212,8 @@ export function createGuarding(
     principal: client.principal,
     session: sessionFacts(client, database, login),
     readOnly,
+    hardened: mustBeHardened(login),
+    lazy,
     stand: 0,
     view: null,
     // The login's own may have changed since the gateway's own connection was made: the server tells (since PostgreSQL 18
