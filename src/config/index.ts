@@ -10,7 +10,7 @@ import { type Context, take } from "./build/context.ts";
 import { buildDatabases } from "./build/databases.ts";
 import { buildExports, buildIndex, type IndexSettings } from "./build/exports.ts";
 import { checkGroups } from "./build/groups.ts";
-import { buildProviders, providerNames } from "./build/identity.ts";
+import { buildIdentity, buildProviders, type IdentitySettings, providerNames } from "./build/identity.ts";
 import { buildListen, buildTls } from "./build/listen.ts";
 import { buildPolicy, type PolicyPlace } from "./build/policy.ts";
 import { refuseUnavailable } from "./build/unavailable.ts";
@@ -33,6 +33,7 @@ export interface Settings {
   /** Address of console, API, health and metrics; null: not served. */
   readonly http: { readonly host: string; readonly port: number } | null;
   readonly providers: readonly ProviderSettings[];
+  readonly identity: IdentitySettings;
   readonly audit: AuditSettings;
   /** Where the policy lies: an absolute path, or a built-in policy's name. null: none. */
   readonly policy: PolicyPlace | null;
@@ -123,6 +124,7 @@ export async function parseConfig(
   const { listeners, http } = buildListen(context);
   const tls = await buildTls(context);
   const providers = buildProviders(context);
+  const identity = buildIdentity(context);
   const databases = await buildDatabases(context, names);
   const audit = buildAudit(context);
   const policy = buildPolicy(context);
@@ -162,6 +164,7 @@ export async function parseConfig(
     },
     http,
     providers,
+    identity,
     audit,
     policy,
     exports,

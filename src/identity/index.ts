@@ -1,16 +1,30 @@
 /** Who is calling: tokens of the configured identity providers become principals (docs/identity.md). */
 import type { Principal } from "../facts/principal.ts";
+import type { Store } from "../store/types.ts";
+import { bindToCertificate } from "./binding.ts";
 import { createTokenCache } from "./cache.ts";
+import {
+  type CertificateProvider,
+  type ClientCertificate,
+  certificateProvider,
+  principalOf,
+} from "./certificate.ts";
 import { maybeTruncated } from "./claims.ts";
 import { maxTokenBytes, sha256 } from "./compact.ts";
+import type { CallContext } from "./context.ts";
 import { configurationUrl } from "./discovery.ts";
 import { IdentityError } from "./errors.ts";
 import { checkTogether, openProvider, type Provider } from "./provider.ts";
 import { createRevocations } from "./revocations.ts";
+import { looksLikeSaml, openSamlProvider, type SamlProvider, verifySamlToken } from "./saml/index.ts";
 import type { ProviderSettings } from "./settings.ts";
-import { verifyToken } from "./verify.ts";
+import { type VerifiedGrant, verifyGrant, verifyToken } from "./verify.ts";
 
+export { type ClientCertificate, certificateFacts } from "./certificate.ts";
+export type { CallContext } from "./context.ts";
 export { IdentityConfigError, IdentityError, type IdentityErrorCode } from "./errors.ts";
+export type { SamlProvider } from "./saml/index.ts";
+export type { VerifiedGrant } from "./verify.ts";
 
 export interface IdentityMetrics {
   /** Tokens whose signature was verified anew. */
@@ -26,7 +40,16 @@ export interface IdentityMetrics {
 
 export interface Identity {
   /** Gives the principal a token stands for. Rejects with IdentityError, and with nothing else. */
-  authenticate(token: string): Promise<Principal>;
+  authenticate(token: string, context?: CallContext): Promise<Principal>;
+  /** Gives the principal a client certificate stands for that a listener's `client_ca` has verified. Rejects with IdentityError. */
+  authenticateCertificate(certificate: ClientCertificate): Promise<Principal>;
+  /**
+   * Verifies an ID-JAG that was shown to the token endpoint; `audience`: the names of that endpoint's server. The caller sees to its being
+   * used once, and by the client it names. Rejects with IdentityError.
+   */
+  verifyGrant(token: string, audience: readonly string[]): Promise<VerifiedGrant>;
+  /** The SAML providers, for logins in a browser. */
+  readonly saml: readonly SamlProvider[];
   /** What SASL OAUTHBEARER tells a client without a token (RFC 7628 section 3.2.2): of the first provider that can be discovered. */
   readonly discovery: { readonly configurationUrl: string; readonly scope: string } | null;
   /** From now on refuses the token with this SHA-256 (hex). Throws TypeError when it is none. */
@@ -42,12 +65,21 @@ export interface IdentityOptions {
   readonly now?: () => number;
   /** How long a fetch of discovery and keys may take altogether, in ms. */
   readonly fetchTimeoutMs?: number;
+  /** Remembers which assertions were used, on all nodes; absent: in memory. */
+  readonly store?: Store;
+  /** Where users reach the HTTP listener, without a trailing slash; absent or null: not known. */
+  readonly publicUrl?: () => string | null;
+  /** Longest `act` chain accepted. Default 4. */
+  readonly maxDelegationDepth?: number;
 }
 
 /** The cache holds at most so many tokens, and so many bytes of them. */
 const cacheLimits = { maxEntries: 4096, maxWeight: 8_388_608 };
 /** Below the 10 s a client has for its start-up. */
 const defaultFetchTimeoutMs = 5000;
+const defaultDelegationDepth = 4;
+/** What fits into an authentication message (PG_MAX_AUTH_TOKEN_LENGTH). */
+const maxSamlTokenLength = 65_535;
 
 /**
  * Makes the providers of postern.yaml ready. Nothing is fetched until the first token comes, so a provider that cannot be reached
@@ -60,15 +92,31 @@ export async function createIdentity(
   const now = options.now ?? Date.now;
   checkTogether(settings);
   const providers: Provider[] = [];
+  const saml: SamlProvider[] = [];
+  const certificates: CertificateProvider[] = [];
+  const deps = {
+    fetch: options.fetch ?? fetch,
+    now,
+    timeoutMs: options.fetchTimeoutMs ?? defaultFetchTimeoutMs,
+    store: options.store ?? null,
+    publicUrl: options.publicUrl ?? (() => null),
+  };
   for (const provider of settings) {
-    providers.push(
-      await openProvider(provider, {
-        fetch: options.fetch ?? fetch,
-        now,
-        timeoutMs: options.fetchTimeoutMs ?? defaultFetchTimeoutMs,
-      }),
-    );
+    switch (provider.type) {
+      case "oidc":
+        providers.push(await openProvider(provider, deps));
+        break;
+      case "saml":
+        saml.push(await openSamlProvider(provider, deps));
+        break;
+      case "mtls":
+        certificates.push(certificateProvider(provider));
+        break;
+      default:
+        throw new TypeError(`no such provider: ${String(provider satisfies never)}`);
+    }
   }
+  const rules = { now, maxDelegationDepth: options.maxDelegationDepth ?? defaultDelegationDepth };
   const cache = createTokenCache(cacheLimits);
   const revocations = createRevocations();
   const metrics = { verified: 0, cached: 0, refused: 0, keysStale: 0, groupsMaybeTruncated: 0 };
@@ -79,6 +127,7 @@ export async function createIdentity(
   }
 
   async function authenticate(token: string): Promise<Principal> {
+    if (saml.length > 0 && looksLikeSaml(token)) return authenticateSaml(token);
     // Before anything is done with its bytes, even hashing them.
     if (token.length > maxTokenBytes) {
       throw new IdentityError("TOKEN_TOO_LARGE", `the token is longer than ${maxTokenBytes} bytes`);
@@ -93,7 +142,7 @@ export async function createIdentity(
       }
       cache.delete(tokenSha256);
     }
-    const verified = await verifyToken(providers, token, tokenSha256, now);
+    const verified = await verifyToken(providers, token, tokenSha256, rules);
     // It may have been revoked while the keys were on their way.
     refuseRevoked(tokenSha256, verified.inputSha256);
     const { principal, provider, keyId, inputSha256 } = verified;
@@ -108,19 +157,48 @@ export async function createIdentity(
     return principal;
   }
 
+  /** Never from the cache: an assertion is good once. */
+  async function authenticateSaml(token: string): Promise<Principal> {
+    if (token.length > maxSamlTokenLength)
+      throw new IdentityError("TOKEN_TOO_LARGE", `the assertion is longer than ${maxSamlTokenLength} bytes`);
+    refuseRevoked(sha256(token), null);
+    const principal = await verifySamlToken(saml, token);
+    refuseRevoked(principal.token.sha256, null);
+    metrics.verified += 1;
+    return principal;
+  }
+
+  /** Rejects with IdentityError, and with nothing else. */
+  async function guarded<T>(attempt: () => Promise<T>): Promise<T> {
+    try {
+      return await attempt();
+    } catch (error) {
+      metrics.refused += 1;
+      if (error instanceof IdentityError) throw error;
+      throw new IdentityError(
+        "IDENTITY_INTERNAL",
+        `unexpected ${error instanceof Error ? error.name : "failure"}`,
+      );
+    }
+  }
+
   return {
-    async authenticate(token) {
-      try {
-        return await authenticate(token);
-      } catch (error) {
-        metrics.refused += 1;
-        if (error instanceof IdentityError) throw error;
-        throw new IdentityError(
-          "IDENTITY_INTERNAL",
-          `unexpected ${error instanceof Error ? error.name : "failure"}`,
-        );
-      }
-    },
+    authenticate: (token, context = {}) =>
+      guarded(async () => bindToCertificate(await authenticate(token), context)),
+    authenticateCertificate: (certificate) =>
+      guarded(async () => {
+        const principal = principalOf(certificates, certificate, now());
+        refuseRevoked(principal.token.sha256, null);
+        metrics.verified += 1;
+        return principal;
+      }),
+    verifyGrant: (token, audience) =>
+      guarded(async () => {
+        if (token.length > maxTokenBytes) throw new IdentityError("TOKEN_TOO_LARGE", "the grant is too long");
+        refuseRevoked(sha256(token), null);
+        return verifyGrant(providers, token, audience, rules);
+      }),
+    saml,
     discovery: discoveryOf(settings),
     revoke(tokenSha256) {
       const known = cache.get(tokenSha256.toLowerCase());
@@ -130,14 +208,15 @@ export async function createIdentity(
     metrics,
     close() {
       for (const provider of providers) provider.keys.close();
+      for (const provider of saml) provider.close();
       cache.clear();
     },
   };
 }
 
 function discoveryOf(settings: readonly ProviderSettings[]): Identity["discovery"] {
-  for (const { issuer } of settings) {
-    const url = configurationUrl(issuer);
+  for (const provider of settings) {
+    const url = provider.type === "oidc" ? configurationUrl(provider.issuer) : null;
     if (url !== null) return { configurationUrl: url, scope: "openid" };
   }
   return null;

@@ -2,7 +2,10 @@
 import { createHash } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Principal } from "../../facts/principal.ts";
+import { type ClientCertificate, certificateFacts } from "../../identity/certificate.ts";
+import type { CallContext } from "../../identity/context.ts";
 import { IdentityError } from "../../identity/errors.ts";
+import { nameOf, type Protection } from "../../identity/protection.ts";
 import {
   decodeOauthBearer,
   decodePassword,
@@ -14,18 +17,31 @@ import {
   isOauthFailureReply,
 } from "../../protocol/index.ts";
 import type { Line } from "./line.ts";
-import { type Answer, Over, protocolRefusal } from "./refusal.ts";
+import { type Answer, Over, protocolRefusal, Refusal } from "./refusal.ts";
 
 /** What this part needs of the identity room. */
 export interface Authenticator {
   /** Rejects with an IdentityError: `code` from a closed list, `cause` for the audit log. */
-  authenticate(token: string): Promise<Principal>;
+  authenticate(token: string, context?: CallContext): Promise<Principal>;
+  /** Absent: no client certificates. Rejects as `authenticate`. */
+  authenticateCertificate?(certificate: ClientCertificate): Promise<Principal>;
   /** Where a client learns how to get a token. */
   readonly discovery: { readonly configurationUrl: string; readonly scope: string } | null;
 }
 
-/** The ways of carrying a token that can be offered; one listener offers one (see `offered`). */
-export type Offer = "password" | "oauthbearer";
+/** The ways of carrying a token that can be asked for; one listener asks for one (see `offered`). */
+export type Ask = "password" | "oauthbearer";
+
+/** What a listener takes: a certificate, a token, or a certificate from who shows one and a token from the others. */
+export interface Offer {
+  readonly certificate: boolean;
+  readonly ask: Ask | null;
+}
+
+export interface Judges {
+  readonly identity: Authenticator;
+  readonly protection: Protection;
+}
 
 /** Largest authentication message, its length field included (auth.c, PG_MAX_AUTH_TOKEN_LENGTH). */
 const maxMessage = 65_535;
@@ -39,9 +55,9 @@ const terminateType = 0x58;
 const oauthBearer = "OAUTHBEARER";
 
 /** One text for every cause: which of them it was is for the audit log. */
-function notAccepted(offer: Offer): Answer {
+function notAccepted(ask: Ask): Answer {
   return {
-    sqlstate: offer === "password" ? "28P01" : "28000",
+    sqlstate: ask === "password" ? "28P01" : "28000",
     message:
       "authentication failed: the token was not accepted; get a fresh token and try again; details are in the gateway's audit log",
   };
@@ -56,23 +72,61 @@ function notAccepted(offer: Offer): Answer {
 export async function authenticate(
   line: Line,
   offer: Offer,
-  identity: Authenticator,
+  judges: Judges,
   greeting: Buffer,
 ): Promise<Principal> {
-  switch (offer) {
+  if (offer.certificate && (line.certificate !== null || offer.ask === null)) {
+    if (greeting.length > 0) line.write(greeting);
+    return byCertificate(line, judges);
+  }
+  switch (offer.ask) {
     case "password":
       line.write(Buffer.concat([greeting, encodeAuthenticationCleartext()]));
-      return byPassword(line, identity);
+      return byPassword(line, judges);
     case "oauthbearer":
       line.write(Buffer.concat([greeting, encodeAuthenticationSasl([oauthBearer])]));
-      return byOauthBearer(line, identity);
+      return byOauthBearer(line, judges);
+    case null:
+      throw certificateRefusal("CERTIFICATE_MISSING", "the client showed no certificate");
   }
 }
 
+/** The certificate of the handshake, which the listener's `client_ca` must have verified (PostgreSQL manual, "Certificate Authentication"). */
+async function byCertificate(line: Line, { identity, protection }: Judges): Promise<Principal> {
+  const { certificate } = line;
+  if (certificate === null)
+    throw certificateRefusal("CERTIFICATE_MISSING", "the client showed no certificate");
+  const refuse = (cause: string): Refusal => {
+    protection.failed(line.ip, null);
+    return certificateRefusal("CERTIFICATE_REFUSED", cause);
+  };
+  if (certificate.fault !== null)
+    throw refuse(`the client certificate was not verified: ${certificate.fault}`);
+  if (identity.authenticateCertificate === undefined) throw refuse("client certificates are not configured");
+  try {
+    return await line.until(identity.authenticateCertificate({ der: certificate.der }));
+  } catch (error) {
+    if (error instanceof IdentityError) throw refuse(`${error.code}: ${error.cause}`);
+    throw error;
+  }
+}
+
+function certificateRefusal(code: "CERTIFICATE_MISSING" | "CERTIFICATE_REFUSED", cause: string): Refusal {
+  return new Refusal({
+    code,
+    cause,
+    answer: {
+      sqlstate: "28000",
+      message: "authentication failed: the client certificate was not accepted",
+      hint: "Connect with sslcert and sslkey of a certificate that the gateway's owner accepts.",
+    },
+  });
+}
+
 /** AuthenticationCleartextPassword: the token is the password. */
-async function byPassword(line: Line, identity: Authenticator): Promise<Principal> {
+async function byPassword(line: Line, judges: Judges): Promise<Principal> {
   const { password: token } = decodePassword(await message(line));
-  const principal = await check(line, identity, token);
+  const principal = await check(line, judges, token);
   if (principal === null) throw new Over(notAccepted("password"));
   return principal;
 }
@@ -81,7 +135,7 @@ async function byPassword(line: Line, identity: Authenticator): Promise<Principa
  * SASL OAUTHBEARER (RFC 7628; PostgreSQL 18, auth-oauth.c). A client without a token sends an empty `auth` to learn where
  * to get one (RFC 7628 section 4.3): that is no failed login. On success AuthenticationOk follows at once, no SASLFinal.
  */
-async function byOauthBearer(line: Line, identity: Authenticator): Promise<Principal> {
+async function byOauthBearer(line: Line, judges: Judges): Promise<Principal> {
   const initial = decodeSaslInitialResponse(await message(line));
   if (initial.mechanism !== oauthBearer)
     throw protocolRefusal("client selected an invalid SASL authentication mechanism");
@@ -91,9 +145,9 @@ async function byOauthBearer(line: Line, identity: Authenticator): Promise<Princ
     data = await message(line);
   }
   const { token } = decodeOauthBearer(data);
-  const principal = token === null ? null : await check(line, identity, token);
+  const principal = token === null ? null : await check(line, judges, token);
   if (principal !== null) return principal;
-  const { discovery } = identity;
+  const { discovery } = judges.identity;
   if (discovery !== null) {
     line.write(
       encodeAuthenticationSaslContinue(encodeOauthFailure(discovery.configurationUrl, discovery.scope)),
@@ -122,12 +176,23 @@ async function message(line: Line): Promise<Buffer> {
 }
 
 /** Checks a token. A refusal is put on the record before it is answered with null, after a while. */
-async function check(line: Line, identity: Authenticator, token: string): Promise<Principal | null> {
+async function check(line: Line, judges: Judges, token: string): Promise<Principal | null> {
+  const { identity, protection } = judges;
   const started = performance.now();
-  const verdict = await line.until(judge(identity, token));
-  if (verdict.accepted) return verdict.principal;
+  const name = nameOf(token);
+  const gate = name === null ? null : protection.admitName(line.ip, name);
+  const verdict: Verdict =
+    gate === null || gate.open
+      ? await line.until(judge(identity, token, contextOf(line)))
+      : { accepted: false, code: "LOCKED_OUT", cause: lockedOut("in this name", gate.retryAfterSeconds) };
+  if (verdict.accepted) {
+    protection.succeeded(line.ip, name);
+    return verdict.principal;
+  }
+  if (!blameless.has(verdict.code)) protection.failed(line.ip, name);
   const sha256 = token === "" ? null : createHash("sha256").update(token).digest("hex");
-  line.report(verdict.code, verdict.cause, sha256);
+  // One record for each wait: a flood of attempts must not become a flood of records.
+  if (gate === null || gate.open || gate.tell) line.report(verdict.code, verdict.cause, sha256);
   const spent = performance.now() - started;
   await line.until(
     pause(refusalStepMs * (Math.floor(spent / refusalStepMs) + 1) - spent, undefined, { ref: false }),
@@ -135,15 +200,36 @@ async function check(line: Line, identity: Authenticator, token: string): Promis
   return null;
 }
 
+/** Refusals that say nothing against the caller, or that follow from earlier ones. */
+const blameless: ReadonlySet<string> = new Set([
+  "KEYS_UNAVAILABLE",
+  "STORE_UNAVAILABLE",
+  "IDENTITY_INTERNAL",
+  "INTERNAL",
+  "LOCKED_OUT",
+]);
+
+/** For the record: why somebody has to wait. */
+export function lockedOut(what: string, seconds: number): string {
+  return `too many failed logins ${what} from this address; refused for ${seconds} s without looking at any token`;
+}
+
+/** A certificate that was verified may be what a token is bound to; any other is nothing. */
+function contextOf({ certificate }: Line): CallContext {
+  if (certificate === null || certificate.fault !== null) return {};
+  const { thumbprint, expires } = certificateFacts({ der: certificate.der });
+  return { certificate: thumbprint, certificateExpires: expires };
+}
+
 type Verdict =
   | { readonly accepted: true; readonly principal: Principal }
   | { readonly accepted: false; readonly code: string; readonly cause: string };
 
 /** Never rejects. */
-async function judge(identity: Authenticator, token: string): Promise<Verdict> {
+async function judge(identity: Authenticator, token: string, context: CallContext): Promise<Verdict> {
   if (token === "") return { accepted: false, code: "TOKEN_MISSING", cause: "the password was empty" };
   try {
-    return { accepted: true, principal: await identity.authenticate(token) };
+    return { accepted: true, principal: await identity.authenticate(token, context) };
   } catch (error) {
     if (error instanceof IdentityError) return { accepted: false, code: error.code, cause: error.cause };
     // Not an error made for the record: its text could hold anything, the token included.

@@ -1,5 +1,6 @@
 /** Listens for clients and makes authenticated ones of them. */
 import { createServer, type Server } from "node:net";
+import { createProtection, type Protection } from "../../identity/protection.ts";
 import { encodeOauthFailure } from "../../protocol/index.ts";
 import type { AuthenticatedClient, AuthFailure } from "../ports.ts";
 import type { AuthMethod, Limits, ListenerSettings, TlsSettings } from "../settings.ts";
@@ -13,6 +14,8 @@ export interface ListenerDeps {
   /** null: SSLRequest is answered "N". */
   readonly tls: TlsSettings | null;
   readonly identity: Authenticator;
+  /** Waits after failed logins; absent: none. */
+  readonly protection?: Protection;
   readonly limits: Limits;
   /** The names clients may ask for. */
   readonly databases: readonly string[];
@@ -56,13 +59,16 @@ export async function createListener(settings: ListenerSettings, deps: ListenerD
     throw new ListenerError("a Unix socket carries no TLS: it needs tls: optional");
   if (settings.tls === "required" && deps.tls === null)
     throw new ListenerError("tls: required needs a certificate and key");
-  if (offer === "oauthbearer") checkDiscovery(deps.identity);
+  if (offer.certificate && (unix || deps.tls === null || deps.tls.clientCa === null))
+    throw new ListenerError("auth: cert needs TLS with a client_ca");
+  if (offer.ask === "oauthbearer") checkDiscovery(deps.identity);
 
   let front: TlsFront | null = deps.tls === null ? null : makeFront(deps.tls, deps.limits);
   const rules: ConnectionRules = {
     settings,
     offer,
     identity: deps.identity,
+    protection: deps.protection ?? createProtection(null),
     limits: deps.limits,
     databases: new Set(deps.databases),
     front: () => front,
@@ -104,15 +110,13 @@ export async function createListener(settings: ListenerSettings, deps: ListenerD
 
 /**
  * What is offered to clients. The startup packet does not say what a client can do, and libpq takes the first SASL
- * mechanism it knows or fails, so that two cannot be offered: the first entry of `auth` counts.
+ * mechanism it knows or fails, so that two cannot be asked for: the first entry of `auth` besides `cert` counts. A certificate is seen in
+ * the handshake, before anything is asked.
  */
 function offered(auth: readonly AuthMethod[]): Offer {
-  const [first] = auth;
-  if (first === undefined || auth.includes("cert"))
-    throw new ListenerError(
-      "auth must name password or oauthbearer; client certificates are not supported yet",
-    );
-  return first === "cert" ? offered([]) : first;
+  if (auth.length === 0) throw new ListenerError("auth must name password, oauthbearer or cert");
+  const ask = auth.find((method) => method !== "cert") ?? null;
+  return { certificate: auth.includes("cert"), ask };
 }
 
 /** Better found out now than by the first client without a token. */
