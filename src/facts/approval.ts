@@ -40,6 +40,8 @@ export interface HeldParameter {
 export interface HeldStatement {
   /** The exact text. */
   readonly sql: string;
+  /** With its literals stripped, for whoever may not see values (webhooks); null or left out: it could not be read. */
+  readonly stripped?: string | null;
   readonly fingerprint: string | null;
   readonly kind: string;
   readonly command: string;

@@ -54,12 +54,9 @@ export const webhook = z.strictObject({
       "Where messages are POSTed to; http only on loopback. Slack's and Teams' URLs are secrets: `{ env: SLACK_URL }`.",
   }),
   secret: secret.optional().meta({ description: "Keys the `postern-signature` header." }),
-  shape: z
-    .enum(["generic", "slack", "teams"])
-    .default("generic")
-    .meta({
-      description: "JSON of Postern's own, Slack's Block Kit, or an adaptive card of Microsoft Teams.",
-    }),
+  shape: z.enum(["generic", "slack", "teams"]).default("generic").meta({
+    description: "JSON of Postern's own, Slack's Block Kit, or an adaptive card of Microsoft Teams.",
+  }),
   events: z
     .array(z.enum(["requested", "decided", "expired", "break_glass", "access", "revoked"]))
     .min(1)
@@ -95,20 +92,12 @@ export const approvals = z
     keep: duration(hour, 3650 * day)
       .prefault("90d")
       .meta({ description: "How long decided approvals are listed. The audit log keeps what happened." }),
-    access: z
-      .array(accessOffer)
-      .max(200)
-      .default([])
-      .meta({
-        description: "Groups that can be had for a while, after approval (`postern access request`).",
-      }),
-    webhooks: z
-      .array(webhook)
-      .max(16)
-      .default([])
-      .meta({
-        description: "Who is told. Messages hold no values and no SQL literals, and links ask for a login.",
-      }),
+    access: z.array(accessOffer).max(200).default([]).meta({
+      description: "Groups that can be had for a while, after approval (`postern access request`).",
+    }),
+    webhooks: z.array(webhook).max(16).default([]).meta({
+      description: "Who is told. Messages hold no values and no SQL literals, and links ask for a login.",
+    }),
   })
   .prefault({})
   .meta({ description: "What waits for a person (docs/approvals.md)." });
