@@ -42,6 +42,8 @@ export interface AuthenticatedClient {
   readonly claimed: Claimed;
   readonly approvals: ApprovalWish;
   readonly replication: "off" | "physical" | "database";
+  /** When the certificate that it showed ends, in seconds since the epoch; null or left out: it showed none. */
+  readonly certificateExpires?: number | null;
 }
 
 /** An upstream connection that is logged in and idle. */

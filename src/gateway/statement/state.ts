@@ -133,6 +133,8 @@ export interface Walk {
   gathered: boolean;
   /** It is to be looked at as far as it has come. */
   gatherOver: boolean;
+  /** When the session's time is over: seconds since the epoch. */
+  deadline(): number;
   /** The server process of this session. */
   readonly serverPid: number;
   /** The client cannot wait for people. */
@@ -159,6 +161,8 @@ export interface Walk {
   readonly fate: Fate;
   /** The client has sent Terminate. */
   leaving: boolean;
+  /** The session's time is over: nothing new is taken, only what ends what runs. */
+  closing: boolean;
   /** An outcome could not be recorded: the session ends once the client has what came before. */
   auditLost: boolean;
   /** The server has sent a FATAL error: it closes the connection. */
