@@ -108,6 +108,14 @@ async function answer(walk: Walk, guard: Guarding, view: View, question: Questio
       guard.analyst.bump();
     return;
   }
+  if (asked.sqlstate === lockNotAvailable && guard.local === "none" && walk.transaction === "T") {
+    // The lock may be this session's own: then it can be asked, and its transaction's end gives the lock back.
+    guard.local = "transaction";
+    guard.ddl = Math.max(guard.ddl, walk.batch - 1);
+    guard.localView = null;
+    unsettle(guard);
+    return;
+  }
   if (unknowable(asked)) throw new CannotAsk(unavailable);
   guard.fresh.set(key, {
     kind: "refused",
@@ -118,6 +126,8 @@ async function answer(walk: Walk, guard: Guarding, view: View, question: Questio
     },
   });
 }
+
+const lockNotAvailable = "55P03";
 
 function isStale({ code }: { readonly code: string }): boolean {
   return code === "CATALOG_STALE";

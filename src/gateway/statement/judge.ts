@@ -33,7 +33,7 @@ import {
 } from "./facts.ts";
 import type { Answer, Guarding, Judgement, Question, ServerRefusal, Watched } from "./judgement.ts";
 import { unsettle } from "./judgement.ts";
-import { mayTell, outdated, sameMeaning } from "./meaning.ts";
+import { mayTell, needsNoAnalysis, outdated, sameMeaning } from "./meaning.ts";
 import { getPortal, type PreparedStatement, type Shape } from "./names.ts";
 import { changesNames, endsTransaction, inBlock, inBlockBehind, type Place } from "./place.ts";
 import { unreadCode } from "./sideways.ts";
@@ -113,7 +113,7 @@ export function judgeMessage(
     let judgement: Judgement | null;
     const uses = names.some(({ kind }) => kind === "execute" || kind === "fetch");
     if ((changed && (facts.tree.length > 0 || uses)) || (named && uses))
-      judgement = refusedBefore(walk, statement, sendAlone, place);
+      judgement = unasked(walk, guard, statement, place) ?? refusedBefore(walk, statement, sendAlone, place);
     else judgement = judge(walk, guard, statement, place, questions);
     judgements.push(judgement);
     if (judgement === null) open = true;
@@ -286,8 +286,8 @@ function judgeAnew(
   const early = refusedStatically(shape, onlyObserved(policy, guard));
   if (early !== null && !statement.syntaxError) return refuse(early);
   if (guard.readOnly && shape.facts.readOnly === false) return refuse(staysReadOnly);
-  if (guard.unavailable !== null) return refuse(guard.unavailable);
-  if (guard.attempts > maxAttempts) return refuse(unavailable);
+  const unknown = guard.unavailable ?? (guard.attempts > maxAttempts ? unavailable : null);
+  if (unknown !== null) return unasked(walk, guard, statement, place) ?? refuse(unknown);
   const asks =
     shape.facts.tree.length > 0 ||
     shape.names.length > 0 ||
@@ -312,7 +312,8 @@ function judgeAnew(
     return null;
   }
   const used = usedBy(walk, statement, onlyObserved(policy, guard));
-  if ("refusal" in used) return refuse(used.refusal);
+  if ("refusal" in used)
+    return (policy.permissive ? unasked(walk, guard, statement, place) : null) ?? refuse(used.refusal);
   if (guard.lazy && needsNoAnalysis(by))
     return decided(walk, guard, by, statement, place, used.statements, null, questions);
   const touched: Touched[] = [];
@@ -343,29 +344,48 @@ function judgeAnew(
           settledSettings: settledSettings(one.shape),
         });
       } else if (answer.kind === "refused")
-        return refuse(serverRefusal(answer.error, inner === null && one === statement));
+        // The server says it again, and better, when it is sent what it refused.
+        return (
+          unasked(walk, guard, statement, place) ??
+          refuse(serverRefusal(answer.error, inner === null && one === statement))
+        );
       else if (answer.kind === "touched") {
         // Functions of bare expressions count; what they give goes nowhere.
         own.push(kind === "expressions" ? { ...answer.touched, outputs: null } : answer.touched);
       }
     }
     const bound = used.bound[nth] ?? null;
-    if (!open && bound !== null && !sameMeaning(bound.touched, own)) return refuse(outdated);
+    if (!open && bound !== null && !needsNoAnalysis(by) && !sameMeaning(bound.touched, own))
+      return refuse(outdated);
     touched.push(...own);
   }
   if (open) return null;
   return decided(walk, guard, by, statement, place, used.statements, touched, questions);
 }
 
-/** Nothing that is decided, hidden or watched depends on what a statement touches. */
-function needsNoAnalysis({ policy, protectedSet, observedSet }: View): boolean {
-  const { analysis, estimate } = policy.needs;
-  return !analysis && !estimate && protectedSet.empty && observedSet.empty && detectionOf(policy) === null;
+/** A judgement without asking what the statement touches; null: something depends on that. */
+function unasked(walk: Walk, guard: Guarding, statement: PreparedStatement, place: Place): Judgement | null {
+  const policy = guard.policies.current;
+  const view = guard.view?.policy === policy ? guard.view : guard.analyst.view(policy);
+  if (view === null || guard.hardened || !needsNoAnalysis(view)) return null;
+  const used = usedBy(walk, statement, onlyObserved(policy, guard));
+  if ("refusal" in used && !policy.permissive) return null;
+  const judged = decided(
+    walk,
+    guard,
+    view,
+    statement,
+    place,
+    "refusal" in used ? [statement] : used.statements,
+    null,
+    [],
+  );
+  return judged === null ? null : { ...judged, reusable: false };
 }
 
 /** Nothing is enforced here: what is not understood may pass. */
 function onlyObserved(policy: CompiledPolicy, { session }: Guarding): boolean {
-  return policy.observe === "all" && policy.labelsFor(session.database).length === 0;
+  return policy.permissive || (policy.observe === "all" && policy.labelsFor(session.database).length === 0);
 }
 
 type Used =
@@ -593,7 +613,8 @@ function aftermath(used: readonly PreparedStatement[], { effects }: StatementFac
       opaque ||
       effects.includes("ddl") ||
       effects.includes("admin") ||
-      used.some(({ shape }) => shape.kind === "lock"),
+      // Others, the gateway's own connection among them, wait for its lock.
+      used.some(({ shape }) => shape.kind === "lock" || shape.kind === "truncate"),
     temporary: opaque || used.some(({ shape }) => shape.facts.temporary),
     ends: used.some(({ shape }) => endsTransaction(shape)),
   };
