@@ -38,11 +38,11 @@ export interface GatewayRooms {
   readonly logger: pino.Logger;
   /** null: no policy; every statement is forwarded and recorded. */
   readonly policy: PolicyRooms | null;
+  /** Who asks people; null or left out: nobody can be asked, and what needs approval is refused. */
+  readonly approvals?: Approvals | null;
   /** What nodes share; absent: there is one node, and it ends its own sessions only. */
   readonly store?: Store | null;
   readonly revocations?: Revocations | null;
-  /** Who asks people; null or left out: nobody can be asked, and what needs approval is refused. */
-  readonly approvals?: Approvals | null;
 }
 
 /** What deciding needs from outside. */
