@@ -1,6 +1,7 @@
 /** postern.yaml as a whole (SPEC.md section 2). docs/config.md and docs/postern.schema.json are made from this. */
 import { z } from "zod";
 import { isSafeUrl } from "../units.ts";
+import { approvals, store } from "./approvals.ts";
 import { databases } from "./databases.ts";
 import { auditExport, auditIndex } from "./exports.ts";
 import { identity } from "./identity.ts";
@@ -208,12 +209,6 @@ export const protocol = z
   .prefault({})
   .meta({ description: "Rarely needed parts of the protocol." });
 
-export const store = z
-  .string({ error: "sqlite:PATH or a postgres:// URL" })
-  .regex(/^(sqlite:.+|postgres(ql)?:\/\/.+)$/, { error: "sqlite:PATH or a postgres:// URL" })
-  .default("sqlite:./data/postern.db")
-  .meta({ description: "State shared by nodes. In this version: `sqlite:` only." });
-
 export const policy = path.meta({
   description:
     "A policy file, a folder of `*.yaml` (without `*.test.yaml`), or `agent-safe`, which is built in. See policy.md. Default: none; every statement is then forwarded and recorded.",
@@ -228,6 +223,7 @@ export const root = z.strictObject({
   policy: policy.optional(),
   audit,
   store,
+  approvals,
   protocol,
   admin,
   limits,
