@@ -15,6 +15,7 @@ import { createJudging, type Judging } from "./analyst/registry.ts";
 import { createCancelKeys } from "./cancel.ts";
 import { type InnerClient, innerClient } from "./client/inner.ts";
 import { createListener, type Listener } from "./client/listener.ts";
+import type { SessionDescription } from "./describe.ts";
 import { createLifecycle, type Lifecycle } from "./lifecycle.ts";
 import type { AuthenticatedClient, AuthFailure } from "./ports.ts";
 import { type EndReason, type Session, type SessionDeps, SessionRefused, startSession } from "./session.ts";
@@ -22,13 +23,14 @@ import type { GatewaySettings, TlsSettings } from "./settings.ts";
 import { createUpstreamPool, type UpstreamPool } from "./upstream/pool.ts";
 
 export type { InnerClient } from "./client/inner.ts";
+export type { SessionDescription } from "./describe.ts";
 export type { Lifecycle, RenewResult } from "./lifecycle.ts";
 export type { Session } from "./session.ts";
 
 export interface GatewayRooms {
   readonly identity: Identity;
   readonly audit: AuditLog;
-  readonly auditSettings: Pick<AuditSettings, "durability" | "parameters" | "results">;
+  readonly auditSettings: Pick<AuditSettings, "durability" | "parameters" | "results" | "analysis">;
   readonly logger: pino.Logger;
   /** null: no policy; every statement is forwarded and recorded. */
   readonly policy: PolicyRooms | null;
@@ -70,7 +72,12 @@ export interface Gateway {
    * the stream at once: what comes first is AuthenticationOk … ReadyForQuery, or a FATAL ErrorResponse. Destroying it cancels what runs.
    */
   attach(client: InnerClient): Duplex;
-  /** Ends a session of this node at once: what runs is cancelled, FATAL 57P01. false: there is none of that id here. */
+  /** Every open session and what it is doing, oldest first. */
+  describe(): readonly SessionDescription[];
+  /**
+   * Ends a session with FATAL 57P01: its running statement is cancelled and its transaction rolled back. `reason` is for the record.
+   * false: there is none with this id.
+   */
   endSession(id: string, reason: string): boolean;
   /** Deadlines, renewal, and ending sessions on any node. */
   readonly lifecycle: Lifecycle;
@@ -319,6 +326,7 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
     },
     endSession: lifecycle.end,
     lifecycle,
+    describe: () => [...sessions.values()].map((session) => session.describe()),
     reloadTls(tls) {
       for (const listener of listeners) listener.reloadTls(tls);
     },

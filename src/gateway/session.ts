@@ -28,7 +28,8 @@ import {
 import type { SqlReader } from "../sql/index.ts";
 import type { Judging } from "./analyst/registry.ts";
 import type { CancelKeys } from "./cancel.ts";
-import { chooseLogin, startupParameters } from "./logins.ts";
+import { describeSession, type SessionDescription } from "./describe.ts";
+import { chooseLogin, setBackstop, startupParameters } from "./logins.ts";
 import type { AuthenticatedClient, UpstreamConnection } from "./ports.ts";
 import { readsOnly } from "./readonly.ts";
 import type { DatabaseSettings, GatewaySettings, LoginSettings } from "./settings.ts";
@@ -50,7 +51,7 @@ import type { UpstreamPool } from "./upstream/pool.ts";
 /** What sessions share. */
 export interface SessionDeps {
   readonly settings: GatewaySettings;
-  readonly auditSettings: Pick<AuditSettings, "durability" | "parameters" | "results">;
+  readonly auditSettings: Pick<AuditSettings, "durability" | "parameters" | "results" | "analysis">;
   readonly audit: AuditLog;
   readonly reader: SqlReader;
   readonly allowed: DecisionContext;
@@ -90,6 +91,8 @@ export interface Session {
   notice(message: string, hint: string): boolean;
   /** Goes on until this principal's token ends; it was found to be the same one. */
   renew(principal: Principal): void;
+  /** What it is doing now. */
+  describe(): SessionDescription;
   readonly closed: Promise<void>;
 }
 
@@ -158,6 +161,7 @@ export async function startSession(client: AuthenticatedClient, deps: SessionDep
     client.replication === "off" &&
     readsOnly(policy, client.principal, sessionFacts(client, database, login));
   if (readOnly) parameters.set("default_transaction_read_only", "on");
+  if (policy !== null && client.replication === "off") setBackstop(parameters, policy.timeoutCeilingMs);
   const upstream = await openUpstream(client, database, login, parameters, deps);
   const id = uuidv7();
   let context: SessionContext;
@@ -301,7 +305,16 @@ function runSession(
     guard:
       deps.judging === null || client.replication !== "off"
         ? null
-        : createGuarding(id, deps.judging, client, database, login, readOnly, upstream.parameters),
+        : createGuarding(
+            id,
+            deps.judging,
+            client,
+            database,
+            login,
+            readOnly,
+            auditSettings.analysis === "lazy",
+            upstream.parameters,
+          ),
     maskKeys: deps.maskKeys,
     maskOutput: new MaskOutput(),
     maskedColumns: new WeakMap(),
@@ -707,6 +720,10 @@ function runSession(
       principals.push(principal);
       deadline = deadlineOf(principal);
     },
+    describe: () => ({
+      ...describeSession(id, client, login.user, walk, { started, lastActive }),
+      expires: Math.floor(deadline.at * 1000),
+    }),
     closed,
   };
 }

@@ -1,11 +1,13 @@
 /** Who is calling: tokens of the configured identity providers become principals (docs/identity.md). */
-import type { Principal } from "../facts/principal.ts";
+import type { Principal, TokenFacts } from "../facts/principal.ts";
 import { createTokenCache } from "./cache.ts";
 import { maybeTruncated } from "./claims.ts";
 import { maxTokenBytes, sha256 } from "./compact.ts";
 import type { CallContext } from "./context.ts";
 import { configurationUrl } from "./discovery.ts";
 import { IdentityError } from "./errors.ts";
+import type { JsonObject } from "./json.ts";
+import { principalOfLogin } from "./login.ts";
 import { checkTogether, openProvider, type Provider } from "./provider.ts";
 import { createRevocations } from "./revocations.ts";
 import type { ProviderSettings } from "./settings.ts";
@@ -18,6 +20,7 @@ import { verifyToken } from "./verify.ts";
 
 export type { CallContext } from "./context.ts";
 export { IdentityConfigError, IdentityError, type IdentityErrorCode } from "./errors.ts";
+export type { JsonObject } from "./json.ts";
 export type { VerifiedGrant } from "./special.ts";
 
 export interface IdentityMetrics {
@@ -37,6 +40,11 @@ export interface Identity {
   authenticate(token: string, context?: CallContext): Promise<Principal>;
   /** SCRAM for Postern tokens; null when there is no store for them. */
   readonly scram: TokenGuard["scram"] | null;
+  /**
+   * The principal of a person who has just logged in at a provider: `claims` as principalOfLogin takes them. Throws IdentityError; its code
+   * IDENTITY_INTERNAL for a provider that is not there.
+   */
+  login(provider: string, claims: JsonObject, token: TokenFacts): Principal;
   /** What SASL OAUTHBEARER tells a client without a token (RFC 7628 section 3.2.2): of the first provider that can be discovered. */
   readonly discovery: { readonly configurationUrl: string; readonly scope: string } | null;
   /**
@@ -156,6 +164,12 @@ export async function createIdentity(
     authenticate: (token, context = {}) => counted(() => authenticate(token, context)),
     verifyGrant: (assertion, audience) => counted(() => verifyGrant(providers, assertion, audience, now)),
     verifyLogout: (token) => counted(() => verifyLogoutToken(providers, token, now)),
+    login(name, claims, token) {
+      const provider = providers.find(({ settings: { name: own } }) => own === name);
+      if (provider === undefined)
+        throw new IdentityError("IDENTITY_INTERNAL", "the provider of a login is not configured any more");
+      return principalOfLogin(provider, claims, token);
+    },
     discovery: discoveryOf(settings),
     revoke(tokenSha256) {
       const known = cache.get(tokenSha256.toLowerCase());

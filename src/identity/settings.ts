@@ -15,15 +15,16 @@ export interface ClaimPaths {
   readonly agent: string;
 }
 
-/** Postern as a client of the provider, for logins in the console and on the command line. */
-export interface OidcClientSettings {
+/** Postern as a client of the provider (RFC 6749 section 2). */
+export interface ClientSettings {
   readonly id: string;
+  /** null: a public client, held by PKCE alone. */
   readonly secret: SecretSource | null;
+  /** Asked for at login; `openid` is among them. Left out: openid, profile, email. */
+  readonly scopes?: readonly string[];
   /** Public client (no secret) of the command line; null or left out: `id`, if that one has no secret. */
   readonly cli?: string | null;
-  /** Scopes that the command line asks for. */
-  readonly scopes?: readonly string[];
-  /** RFC 8707 resource indicator, for providers that need it to make access tokens for Postern. */
+  /** RFC 8707: which resource the access token is to be for; null or left out: the provider's default. */
   readonly resource?: string | null;
 }
 
@@ -40,7 +41,8 @@ export interface OidcProviderSettings {
   readonly tokenTypes: readonly string[];
   readonly claims: ClaimPaths;
   readonly kinds: readonly KindRule[];
-  readonly client: OidcClientSettings | null;
+  /** For people who log in with a browser; null: they cannot. */
+  readonly client: ClientSettings | null;
   /** Longest accepted time since `iat`, in seconds; null: only `exp` bounds it. */
   readonly maxTokenAge: number | null;
 }

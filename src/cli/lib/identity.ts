@@ -37,6 +37,7 @@ export async function openIdentity(
     get scram() {
       return current.scram;
     },
+    login: (provider, claims, token) => current.login(provider, claims, token),
     get discovery() {
       return current.discovery;
     },
