@@ -74,10 +74,7 @@ export interface Gateway {
   attach(client: InnerClient): Duplex;
   /** Every open session and what it is doing, oldest first. */
   describe(): readonly SessionDescription[];
-  /**
-   * Ends a session with FATAL 57P01: its running statement is cancelled and its transaction rolled back. `reason` is for the record.
-   * false: there is none with this id.
-   */
+  /** Ends a session of this node at once: what runs is cancelled, FATAL 57P01. false: there is none of that id here. */
   endSession(id: string, reason: string): boolean;
   /** Deadlines, renewal, and ending sessions on any node. */
   readonly lifecycle: Lifecycle;
@@ -324,9 +321,9 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
       void admitClient(client);
       return end;
     },
+    describe: () => [...sessions.values()].map((session) => session.describe()),
     endSession: lifecycle.end,
     lifecycle,
-    describe: () => [...sessions.values()].map((session) => session.describe()),
     reloadTls(tls) {
       for (const listener of listeners) listener.reloadTls(tls);
     },

@@ -79,6 +79,8 @@ export interface Session {
   readonly idle: boolean;
   /** Ends the session with a FATAL error as soon as no statement is running and no transaction is open; `now`: whatever is running. */
   end(reason: EndReason, now: boolean): void;
+  /** What it is doing now. */
+  describe(): SessionDescription;
   /** When its time is over, in seconds since the epoch, and what says so. */
   readonly deadline: Deadline;
   /** Whom its tokens stood for: the one it began with, and those it was renewed with. */
@@ -91,8 +93,6 @@ export interface Session {
   notice(message: string, hint: string): boolean;
   /** Goes on until this principal's token ends; it was found to be the same one. */
   renew(principal: Principal): void;
-  /** What it is doing now. */
-  describe(): SessionDescription;
   readonly closed: Promise<void>;
 }
 
@@ -703,6 +703,10 @@ function runSession(
       if (now || client.replication !== "off") fail(why, why.reason);
       else endIfIdle();
     },
+    describe: () => ({
+      ...describeSession(id, client, login.user, walk, { started, lastActive }),
+      expires: Math.floor(deadline.at * 1000),
+    }),
     get deadline() {
       return deadline;
     },
@@ -720,10 +724,6 @@ function runSession(
       principals.push(principal);
       deadline = deadlineOf(principal);
     },
-    describe: () => ({
-      ...describeSession(id, client, login.user, walk, { started, lastActive }),
-      expires: Math.floor(deadline.at * 1000),
-    }),
     closed,
   };
 }

@@ -38,13 +38,13 @@ export interface IdentityMetrics {
 export interface Identity {
   /** Gives the principal a token stands for. Rejects with IdentityError, and with nothing else. */
   authenticate(token: string, context?: CallContext): Promise<Principal>;
-  /** SCRAM for Postern tokens; null when there is no store for them. */
-  readonly scram: TokenGuard["scram"] | null;
   /**
    * The principal of a person who has just logged in at a provider: `claims` as principalOfLogin takes them. Throws IdentityError; its code
    * IDENTITY_INTERNAL for a provider that is not there.
    */
   login(provider: string, claims: JsonObject, token: TokenFacts): Principal;
+  /** SCRAM for Postern tokens; null when there is no store for them. */
+  readonly scram: TokenGuard["scram"] | null;
   /** What SASL OAUTHBEARER tells a client without a token (RFC 7628 section 3.2.2): of the first provider that can be discovered. */
   readonly discovery: { readonly configurationUrl: string; readonly scope: string } | null;
   /**

@@ -15,16 +15,15 @@ export interface ClaimPaths {
   readonly agent: string;
 }
 
-/** Postern as a client of the provider (RFC 6749 section 2). */
-export interface ClientSettings {
+/** Postern as a client of the provider, for logins in the console and on the command line. */
+export interface OidcClientSettings {
   readonly id: string;
-  /** null: a public client, held by PKCE alone. */
   readonly secret: SecretSource | null;
-  /** Asked for at login; `openid` is among them. Left out: openid, profile, email. */
-  readonly scopes?: readonly string[];
   /** Public client (no secret) of the command line; null or left out: `id`, if that one has no secret. */
   readonly cli?: string | null;
-  /** RFC 8707: which resource the access token is to be for; null or left out: the provider's default. */
+  /** Scopes that the command line asks for. */
+  readonly scopes?: readonly string[];
+  /** RFC 8707 resource indicator, for providers that need it to make access tokens for Postern. */
   readonly resource?: string | null;
 }
 
@@ -42,7 +41,7 @@ export interface OidcProviderSettings {
   readonly claims: ClaimPaths;
   readonly kinds: readonly KindRule[];
   /** For people who log in with a browser; null: they cannot. */
-  readonly client: ClientSettings | null;
+  readonly client: OidcClientSettings | null;
   /** Longest accepted time since `iat`, in seconds; null: only `exp` bounds it. */
   readonly maxTokenAge: number | null;
 }

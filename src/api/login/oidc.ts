@@ -2,7 +2,7 @@
 import * as oauth from "oauth4webapi";
 import type { Principal } from "../../facts/principal.ts";
 import { type Identity, IdentityError, type JsonObject } from "../../identity/index.ts";
-import type { ClientSettings, OidcProviderSettings } from "../../identity/settings.ts";
+import type { OidcClientSettings, OidcProviderSettings } from "../../identity/settings.ts";
 import { sha256 } from "../digest.ts";
 import { providerFetch, providerTimeoutMs } from "./fetch.ts";
 
@@ -59,7 +59,7 @@ interface Client {
   };
 }
 
-type WithClient = OidcProviderSettings & { readonly client: ClientSettings };
+type WithClient = OidcProviderSettings & { readonly client: OidcClientSettings };
 
 /** Discovers the provider, each time: a login is rare, and what was true an hour ago may not be. Throws LoginError LOGIN_PROVIDER. */
 async function open(settings: WithClient): Promise<Client> {
@@ -208,7 +208,7 @@ function refused(error: unknown): unknown {
 
 /** RFC 6749 section 2.3.1; RFC 8414: where a provider says nothing, it takes HTTP Basic. */
 async function authentication(
-  client: ClientSettings,
+  client: OidcClientSettings,
   server: oauth.AuthorizationServer,
 ): Promise<oauth.ClientAuth> {
   if (client.secret === null) return oauth.None();

@@ -71,6 +71,7 @@ function buildOidc(context: Context, input: OidcInput, path: Path): OidcProvider
         ? null
         : {
             id: client.id,
+            cli: client.cli ?? null,
             secret,
             scopes: [...new Set(["openid", ...client.scopes])],
             resource: client.resource ?? null,

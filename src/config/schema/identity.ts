@@ -49,6 +49,9 @@ const client = z.strictObject({
   secret: secret
     .optional()
     .meta({ description: "Client secret. Default: none, a public client held by PKCE alone." }),
+  cli: text("the client id that the provider gave Postern's command line").optional().meta({
+    description: "Public client of `postern login`, without a secret. Default: `id`, if that one has none.",
+  }),
   scopes: z
     .array(text("a scope such as email", 256))
     .max(32)
