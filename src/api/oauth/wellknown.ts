@@ -12,6 +12,8 @@ export type WellKnownProvider =
       readonly resource: string | null;
       /** Audiences of which a workload's own token must name one. */
       readonly audience: readonly string[];
+      /** Where a browser logs in at the gateway itself; null: it cannot. */
+      readonly login: string | null;
     }
   | { readonly name: string; readonly type: "saml"; readonly login: string };
 
@@ -31,7 +33,6 @@ export interface WellKnown {
   readonly revocation_endpoint: string;
   readonly introspection_endpoint: string;
   readonly backchannel_logout_uri: string;
-  readonly grant_types_supported: readonly string[];
   readonly mcp: string;
   readonly console: string;
 }

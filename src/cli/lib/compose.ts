@@ -11,11 +11,14 @@ import { type AuditLog, makeAnchors, openAuditLog } from "../../audit/index.ts";
 import type { Settings } from "../../config/index.ts";
 import { type Gateway, startGateway } from "../../gateway/index.ts";
 import type { Identity } from "../../identity/index.ts";
+import { createPosternTokens } from "../../identity/tokens/index.ts";
+import { openRevocations } from "../../identity/tokens/revoked.ts";
 import type { CompiledPolicy } from "../../policy/index.ts";
+import { memoryStore } from "../../store/index.ts";
 import { keepAnchored, tellOpenNews } from "./anchor.ts";
 import { openIdentity } from "./identity.ts";
-import { memoryStore } from "./memory.ts";
 import { gatewayMetrics } from "./metrics.ts";
+import { openOauth } from "./oauth.ts";
 import { openPolicy, readPolicy } from "./policy.ts";
 import { compareSettings } from "./reload.ts";
 import { startTrail } from "./trail.ts";
@@ -76,7 +79,12 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
   audit.event("config.changed", { digest: settings.digest, previous: null, applied: ["*"], waiting: [] });
   const policy = openPolicy(settings.policy, settings.audit.keys);
   if (policy !== null) recordPolicy(audit, policy.policies.current, null);
-  const identity = await openIdentity(settings.providers);
+  const store = memoryStore();
+  opened.defer(() => store.close());
+  const tokens = createPosternTokens({ store, settings: settings.tokens });
+  const revocations = await openRevocations(store);
+  opened.defer(() => revocations.close());
+  const identity = await openIdentity(settings.providers, { tokens, revocations });
   opened.defer(() => identity.close());
   const gateway = await startGateway(settings.gateway, {
     identity,
@@ -84,13 +92,13 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     auditSettings: settings.audit,
     logger,
     policy,
+    store,
+    revocations,
   });
   let drained = false;
   opened.defer(async () => {
     if (!drained) await gateway.drain(0);
   });
-  const store = memoryStore();
-  opened.defer(() => store.close());
   let current = settings;
   let listening: HttpListener | null = null;
   const publicUrl = () =>
@@ -109,9 +117,21 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     roles: () => settings.admin,
     publicUrl,
     stepUpSeconds: 600,
+    revoked: (principal) => revocations.find(principal, "api") !== null,
+  });
+  const oauth = openOauth({
+    settings: () => current,
+    identity,
+    tokens,
+    revocations,
+    store,
+    audit,
+    gateway,
+    publicUrl,
   });
   const deps = {
     rest,
+    mounts: [oauth],
     consoleDir: builtConsole,
     version,
     readiness: () => ({ audit: audit.failure === null, gateway: gateway.accepting }),

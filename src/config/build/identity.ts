@@ -2,12 +2,13 @@
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { OidcProviderSettings } from "../../identity/settings.ts";
+import type { TokenSettings } from "../../identity/tokens/settings.ts";
 import { valueAt } from "../explain.ts";
 import type { Path } from "../problem.ts";
-import { type OidcInput, provider as providerSchema } from "../schema/identity.ts";
+import { type OidcInput, provider as providerSchema, tokens as tokensSchema } from "../schema/identity.ts";
 import { secretSource } from "../secrets.ts";
 import { isSafeUrl } from "../units.ts";
-import { type Context, readNamed, takeItems } from "./context.ts";
+import { type Context, readNamed, take, takeItems } from "./context.ts";
 import { checkSecret } from "./secret.ts";
 
 const base: Path = ["identity", "providers"];
@@ -17,6 +18,19 @@ export function providerNames(context: Context): readonly string[] {
   const providers = valueAt(context.raw, base);
   if (!Array.isArray(providers)) return [];
   return [...new Set(providers.map((p) => valueAt(p, ["name"])).filter((name) => typeof name === "string"))];
+}
+
+/** `identity.tokens`; null: not valid (the schema pass has said why). */
+export function buildTokens(context: Context): TokenSettings | null {
+  const input = take(context, ["identity", "tokens"], tokensSchema);
+  if (input === null) return null;
+  if (input.lifetime > input.longest)
+    context.problem(
+      ["identity", "tokens", "lifetime"],
+      "is more than identity.tokens.longest",
+      "at most that",
+    );
+  return { lifetime: input.lifetime, longest: input.longest, perPrincipal: input.per_principal };
 }
 
 export function buildProviders(context: Context): readonly OidcProviderSettings[] {
@@ -71,7 +85,7 @@ function buildOidc(context: Context, input: OidcInput, path: Path): OidcProvider
         ? null
         : {
             id: client.id,
-            cli: client.cli ?? null,
+            cli: client.cli ?? (client.secret === undefined ? client.id : null),
             secret,
             scopes: [...new Set(["openid", ...client.scopes])],
             resource: client.resource ?? null,

@@ -69,10 +69,11 @@ function buildListener(context: Context, input: ListenerInput, path: Path): List
       "an oidc provider whose issuer is an https URL",
     );
   // libpq takes the first SASL mechanism it knows or fails, so that the gateway cannot offer two ways at once.
-  if (auth.length > 1)
+  // A client that shows a token by SCRAM names it as its user: that one way can stand beside another.
+  if (auth.filter((one) => one !== "scram").length > 1)
     context.warning(
       [...path, "auth"],
-      `only the first way, ${auth[0]}, is offered`,
+      `only the first way, ${auth.find((one) => one !== "scram")}, is offered`,
       "one way for each listener",
     );
   return { address, auth, tls: options?.tls ?? (local ? "optional" : "required") };

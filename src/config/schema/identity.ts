@@ -1,6 +1,6 @@
 /** `identity:` of postern.yaml. */
 import { z } from "zod";
-import { duration, oneOrMore, secret, text } from "./scalars.ts";
+import { duration, oneOrMore, secret, text, whole } from "./scalars.ts";
 
 /** Asymmetric JWS algorithms (RFC 7518 section 3.1, RFC 8037). `none` and HMAC are not acceptable from anyone. */
 const algorithms = [
@@ -50,7 +50,8 @@ const client = z.strictObject({
     .optional()
     .meta({ description: "Client secret. Default: none, a public client held by PKCE alone." }),
   cli: text("the client id that the provider gave Postern's command line").optional().meta({
-    description: "Public client of `postern login`, without a secret. Default: `id`, if that one has none.",
+    description:
+      "Public client of `postern login`, without a secret; its redirect URI at the provider: `http://127.0.0.1/callback` with any port. Default: `id`, if that one has none.",
   }),
   scopes: z
     .array(text("a scope such as email", 256))
@@ -108,7 +109,23 @@ const saml = z
 export const provider = z.discriminatedUnion("type", [oidc, saml], { error: "oidc or saml" });
 export type OidcInput = z.output<typeof oidc>;
 
+export const tokens = z
+  .strictObject({
+    lifetime: duration(300, 3600)
+      .prefault("30m")
+      .meta({ description: "How long a `pgt_` token lives when nothing else is asked for." }),
+    longest: duration(300, 3600)
+      .prefault("60m")
+      .meta({
+        description: "The longest lifetime that may be asked for. None outlives the token it comes from.",
+      }),
+    per_principal: whole(1, 900).default(100).meta({ description: "Living tokens of one principal." }),
+  })
+  .prefault({})
+  .meta({ description: "Postern's own short-lived tokens (identity.md)." });
+
 export const identity = z.strictObject({
+  tokens,
   providers: z
     .array(provider)
     .min(1)
