@@ -8,10 +8,19 @@ import type { AuditIo } from "../../src/audit/files.ts";
 import { type AuditLog, openAuditLog } from "../../src/audit/index.ts";
 import type { AuditSettings } from "../../src/audit/settings.ts";
 import { type Gateway, startGateway } from "../../src/gateway/index.ts";
-import type { DatabaseSettings, GatewaySettings, Hardened, Limits } from "../../src/gateway/settings.ts";
+import type {
+  DatabaseSettings,
+  GatewaySettings,
+  Hardened,
+  Limits,
+  ListenerSettings,
+} from "../../src/gateway/settings.ts";
 import { createIdentity, type Identity } from "../../src/identity/index.ts";
 import type { KindRule } from "../../src/identity/settings.ts";
+import { createPosternTokens, type PosternTokens } from "../../src/identity/tokens/index.ts";
+import { openRevocations, type Revocations } from "../../src/identity/tokens/revoked.ts";
 import { createBudgets, loadPolicy } from "../../src/policy/index.ts";
+import type { Store } from "../../src/store/index.ts";
 import { startTestIdp } from "./idp.ts";
 
 export const testLimits: Limits = {
@@ -49,6 +58,11 @@ export interface TestOptions {
   readonly log?: (line: string) => void;
   /** System calls of the log. */
   readonly io?: AuditIo;
+  /** What nodes share; with it there are Postern tokens and revocations. The caller closes it. */
+  readonly store?: Store;
+  /** An issuer that several gateways trust; the caller closes it. */
+  readonly idp?: Awaited<ReturnType<typeof startTestIdp>>;
+  readonly auth?: ListenerSettings["auth"];
 }
 
 export interface Leaf {
@@ -64,6 +78,9 @@ export interface TestPostern {
   readonly auditSettings: AuditSettings;
   readonly idp: Awaited<ReturnType<typeof startTestIdp>>;
   readonly identity: Identity;
+  /** null: without a store. */
+  readonly tokens: PosternTokens | null;
+  readonly revocations: Revocations | null;
   /** A token of a member of "testers", the only group with a login. */
   token(claims?: Record<string, unknown>): Promise<string>;
   /** Every leaf written so far, oldest first. */
@@ -96,7 +113,7 @@ export function testDatabase(options: TestOptions): DatabaseSettings {
 
 export async function startTestPostern(options: TestOptions): Promise<TestPostern> {
   const folder = mkdtempSync(join(tmpdir(), "postern-e2e-"));
-  const idp = await startTestIdp();
+  const idp = options.idp ?? (await startTestIdp());
   const auditSettings: AuditSettings = {
     dir: join(folder, "audit"),
     keys: join(folder, "keys"),
@@ -111,23 +128,34 @@ export async function startTestPostern(options: TestOptions): Promise<TestPoster
     version: "test",
     ...(options.io === undefined ? {} : { io: options.io }),
   });
-  const identity = await createIdentity([
+  const { store } = options;
+  const tokens = store === undefined ? null : createPosternTokens({ store });
+  const revocations = store === undefined ? null : await openRevocations(store);
+  const identity = await createIdentity(
+    [
+      {
+        name: "corp",
+        type: "oidc",
+        issuer: idp.issuer,
+        audience: ["postern"],
+        jwks: null,
+        algorithms: ["RS256", "ES256", "EdDSA"],
+        tokenTypes: ["at+jwt", "JWT"],
+        claims: { subject: "sub", groups: "groups", email: "email", agent: "client_id" },
+        kinds: options.kinds ?? [],
+        client: null,
+        maxTokenAge: null,
+      },
+    ],
     {
-      name: "corp",
-      type: "oidc",
-      issuer: idp.issuer,
-      audience: ["postern"],
-      jwks: null,
-      algorithms: ["RS256", "ES256", "EdDSA"],
-      tokenTypes: ["at+jwt", "JWT"],
-      claims: { subject: "sub", groups: "groups", email: "email", agent: "client_id" },
-      kinds: options.kinds ?? [],
-      client: null,
-      maxTokenAge: null,
+      ...(tokens === null ? {} : { tokens }),
+      ...(revocations === null ? {} : { revocations }),
     },
-  ]);
+  );
   const settings: GatewaySettings = {
-    listeners: [{ address: { host: "127.0.0.1", port: 0 }, auth: ["password"], tls: "optional" }],
+    listeners: [
+      { address: { host: "127.0.0.1", port: 0 }, auth: options.auth ?? ["password"], tls: "optional" },
+    ],
     tls: null,
     databases: [testDatabase(options)],
     protocol: { functionCall: options.functionCall ?? false },
@@ -147,6 +175,8 @@ export async function startTestPostern(options: TestOptions): Promise<TestPoster
     audit,
     auditSettings,
     logger,
+    store: store ?? null,
+    revocations,
     policy:
       policies === null
         ? null
@@ -162,6 +192,8 @@ export async function startTestPostern(options: TestOptions): Promise<TestPoster
     auditSettings,
     idp,
     identity,
+    tokens,
+    revocations,
     token: (claims = {}) => idp.mint({ sub: "agent-7", groups: ["testers"], ...claims }),
     async records() {
       await audit.settle();
@@ -171,7 +203,8 @@ export async function startTestPostern(options: TestOptions): Promise<TestPoster
       await gateway.drain(1_000);
       await audit.close();
       identity.close();
-      await idp.close();
+      revocations?.close();
+      if (options.idp === undefined) await idp.close();
       rmSync(folder, { recursive: true, force: true });
     },
   };
