@@ -627,7 +627,7 @@ function runSession(
 
   function serverGone(): void {
     if (finished) return;
-    if (walk.leaving || socket.destroyed || socket.readableEnded) {
+    if (walk.leaving || forced !== null || socket.destroyed || socket.readableEnded) {
       finish(null, false);
       return;
     }
