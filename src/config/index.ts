@@ -1,19 +1,28 @@
 /** postern.yaml → validated, typed settings (SPEC.md section 2). */
 import { createHash } from "node:crypto";
 import { dirname, resolve } from "node:path";
+import type { ApprovalSettings } from "../approvals/settings.ts";
 import type { ExportSettings } from "../audit/export/settings.ts";
 import type { AnchorSettings, AuditSettings } from "../audit/settings.ts";
 import type { GatewaySettings } from "../gateway/settings.ts";
 import type { ProviderSettings } from "../identity/settings.ts";
 import type { TokenSettings } from "../identity/tokens/settings.ts";
+import { buildApprovals } from "./build/approvals.ts";
 import { buildAnchors, buildAudit } from "./build/audit.ts";
 import { type Context, take } from "./build/context.ts";
 import { buildDatabases } from "./build/databases.ts";
 import { buildExports, buildIndex, type IndexSettings } from "./build/exports.ts";
 import { checkGroups } from "./build/groups.ts";
-import { buildProviders, buildTokens, providerNames } from "./build/identity.ts";
+import {
+  buildIdentity,
+  buildProviders,
+  buildTokens,
+  type IdentitySettings,
+  providerNames,
+} from "./build/identity.ts";
 import { buildListen, buildTls } from "./build/listen.ts";
 import { buildPolicy, type PolicyPlace } from "./build/policy.ts";
+import { buildStore, type StoreSettings } from "./build/store.ts";
 import { refuseUnavailable } from "./build/unavailable.ts";
 import { expectedText, explain } from "./explain.ts";
 import { FileFault, readText } from "./files.ts";
@@ -38,6 +47,7 @@ export interface Settings {
   readonly providers: readonly ProviderSettings[];
   /** Postern's own tokens. */
   readonly tokens: TokenSettings;
+  readonly identity: IdentitySettings;
   readonly audit: AuditSettings;
   /** Where the policy lies: an absolute path, or a built-in policy's name. null: none. */
   readonly policy: PolicyPlace | null;
@@ -47,6 +57,10 @@ export interface Settings {
   readonly index: IndexSettings;
   /** Where checkpoints go besides the audit log. */
   readonly anchors: readonly AnchorSettings[];
+  /** Where nodes keep what they share. */
+  readonly store: StoreSettings;
+  /** What waits for a person. */
+  readonly approvals: ApprovalSettings;
   readonly admin: {
     readonly admins: readonly string[];
     readonly auditors: readonly string[];
@@ -129,11 +143,14 @@ export async function parseConfig(
   const tls = await buildTls(context);
   const providers = buildProviders(context);
   const tokens = buildTokens(context);
+  const identity = buildIdentity(context);
   const databases = await buildDatabases(context, names);
   const audit = buildAudit(context);
   const policy = buildPolicy(context);
   const exports = await buildExports(context);
   const index = buildIndex(context);
+  const store = buildStore(context);
+  const approvals = buildApprovals(context, names);
   const anchors = buildAnchors(context, audit?.dir ?? null);
   const limits = take(context, ["limits"], limitsSchema);
   const protocol = take(context, ["protocol"], protocolSchema);
@@ -157,6 +174,7 @@ export async function parseConfig(
     admin === null
   )
     throw new ConfigError(inOrder(problems));
+  if (store === null || approvals === null) throw new ConfigError(inOrder(problems));
   return {
     gateway: {
       listeners,
@@ -180,11 +198,14 @@ export async function parseConfig(
     publicUrl,
     providers,
     tokens,
+    identity,
     audit,
     policy,
     exports,
     index,
     anchors,
+    store,
+    approvals,
     admin,
     file: resolve(file),
     digest: `sha256:${createHash("sha256").update(text).digest("hex")}`,

@@ -4,6 +4,12 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pino from "pino";
+import {
+  type ApprovalSettings,
+  type Approvals,
+  createApprovals,
+  defaultApprovalSettings,
+} from "../../src/approvals/index.ts";
 import type { AuditIo } from "../../src/audit/files.ts";
 import { type AuditLog, openAuditLog } from "../../src/audit/index.ts";
 import type { AuditSettings } from "../../src/audit/settings.ts";
@@ -20,7 +26,7 @@ import type { KindRule } from "../../src/identity/settings.ts";
 import { createPosternTokens, type PosternTokens } from "../../src/identity/tokens/index.ts";
 import { openRevocations, type Revocations } from "../../src/identity/tokens/revoked.ts";
 import { createBudgets, loadPolicy } from "../../src/policy/index.ts";
-import type { Store } from "../../src/store/index.ts";
+import { memoryStore, type Store } from "../../src/store/index.ts";
 import { startTestIdp } from "./idp.ts";
 
 export const testLimits: Limits = {
@@ -54,6 +60,10 @@ export interface TestOptions {
   /** Text of a policy file. */
   readonly policy?: string;
   readonly kinds?: readonly KindRule[];
+  /** People can be asked; `true`: under the default settings, with a store in memory. */
+  readonly approvals?:
+    | true
+    | { readonly settings?: Partial<ApprovalSettings>; readonly store?: Store; readonly node?: string };
   /** Takes every line of the gateway's log, at the finest level. */
   readonly log?: (line: string) => void;
   /** System calls of the log. */
@@ -81,6 +91,8 @@ export interface TestPostern {
   /** null: without a store. */
   readonly tokens: PosternTokens | null;
   readonly revocations: Revocations | null;
+  /** Throws when the test asked for none. */
+  readonly approvals: Approvals;
   /** A token of a member of "testers", the only group with a login. */
   token(claims?: Record<string, unknown>): Promise<string>;
   /** Every leaf written so far, oldest first. */
@@ -128,9 +140,9 @@ export async function startTestPostern(options: TestOptions): Promise<TestPoster
     version: "test",
     ...(options.io === undefined ? {} : { io: options.io }),
   });
-  const { store } = options;
-  const tokens = store === undefined ? null : createPosternTokens({ store });
-  const revocations = store === undefined ? null : await openRevocations(store);
+  const { store: shared } = options;
+  const tokens = shared === undefined ? null : createPosternTokens({ store: shared });
+  const revocations = shared === undefined ? null : await openRevocations(shared);
   const identity = await createIdentity(
     [
       {
@@ -170,12 +182,28 @@ export async function startTestPostern(options: TestOptions): Promise<TestPoster
     options.policy === undefined
       ? null
       : { current: loadPolicy([{ file: "policy.yaml", text: options.policy }]) };
+  const asking = options.approvals === true ? {} : (options.approvals ?? null);
+  const store = asking === null ? null : (asking.store ?? (await memoryStore()));
+  const approvals =
+    asking === null || store === null
+      ? null
+      : await createApprovals({
+          store,
+          settings: { ...defaultApprovalSettings, ...asking.settings },
+          node: asking.node ?? "node",
+          publicUrl: () => "https://postern.test",
+          record: ({ type, fields }) => {
+            audit.event(type, fields);
+          },
+          logger,
+        });
   const gateway = await startGateway(settings, {
+    approvals,
     identity,
     audit,
     auditSettings,
     logger,
-    store: store ?? null,
+    store: shared ?? null,
     revocations,
     policy:
       policies === null
@@ -194,6 +222,10 @@ export async function startTestPostern(options: TestOptions): Promise<TestPoster
     identity,
     tokens,
     revocations,
+    get approvals() {
+      if (approvals === null) throw new Error("no approvals were asked for");
+      return approvals;
+    },
     token: (claims = {}) => idp.mint({ sub: "agent-7", groups: ["testers"], ...claims }),
     async records() {
       await audit.settle();
@@ -201,6 +233,8 @@ export async function startTestPostern(options: TestOptions): Promise<TestPoster
     },
     async stop() {
       await gateway.drain(1_000);
+      await approvals?.close();
+      if (asking?.store === undefined) await store?.close();
       await audit.close();
       identity.close();
       revocations?.close();

@@ -11,6 +11,7 @@ import { type AuditLog, makeAnchors, openAuditLog } from "../../audit/index.ts";
 import type { Settings } from "../../config/index.ts";
 import { type Gateway, startGateway } from "../../gateway/index.ts";
 import type { Identity } from "../../identity/index.ts";
+import { createProtection } from "../../identity/protection.ts";
 import { createPosternTokens } from "../../identity/tokens/index.ts";
 import { openRevocations } from "../../identity/tokens/revoked.ts";
 import type { CompiledPolicy } from "../../policy/index.ts";
@@ -84,10 +85,18 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
   const tokens = createPosternTokens({ store, settings: settings.tokens });
   const revocations = await openRevocations(store);
   opened.defer(() => revocations.close());
-  const identity = await openIdentity(settings.providers, { tokens, revocations });
+  const identity = await openIdentity(settings.providers, {
+    tokens,
+    revocations,
+    store,
+    publicUrl: () => publicUrl(),
+    maxDelegationDepth: settings.identity.maxDelegationDepth,
+  });
+  const protection = createProtection(settings.identity.lockout);
   opened.defer(() => identity.close());
   const gateway = await startGateway(settings.gateway, {
     identity,
+    protection,
     audit,
     auditSettings: settings.audit,
     logger,

@@ -87,5 +87,15 @@ function describeProvider(provider: ProviderSettings, url: string): WellKnownPro
             provider.client === null ? null : `${url}/login?provider=${encodeURIComponent(provider.name)}`,
         },
       ];
+    case "saml":
+      return [
+        {
+          name: provider.name,
+          type: "saml",
+          login: `${url}/login?provider=${encodeURIComponent(provider.name)}`,
+        },
+      ];
+    case "mtls":
+      return [];
   }
 }

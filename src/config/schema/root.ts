@@ -1,6 +1,7 @@
 /** postern.yaml as a whole (SPEC.md section 2). docs/config.md and docs/postern.schema.json are made from this. */
 import { z } from "zod";
 import { isSafeUrl } from "../units.ts";
+import { approvals, store } from "./approvals.ts";
 import { databases } from "./databases.ts";
 import { auditExport, auditIndex } from "./exports.ts";
 import { identity } from "./identity.ts";
@@ -19,7 +20,7 @@ const listener = z
       .default(["password"])
       .meta({
         description:
-          "How clients show their token. `scram`: SCRAM-SHA-256 for clients whose user is `pgt_ID`, alone or beside another. `oauthbearer` needs PostgreSQL 18's libpq. `cert`: not in this version.",
+          "How clients show their token. `scram`: SCRAM-SHA-256 for clients whose user is `pgt_ID`, alone or beside another. `oauthbearer` needs PostgreSQL 18's libpq. `cert`: a client certificate, asked for before any token.",
       }),
     tls: z
       .enum(["required", "optional"])
@@ -65,7 +66,10 @@ export const tls = z
   .strictObject({
     cert: path.meta({ description: "PEM file: certificate, then its chain." }),
     key: path.meta({ description: "PEM file: its private key." }),
-    client_ca: path.optional().meta({ description: "PEM file: authorities of client certificates." }),
+    client_ca: path.optional().meta({
+      description:
+        "PEM file: authorities of client certificates, for `auth: [cert]` and for tokens bound to a certificate.",
+    }),
   })
   .meta({ description: "TLS towards clients, for all listeners. Read again on SIGHUP." });
 
@@ -217,12 +221,6 @@ export const protocol = z
   .prefault({})
   .meta({ description: "Rarely needed parts of the protocol." });
 
-export const store = z
-  .string({ error: "sqlite:PATH or a postgres:// URL" })
-  .regex(/^(sqlite:.+|postgres(ql)?:\/\/.+)$/, { error: "sqlite:PATH or a postgres:// URL" })
-  .default("sqlite:./data/postern.db")
-  .meta({ description: "State shared by nodes. In this version: `sqlite:` only." });
-
 export const policy = path.meta({
   description:
     "A policy file, a folder of `*.yaml` (without `*.test.yaml`), or `agent-safe`, which is built in. See policy.md. Default: none; every statement is then forwarded and recorded.",
@@ -237,6 +235,7 @@ export const root = z.strictObject({
   policy: policy.optional(),
   audit,
   store,
+  approvals,
   protocol,
   admin,
   limits,
