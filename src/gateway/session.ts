@@ -649,7 +649,7 @@ function runSession(
 
   function serverGone(): void {
     if (finished) return;
-    if (walk.leaving || socket.destroyed || socket.readableEnded) {
+    if (walk.leaving || forced !== null || socket.destroyed || socket.readableEnded) {
       finish(null, false);
       return;
     }
@@ -726,7 +726,10 @@ function runSession(
       if (now || client.replication !== "off") fail(why, why.reason);
       else endIfIdle();
     },
-    describe: () => describeSession(id, client, login.user, walk, { started, lastActive }),
+    describe: () => ({
+      ...describeSession(id, client, login.user, walk, { started, lastActive }),
+      expires: Math.floor(deadline.at * 1000),
+    }),
     get deadline() {
       return deadline;
     },

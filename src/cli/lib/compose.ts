@@ -13,12 +13,15 @@ import type { Settings } from "../../config/index.ts";
 import { type Gateway, startGateway } from "../../gateway/index.ts";
 import type { Identity } from "../../identity/index.ts";
 import { createProtection } from "../../identity/protection.ts";
+import { createPosternTokens } from "../../identity/tokens/index.ts";
+import { openRevocations } from "../../identity/tokens/revoked.ts";
 import type { CompiledPolicy } from "../../policy/index.ts";
 import type { Store } from "../../store/index.ts";
 import { keepAnchored, tellOpenNews } from "./anchor.ts";
 import { openApprovals } from "./approvals.ts";
 import { openIdentity } from "./identity.ts";
 import { approvalMetrics, gatewayMetrics } from "./metrics.ts";
+import { openOauth } from "./oauth.ts";
 import { openPolicy, readPolicy } from "./policy.ts";
 import { compareSettings } from "./reload.ts";
 import { openSettingsStore } from "./store.ts";
@@ -97,7 +100,12 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     logger,
   );
   opened.defer(() => asking.close());
+  const tokens = createPosternTokens({ store, settings: settings.tokens });
+  const revocations = await openRevocations(store);
+  opened.defer(() => revocations.close());
   const identity = await openIdentity(settings.providers, {
+    tokens,
+    revocations,
     store,
     publicUrl,
     maxDelegationDepth: settings.identity.maxDelegationDepth,
@@ -113,6 +121,7 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     policy,
     store,
     approvals,
+    revocations,
   });
   let drained = false;
   opened.defer(async () => {
@@ -132,9 +141,21 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     roles: () => settings.admin,
     publicUrl,
     stepUpSeconds: settings.approvals.stepUpMs / 1000,
+    revoked: (principal) => revocations.find(principal, "api") !== null,
+  });
+  const oauth = openOauth({
+    settings: () => current,
+    identity,
+    tokens,
+    revocations,
+    store,
+    audit,
+    gateway,
+    publicUrl,
   });
   const deps = {
     rest,
+    mounts: [oauth],
     consoleDir: builtConsole,
     version,
     readiness: () => ({ audit: audit.failure === null, gateway: gateway.accepting }),
