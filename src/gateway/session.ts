@@ -280,6 +280,7 @@ function runSession(
       deps.judging === null || client.replication !== "off"
         ? null
         : createGuarding(id, deps.judging, client, database, login, readOnly, upstream.parameters),
+    watch: client.watch ?? null,
     maskKeys: deps.maskKeys,
     maskOutput: new MaskOutput(),
     maskedColumns: new WeakMap(),

@@ -5,7 +5,7 @@
 import { Duplex } from "node:stream";
 import type { Principal } from "../../facts/principal.ts";
 import type { Claimed, Via } from "../../facts/session.ts";
-import type { AuthenticatedClient, WireSocket } from "../ports.ts";
+import type { AuthenticatedClient, Watch, WireSocket } from "../ports.ts";
 
 /** Who wants a session from within. */
 export interface InnerClient {
@@ -20,6 +20,7 @@ export interface InnerClient {
   readonly tls: string | null;
   /** Settings of the session, as in a startup packet; `client_encoding` is UTF8 in any case. */
   readonly parameters?: ReadonlyMap<string, string>;
+  readonly watch?: Watch;
 }
 
 /** One end; what is written to it the other end reads. */
@@ -113,6 +114,7 @@ export function innerClient(client: InnerClient): {
       parameters,
       claimed: client.claimed,
       replication: "off",
+      watch: client.watch,
     },
   };
 }

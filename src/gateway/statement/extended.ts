@@ -142,6 +142,7 @@ function parse(
     const verdicts = judgeMessage(walk, walk.guard, [statement], questions);
     if (verdicts === null) return askFirst(walk, walk.guard, questions);
     const [judgement] = verdicts.judgements;
+    if (judgement !== undefined) walk.watch?.judged(judgement);
     // What a person must approve may be prepared; it is held when it is executed.
     if (judgement?.refusal != null && judgement.decision?.verdict !== "approve")
       return refuseExtended(walk, judgement.refusal, statement, judgement);
@@ -276,6 +277,7 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
     const verdicts = judgeMessage(walk, walk.guard, [statement], questions);
     if (verdicts === null) return askFirst(walk, walk.guard, questions);
     judgement = verdicts.judgements[0] ?? null;
+    if (judgement !== null) walk.watch?.judged(judgement);
     askDurability(walk, verdicts.judgements);
     const reason =
       judgement?.refusal ??
