@@ -9,7 +9,7 @@ import { createMaskKeys } from "../masking/index.ts";
 import { type BudgetKeeper, type CompiledPolicy, createBudgets } from "../policy/index.ts";
 import { encodeError } from "../protocol/index.ts";
 import { createSqlReader } from "../sql/index.ts";
-import { createJudging } from "./analyst/registry.ts";
+import { createJudging, type Judging } from "./analyst/registry.ts";
 import { createCancelKeys } from "./cancel.ts";
 import { type InnerClient, innerClient } from "./client/inner.ts";
 import { createListener, type Listener } from "./client/listener.ts";
@@ -56,6 +56,8 @@ export interface Gateway {
   /** false once draining has begun. */
   readonly accepting: boolean;
   stats(): GatewayStats;
+  /** Protected columns that logins may read in the database itself, of those that were looked at. */
+  exposed(): ReturnType<Judging["exposed"]>;
   /**
    * Begins a session from within the process, under the same limits and by the same walk as on the wire. Gives the client's end of
    * the stream at once: what comes first is AuthenticationOk … ReadyForQuery, or a FATAL ErrorResponse. Destroying it cancels what runs.
@@ -294,6 +296,7 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
         bytesOut,
       };
     },
+    exposed: () => judging?.exposed() ?? [],
     attach(from) {
       const { client, end } = innerClient(from);
       void admitClient(client);

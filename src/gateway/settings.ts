@@ -32,12 +32,17 @@ export interface ServerSettings {
   };
 }
 
+/** `secrets`: columns with `access: none`; `all`: every protected column. */
+export type Hardened = "no" | "secrets" | "all";
+
 export interface LoginSettings {
   /** "group" or "provider:group"; any one of them is enough. */
   readonly groups: readonly string[];
   readonly user: string;
   /** null: trust or client certificate. */
   readonly password: SecretSource | null;
+  /** What the database itself must refuse to this login, lest nothing runs. Left out: no. */
+  readonly hardened?: Hardened;
 }
 
 /** Functions of the database's own that count as harmless. */

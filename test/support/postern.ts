@@ -8,7 +8,7 @@ import type { AuditIo } from "../../src/audit/files.ts";
 import { type AuditLog, openAuditLog } from "../../src/audit/index.ts";
 import type { AuditSettings } from "../../src/audit/settings.ts";
 import { type Gateway, startGateway } from "../../src/gateway/index.ts";
-import type { DatabaseSettings, GatewaySettings, Limits } from "../../src/gateway/settings.ts";
+import type { DatabaseSettings, GatewaySettings, Hardened, Limits } from "../../src/gateway/settings.ts";
 import { createIdentity, type Identity } from "../../src/identity/index.ts";
 import type { KindRule } from "../../src/identity/settings.ts";
 import { createBudgets, loadPolicy } from "../../src/policy/index.ts";
@@ -41,6 +41,7 @@ export interface TestOptions {
   readonly functionCall?: boolean;
   readonly replication?: boolean;
   readonly reset?: "discard_all" | "close";
+  readonly hardened?: Hardened;
   /** Text of a policy file. */
   readonly policy?: string;
   readonly kinds?: readonly KindRule[];
@@ -86,6 +87,7 @@ export function testDatabase(options: TestOptions): DatabaseSettings {
         groups: ["testers"],
         user: server.user,
         password: { label: "test", read: async () => server.password },
+        hardened: options.hardened ?? "no",
       },
     ],
     pool: { max: 50, minIdle: 0, reset: options.reset ?? "discard_all" },

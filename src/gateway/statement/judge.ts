@@ -21,6 +21,7 @@ import {
   changesSettings,
   factsOf,
   givesRows,
+  hardeningLost,
   mayWrite,
   notUnderstood,
   planned,
@@ -261,6 +262,7 @@ function judgeAnew(
     (guard.uncertain && shape.facts.transaction === "begin" && walk.transaction === "I" && !walk.unsynced);
   // What touches nothing needs no catalog: COMMIT and ROLLBACK must pass where nothing can be asked.
   const by = view ?? (asks ? null : (guard.analyst.view(policy) ?? guard.view));
+  if (asks && guard.hardened && by !== null && guard.analyst.exposed !== 0) return refuse(hardeningLost);
   if (by === null || (guard.uncertain && asks)) {
     guard.alone = asks;
     return null;

@@ -13,6 +13,7 @@ import type {
   SessionFacts,
 } from "../../policy/index.ts";
 import type { TreeText } from "../../sql/index.ts";
+import { mustBeHardened } from "../analyst/exposure.ts";
 import type { Analyst, View } from "../analyst/index.ts";
 import type { AnswerCache, Judging } from "../analyst/registry.ts";
 import type { AuthenticatedClient } from "../ports.ts";
@@ -134,6 +135,8 @@ export interface Guarding {
   readonly session: SessionFacts;
   /** Its transactions are READ ONLY: no rule lets the principal change anything. */
   readonly readOnly: boolean;
+  /** Nothing runs unless the database itself refuses the protected columns to its login. */
+  readonly hardened: boolean;
   /** Answers that may be used again, shared by all sessions of one login. */
   readonly answers: AnswerCache;
   /** Grows whenever judgements of this session no longer hold. */
@@ -206,6 +209,7 @@ export function createGuarding(
     principal: client.principal,
     session: sessionFacts(client, database, login),
     readOnly,
+    hardened: mustBeHardened(login),
     stand: 0,
     view: null,
     // The login's own may have changed since the gateway's own connection was made: the server tells (since PostgreSQL 18
