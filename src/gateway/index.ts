@@ -13,13 +13,18 @@ import { createJudging, type Judging } from "./analyst/registry.ts";
 import { createCancelKeys } from "./cancel.ts";
 import { type InnerClient, innerClient } from "./client/inner.ts";
 import { createListener, type Listener } from "./client/listener.ts";
+import { type AccessDesk, createDesk } from "./desk.ts";
 import type { AuthenticatedClient, AuthFailure } from "./ports.ts";
 import { type EndReason, type Session, type SessionDeps, SessionRefused, startSession } from "./session.ts";
 import type { GatewaySettings, TlsSettings } from "./settings.ts";
 import { createUpstreamPool, type UpstreamPool } from "./upstream/pool.ts";
 
+export { type AccessTable, type May, typeText } from "./access.ts";
 export type { InnerClient } from "./client/inner.ts";
+export type { AccessDesk, Asker, DatabaseAccess, TableDetail } from "./desk.ts";
 export type { Session } from "./session.ts";
+export type { Judgement } from "./statement/judgement.ts";
+export type { Refusal } from "./statement/refuse.ts";
 
 export interface GatewayRooms {
   readonly identity: Identity;
@@ -63,6 +68,10 @@ export interface Gateway {
    * the stream at once: what comes first is AuthenticationOk … ReadyForQuery, or a FATAL ErrorResponse. Destroying it cancels what runs.
    */
   attach(client: InnerClient): Duplex;
+  /** Puts a refused token, shown at another door, on the record. Never throws. */
+  authFailed(failure: AuthFailure): void;
+  /** What callers may see and do. */
+  readonly access: AccessDesk;
   /** New connections get the new certificate; sessions keep theirs. */
   reloadTls(tls: TlsSettings): void;
   /** Stops accepting, lets running transactions finish for `graceMs`, then ends what is left. Resolves when all is closed. */
@@ -121,6 +130,7 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
     pools,
     logger,
   };
+  const access = createDesk(settings.databases, judging, logger);
   const sessions = new Map<string, Session>();
   /** Sessions and connections that are becoming sessions, by principal. */
   const perPrincipal = new Map<string, number>();
@@ -297,6 +307,8 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
       };
     },
     exposed: () => judging?.exposed() ?? [],
+    access,
+    authFailed: recordFailure,
     attach(from) {
       const { client, end } = innerClient(from);
       void admitClient(client);
@@ -319,6 +331,7 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
       await Promise.all([...sessions.values()].map((session) => session.closed));
       await Promise.all(listeners.map((listener) => listener.close()));
       for (const pool of pools.values()) await pool.close();
+      access.close();
       judging?.close();
       await deps.reader.close();
     },

@@ -12,5 +12,5 @@ export { md5Password } from "./sasl/md5.ts";
 export { decodeOauthBearer, encodeOauthFailure, isOauthFailureReply } from "./sasl/oauthbearer.ts";
 export { type ChannelBinding, type ScramClient, scramClient } from "./sasl/scram.ts";
 export * from "./startup.ts";
-export { typeName } from "./values/types.ts";
+export { elementType, typeName } from "./values/types.ts";
 export { decodeParameter } from "./values.ts";

@@ -33,6 +33,20 @@ export interface Refusal {
   /** What it is about: a column, a function, a relation, a setting. */
   readonly object?: string | null;
   readonly retryable?: boolean;
+  /** The approval that it waits for. */
+  readonly approval?: {
+    readonly id: string;
+    readonly url: string | null;
+    readonly expires: string | null;
+  } | null;
+  /** Who may approve it, where people may. */
+  readonly approvers?: readonly { readonly groups: readonly string[]; readonly count: number }[];
+  /** What would be allowed in its place. */
+  readonly allowed?: string;
+  /** What to do now. */
+  readonly next?: string;
+  /** How often the principal was refused the same of late, this time included; left out: the first time. */
+  readonly repeated?: number;
   /** The server's own error, when it was asked and refused: the client gets that. */
   readonly server?: ServerRefusal;
 }

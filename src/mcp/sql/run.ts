@@ -133,7 +133,7 @@ class Run {
       this.#reader.push(chunk);
       for (let frame = this.#reader.next(); frame !== null; frame = this.#reader.next()) {
         this.#on(frame);
-        if (this.#phase === "over") return;
+        if (this.#isOver()) return;
       }
     } catch (error) {
       // A row longer than anyone would read, or a fault of the stream: the session ends with it.
@@ -159,7 +159,10 @@ class Run {
         this.#types = decodeParameterDescription(body).types;
         return;
       case "T":
-        this.#columns = decodeRowDescription(body).fields.map(({ name, typeOid }) => ({ name, type: typeOid }));
+        this.#columns = decodeRowDescription(body).fields.map(({ name, typeOid }) => ({
+          name,
+          type: typeOid,
+        }));
         return;
       case "D":
         this.#row(body);
@@ -199,30 +202,35 @@ class Run {
         });
         const describe = encodeFrontend({ type: "describe", target: "statement", name: "" });
         // Only what a list or an object becomes depends on the parameter's type.
-        const waits = !this.#execute || this.#parameters.some((value) => typeof value === "object" && value !== null);
+        const waits =
+          !this.#execute || this.#parameters.some((value) => typeof value === "object" && value !== null);
         if (waits) this.#stream.write(Buffer.concat([parse, describe, sync]));
         else this.#run([parse]);
         return;
       }
       case "describing":
-        if (this.#failure === null && this.#execute) {
-          this.#run([]);
-          return;
-        }
-      // falls through
+        if (this.#failure === null && this.#execute) this.#run([]);
+        else this.#end(this.#failure ?? this.#done());
+        return;
       case "running":
-        this.#end(
-          this.#failure ?? {
-            kind: "done",
-            columns: this.#columns,
-            rows: this.#rows,
-            truncated: this.#truncated,
-            tag: this.#tag,
-          },
-        );
+        this.#end(this.#failure ?? this.#done());
         return;
       case "over":
     }
+  }
+
+  #isOver(): boolean {
+    return this.#phase === "over";
+  }
+
+  #done(): RunResult {
+    return {
+      kind: "done",
+      columns: this.#columns,
+      rows: this.#rows,
+      truncated: this.#truncated,
+      tag: this.#tag,
+    };
   }
 
   #run(before: readonly Buffer[]): void {
