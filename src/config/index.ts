@@ -32,6 +32,8 @@ export interface Settings {
   readonly gateway: GatewaySettings;
   /** Address of console, API, health and metrics; null: not served. */
   readonly http: { readonly host: string; readonly port: number } | null;
+  /** Origin under which browsers reach it (https://postern.example.com); null: its own address. */
+  readonly publicUrl: string | null;
   readonly providers: readonly ProviderSettings[];
   readonly audit: AuditSettings;
   /** Where the policy lies: an absolute path, or a built-in policy's name. null: none. */
@@ -120,7 +122,7 @@ export async function parseConfig(
 
   refuseUnavailable(context);
   const names = providerNames(context);
-  const { listeners, http } = buildListen(context);
+  const { listeners, http, publicUrl } = buildListen(context);
   const tls = await buildTls(context);
   const providers = buildProviders(context);
   const databases = await buildDatabases(context, names);
@@ -161,6 +163,7 @@ export async function parseConfig(
       },
     },
     http,
+    publicUrl,
     providers,
     audit,
     policy,

@@ -54,3 +54,14 @@ export interface ColumnRecord {
   readonly origin: string | null;
   readonly masked: boolean;
 }
+
+/** What happened to an approval, or was done by way of one, as a leaf of the audit log. */
+export interface ApprovalEvent {
+  readonly type:
+    | "approval.requested"
+    | "approval.decided"
+    | "approval.expired"
+    | "approval.used"
+    | "admin.action";
+  readonly fields: Readonly<Record<string, unknown>>;
+}

@@ -5,15 +5,19 @@ import type pino from "pino";
 import type { AuditLog } from "../audit/index.ts";
 import type { AuditSettings } from "../audit/settings.ts";
 import type { Identity } from "../identity/index.ts";
+import type { Revocations } from "../identity/tokens/revoked.ts";
 import { createMaskKeys } from "../masking/index.ts";
 import { type BudgetKeeper, type CompiledPolicy, createBudgets } from "../policy/index.ts";
 import { encodeError } from "../protocol/index.ts";
 import { createSqlReader } from "../sql/index.ts";
+import type { Store } from "../store/types.ts";
 import { createJudging, type Judging } from "./analyst/registry.ts";
 import { createCancelKeys } from "./cancel.ts";
 import { type InnerClient, innerClient } from "./client/inner.ts";
 import { createListener, type Listener } from "./client/listener.ts";
+import type { SessionDescription } from "./describe.ts";
 import { type AccessDesk, createDesk } from "./desk.ts";
+import { createLifecycle, type Lifecycle } from "./lifecycle.ts";
 import type { AuthenticatedClient, AuthFailure } from "./ports.ts";
 import { type EndReason, type Session, type SessionDeps, SessionRefused, startSession } from "./session.ts";
 import type { GatewaySettings, TlsSettings } from "./settings.ts";
@@ -21,7 +25,9 @@ import { createUpstreamPool, type UpstreamPool } from "./upstream/pool.ts";
 
 export { type AccessTable, type May, typeText } from "./access.ts";
 export type { InnerClient } from "./client/inner.ts";
+export type { SessionDescription } from "./describe.ts";
 export type { AccessDesk, Asker, DatabaseAccess, TableDetail } from "./desk.ts";
+export type { Lifecycle, RenewResult } from "./lifecycle.ts";
 export type { Session } from "./session.ts";
 export type { Judgement } from "./statement/judgement.ts";
 export type { Refusal } from "./statement/refuse.ts";
@@ -29,10 +35,13 @@ export type { Refusal } from "./statement/refuse.ts";
 export interface GatewayRooms {
   readonly identity: Identity;
   readonly audit: AuditLog;
-  readonly auditSettings: Pick<AuditSettings, "durability" | "parameters" | "results">;
+  readonly auditSettings: Pick<AuditSettings, "durability" | "parameters" | "results" | "analysis">;
   readonly logger: pino.Logger;
   /** null: no policy; every statement is forwarded and recorded. */
   readonly policy: PolicyRooms | null;
+  /** What nodes share; absent: there is one node, and it ends its own sessions only. */
+  readonly store?: Store | null;
+  readonly revocations?: Revocations | null;
 }
 
 /** What deciding needs from outside. */
@@ -72,6 +81,12 @@ export interface Gateway {
   authFailed(failure: AuthFailure): void;
   /** What callers may see and do. */
   readonly access: AccessDesk;
+  /** Every open session and what it is doing, oldest first. */
+  describe(): readonly SessionDescription[];
+  /** Ends a session of this node at once: what runs is cancelled, FATAL 57P01. false: there is none of that id here. */
+  endSession(id: string, reason: string): boolean;
+  /** Deadlines, renewal, and ending sessions on any node. */
+  readonly lifecycle: Lifecycle;
   /** New connections get the new certificate; sessions keep theirs. */
   reloadTls(tls: TlsSettings): void;
   /** Stops accepting, lets running transactions finish for `graceMs`, then ends what is left. Resolves when all is closed. */
@@ -88,12 +103,6 @@ const idleTooLong: EndReason = {
   message: "terminating connection due to idle time-out",
   reason: "idle time-out",
 };
-const tokenExpired: EndReason = {
-  sqlstate: "57P01",
-  message: "the token has expired; connect again with a fresh one",
-  reason: "token expired",
-};
-
 const auditLost: EndReason = {
   sqlstate: "58030",
   message: "the audit log is unavailable; the session ends, open transactions are rolled back",
@@ -205,6 +214,7 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
       sessions.set(session.id, session);
       past.sessions++;
       if (!accepting) session.end(shutdown, false);
+      lifecycle.begun(session);
       void session.closed.then(() => {
         sessions.delete(session.id);
         release(who);
@@ -235,10 +245,18 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
     else perPrincipal.set(who, open);
   }
 
+  const lifecycle = createLifecycle({
+    sessions,
+    limits: settings.limits,
+    audit,
+    store: rooms.store ?? null,
+    revocations: rooms.revocations ?? null,
+    logger,
+  });
+
   /** Idle limits, the ends of tokens, and whether the audit log still lives: looked at once a second. */
   const sweep = setInterval(() => {
     const now = performance.now();
-    const wall = Date.now() / 1000;
     if (audit.failure === null) toldFailure = false;
     else if (!toldFailure) {
       toldFailure = true;
@@ -250,10 +268,10 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
     for (const session of sessions.values()) {
       // What PostgreSQL has open it rolls back; an idle session is told with its next statement.
       if (audit.failure !== null && !session.idle) session.end(auditLost, true);
-      else if (wall >= session.principal.token.expires) session.end(tokenExpired, false);
       else if (session.idle && now - session.lastActive > settings.limits.idleSeconds * 1000)
         session.end(idleTooLong, false);
     }
+    lifecycle.tick();
   }, 1_000);
   sweep.unref();
 
@@ -275,6 +293,7 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
     }
   } catch (error) {
     clearInterval(sweep);
+    lifecycle.close();
     await Promise.all(listeners.map((listener) => listener.close()));
     for (const pool of pools.values()) await pool.close();
     throw error;
@@ -314,6 +333,9 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
       void admitClient(client);
       return end;
     },
+    describe: () => [...sessions.values()].map((session) => session.describe()),
+    endSession: lifecycle.end,
+    lifecycle,
     reloadTls(tls) {
       for (const listener of listeners) listener.reloadTls(tls);
     },
@@ -330,6 +352,7 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
       for (const session of sessions.values()) session.end(shutdown, true);
       await Promise.all([...sessions.values()].map((session) => session.closed));
       await Promise.all(listeners.map((listener) => listener.close()));
+      lifecycle.close();
       for (const pool of pools.values()) await pool.close();
       access.close();
       judging?.close();

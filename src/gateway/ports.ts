@@ -48,6 +48,8 @@ export interface AuthenticatedClient {
   readonly replication: "off" | "physical" | "database";
   /** Left out: a client of the wire. */
   readonly watch?: Watch | undefined;
+  /** When the certificate that it showed ends, in seconds since the epoch; null or left out: it showed none. */
+  readonly certificateExpires?: number | null;
 }
 
 /** An upstream connection that is logged in and idle. */

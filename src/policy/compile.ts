@@ -220,6 +220,7 @@ function assemble(
       analysis: labels.length > 0 || conditions.some((condition) => condition.needsAnalysis),
       estimate: conditions.some((condition) => condition.needsEstimate),
     },
+    timeoutCeilingMs: ceilingOf(set),
     observe:
       fallback.observe && observing === rules.length
         ? "all"
@@ -242,6 +243,20 @@ function assemble(
       conditions.some((condition) => condition.needsEstimate) && openQuestions(rules, askAll(rules, input)),
     cacheKey: keyMaker(conditions),
   };
+}
+
+/** Whatever rules match, the most generous of those that let something run has no more. */
+function ceilingOf({ rules, default: fallback, observeDefault }: RuleSet): number | null {
+  if (fallback === "allow" || observeDefault) return null;
+  let most = 0;
+  for (const { then, observe, limits } of rules) {
+    if (observe && (then === "deny" || then === "approve")) return null;
+    if (then !== "allow" && then !== "approve") continue;
+    const { timeoutMs } = limits;
+    if (timeoutMs === null) return null;
+    most = Math.max(most, timeoutMs);
+  }
+  return most === 0 ? null : most;
 }
 
 function publicLabel(label: LabelEntry & { readonly observe: boolean }): Label {

@@ -108,7 +108,7 @@ export function postureFindings({ findings, protectedSet, analysis, catalog }: P
     told.push({
       level: "risk",
       code: "NO_ANALYSIS",
-      what: "the server does not say what statements touch: what the policy must know of them is not known, and they are denied",
+      what: "the server does not say what statements touch: only plain SELECTs can be read without it, all else that must be analysed is denied",
       remedy: "connect without a pooler in between, to PostgreSQL 14 or later",
     });
   const owned = protectedSet.columns

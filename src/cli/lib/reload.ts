@@ -40,7 +40,7 @@ export function compareSettings(current: Settings, next: Settings): Changes {
 }
 
 const restartKeys: readonly (readonly [string, (settings: Settings) => unknown])[] = [
-  ["listen", (s) => [s.gateway.listeners, s.http]],
+  ["listen", (s) => [s.gateway.listeners, s.http, s.publicUrl]],
   ["databases", (s) => s.gateway.databases],
   ["audit", (s) => [s.audit, s.anchors, s.exports, s.index]],
   ["protocol", (s) => s.gateway.protocol],

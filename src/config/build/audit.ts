@@ -29,6 +29,7 @@ export function buildAudit(context: Context): AuditSettings | null {
     durability: input.durability,
     parameters: input.parameters,
     results: { digest: input.results.digest, captureRows: captureRows(input.results.capture_rows) },
+    analysis: input.analysis,
     retentionSeconds: input.retention ?? null,
   };
 }

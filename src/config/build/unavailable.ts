@@ -49,9 +49,6 @@ function refuseCertificates(context: Context, refuse: (path: Path, expected: str
 }
 
 function withoutEffect(context: Context): Path[] {
-  const paths: Path[] = [["store"], ["admin"], ["audit", "analysis"], ["limits", "hold_seconds"]];
-  const providers = valueAt(context.raw, ["identity", "providers"]);
-  if (Array.isArray(providers))
-    for (const index of providers.keys()) paths.push(["identity", "providers", index, "client"]);
+  const paths: Path[] = [["store"], ["limits", "hold_seconds"]];
   return paths.filter((path) => valueAt(context.raw, path) !== undefined);
 }

@@ -55,6 +55,8 @@ export interface Analyst {
   ask(text: string, types: readonly number[], searchPath: string | null): Promise<AskResult>;
   /** The planner's guess; null: it would not say. Rejects when the server cannot be asked. */
   estimate(text: string, types: readonly number[], searchPath: string | null): Promise<Estimate | null>;
+  /** The schemas in which names are looked up under a search_path, in order (current_schemas(true)). Rejects as `query` does. */
+  schemas(searchPath: string | null): Promise<readonly string[]>;
   /** Rejects when the server cannot be asked, or refuses. */
   query(sql: string): Promise<(string | null)[][]>;
   close(): void;
@@ -66,6 +68,15 @@ const answerBytes = 64 * 1024 * 1024;
 const connectMs = 10_000;
 /** How often the catalog's digest is looked at. */
 const catalogMs = 5_000;
+
+const maxPaths = 100;
+/** Both statements of one Query are one transaction: a path that was set for it is forgotten with it. */
+const schemasText = "select pg_catalog.unnest(pg_catalog.current_schemas(true))";
+
+/** PostgreSQL manual, "String Constants with C-Style Escapes": means the same whatever standard_conforming_strings is. */
+function literal(text: string): string {
+  return `E'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
+}
 
 /** How a configuration says that a database's functions are to be judged. */
 function trustOf({ functions }: DatabaseSettings): LoadOptions {
@@ -87,6 +98,11 @@ export function createAnalyst(
   let catalog: Catalog | null = null;
   let view: View | null = null;
   let closed = false;
+  let paths: { readonly of: CatalogSnapshot | null; readonly found: Map<string | null, readonly string[]> } =
+    {
+      of: null,
+      found: new Map(),
+    };
   /** The view whose exposure was looked at, and how many columns it is. */
   let examined: { readonly view: View; readonly exposed: number } | null = null;
 
@@ -206,6 +222,23 @@ export function createAnalyst(
       );
       const { result } = reader;
       return result?.ok === true ? { rows: result.rows, cost: result.cost } : null;
+    },
+    async schemas(searchPath) {
+      // Schemas and the rights to use them are the catalog's: what was found holds for one version of it.
+      const of = loaded().current;
+      if (paths.of !== of) paths = { of, found: new Map() };
+      const kept = paths.found.get(searchPath);
+      if (kept !== undefined) return kept;
+      const rows =
+        searchPath === null
+          ? await query(schemasText)
+          : await query(
+              `select pg_catalog.set_config('search_path', ${literal(searchPath)}, true); ${schemasText}`,
+            );
+      const found = rows.slice(searchPath === null ? 0 : 1).map(([schema]) => schema ?? "");
+      if (paths.found.size >= maxPaths) paths.found.clear();
+      paths.found.set(searchPath, found);
+      return found;
     },
     query,
     close() {

@@ -5,12 +5,12 @@
  */
 import { bindExecute, encodeAsk, parse } from "../../analysis/ask.ts";
 import { AskReader, type AskResult } from "../../analysis/ask-read.ts";
-import { readTouched } from "../../analysis/touched.ts";
 import { loadCatalog } from "../../catalog/index.ts";
 import type { CompiledPolicy } from "../../policy/index.ts";
 import { encodeClose, type Frame, sync } from "../../protocol/index.ts";
 import { type View, viewOf } from "../analyst/index.ts";
 import { queryRows } from "../analyst/rows.ts";
+import { touchedBy } from "../analyst/touching.ts";
 import { unavailable, unknowable } from "./facts.ts";
 import { type Guarding, type Judgement, type Question, unsettle } from "./judgement.ts";
 import { expected, Kind, push, queueLength } from "./queue.ts";
@@ -96,9 +96,9 @@ async function answer(walk: Walk, guard: Guarding, view: View, question: Questio
       ? await guard.analyst.ask(text, types, guard.searchPath)
       : await askHere(walk, text, types, view.catalog.login.mayQuietLog);
   if (asked.ok) {
-    const touched = readTouched(asked.trees, view.catalog, {
-      settledSettings: question.settledSettings,
-      kind: kind === "expressions" ? "statement" : kind,
+    const touched = await touchedBy(asked, { ...question, kind }, view, guard.analyst, {
+      local: guard.local !== "none",
+      searchPath: guard.searchPath,
     });
     const result = { kind: "touched", touched } as const;
     guard.fresh.set(key, result);

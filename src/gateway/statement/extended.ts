@@ -26,6 +26,7 @@ import {
   run,
   sealedOf,
   sealedWhole,
+  shownSql,
   typesJson,
   Use,
   valuesJson,
@@ -327,7 +328,13 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
     changes = true;
   }
   const guard = guardOf(judgement, shape.facts.copy, deliveredOf(walk, shape, portal));
-  const part = { intent: index, statement, guard, harmless: judgement !== null && harmless(judgement) };
+  const part = {
+    intent: index,
+    statement,
+    sql: shownSql(shape),
+    guard,
+    harmless: judgement !== null && harmless(judgement),
+  };
   const strict = walk.asked === "strict";
   const running = run(request, [part], changes, false, strict);
   const entry = expected(Kind.execute, walk.batch, running, null, statement);
@@ -462,7 +469,7 @@ export function onFunctionCall(walk: Walk, body: Buffer): Verdict {
   }
   walk.counters.statements++;
   walk.texts = 0;
-  const part = { intent: index, statement, guard: null, harmless: false };
+  const part = { intent: index, statement, sql: null, guard: null, harmless: false };
   const entry = expected(Kind.functionCall, walk.batch++, run(request, [part], true), null, null);
   push(walk.queue, entry);
   // Nothing says what the function does.

@@ -62,6 +62,11 @@ export function readable(walk: Walk, bytes: Buffer): string | null {
   return text.includes("\ufffd") && !isUtf8(bytes) ? null : text;
 }
 
+/** A statement's text as others may see it: with its literals stripped; null when it could not be read. */
+export function shownSql(shape: Pick<Shape, "kind" | "stripped">): string | null {
+  return shape.kind === "unknown" ? null : shape.stripped;
+}
+
 export const opaqueShape = {
   stripped: "",
   fingerprint: null,
@@ -90,7 +95,7 @@ export function contextOf(walk: Walk, shape: Shape): StatementContext {
   let context = walk.contexts.get(shape);
   if (context === undefined) {
     context = walk.audit.statement({
-      sql: shape.kind === "unknown" ? null : shape.stripped,
+      sql: shownSql(shape),
       fingerprint: shape.fingerprint,
       kind: shape.kind,
       command: shape.command,

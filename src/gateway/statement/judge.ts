@@ -4,7 +4,7 @@
  */
 import { planMasks } from "../../analysis/plan.ts";
 import { functionText } from "../../catalog/index.ts";
-import type { StatementFacts, Touched } from "../../facts/effects.ts";
+import type { Effect, StatementFacts, Touched } from "../../facts/effects.ts";
 import { isScanned } from "../../masking/index.ts";
 import {
   type Budget,
@@ -279,6 +279,8 @@ function judgeAnew(
   }
   const used = usedBy(walk, statement, onlyObserved(policy, guard));
   if ("refusal" in used) return refuse(used.refusal);
+  if (guard.lazy && needsNoAnalysis(by))
+    return decided(walk, guard, by, statement, place, used.statements, null, questions);
   const touched: Touched[] = [];
   let open = false;
   for (const [nth, one] of used.statements.entries()) {
@@ -319,6 +321,12 @@ function judgeAnew(
   }
   if (open) return null;
   return decided(walk, guard, by, statement, place, used.statements, touched, questions);
+}
+
+/** Nothing that is decided, hidden or watched depends on what a statement touches. */
+function needsNoAnalysis({ policy, protectedSet, observedSet }: View): boolean {
+  const { analysis, estimate } = policy.needs;
+  return !analysis && !estimate && protectedSet.empty && observedSet.empty && detectionOf(policy) === null;
 }
 
 /** Nothing is enforced here: what is not understood may pass. */
@@ -391,7 +399,7 @@ function withoutPlace(fields: ReadonlyMap<string, string>): ReadonlyMap<string, 
   return rest;
 }
 
-/** Lays the policy over what is known. */
+/** Lays the policy over what is known. `analysed` null: nobody asked what the statement touches. */
 function decided(
   walk: Walk,
   guard: Guarding,
@@ -399,11 +407,13 @@ function decided(
   statement: PreparedStatement,
   { statements, inTransaction }: Place,
   used: readonly PreparedStatement[],
-  touched: readonly Touched[],
+  analysed: readonly Touched[] | null,
   questions: Question[],
 ): Judgement | null {
   const { shape } = statement;
+  const touched = analysed ?? [];
   const bare = factsOf(shape, touched, used, inTransaction, statements, statement.bytes);
+  const own = bare.effects;
   const labels = new Set<string>();
   const predicates = new Set<string>();
   let reason: Reason | null = null;
@@ -430,6 +440,7 @@ function decided(
   }
   const facts: StatementFacts = {
     ...bare,
+    effects: analysed === null ? unknownEffects(own, used) : own,
     labels: [...labels].sort(),
     labelsInPredicates: [...predicates].sort(),
   };
@@ -489,16 +500,31 @@ function decided(
     budgets,
     durability: decision.durability ?? walk.durability,
     refusal: reason,
-    ...records(walk, statement, facts, decision, reason, [...masked].sort(), touched.length > 0),
+    ...records(
+      walk,
+      statement,
+      analysed === null ? { ...facts, effects: null } : facts,
+      decision,
+      reason,
+      [...masked].sort(),
+      touched.length > 0,
+    ),
     plan: rows && hiding !== null ? { ...hiding, columns: sent(hiding.columns) } : null,
     watched: watched === null ? null : { ...watched, labelled: sent(watched.labelled) },
     outputs: outputs === null ? null : sent(outputs),
     masked: [...masked].sort(),
     facts,
     scrub: protects || mayTell(view, used, facts),
-    after: aftermath(used, facts),
+    // What is not analysed may change what names mean: nothing depends on that, as nothing depends on names.
+    after: aftermath(used, { ...facts, effects: own }),
     touched,
   };
+}
+
+/** Whatever functions it calls may do; only what has no query in it has no effects. */
+function unknownEffects(own: readonly Effect[], used: readonly PreparedStatement[]): readonly Effect[] {
+  if (used.every(({ shape }) => shape.facts.tree.length === 0)) return own;
+  return [...new Set<Effect>([...own, "execute", "read"])].sort();
 }
 
 /** Which outputs are looked into by content: those without a label, of types that can hold what is looked for. */
@@ -633,7 +659,7 @@ function refusedBefore(
 function records(
   walk: Walk,
   { shape }: PreparedStatement,
-  facts: StatementFacts,
+  facts: Omit<StatementFacts, "effects"> & { readonly effects: StatementFacts["effects"] | null },
   decision: PolicyDecision | null,
   reason: Reason | null,
   masked: readonly string[],

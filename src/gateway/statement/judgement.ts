@@ -137,6 +137,8 @@ export interface Guarding {
   readonly readOnly: boolean;
   /** Nothing runs unless the database itself refuses the protected columns to its login. */
   readonly hardened: boolean;
+  /** Statements are analysed only where the policy asks for it. */
+  readonly lazy: boolean;
   /** Answers that may be used again, shared by all sessions of one login. */
   readonly answers: AnswerCache;
   /** Grows whenever judgements of this session no longer hold. */
@@ -197,6 +199,7 @@ export function createGuarding(
   database: DatabaseSettings,
   login: LoginSettings,
   readOnly: boolean,
+  lazy: boolean,
   reported: ReadonlyMap<string, string>,
 ): Guarding {
   const { analyst, answers } = judging.of(database, login);
@@ -210,6 +213,7 @@ export function createGuarding(
     session: sessionFacts(client, database, login),
     readOnly,
     hardened: mustBeHardened(login),
+    lazy,
     stand: 0,
     view: null,
     // The login's own may have changed since the gateway's own connection was made: the server tells (since PostgreSQL 18

@@ -30,6 +30,8 @@ export interface Part {
   readonly intent: number;
   /** The statement, where its shape matters for the answer: it changes names, or copies. */
   readonly statement: PreparedStatement | null;
+  /** Its text with literals stripped, for whoever looks at the session; null: it was not read. */
+  readonly sql: string | null;
   /** What watches over it; null: nothing has to be watched. */
   readonly guard: Guard | null;
   /** Analysis proved that it changes nothing. */

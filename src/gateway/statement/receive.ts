@@ -208,6 +208,8 @@ function checkLength(walk: Walk, type: number, length: number): void {
 
 function dispatch(walk: Walk, type: number, body: Buffer): Verdict {
   if (walk.skipping && type !== 0x53 && type !== 0x58) return [];
+  // What runs may need the end of its copy, or the Sync behind it, to be answered.
+  if (walk.closing && type !== 0x53 && type !== 0x58 && type !== 0x63 && type !== 0x66) return [];
   // A client that was told of the refusal need not end its copy.
   if (type !== 0x63 && type !== 0x66) walk.copyRefused = false;
   switch (type) {

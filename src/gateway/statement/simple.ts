@@ -17,6 +17,7 @@ import {
   run,
   sealedOf,
   sealedWhole,
+  shownSql,
   Use,
 } from "./intend.ts";
 import { judgeMessage } from "./judge.ts";
@@ -138,6 +139,7 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
       parts.push({
         intent: intent(walk, request, context, "simple", 0, "", "", '{"sql":""}', "[]"),
         statement: null,
+        sql: "",
         guard: null,
         harmless: true,
       });
@@ -180,6 +182,7 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
           names.length > 0 || shape.copy !== null || shape.facts.transaction !== null || statement.hides
             ? statement
             : null,
+        sql: shownSql(shape),
         guard: guardOf(judgement, shape.facts.copy, protocol === "cursor" ? cursor(walk, name) : null),
         harmless: judgement !== null && harmless(judgement),
       });

@@ -146,6 +146,8 @@ export interface Walk {
   readonly fate: Fate;
   /** The client has sent Terminate. */
   leaving: boolean;
+  /** The session's time is over: nothing new is taken, only what ends what runs. */
+  closing: boolean;
   /** An outcome could not be recorded: the session ends once the client has what came before. */
   auditLost: boolean;
   /** The server has sent a FATAL error: it closes the connection. */
