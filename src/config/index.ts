@@ -5,6 +5,7 @@ import type { ExportSettings } from "../audit/export/settings.ts";
 import type { AnchorSettings, AuditSettings } from "../audit/settings.ts";
 import type { GatewaySettings } from "../gateway/settings.ts";
 import type { ProviderSettings } from "../identity/settings.ts";
+import type { McpSettings } from "../mcp/settings.ts";
 import { buildAnchors, buildAudit } from "./build/audit.ts";
 import { type Context, take } from "./build/context.ts";
 import { buildDatabases } from "./build/databases.ts";
@@ -12,6 +13,7 @@ import { buildExports, buildIndex, type IndexSettings } from "./build/exports.ts
 import { checkGroups } from "./build/groups.ts";
 import { buildProviders, providerNames } from "./build/identity.ts";
 import { buildListen, buildTls } from "./build/listen.ts";
+import { buildMcp } from "./build/mcp.ts";
 import { buildPolicy, type PolicyPlace } from "./build/policy.ts";
 import { refuseUnavailable } from "./build/unavailable.ts";
 import { expectedText, explain } from "./explain.ts";
@@ -35,6 +37,8 @@ export interface Settings {
   /** Origin under which browsers reach it (https://postern.example.com); null: its own address. */
   readonly publicUrl: string | null;
   readonly providers: readonly ProviderSettings[];
+  /** null: there is no MCP endpoint. */
+  readonly mcp: McpSettings | null;
   readonly audit: AuditSettings;
   /** Where the policy lies: an absolute path, or a built-in policy's name. null: none. */
   readonly policy: PolicyPlace | null;
@@ -125,6 +129,7 @@ export async function parseConfig(
   const { listeners, http, publicUrl } = buildListen(context);
   const tls = await buildTls(context);
   const providers = buildProviders(context);
+  const mcp = buildMcp(context, providers, http !== null);
   const databases = await buildDatabases(context, names);
   const audit = buildAudit(context);
   const policy = buildPolicy(context);
@@ -165,6 +170,7 @@ export async function parseConfig(
     http,
     publicUrl,
     providers,
+    mcp,
     audit,
     policy,
     exports,

@@ -1,6 +1,7 @@
 /** Joins the rooms into a running gateway; `postern serve` and `postern demo` both start here. */
 import type pino from "pino";
 import {
+  type ApiEnv,
   builtConsole,
   createConsoleSessions,
   createRest,
@@ -11,9 +12,11 @@ import { type AuditLog, makeAnchors, openAuditLog } from "../../audit/index.ts";
 import type { Settings } from "../../config/index.ts";
 import { type Gateway, startGateway } from "../../gateway/index.ts";
 import type { Identity } from "../../identity/index.ts";
+import { mcpRoutes } from "../../mcp/index.ts";
 import type { CompiledPolicy } from "../../policy/index.ts";
 import { keepAnchored, tellOpenNews } from "./anchor.ts";
 import { openIdentity } from "./identity.ts";
+import { activityOf } from "./mcp.ts";
 import { memoryStore } from "./memory.ts";
 import { gatewayMetrics } from "./metrics.ts";
 import { openPolicy, readPolicy } from "./policy.ts";
@@ -110,7 +113,23 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     publicUrl,
     stepUpSeconds: 600,
   });
+  const activity = activityOf(audit, settings);
+  opened.defer(() => activity.close());
+  const mcp =
+    settings.mcp === null
+      ? null
+      : mcpRoutes<ApiEnv>({
+          gateway,
+          identity,
+          approvals: null,
+          settings: settings.mcp,
+          publicUrl,
+          activity: activity.recent,
+          version,
+          logger,
+        });
   const deps = {
+    mounts: mcp === null ? [] : [mcp],
     rest,
     consoleDir: builtConsole,
     version,

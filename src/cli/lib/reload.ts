@@ -45,6 +45,7 @@ const restartKeys: readonly (readonly [string, (settings: Settings) => unknown])
   ["audit", (s) => [s.audit, s.anchors, s.exports, s.index]],
   ["protocol", (s) => s.gateway.protocol],
   ["admin", (s) => s.admin],
+  ["mcp", (s) => s.mcp],
   ["limits", (s) => s.gateway.limits],
   // A policy can be exchanged for another one; whether there is one is decided at the start.
   ["policy", (s) => s.policy !== null],

@@ -4,6 +4,7 @@ import { isSafeUrl } from "../units.ts";
 import { databases } from "./databases.ts";
 import { auditExport, auditIndex } from "./exports.ts";
 import { identity } from "./identity.ts";
+import { mcp } from "./mcp.ts";
 import { address, duration, flag, folder, path, secret, size, tcpAddress, text, whole } from "./scalars.ts";
 
 const addressExpected = "an address such as 127.0.0.1:6432, { address, auth, tls }, or a list of such";
@@ -230,5 +231,6 @@ export const root = z.strictObject({
   store,
   protocol,
   admin,
+  mcp,
   limits,
 });
