@@ -21,6 +21,7 @@ import { createLifecycle, type Lifecycle } from "./lifecycle.ts";
 import type { AuthenticatedClient, AuthFailure } from "./ports.ts";
 import { type EndReason, type Session, type SessionDeps, SessionRefused, startSession } from "./session.ts";
 import type { GatewaySettings, TlsSettings } from "./settings.ts";
+import { createRefusalMemory } from "./statement/refusals.ts";
 import { createUpstreamPool, type UpstreamPool } from "./upstream/pool.ts";
 
 export { type AccessTable, type May, typeText } from "./access.ts";
@@ -115,7 +116,14 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
   const pools = new Map<string, UpstreamPool>();
   for (const database of settings.databases) pools.set(database.name, createUpstreamPool(database));
   const judging =
-    rooms.policy === null ? null : createJudging(rooms.policy.policies, rooms.policy.budgets, logger);
+    rooms.policy === null
+      ? null
+      : createJudging(
+          rooms.policy.policies,
+          rooms.policy.budgets,
+          logger,
+          createRefusalMemory(settings.limits.refusals),
+        );
   const deps: SessionDeps = {
     settings,
     auditSettings: rooms.auditSettings,

@@ -18,6 +18,7 @@ import type { Analyst, View } from "../analyst/index.ts";
 import type { AnswerCache, Judging } from "../analyst/registry.ts";
 import type { AuthenticatedClient } from "../ports.ts";
 import type { DatabaseSettings, LoginSettings } from "../settings.ts";
+import { fresh, type RefusalMemory, type Remembered } from "./refusals.ts";
 import type { Reason } from "./state.ts";
 
 /** The server's own error for a text that it was asked about. */
@@ -132,6 +133,10 @@ export interface Guarding {
   readonly policies: { readonly current: CompiledPolicy };
   readonly budgets: BudgetKeeper;
   readonly principal: Principal;
+  readonly memory: RefusalMemory;
+  /** What was refused to the principal of late, and in this session. */
+  readonly remembered: Remembered;
+  readonly refusals: ReturnType<typeof fresh>;
   readonly session: SessionFacts;
   /** Its transactions are READ ONLY: no rule lets the principal change anything. */
   readonly readOnly: boolean;
@@ -210,6 +215,9 @@ export function createGuarding(
     policies: judging.policies,
     budgets: judging.budgets,
     principal: client.principal,
+    memory: judging.memory,
+    remembered: judging.memory.of(client.principal),
+    refusals: fresh(),
     session: sessionFacts(client, database, login),
     readOnly,
     hardened: mustBeHardened(login),

@@ -14,10 +14,12 @@ import {
   encodeError,
   encodeQuery,
 } from "../../protocol/index.ts";
+import { allowedInstead } from "./advice.ts";
 import { contextOf, intent, opaqueShape, sealedOf } from "./intend.ts";
 import type { Judgement, ServerRefusal } from "./judgement.ts";
 import type { PreparedStatement } from "./names.ts";
 import { expected, Kind, push } from "./queue.ts";
+import { remember } from "./refusals.ts";
 import type { Reason, Walk } from "./state.ts";
 
 export interface Refusal {
@@ -64,7 +66,10 @@ export function refusalError(refusal: Refusal): Buffer {
     position: null,
     retryable: refusal.retryable ?? refusal.code === "AUDIT_UNAVAILABLE",
     request_id: refusal.request,
-    approval: null,
+    approval: refusal.approval ?? null,
+    ...(refusal.approvers === undefined ? {} : { approvers: refusal.approvers }),
+    ...(refusal.allowed === undefined ? {} : { allowed: refusal.allowed }),
+    ...(refusal.repeated === undefined ? {} : { repeated: refusal.repeated }),
   });
   return encodeError({ code: refusal.sqlstate, message: refusal.message, detail, hint: refusal.hint });
 }
@@ -146,7 +151,13 @@ export function recordRefusal(
   const sealed = statement === null ? "{}" : `${sealedOf(walk, statement)}}`;
   const index = intent(walk, request, context, protocol, 0, "", "", sealed, "[]", decision);
   recordDenied(walk, request, index, reason.sqlstate);
-  return { ...reason, request };
+  return { ...toldAs(walk, reason, statement), request };
+}
+
+/** A refusal with what helps whoever was refused. */
+function toldAs(walk: Walk, reason: Reason, statement: PreparedStatement | null): Reason {
+  const allowed = reason.allowed ?? allowedInstead(reason.code);
+  return remember(walk, allowed === undefined ? reason : { ...reason, allowed }, statement);
 }
 
 /** A denial that no rule of a policy is behind. */
@@ -196,7 +207,7 @@ function recordMessage(
     );
     recordDenied(walk, request, leaf, judgement?.refusal?.sqlstate ?? reason.sqlstate);
   }
-  return { ...reason, request };
+  return { ...toldAs(walk, reason, statements[at] ?? null), request };
 }
 
 function recordDenied(walk: Walk, request: string, index: number, sqlstate: string): void {
