@@ -6,8 +6,10 @@ export const webhookEvents = ["requested", "decided", "expired", "break_glass", 
 export type WebhookEvent = (typeof webhookEvents)[number];
 
 export interface WebhookSettings {
-  /** https, or http on loopback. */
-  readonly url: string;
+  /** For logs and metrics: "slack-1". */
+  readonly name: string;
+  /** https, or http on loopback. A secret with some receivers. */
+  readonly url: SecretSource;
   /** Keys the `postern-signature` header; null: not signed. */
   readonly secret: SecretSource | null;
   readonly shape: "generic" | "slack" | "teams";

@@ -1,11 +1,16 @@
 /** postern.yaml → validated, typed settings (SPEC.md section 2). */
 import { createHash } from "node:crypto";
 import { dirname, resolve } from "node:path";
+import type { ApprovalSettings } from "../approvals/settings.ts";
 import type { ExportSettings } from "../audit/export/settings.ts";
 import type { AnchorSettings, AuditSettings } from "../audit/settings.ts";
 import type { GatewaySettings } from "../gateway/settings.ts";
 import type { ProviderSettings } from "../identity/settings.ts";
+
 import type { McpSettings } from "../mcp/settings.ts";
+
+import { buildApprovals } from "./build/approvals.ts";
+
 import { buildAnchors, buildAudit } from "./build/audit.ts";
 import { type Context, take } from "./build/context.ts";
 import { buildDatabases } from "./build/databases.ts";
@@ -15,6 +20,7 @@ import { buildProviders, providerNames } from "./build/identity.ts";
 import { buildListen, buildTls } from "./build/listen.ts";
 import { buildMcp } from "./build/mcp.ts";
 import { buildPolicy, type PolicyPlace } from "./build/policy.ts";
+import { buildStore, type StoreSettings } from "./build/store.ts";
 import { refuseUnavailable } from "./build/unavailable.ts";
 import { expectedText, explain } from "./explain.ts";
 import { FileFault, readText } from "./files.ts";
@@ -48,6 +54,10 @@ export interface Settings {
   readonly index: IndexSettings;
   /** Where checkpoints go besides the audit log. */
   readonly anchors: readonly AnchorSettings[];
+  /** Where nodes keep what they share. */
+  readonly store: StoreSettings;
+  /** What waits for a person. */
+  readonly approvals: ApprovalSettings;
   readonly admin: {
     readonly admins: readonly string[];
     readonly auditors: readonly string[];
@@ -135,6 +145,8 @@ export async function parseConfig(
   const policy = buildPolicy(context);
   const exports = await buildExports(context);
   const index = buildIndex(context);
+  const store = buildStore(context);
+  const approvals = buildApprovals(context, names);
   const anchors = buildAnchors(context, audit?.dir ?? null);
   const limits = take(context, ["limits"], limitsSchema);
   const protocol = take(context, ["protocol"], protocolSchema);
@@ -151,6 +163,7 @@ export async function parseConfig(
 
   if (problems.length > 0 || audit === null || limits === null || protocol === null || admin === null)
     throw new ConfigError(inOrder(problems));
+  if (store === null || approvals === null) throw new ConfigError(inOrder(problems));
   return {
     gateway: {
       listeners,
@@ -165,6 +178,12 @@ export async function parseConfig(
         startupSeconds: limits.startup_seconds,
         idleSeconds: limits.idle_seconds,
         holdSeconds: limits.hold_seconds,
+        refusals: {
+          same: limits.refusals.same,
+          session: limits.refusals.session,
+          principal: limits.refusals.principal,
+          pauseSeconds: limits.refusals.pause_seconds,
+        },
       },
     },
     http,
@@ -176,6 +195,8 @@ export async function parseConfig(
     exports,
     index,
     anchors,
+    store,
+    approvals,
     admin,
     file: resolve(file),
     digest: `sha256:${createHash("sha256").update(text).digest("hex")}`,

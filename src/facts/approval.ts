@@ -40,6 +40,8 @@ export interface HeldParameter {
 export interface HeldStatement {
   /** The exact text. */
   readonly sql: string;
+  /** Exact texts of the prepared statements and cursors that it names; left out: it names none. */
+  readonly prepared?: readonly string[];
   readonly fingerprint: string | null;
   readonly kind: string;
   readonly command: string;

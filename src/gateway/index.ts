@@ -2,6 +2,7 @@
 import { createSecretKey, type KeyObject, randomBytes } from "node:crypto";
 import type { Duplex } from "node:stream";
 import type pino from "pino";
+import type { Approvals } from "../approvals/index.ts";
 import type { AuditLog } from "../audit/index.ts";
 import type { AuditSettings } from "../audit/settings.ts";
 import type { Identity } from "../identity/index.ts";
@@ -43,6 +44,8 @@ export interface GatewayRooms {
   /** What nodes share; absent: there is one node, and it ends its own sessions only. */
   readonly store?: Store | null;
   readonly revocations?: Revocations | null;
+  /** Who asks people; null or left out: nobody can be asked, and what needs approval is refused. */
+  readonly approvals?: Approvals | null;
 }
 
 /** What deciding needs from outside. */
@@ -98,6 +101,7 @@ const shutdown: EndReason = {
   sqlstate: "57P01",
   message: "terminating connection due to administrator command",
   reason: "gateway shut down",
+  restart: true,
 };
 const idleTooLong: EndReason = {
   sqlstate: "57P05",
@@ -142,6 +146,7 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
     columnsCache: new Map(),
     cancelKeys: createCancelKeys(),
     judging,
+    approvals: rooms.approvals ?? null,
     parserBreaks: createBudgets(),
     maskKeys: createMaskKeys(rooms.policy?.maskKey ?? createSecretKey(randomBytes(32))),
     pools,

@@ -47,8 +47,10 @@ export async function migrate(pool: pg.Pool): Promise<void> {
 
 /** 0: there are no tables yet. */
 async function versionOf(on: Pick<pg.Pool, "query">): Promise<number> {
+  // Not to_regclass(): what it remembers as missing is not looked up again behind an advisory lock.
   const there = await on.query<{ there: boolean }>(
-    `SELECT to_regclass('${schema}.version') IS NOT NULL AS there`,
+    `SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+       WHERE n.nspname = '${schema}' AND c.relname = 'version') AS there`,
   );
   if (there.rows[0]?.there !== true) return 0;
   const { rows } = await on.query<{ version: number }>(`SELECT version FROM ${schema}.version`);

@@ -1,6 +1,7 @@
 /** postern.yaml as a whole (SPEC.md section 2). docs/config.md and docs/postern.schema.json are made from this. */
 import { z } from "zod";
 import { isSafeUrl } from "../units.ts";
+import { approvals, store } from "./approvals.ts";
 import { databases } from "./databases.ts";
 import { auditExport, auditIndex } from "./exports.ts";
 import { identity } from "./identity.ts";
@@ -196,6 +197,19 @@ export const limits = z
     hold_seconds: whole(1, maxSeconds)
       .default(300)
       .meta({ description: "Longest wait of a held statement." }),
+    refusals: z
+      .strictObject({
+        same: whole(1, 1_000_000).default(100).meta({
+          description: "The same statement for the same reason, by one principal.",
+        }),
+        session: whole(1, 1_000_000).default(1000).meta({ description: "Any, in one session." }),
+        principal: whole(1, 1_000_000).default(2000).meta({ description: "Any, by one principal." }),
+        pause_seconds: whole(1, 3600).default(30).meta({
+          description: "How long nothing of theirs is looked at then (`CIRCUIT_OPEN`).",
+        }),
+      })
+      .prefault({})
+      .meta({ description: "Refused statements a minute, before a pause." }),
   })
   .prefault({})
   .meta({ description: "Bounds on what clients may use." });
@@ -208,12 +222,6 @@ export const protocol = z
   })
   .prefault({})
   .meta({ description: "Rarely needed parts of the protocol." });
-
-export const store = z
-  .string({ error: "sqlite:PATH or a postgres:// URL" })
-  .regex(/^(sqlite:.+|postgres(ql)?:\/\/.+)$/, { error: "sqlite:PATH or a postgres:// URL" })
-  .default("sqlite:./data/postern.db")
-  .meta({ description: "State shared by nodes. In this version: `sqlite:` only." });
 
 export const policy = path.meta({
   description:
@@ -229,6 +237,7 @@ export const root = z.strictObject({
   policy: policy.optional(),
   audit,
   store,
+  approvals,
   protocol,
   admin,
   mcp,

@@ -112,6 +112,7 @@ async function enter(
     application: facts.application,
     parameters: facts.settings,
     claimed: facts.claimed,
+    approvals: facts.approvals,
     replication: facts.replication,
   });
 }

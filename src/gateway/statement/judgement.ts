@@ -16,6 +16,7 @@ import type { TreeText } from "../../sql/index.ts";
 import { mustBeHardened } from "../analyst/exposure.ts";
 import type { Analyst, View } from "../analyst/index.ts";
 import type { AnswerCache, Judging } from "../analyst/registry.ts";
+import type { ApprovalDesk } from "../hold/desk.ts";
 import type { AuthenticatedClient } from "../ports.ts";
 import type { DatabaseSettings, LoginSettings } from "../settings.ts";
 import { fresh, type RefusalMemory, type Remembered } from "./refusals.ts";
@@ -49,6 +50,8 @@ export interface Judgement {
   /** Rates that it counts against. */
   readonly budgets: readonly Budget[];
   readonly durability: Durability;
+  /** It may run once people have agreed, and then only; `refusal` says so. */
+  readonly awaits: boolean;
   /** null: it may run. */
   readonly refusal: Reason | null;
   readonly statementRecord: StatementContext;
@@ -132,6 +135,8 @@ export interface Guarding {
   readonly analyst: Analyst;
   readonly policies: { readonly current: CompiledPolicy };
   readonly budgets: BudgetKeeper;
+  /** Who asks people; null: nobody can be asked, and what needs approval is refused. */
+  readonly desk: ApprovalDesk | null;
   readonly principal: Principal;
   readonly memory: RefusalMemory;
   /** What was refused to the principal of late, and in this session. */
@@ -206,6 +211,7 @@ export function createGuarding(
   readOnly: boolean,
   lazy: boolean,
   reported: ReadonlyMap<string, string>,
+  desk: ApprovalDesk | null = null,
 ): Guarding {
   const { analyst, answers } = judging.of(database, login);
   return {
@@ -214,6 +220,7 @@ export function createGuarding(
     answers,
     policies: judging.policies,
     budgets: judging.budgets,
+    desk,
     principal: client.principal,
     memory: judging.memory,
     remembered: judging.memory.of(client.principal),

@@ -78,7 +78,11 @@ export function fresh(): Window {
 /** What says nothing of a caller that does not listen: it may try again, was told to, or is not to blame. */
 const harmless: ReadonlySet<string> = new Set([
   "NEEDS_APPROVAL",
+  "APPROVAL_REQUIRED",
   "APPROVAL_UNAVAILABLE",
+  "APPROVAL_CANCELLED",
+  "APPROVAL_GONE",
+  "APPROVAL_EXPIRED",
   "ANALYSIS_UNAVAILABLE",
   "AUDIT_UNAVAILABLE",
   "RATE_LIMITED",

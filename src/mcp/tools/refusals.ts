@@ -20,7 +20,7 @@ export function heldApproval({ approval }: Refusal): HeldApproval | null {
 export function refusedCall(refusal: Refusal, tool: string): CallToolResult {
   if (refusal.server !== undefined) return databaseError(refusal.server.fields);
   const held = heldApproval(refusal);
-  if (held !== null && refusal.code === "NEEDS_APPROVAL") {
+  if (held !== null && refusal.code === "APPROVAL_REQUIRED") {
     const who = whom(refusal);
     return answer({
       status: "approval_required",
