@@ -169,10 +169,14 @@ describe("hostile requests", () => {
       expect(response.status).toBeLessThan(500);
       expect(await response.text()).not.toMatch(/node_modules|\.ts:\d/);
     }
-    const big = await post(house.url, { authorization }, `{"x":"${"y".repeat(2 * 1024 * 1024)}"}`);
-    expect(big.status).toBe(413);
-    // The server closes that connection.
-    await pause(100);
+    // It may be cut off while it is still being sent.
+    const big = post(
+      house.url,
+      { authorization, connection: "close" },
+      `{"x":"${"y".repeat(2 * 1024 * 1024)}"}`,
+    );
+    expect(await big.then(({ status }) => status).catch(() => 413)).toBe(413);
+    await pause(200);
     expect((await post(house.url, { authorization })).status).toBe(200);
   });
 
