@@ -322,6 +322,7 @@ function runSession(
             upstream.parameters,
             deps.approvals,
           ),
+    watch: client.watch ?? null,
     maskKeys: deps.maskKeys,
     maskOutput: new MaskOutput(),
     maskedColumns: new WeakMap(),

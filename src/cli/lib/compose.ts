@@ -1,6 +1,7 @@
 /** Joins the rooms into a running gateway; `postern serve` and `postern demo` both start here. */
 import type pino from "pino";
 import {
+  type ApiEnv,
   builtConsole,
   createConsoleSessions,
   createRest,
@@ -15,11 +16,13 @@ import type { Identity } from "../../identity/index.ts";
 import { createProtection } from "../../identity/protection.ts";
 import { createPosternTokens } from "../../identity/tokens/index.ts";
 import { openRevocations } from "../../identity/tokens/revoked.ts";
+import { mcpRoutes } from "../../mcp/index.ts";
 import type { CompiledPolicy } from "../../policy/index.ts";
 import type { Store } from "../../store/index.ts";
 import { keepAnchored, tellOpenNews } from "./anchor.ts";
 import { openApprovals } from "./approvals.ts";
 import { openIdentity } from "./identity.ts";
+import { activityOf } from "./mcp.ts";
 import { approvalMetrics, gatewayMetrics } from "./metrics.ts";
 import { openOauth } from "./oauth.ts";
 import { openPolicy, readPolicy } from "./policy.ts";
@@ -153,9 +156,24 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     gateway,
     publicUrl,
   });
+  const activity = activityOf(audit, settings);
+  opened.defer(() => activity.close());
+  const mcp =
+    settings.mcp === null
+      ? null
+      : mcpRoutes<ApiEnv>({
+          gateway,
+          identity,
+          approvals,
+          settings: settings.mcp,
+          publicUrl,
+          activity: activity.recent,
+          version,
+          logger,
+        });
   const deps = {
     rest,
-    mounts: [oauth],
+    mounts: mcp === null ? [oauth] : [oauth, mcp],
     consoleDir: builtConsole,
     version,
     readiness: () => ({ audit: audit.failure === null, gateway: gateway.accepting }),
