@@ -131,6 +131,7 @@ function focusRow(id: string): void {
 /** Without a chosen one the focus itself walks through the list. */
 function stepFocus(step: number): void {
   const rows = [...document.querySelectorAll<HTMLElement>("[data-approval]")];
-  const here = rows.indexOf(document.activeElement);
+  const focused = document.activeElement;
+  const here = focused instanceof HTMLElement ? rows.indexOf(focused) : -1;
   rows[Math.min(rows.length - 1, Math.max(0, here + step))]?.focus();
 }
