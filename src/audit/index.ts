@@ -7,9 +7,11 @@ export { AuditOpenError, AuditUnavailable } from "./errors.ts";
 export { type OpenNews, openAuditLog } from "./open.ts";
 export { ResultDigest } from "./record/digest.ts";
 export { uuidv7 } from "./record/uuid.ts";
+export { leavesIn } from "./subscribe.ts";
 export type {
   AuditLog,
   ColumnsContext,
+  CommittedRecords,
   DecisionContext,
   SessionContext,
   StatementContext,

@@ -1,10 +1,12 @@
 /** postern.yaml → validated, typed settings (SPEC.md section 2). */
 import { createHash } from "node:crypto";
 import { dirname, resolve } from "node:path";
+import type { ApprovalSettings } from "../approvals/settings.ts";
 import type { ExportSettings } from "../audit/export/settings.ts";
 import type { AnchorSettings, AuditSettings } from "../audit/settings.ts";
 import type { GatewaySettings } from "../gateway/settings.ts";
 import type { ProviderSettings } from "../identity/settings.ts";
+import { buildApprovals } from "./build/approvals.ts";
 import { buildAnchors, buildAudit } from "./build/audit.ts";
 import { type Context, take } from "./build/context.ts";
 import { buildDatabases } from "./build/databases.ts";
@@ -13,6 +15,7 @@ import { checkGroups } from "./build/groups.ts";
 import { buildProviders, providerNames } from "./build/identity.ts";
 import { buildListen, buildTls } from "./build/listen.ts";
 import { buildPolicy, type PolicyPlace } from "./build/policy.ts";
+import { buildStore, type StoreSettings } from "./build/store.ts";
 import { refuseUnavailable } from "./build/unavailable.ts";
 import { expectedText, explain } from "./explain.ts";
 import { FileFault, readText } from "./files.ts";
@@ -32,6 +35,8 @@ export interface Settings {
   readonly gateway: GatewaySettings;
   /** Address of console, API, health and metrics; null: not served. */
   readonly http: { readonly host: string; readonly port: number } | null;
+  /** Origin under which browsers reach it (https://postern.example.com); null: its own address. */
+  readonly publicUrl: string | null;
   readonly providers: readonly ProviderSettings[];
   readonly audit: AuditSettings;
   /** Where the policy lies: an absolute path, or a built-in policy's name. null: none. */
@@ -42,6 +47,10 @@ export interface Settings {
   readonly index: IndexSettings;
   /** Where checkpoints go besides the audit log. */
   readonly anchors: readonly AnchorSettings[];
+  /** Where nodes keep what they share. */
+  readonly store: StoreSettings;
+  /** What waits for a person. */
+  readonly approvals: ApprovalSettings;
   readonly admin: {
     readonly admins: readonly string[];
     readonly auditors: readonly string[];
@@ -120,7 +129,7 @@ export async function parseConfig(
 
   refuseUnavailable(context);
   const names = providerNames(context);
-  const { listeners, http } = buildListen(context);
+  const { listeners, http, publicUrl } = buildListen(context);
   const tls = await buildTls(context);
   const providers = buildProviders(context);
   const databases = await buildDatabases(context, names);
@@ -128,6 +137,8 @@ export async function parseConfig(
   const policy = buildPolicy(context);
   const exports = await buildExports(context);
   const index = buildIndex(context);
+  const store = buildStore(context);
+  const approvals = buildApprovals(context, names);
   const anchors = buildAnchors(context, audit?.dir ?? null);
   const limits = take(context, ["limits"], limitsSchema);
   const protocol = take(context, ["protocol"], protocolSchema);
@@ -144,6 +155,7 @@ export async function parseConfig(
 
   if (problems.length > 0 || audit === null || limits === null || protocol === null || admin === null)
     throw new ConfigError(inOrder(problems));
+  if (store === null || approvals === null) throw new ConfigError(inOrder(problems));
   return {
     gateway: {
       listeners,
@@ -161,12 +173,15 @@ export async function parseConfig(
       },
     },
     http,
+    publicUrl,
     providers,
     audit,
     policy,
     exports,
     index,
     anchors,
+    store,
+    approvals,
     admin,
     file: resolve(file),
     digest: `sha256:${createHash("sha256").update(text).digest("hex")}`,

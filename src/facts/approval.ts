@@ -40,6 +40,8 @@ export interface HeldParameter {
 export interface HeldStatement {
   /** The exact text. */
   readonly sql: string;
+  /** Exact texts of the prepared statements and cursors that it names; left out: it names none. */
+  readonly prepared?: readonly string[];
   readonly fingerprint: string | null;
   readonly kind: string;
   readonly command: string;
@@ -160,4 +162,10 @@ export interface Approval {
   readonly url: string | null;
   /** SHA-256 (hex) of everything that is bound (docs/approvals.md). */
   readonly binding: string;
+  /** SHA-256 (hex) of what statements of the same shape share; null: it cannot be approved for a while. */
+  readonly shape: string | null;
+  /** A break-glass use that this reviews; null: none. */
+  readonly breakGlass: { readonly reason: string } | null;
+  /** Why it ended without a decision, or was taken back ("disconnect", "cancel", "restart", "time", "unused", or a person's words); null: it did not. */
+  readonly why: string | null;
 }

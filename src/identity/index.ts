@@ -1,16 +1,27 @@
 /** Who is calling: tokens of the configured identity providers become principals (docs/identity.md). */
-import type { Principal } from "../facts/principal.ts";
+import type { Principal, TokenFacts } from "../facts/principal.ts";
 import { createTokenCache } from "./cache.ts";
 import { maybeTruncated } from "./claims.ts";
 import { maxTokenBytes, sha256 } from "./compact.ts";
+import type { CallContext } from "./context.ts";
 import { configurationUrl } from "./discovery.ts";
 import { IdentityError } from "./errors.ts";
+import type { JsonObject } from "./json.ts";
+import { principalOfLogin } from "./login.ts";
 import { checkTogether, openProvider, type Provider } from "./provider.ts";
 import { createRevocations } from "./revocations.ts";
 import type { ProviderSettings } from "./settings.ts";
+import { type LogoutClaims, type VerifiedGrant, verifyGrant, verifyLogoutToken } from "./special.ts";
+import { tokenPrefix } from "./tokens/format.ts";
+import { createGuard, type TokenGuard } from "./tokens/guard.ts";
+import type { PosternTokens } from "./tokens/index.ts";
+import type { Revocations } from "./tokens/revoked.ts";
 import { verifyToken } from "./verify.ts";
 
+export type { CallContext } from "./context.ts";
 export { IdentityConfigError, IdentityError, type IdentityErrorCode } from "./errors.ts";
+export type { JsonObject } from "./json.ts";
+export type { VerifiedGrant } from "./special.ts";
 
 export interface IdentityMetrics {
   /** Tokens whose signature was verified anew. */
@@ -26,9 +37,23 @@ export interface IdentityMetrics {
 
 export interface Identity {
   /** Gives the principal a token stands for. Rejects with IdentityError, and with nothing else. */
-  authenticate(token: string): Promise<Principal>;
+  authenticate(token: string, context?: CallContext): Promise<Principal>;
+  /**
+   * The principal of a person who has just logged in at a provider: `claims` as principalOfLogin takes them. Throws IdentityError; its code
+   * IDENTITY_INTERNAL for a provider that is not there.
+   */
+  login(provider: string, claims: JsonObject, token: TokenFacts): Principal;
+  /** SCRAM for Postern tokens; null when there is no store for them. */
+  readonly scram: TokenGuard["scram"] | null;
   /** What SASL OAUTHBEARER tells a client without a token (RFC 7628 section 3.2.2): of the first provider that can be discovered. */
   readonly discovery: { readonly configurationUrl: string; readonly scope: string } | null;
+  /**
+   * Verifies an ID-JAG that was shown to the token endpoint; `audience`: the names of that endpoint's server. The caller sees to its being
+   * used once. Rejects with IdentityError.
+   */
+  verifyGrant(token: string, audience: readonly string[]): Promise<VerifiedGrant>;
+  /** Reads a back-channel logout token. Rejects with IdentityError. */
+  verifyLogout(token: string): Promise<LogoutClaims>;
   /** From now on refuses the token with this SHA-256 (hex). Throws TypeError when it is none. */
   revoke(tokenSha256: string): void;
   readonly metrics: IdentityMetrics;
@@ -42,6 +67,10 @@ export interface IdentityOptions {
   readonly now?: () => number;
   /** How long a fetch of discovery and keys may take altogether, in ms. */
   readonly fetchTimeoutMs?: number;
+  /** Postern's own tokens; absent: none are accepted. */
+  readonly tokens?: PosternTokens;
+  /** Absent: only what `revoke` was told counts. */
+  readonly revocations?: Revocations;
 }
 
 /** The cache holds at most so many tokens, and so many bytes of them. */
@@ -71,6 +100,7 @@ export async function createIdentity(
   }
   const cache = createTokenCache(cacheLimits);
   const revocations = createRevocations();
+  const guard = createGuard(options.tokens ?? null, options.revocations ?? null);
   const metrics = { verified: 0, cached: 0, refused: 0, keysStale: 0, groupsMaybeTruncated: 0 };
 
   function refuseRevoked(tokenSha256: string, inputSha256: string | null): void {
@@ -78,7 +108,14 @@ export async function createIdentity(
       throw new IdentityError("TOKEN_REVOKED", "the token was revoked");
   }
 
-  async function authenticate(token: string): Promise<Principal> {
+  async function authenticate(token: string, context: CallContext): Promise<Principal> {
+    if (token.startsWith(tokenPrefix)) return guard.lookup(token, context);
+    const principal = await authenticateForeign(token);
+    guard.refuseRevoked(principal, context);
+    return principal;
+  }
+
+  async function authenticateForeign(token: string): Promise<Principal> {
     // Before anything is done with its bytes, even hashing them.
     if (token.length > maxTokenBytes) {
       throw new IdentityError("TOKEN_TOO_LARGE", `the token is longer than ${maxTokenBytes} bytes`);
@@ -108,18 +145,30 @@ export async function createIdentity(
     return principal;
   }
 
+  /** Counts refusals, and makes an IdentityError of every other failure. */
+  async function counted<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      metrics.refused += 1;
+      if (error instanceof IdentityError) throw error;
+      throw new IdentityError(
+        "IDENTITY_INTERNAL",
+        `unexpected ${error instanceof Error ? error.name : "failure"}`,
+      );
+    }
+  }
+
   return {
-    async authenticate(token) {
-      try {
-        return await authenticate(token);
-      } catch (error) {
-        metrics.refused += 1;
-        if (error instanceof IdentityError) throw error;
-        throw new IdentityError(
-          "IDENTITY_INTERNAL",
-          `unexpected ${error instanceof Error ? error.name : "failure"}`,
-        );
-      }
+    scram: options.tokens === undefined ? null : guard.scram,
+    authenticate: (token, context = {}) => counted(() => authenticate(token, context)),
+    verifyGrant: (assertion, audience) => counted(() => verifyGrant(providers, assertion, audience, now)),
+    verifyLogout: (token) => counted(() => verifyLogoutToken(providers, token, now)),
+    login(name, claims, token) {
+      const provider = providers.find(({ settings: { name: own } }) => own === name);
+      if (provider === undefined)
+        throw new IdentityError("IDENTITY_INTERNAL", "the provider of a login is not configured any more");
+      return principalOfLogin(provider, claims, token);
     },
     discovery: discoveryOf(settings),
     revoke(tokenSha256) {

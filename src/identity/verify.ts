@@ -75,19 +75,27 @@ function choose(providers: readonly Provider[], { claims }: CompactToken): Provi
   return chosen;
 }
 
-async function verifySignature(
+/** What must stand in a token besides a good signature. */
+export interface Expected {
+  readonly audience: readonly string[];
+  readonly requiredClaims: readonly string[];
+}
+
+/** Verifies signature, issuer, audience and times. Throws IdentityError. */
+export async function verifySignature(
   provider: Provider,
   token: string,
   compact: CompactToken,
   now: () => number,
+  expected: Expected = { audience: provider.settings.audience, requiredClaims: ["exp", "iat", "sub"] },
 ): Promise<{ readonly key: Candidate; readonly stale: boolean }> {
   const found = await provider.keys.find(compact.algorithm, compact.keyId);
-  const key = await tryKeys(provider, token, found.keys, now);
+  const key = await tryKeys(provider, token, found.keys, now, expected);
   if (key !== null) return { key, stale: found.stale };
   // Without a key id a token of a new key looks like a forgery: ask the provider once more, no more often than for unknown ids.
   if (compact.keyId === null && (await provider.keys.renew())) {
     const renewed = await provider.keys.find(compact.algorithm, null);
-    const second = await tryKeys(provider, token, renewed.keys, now);
+    const second = await tryKeys(provider, token, renewed.keys, now, expected);
     if (second !== null) return { key: second, stale: renewed.stale };
   }
   throw new IdentityError("TOKEN_SIGNATURE", "the signature does not verify");
@@ -99,14 +107,15 @@ async function tryKeys(
   token: string,
   keys: readonly Candidate[],
   now: () => number,
+  expected: Expected,
 ): Promise<Candidate | null> {
   for (const key of keys) {
     try {
       await jwtVerify(token, await key.import(), {
         issuer: settings.issuer,
-        audience: [...settings.audience],
+        audience: [...expected.audience],
         algorithms: [...settings.algorithms],
-        requiredClaims: ["exp", "iat", "sub"],
+        requiredClaims: [...expected.requiredClaims],
         clockTolerance,
         currentDate: new Date(now()),
         ...(settings.maxTokenAge === null ? {} : { maxTokenAge: settings.maxTokenAge }),
@@ -150,7 +159,7 @@ function refusalOf(error: unknown): IdentityError | null {
 }
 
 /** Maps claims whose signature was verified. */
-function toPrincipal(
+export function toPrincipal(
   provider: Provider,
   { claims }: CompactToken,
   tokenSha256: string,

@@ -132,7 +132,7 @@ describe("token as password", () => {
       Object.defineProperty(socket, "remoteAddress", { value: "192.0.2.7" });
       greet(socket, false, {
         settings: { address: { host: "", port: 0 }, auth: ["password"], tls: "optional" },
-        offer: "password",
+        offer: () => "password",
         identity,
         limits: {
           statementBytes: 1,

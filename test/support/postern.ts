@@ -4,14 +4,21 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pino from "pino";
+import {
+  type ApprovalSettings,
+  type Approvals,
+  createApprovals,
+  defaultApprovalSettings,
+} from "../../src/approvals/index.ts";
 import type { AuditIo } from "../../src/audit/files.ts";
 import { type AuditLog, openAuditLog } from "../../src/audit/index.ts";
 import type { AuditSettings } from "../../src/audit/settings.ts";
 import { type Gateway, startGateway } from "../../src/gateway/index.ts";
-import type { DatabaseSettings, GatewaySettings, Limits } from "../../src/gateway/settings.ts";
+import type { DatabaseSettings, GatewaySettings, Hardened, Limits } from "../../src/gateway/settings.ts";
 import { createIdentity, type Identity } from "../../src/identity/index.ts";
 import type { KindRule } from "../../src/identity/settings.ts";
 import { createBudgets, loadPolicy } from "../../src/policy/index.ts";
+import { memoryStore, type Store } from "../../src/store/index.ts";
 import { startTestIdp } from "./idp.ts";
 
 export const testLimits: Limits = {
@@ -41,9 +48,14 @@ export interface TestOptions {
   readonly functionCall?: boolean;
   readonly replication?: boolean;
   readonly reset?: "discard_all" | "close";
+  readonly hardened?: Hardened;
   /** Text of a policy file. */
   readonly policy?: string;
   readonly kinds?: readonly KindRule[];
+  /** People can be asked; `true`: under the default settings, with a store in memory. */
+  readonly approvals?:
+    | true
+    | { readonly settings?: Partial<ApprovalSettings>; readonly store?: Store; readonly node?: string };
   /** Takes every line of the gateway's log, at the finest level. */
   readonly log?: (line: string) => void;
   /** System calls of the log. */
@@ -63,6 +75,8 @@ export interface TestPostern {
   readonly auditSettings: AuditSettings;
   readonly idp: Awaited<ReturnType<typeof startTestIdp>>;
   readonly identity: Identity;
+  /** Throws when the test asked for none. */
+  readonly approvals: Approvals;
   /** A token of a member of "testers", the only group with a login. */
   token(claims?: Record<string, unknown>): Promise<string>;
   /** Every leaf written so far, oldest first. */
@@ -86,6 +100,7 @@ export function testDatabase(options: TestOptions): DatabaseSettings {
         groups: ["testers"],
         user: server.user,
         password: { label: "test", read: async () => server.password },
+        hardened: options.hardened ?? "no",
       },
     ],
     pool: { max: 50, minIdle: 0, reset: options.reset ?? "discard_all" },
@@ -140,7 +155,23 @@ export async function startTestPostern(options: TestOptions): Promise<TestPoster
     options.policy === undefined
       ? null
       : { current: loadPolicy([{ file: "policy.yaml", text: options.policy }]) };
+  const asking = options.approvals === true ? {} : (options.approvals ?? null);
+  const store = asking === null ? null : (asking.store ?? (await memoryStore()));
+  const approvals =
+    asking === null || store === null
+      ? null
+      : await createApprovals({
+          store,
+          settings: { ...defaultApprovalSettings, ...asking.settings },
+          node: asking.node ?? "node",
+          publicUrl: () => "https://postern.test",
+          record: ({ type, fields }) => {
+            audit.event(type, fields);
+          },
+          logger,
+        });
   const gateway = await startGateway(settings, {
+    approvals,
     identity,
     audit,
     auditSettings,
@@ -160,6 +191,10 @@ export async function startTestPostern(options: TestOptions): Promise<TestPoster
     auditSettings,
     idp,
     identity,
+    get approvals() {
+      if (approvals === null) throw new Error("no approvals were asked for");
+      return approvals;
+    },
     token: (claims = {}) => idp.mint({ sub: "agent-7", groups: ["testers"], ...claims }),
     async records() {
       await audit.settle();
@@ -167,6 +202,8 @@ export async function startTestPostern(options: TestOptions): Promise<TestPoster
     },
     async stop() {
       await gateway.drain(1_000);
+      await approvals?.close();
+      if (asking?.store === undefined) await store?.close();
       await audit.close();
       identity.close();
       await idp.close();

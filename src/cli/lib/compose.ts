@@ -1,6 +1,12 @@
 /** Joins the rooms into a running gateway; `postern serve` and `postern demo` both start here. */
 import type pino from "pino";
-import { type HttpListener, startHttp } from "../../api/index.ts";
+import {
+  builtConsole,
+  createConsoleSessions,
+  createRest,
+  type HttpListener,
+  startHttp,
+} from "../../api/index.ts";
 import { type AuditLog, makeAnchors, openAuditLog } from "../../audit/index.ts";
 import type { Settings } from "../../config/index.ts";
 import { type Gateway, startGateway } from "../../gateway/index.ts";
@@ -8,6 +14,7 @@ import type { Identity } from "../../identity/index.ts";
 import type { CompiledPolicy } from "../../policy/index.ts";
 import { keepAnchored, tellOpenNews } from "./anchor.ts";
 import { openIdentity } from "./identity.ts";
+import { memoryStore } from "./memory.ts";
 import { gatewayMetrics } from "./metrics.ts";
 import { openPolicy, readPolicy } from "./policy.ts";
 import { compareSettings } from "./reload.ts";
@@ -42,6 +49,14 @@ function recordPolicy(audit: AuditLog, next: CompiledPolicy, previous: CompiledP
   });
 }
 
+/** The http listener's own origin, as a browser on this machine reaches it. */
+function ownUrl(address: { readonly host: string; readonly port: number } | null, tls: boolean): string {
+  const { host, port } = address ?? { host: "127.0.0.1", port: 0 };
+  const name =
+    host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "[::1]" : host.includes(":") ? `[${host}]` : host;
+  return new URL(`${tls ? "https" : "http"}://${name}:${port}`).origin;
+}
+
 /**
  * Opens the audit log, then identity, then the listeners: nothing is accepted that could not be recorded.
  * Throws what openAuditLog, openPolicy, createIdentity, startGateway and startHttp throw; what was opened by then is closed again.
@@ -74,17 +89,40 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
   opened.defer(async () => {
     if (!drained) await gateway.drain(0);
   });
+  const store = memoryStore();
+  opened.defer(() => store.close());
+  let current = settings;
+  let listening: HttpListener | null = null;
+  const publicUrl = () =>
+    settings.publicUrl ?? ownUrl(listening?.address ?? settings.http, settings.gateway.tls !== null);
+  const consoleSessions = createConsoleSessions(store, { secure: () => publicUrl().startsWith("https:") });
+  const rest = createRest({
+    version,
+    node: settings.audit.node,
+    identity,
+    gateway,
+    audit,
+    store,
+    consoleSessions,
+    databases: settings.gateway.databases,
+    providers: () => current.providers,
+    roles: () => settings.admin,
+    publicUrl,
+    stepUpSeconds: 600,
+  });
   const deps = {
+    rest,
+    consoleDir: builtConsole,
     version,
     readiness: () => ({ audit: audit.failure === null, gateway: gateway.accepting }),
     metrics: () => gatewayMetrics(gateway, identity, audit, anchoring, trail),
     onError: (error: Error) => logger.error({ err: error }, "http listener"),
   };
   const http = settings.http === null ? null : await startHttp(settings.http, deps, settings.gateway.tls);
+  listening = http;
   if (http !== null) opened.defer(() => http.close());
   const running = opened.move();
 
-  let current = settings;
   let stopping: Promise<void> | null = null;
   return {
     gateway,

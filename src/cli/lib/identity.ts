@@ -1,7 +1,12 @@
 /** An identity room that can be exchanged while the gateway runs. */
 import type { Settings } from "../../config/index.ts";
 import { providerError } from "../../config/locate.ts";
-import { createIdentity, type Identity, IdentityConfigError } from "../../identity/index.ts";
+import {
+  createIdentity,
+  type Identity,
+  IdentityConfigError,
+  type IdentityOptions,
+} from "../../identity/index.ts";
 import type { ProviderSettings } from "../../identity/settings.ts";
 
 export interface ReplaceableIdentity extends Identity {
@@ -10,8 +15,11 @@ export interface ReplaceableIdentity extends Identity {
 }
 
 /** Throws IdentityConfigError for faults of the settings. */
-export async function openIdentity(providers: readonly ProviderSettings[]): Promise<ReplaceableIdentity> {
-  let current = await createIdentity(providers);
+export async function openIdentity(
+  providers: readonly ProviderSettings[],
+  options: IdentityOptions = {},
+): Promise<ReplaceableIdentity> {
+  let current = await createIdentity(providers, options);
   const revoked = new Set<string>();
   /** Counters of those that were replaced: a counter never goes back. */
   let past = { verified: 0, cached: 0, refused: 0, keysStale: 0, groupsMaybeTruncated: 0 };
@@ -23,7 +31,13 @@ export async function openIdentity(providers: readonly ProviderSettings[]): Prom
     groupsMaybeTruncated: past.groupsMaybeTruncated + current.metrics.groupsMaybeTruncated,
   });
   return {
-    authenticate: (token) => current.authenticate(token),
+    authenticate: (token, context) => current.authenticate(token, context),
+    verifyGrant: (token, audience) => current.verifyGrant(token, audience),
+    verifyLogout: (token) => current.verifyLogout(token),
+    get scram() {
+      return current.scram;
+    },
+    login: (provider, claims, token) => current.login(provider, claims, token),
     get discovery() {
       return current.discovery;
     },
@@ -36,7 +50,7 @@ export async function openIdentity(providers: readonly ProviderSettings[]): Prom
     },
     close: () => current.close(),
     async replace(next) {
-      const opened = await createIdentity(next);
+      const opened = await createIdentity(next, options);
       for (const token of revoked) opened.revoke(token);
       past = total();
       const old = current;

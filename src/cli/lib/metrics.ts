@@ -35,6 +35,14 @@ export function gatewayMetrics(
       stats.authFailures,
     ),
     {
+      name: "postern_protected_readable",
+      type: "gauge",
+      help: "Protected columns that a login may read in the database itself, past the gateway.",
+      samples: gateway
+        .exposed()
+        .map(({ database, login, columns }) => ({ labels: { database, login }, value: columns })),
+    },
+    {
       name: "postern_client_bytes_total",
       type: "counter",
       help: "Bytes exchanged with clients.",

@@ -40,9 +40,11 @@ export function compareSettings(current: Settings, next: Settings): Changes {
 }
 
 const restartKeys: readonly (readonly [string, (settings: Settings) => unknown])[] = [
-  ["listen", (s) => [s.gateway.listeners, s.http]],
+  ["listen", (s) => [s.gateway.listeners, s.http, s.publicUrl]],
   ["databases", (s) => s.gateway.databases],
   ["audit", (s) => [s.audit, s.anchors, s.exports, s.index]],
+  ["store", (s) => s.store],
+  ["approvals", (s) => s.approvals],
   ["protocol", (s) => s.gateway.protocol],
   ["admin", (s) => s.admin],
   ["limits", (s) => s.gateway.limits],

@@ -76,6 +76,7 @@ function buildLogins(context: Context, base: Path, providers: readonly string[])
     built.push({
       groups: login.groups,
       user: login.user,
+      hardened: login.hardened,
       password: buildPassword(context, login.password, [...path, "password"]),
     });
   }

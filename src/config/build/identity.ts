@@ -66,7 +66,16 @@ function buildOidc(context: Context, input: OidcInput, path: Path): OidcProvider
     tokenTypes: input.token_types,
     claims: input.claims,
     kinds: input.kinds,
-    client: client === undefined ? null : { id: client.id, secret },
+    client:
+      client === undefined
+        ? null
+        : {
+            id: client.id,
+            cli: client.cli ?? null,
+            secret,
+            scopes: [...new Set(["openid", ...client.scopes])],
+            resource: client.resource ?? null,
+          },
     maxTokenAge: input.max_token_age ?? null,
   };
 }

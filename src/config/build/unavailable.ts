@@ -27,8 +27,6 @@ export function refuseUnavailable(context: Context): void {
         if (valueAt(login, ["password", form]) !== undefined)
           refuse(["databases", i, "logins", j, "password", form], "env, file or command");
   }
-  const store = value(["store"]);
-  if (typeof store === "string" && /^postgres(ql)?:/.test(store)) refuse(["store"], "sqlite:PATH");
   refuseCertificates(context, refuse);
   for (const path of withoutEffect(context))
     context.warning(path, "has no effect in this version of Postern yet", "");
@@ -49,9 +47,6 @@ function refuseCertificates(context: Context, refuse: (path: Path, expected: str
 }
 
 function withoutEffect(context: Context): Path[] {
-  const paths: Path[] = [["store"], ["admin"], ["audit", "analysis"], ["limits", "hold_seconds"]];
-  const providers = valueAt(context.raw, ["identity", "providers"]);
-  if (Array.isArray(providers))
-    for (const index of providers.keys()) paths.push(["identity", "providers", index, "client"]);
+  const paths: Path[] = [["limits", "hold_seconds"]];
   return paths.filter((path) => valueAt(context.raw, path) !== undefined);
 }

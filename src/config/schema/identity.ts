@@ -43,8 +43,23 @@ const kind = z.strictObject({
 });
 
 const client = z.strictObject({
-  id: text("the client id that the provider gave Postern"),
-  secret: secret.optional(),
+  id: text("the client id that the provider gave Postern").meta({
+    description: "Client id. Its redirect URI at the provider: `listen.public_url` and `/login/callback`.",
+  }),
+  secret: secret
+    .optional()
+    .meta({ description: "Client secret. Default: none, a public client held by PKCE alone." }),
+  cli: text("the client id that the provider gave Postern's command line").optional().meta({
+    description: "Public client of `postern login`, without a secret. Default: `id`, if that one has none.",
+  }),
+  scopes: z
+    .array(text("a scope such as email", 256))
+    .max(32)
+    .default(["openid", "profile", "email"])
+    .meta({ description: "Scopes asked for at login; `openid` always is." }),
+  resource: text("the URI of a resource that the provider knows", 1024)
+    .optional()
+    .meta({ description: "RFC 8707 `resource` that the access token is for. Default: the provider's own." }),
 });
 
 const oidc = z

@@ -1,5 +1,7 @@
 /** postern.yaml as a whole (SPEC.md section 2). docs/config.md and docs/postern.schema.json are made from this. */
 import { z } from "zod";
+import { isSafeUrl } from "../units.ts";
+import { approvals, store } from "./approvals.ts";
 import { databases } from "./databases.ts";
 import { auditExport, auditIndex } from "./exports.ts";
 import { identity } from "./identity.ts";
@@ -29,6 +31,17 @@ const listener = z
 
 export const oneListener = z.union([address, listener], { error: addressExpected });
 
+const publicUrlExpected =
+  "an https URL without path, such as https://postern.example.com (http only on loopback)";
+export const publicUrl = z.string({ error: publicUrlExpected }).refine(
+  (value) => {
+    if (!isSafeUrl(value)) return false;
+    const { pathname, search, hash } = new URL(value);
+    return pathname === "/" && search === "" && hash === "" && !/[?#]$/.test(value);
+  },
+  { error: publicUrlExpected },
+);
+
 export const defaultAddress = "127.0.0.1:6432";
 
 export const listen = z
@@ -40,6 +53,10 @@ export const listen = z
     http: tcpAddress
       .optional()
       .meta({ description: "Console, REST, MCP, health and metrics. Default: none." }),
+    public_url: publicUrl.optional().meta({
+      description:
+        "Where browsers reach the http listener: `https://postern.example.com`. Default: `http` (or `https` with `tls`) and the listener's own address.",
+    }),
   })
   .prefault({})
   .meta({ description: "Addresses. Without `tls` only loopback addresses and Unix sockets are accepted." });
@@ -139,10 +156,10 @@ export const audit = z
       .meta({
         description: "Age from which whole segments of the log are pruned, on the record. Default: never.",
       }),
-    analysis: z
-      .enum(["always", "lazy"])
-      .default("always")
-      .meta({ description: "When statements are analysed." }),
+    analysis: z.enum(["always", "lazy"]).default("always").meta({
+      description:
+        "`always`: every statement, so that the trail says what it touched; `lazy`: only where the policy has labels or speaks of what statements touch or do.",
+    }),
   })
   .prefault({})
   .meta({ description: "The audit trail." });
@@ -192,12 +209,6 @@ export const protocol = z
   .prefault({})
   .meta({ description: "Rarely needed parts of the protocol." });
 
-export const store = z
-  .string({ error: "sqlite:PATH or a postgres:// URL" })
-  .regex(/^(sqlite:.+|postgres(ql)?:\/\/.+)$/, { error: "sqlite:PATH or a postgres:// URL" })
-  .default("sqlite:./data/postern.db")
-  .meta({ description: "State shared by nodes. In this version: `sqlite:` only." });
-
 export const policy = path.meta({
   description:
     "A policy file, a folder of `*.yaml` (without `*.test.yaml`), or `agent-safe`, which is built in. See policy.md. Default: none; every statement is then forwarded and recorded.",
@@ -212,6 +223,7 @@ export const root = z.strictObject({
   policy: policy.optional(),
   audit,
   store,
+  approvals,
   protocol,
   admin,
   limits,

@@ -16,6 +16,8 @@ export interface Judging {
   readonly policies: { readonly current: CompiledPolicy };
   readonly budgets: BudgetKeeper;
   of(database: DatabaseSettings, login: LoginSettings): { analyst: Analyst; answers: AnswerCache };
+  /** Of each login that was asked for, and is known. */
+  exposed(): readonly { readonly database: string; readonly login: string; readonly columns: number }[];
   close(): void;
 }
 
@@ -28,7 +30,10 @@ export function createJudging(
   budgets: BudgetKeeper,
   logger: pino.Logger,
 ): Judging {
-  const known = new Map<string, { analyst: Analyst; answers: AnswerCache }>();
+  const known = new Map<
+    string,
+    { analyst: Analyst; answers: AnswerCache; database: string; login: string }
+  >();
   return {
     policies,
     budgets,
@@ -40,10 +45,20 @@ export function createJudging(
           answerBytes,
           (text, answer) => 2 * text.length + sizeOf(answer),
         );
-        one = { analyst: createAnalyst(database, login, logger), answers };
+        one = {
+          analyst: createAnalyst(database, login, logger),
+          answers,
+          database: database.name,
+          login: login.user,
+        };
         known.set(key, one);
       }
       return one;
+    },
+    exposed() {
+      return [...known.values()].flatMap(({ analyst: { exposed }, database, login }) =>
+        exposed === null ? [] : [{ database, login, columns: exposed }],
+      );
     },
     close() {
       for (const { analyst } of known.values()) analyst.close();

@@ -1,34 +1,45 @@
 /** Asking a client for its token and having it checked (PostgreSQL manual, "Start-up"; PROTOCOL.md B1, B4, B5). */
 import { createHash } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
+import { TLSSocket } from "node:tls";
 import type { Principal } from "../../facts/principal.ts";
+import type { CallContext } from "../../identity/context.ts";
 import { IdentityError } from "../../identity/errors.ts";
+import type { ScramLogin } from "../../identity/tokens/guard.ts";
 import {
+  certificateHash,
   decodeOauthBearer,
   decodePassword,
   decodeSaslInitialResponse,
   encodeAuthenticationCleartext,
   encodeAuthenticationSasl,
   encodeAuthenticationSaslContinue,
+  encodeAuthenticationSaslFinal,
   encodeOauthFailure,
   isOauthFailureReply,
+  scramMechanisms,
+  scramServer,
 } from "../../protocol/index.ts";
 import type { Line } from "./line.ts";
-import { type Answer, Over, protocolRefusal } from "./refusal.ts";
+import { type Answer, Over, protocolRefusal, Refusal } from "./refusal.ts";
 
 /** What this part needs of the identity room. */
 export interface Authenticator {
   /** Rejects with an IdentityError: `code` from a closed list, `cause` for the audit log. */
-  authenticate(token: string): Promise<Principal>;
+  authenticate(token: string, context?: CallContext): Promise<Principal>;
+  /** For logins by SCRAM, with the user of the startup packet; null or absent: there are no tokens that can do it. */
+  readonly scram?: ((user: string, context: CallContext) => Promise<ScramLogin>) | null;
   /** Where a client learns how to get a token. */
   readonly discovery: { readonly configurationUrl: string; readonly scope: string } | null;
 }
 
-/** The ways of carrying a token that can be offered; one listener offers one (see `offered`). */
-export type Offer = "password" | "oauthbearer";
+/** The ways of carrying a token that can be offered; each connection is offered one (see `offered`). */
+export type Offer = "password" | "oauthbearer" | "scram";
 
 /** Largest authentication message, its length field included (auth.c, PG_MAX_AUTH_TOKEN_LENGTH). */
 const maxMessage = 65_535;
+/** The same for SCRAM (auth-scram.c, PG_MAX_SASL_MESSAGE_LENGTH), with the mechanism's name and lengths. */
+const maxScramMessage = 1024 + 64;
 /**
  * A refusal is answered only at a multiple of this time after the token came, so that a forged token, an unknown issuer
  * and an expired token cannot be told apart by the clock.
@@ -41,7 +52,7 @@ const oauthBearer = "OAUTHBEARER";
 /** One text for every cause: which of them it was is for the audit log. */
 function notAccepted(offer: Offer): Answer {
   return {
-    sqlstate: offer === "password" ? "28P01" : "28000",
+    sqlstate: offer === "oauthbearer" ? "28000" : "28P01",
     message:
       "authentication failed: the token was not accepted; get a fresh token and try again; details are in the gateway's audit log",
   };
@@ -59,20 +70,27 @@ export async function authenticate(
   identity: Authenticator,
   greeting: Buffer,
 ): Promise<Principal> {
+  const context = contextOf(line);
   switch (offer) {
     case "password":
       line.write(Buffer.concat([greeting, encodeAuthenticationCleartext()]));
-      return byPassword(line, identity);
+      return byPassword(line, identity, context);
     case "oauthbearer":
       line.write(Buffer.concat([greeting, encodeAuthenticationSasl([oauthBearer])]));
-      return byOauthBearer(line, identity);
+      return byOauthBearer(line, identity, context);
+    case "scram":
+      return byScram(line, identity, context, greeting);
   }
 }
 
+function contextOf(line: Line): CallContext {
+  return { ip: line.ip, via: "wire", audience: "wire", database: line.database };
+}
+
 /** AuthenticationCleartextPassword: the token is the password. */
-async function byPassword(line: Line, identity: Authenticator): Promise<Principal> {
+async function byPassword(line: Line, identity: Authenticator, context: CallContext): Promise<Principal> {
   const { password: token } = decodePassword(await message(line));
-  const principal = await check(line, identity, token);
+  const principal = await check(line, identity, token, context);
   if (principal === null) throw new Over(notAccepted("password"));
   return principal;
 }
@@ -81,7 +99,7 @@ async function byPassword(line: Line, identity: Authenticator): Promise<Principa
  * SASL OAUTHBEARER (RFC 7628; PostgreSQL 18, auth-oauth.c). A client without a token sends an empty `auth` to learn where
  * to get one (RFC 7628 section 4.3): that is no failed login. On success AuthenticationOk follows at once, no SASLFinal.
  */
-async function byOauthBearer(line: Line, identity: Authenticator): Promise<Principal> {
+async function byOauthBearer(line: Line, identity: Authenticator, context: CallContext): Promise<Principal> {
   const initial = decodeSaslInitialResponse(await message(line));
   if (initial.mechanism !== oauthBearer)
     throw protocolRefusal("client selected an invalid SASL authentication mechanism");
@@ -91,7 +109,7 @@ async function byOauthBearer(line: Line, identity: Authenticator): Promise<Princ
     data = await message(line);
   }
   const { token } = decodeOauthBearer(data);
-  const principal = token === null ? null : await check(line, identity, token);
+  const principal = token === null ? null : await check(line, identity, token, context);
   if (principal !== null) return principal;
   const { discovery } = identity;
   if (discovery !== null) {
@@ -104,17 +122,83 @@ async function byOauthBearer(line: Line, identity: Authenticator): Promise<Princ
   throw new Over(notAccepted("oauthbearer"));
 }
 
+/**
+ * SASL SCRAM-SHA-256 (RFC 5802, RFC 7677; PostgreSQL, auth-scram.c): the user names a Postern token, its text is the password, and
+ * never crosses the wire. A user that names none gets a salt made up for it, and the same refusal at the end.
+ */
+async function byScram(
+  line: Line,
+  identity: Authenticator,
+  context: CallContext,
+  greeting: Buffer,
+): Promise<Principal> {
+  const binding = bindingData(line);
+  line.write(Buffer.concat([greeting, encodeAuthenticationSasl(scramMechanisms(binding))]));
+  const initial = decodeSaslInitialResponse(await message(line, maxScramMessage));
+  const started = performance.now();
+  let login: ScramLogin;
+  try {
+    if (identity.scram === undefined || identity.scram === null)
+      throw new IdentityError("TOKEN_UNKNOWN", "Postern tokens are not issued here");
+    login = await line.until(identity.scram(line.user ?? "", context));
+  } catch (error) {
+    if (error instanceof Over || error instanceof Refusal) throw error;
+    const verdict = await judge(() => Promise.reject(error));
+    if (!verdict.accepted) await refuse(line, verdict, null, started);
+    throw new Over(notAccepted("scram"));
+  }
+  const { secret } = login;
+  const exchange = scramServer(
+    initial.mechanism,
+    {
+      salt: Buffer.from(secret.salt, "base64"),
+      iterations: secret.iterations,
+      storedKey: Buffer.from(secret.storedKey, "base64"),
+      serverKey: Buffer.from(secret.serverKey, "base64"),
+    },
+    binding,
+  );
+  let first = initial.data;
+  if (first === null) {
+    line.write(encodeAuthenticationSaslContinue(Buffer.alloc(0)));
+    first = await message(line, maxScramMessage);
+  }
+  line.write(encodeAuthenticationSaslContinue(exchange.first(first)));
+  const proof = await message(line, maxScramMessage);
+  const asked = performance.now();
+  const final = exchange.final(proof);
+  const verdict: Verdict =
+    final === null
+      ? { accepted: false, code: "TOKEN_PROOF", cause: "the SCRAM proof is wrong, or there is no such token" }
+      : await line.until(judge(() => login.principal()));
+  if (!verdict.accepted || final === null) {
+    if (!verdict.accepted) await refuse(line, verdict, null, asked);
+    throw new Over(notAccepted("scram"));
+  }
+  line.write(encodeAuthenticationSaslFinal(final));
+  return verdict.principal;
+}
+
+/** tls-server-end-point data of the certificate that this connection's handshake showed (RFC 5929 section 4.1). */
+function bindingData({ socket }: Line): Buffer | null {
+  if (!(socket instanceof TLSSocket)) return null;
+  const certificate = socket.getCertificate();
+  return certificate !== null && "raw" in certificate && Buffer.isBuffer(certificate.raw)
+    ? certificateHash(certificate.raw)
+    : null;
+}
+
 /** The body of the next message, which must be one of authentication ('p'). Throws Over when the client leaves instead. */
-async function message(line: Line): Promise<Buffer> {
+async function message(line: Line, limit = maxMessage): Promise<Buffer> {
   const header = await line.take(5);
   if (header === null || header[0] === terminateType) throw new Over();
   if (header[0] !== passwordType)
     throw protocolRefusal(`expected password response, got message type ${header[0]}`);
   const length = header.readInt32BE(1);
   if (length < 4) throw protocolRefusal("invalid message length");
-  if (length > maxMessage)
+  if (length > limit)
     throw protocolRefusal(
-      `a message of authentication may have at most ${maxMessage} bytes; the token is too long`,
+      `a message of authentication may have at most ${limit} bytes; the token is too long`,
     );
   const body = await line.take(length - 4);
   if (body === null) throw protocolRefusal("the connection was closed in the middle of a message");
@@ -122,28 +206,46 @@ async function message(line: Line): Promise<Buffer> {
 }
 
 /** Checks a token. A refusal is put on the record before it is answered with null, after a while. */
-async function check(line: Line, identity: Authenticator, token: string): Promise<Principal | null> {
+async function check(
+  line: Line,
+  identity: Authenticator,
+  token: string,
+  context: CallContext,
+): Promise<Principal | null> {
   const started = performance.now();
-  const verdict = await line.until(judge(identity, token));
+  const verdict = await line.until(
+    token === "" ? Promise.resolve(tokenMissing) : judge(() => identity.authenticate(token, context)),
+  );
   if (verdict.accepted) return verdict.principal;
   const sha256 = token === "" ? null : createHash("sha256").update(token).digest("hex");
+  await refuse(line, verdict, sha256, started);
+  return null;
+}
+
+/** Puts a refusal on the record, and waits until it may be answered. */
+async function refuse(
+  line: Line,
+  verdict: Extract<Verdict, { accepted: false }>,
+  sha256: string | null,
+  started: number,
+): Promise<void> {
   line.report(verdict.code, verdict.cause, sha256);
   const spent = performance.now() - started;
   await line.until(
     pause(refusalStepMs * (Math.floor(spent / refusalStepMs) + 1) - spent, undefined, { ref: false }),
   );
-  return null;
 }
 
 type Verdict =
   | { readonly accepted: true; readonly principal: Principal }
   | { readonly accepted: false; readonly code: string; readonly cause: string };
 
+const tokenMissing: Verdict = { accepted: false, code: "TOKEN_MISSING", cause: "the password was empty" };
+
 /** Never rejects. */
-async function judge(identity: Authenticator, token: string): Promise<Verdict> {
-  if (token === "") return { accepted: false, code: "TOKEN_MISSING", cause: "the password was empty" };
+async function judge(work: () => Promise<Principal>): Promise<Verdict> {
   try {
-    return { accepted: true, principal: await identity.authenticate(token) };
+    return { accepted: true, principal: await work() };
   } catch (error) {
     if (error instanceof IdentityError) return { accepted: false, code: error.code, cause: error.cause };
     // Not an error made for the record: its text could hold anything, the token included.

@@ -1,5 +1,6 @@
 /** The life of a connection from accept to an authenticated client, or to its end. */
 import type { Socket } from "node:net";
+import { hideTokens } from "../../identity/tokens/format.ts";
 import { encodeNegotiate, ProtocolError } from "../../protocol/index.ts";
 import type { AuthenticatedClient, AuthFailure } from "../ports.ts";
 import type { Limits, ListenerSettings } from "../settings.ts";
@@ -13,7 +14,8 @@ import { clean } from "./text.ts";
 
 export interface ConnectionRules {
   readonly settings: ListenerSettings;
-  readonly offer: Offer;
+  /** How a client with this startup `user` may show its token. */
+  offer(user: string): Offer;
   readonly identity: Authenticator;
   readonly limits: Limits;
   readonly databases: ReadonlySet<string>;
@@ -79,7 +81,8 @@ async function enter(
   startup: Extract<Opening, { kind: "startup" }>,
   rules: ConnectionRules,
 ): Promise<void> {
-  line.user = clean(startup.parameters.get("user") ?? "") || null;
+  // Whoever types a token where the user belongs shall not find it in the log.
+  line.user = clean(hideTokens(startup.parameters.get("user") ?? "")) || null;
   line.database = startup.parameters.get("database") || line.user;
   line.application = clean(startup.parameters.get("application_name") ?? "") || null;
   // Before anything that makes the client send its token.
@@ -89,7 +92,7 @@ async function enter(
   line.application = facts.application;
   if (!rules.admit(line.ip)) throw notAdmitted();
   const { minor, greeting } = negotiate(startup);
-  const principal = await authenticate(line, rules.offer, rules.identity, greeting);
+  const principal = await authenticate(line, rules.offer(facts.user), rules.identity, greeting);
   if (!rules.databases.has(facts.database)) throw unknownDatabase(facts.database, principal.token.sha256);
   if (line.inbox.ended || line.raw.destroyed) throw new Over();
   const rest = line.handOver();
@@ -101,13 +104,15 @@ async function enter(
     ip: line.ip,
     port: line.port,
     tls: line.tls,
+    via: "wire",
     minor,
     principal,
-    user: facts.user,
+    user: hideTokens(facts.user),
     database: facts.database,
     application: facts.application,
     parameters: facts.settings,
     claimed: facts.claimed,
+    approvals: facts.approvals,
     replication: facts.replication,
   });
 }

@@ -1,5 +1,6 @@
 /** Listens for clients and makes authenticated ones of them. */
 import { createServer, type Server } from "node:net";
+import { idOfUser } from "../../identity/tokens/format.ts";
 import { encodeOauthFailure } from "../../protocol/index.ts";
 import type { AuthenticatedClient, AuthFailure } from "../ports.ts";
 import type { AuthMethod, Limits, ListenerSettings, TlsSettings } from "../settings.ts";
@@ -56,7 +57,7 @@ export async function createListener(settings: ListenerSettings, deps: ListenerD
     throw new ListenerError("a Unix socket carries no TLS: it needs tls: optional");
   if (settings.tls === "required" && deps.tls === null)
     throw new ListenerError("tls: required needs a certificate and key");
-  if (offer === "oauthbearer") checkDiscovery(deps.identity);
+  if (settings.auth.includes("oauthbearer")) checkDiscovery(deps.identity);
 
   let front: TlsFront | null = deps.tls === null ? null : makeFront(deps.tls, deps.limits);
   const rules: ConnectionRules = {
@@ -104,15 +105,17 @@ export async function createListener(settings: ListenerSettings, deps: ListenerD
 
 /**
  * What is offered to clients. The startup packet does not say what a client can do, and libpq takes the first SASL
- * mechanism it knows or fails, so that two cannot be offered: the first entry of `auth` counts.
+ * mechanism it knows or fails, so that two cannot be offered: the first entry of `auth` counts. `scram` may stand beside another
+ * one, since its clients say by their `user` which token they hold.
  */
-function offered(auth: readonly AuthMethod[]): Offer {
-  const [first] = auth;
-  if (first === undefined || auth.includes("cert"))
+function offered(auth: readonly AuthMethod[]): (user: string) => Offer {
+  if (auth.length === 0 || auth.includes("cert"))
     throw new ListenerError(
-      "auth must name password or oauthbearer; client certificates are not supported yet",
+      "auth must name password, oauthbearer or scram; client certificates are not supported yet",
     );
-  return first === "cert" ? offered([]) : first;
+  const scram = auth.includes("scram");
+  const other = auth.find((method) => method === "password" || method === "oauthbearer");
+  return (user) => (scram && (other === undefined || idOfUser(user) !== null) ? "scram" : (other ?? "scram"));
 }
 
 /** Better found out now than by the first client without a token. */
