@@ -6,6 +6,7 @@ import type { Approvals } from "../approvals/index.ts";
 import type { AuditLog } from "../audit/index.ts";
 import type { AuditSettings } from "../audit/settings.ts";
 import type { Identity } from "../identity/index.ts";
+import type { Protection } from "../identity/protection.ts";
 import type { Revocations } from "../identity/tokens/revoked.ts";
 import { createMaskKeys } from "../masking/index.ts";
 import { type BudgetKeeper, type CompiledPolicy, createBudgets } from "../policy/index.ts";
@@ -30,6 +31,8 @@ export type { Session } from "./session.ts";
 
 export interface GatewayRooms {
   readonly identity: Identity;
+  /** Waits after failed logins, shared with the HTTP side; absent: none. */
+  readonly protection?: Protection;
   readonly audit: AuditLog;
   readonly auditSettings: Pick<AuditSettings, "durability" | "parameters" | "results" | "analysis">;
   readonly logger: pino.Logger;
@@ -277,6 +280,7 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
         await createListener(address, {
           tls: settings.tls,
           identity,
+          ...(rooms.protection === undefined ? {} : { protection: rooms.protection }),
           limits: settings.limits,
           databases: settings.databases.map((d) => d.name),
           onClient: (client) => void admitClient(client),

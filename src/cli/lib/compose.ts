@@ -11,6 +11,7 @@ import { type AuditLog, makeAnchors, openAuditLog } from "../../audit/index.ts";
 import type { Settings } from "../../config/index.ts";
 import { type Gateway, startGateway } from "../../gateway/index.ts";
 import type { Identity } from "../../identity/index.ts";
+import { createProtection } from "../../identity/protection.ts";
 import type { CompiledPolicy } from "../../policy/index.ts";
 import { keepAnchored, tellOpenNews } from "./anchor.ts";
 import { openIdentity } from "./identity.ts";
@@ -76,10 +77,14 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
   audit.event("config.changed", { digest: settings.digest, previous: null, applied: ["*"], waiting: [] });
   const policy = openPolicy(settings.policy, settings.audit.keys);
   if (policy !== null) recordPolicy(audit, policy.policies.current, null);
-  const identity = await openIdentity(settings.providers);
+  const identity = await openIdentity(settings.providers, {
+    maxDelegationDepth: settings.identity.maxDelegationDepth,
+  });
+  const protection = createProtection(settings.identity.lockout);
   opened.defer(() => identity.close());
   const gateway = await startGateway(settings.gateway, {
     identity,
+    protection,
     audit,
     auditSettings: settings.audit,
     logger,
