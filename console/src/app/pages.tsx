@@ -41,7 +41,7 @@ export const pages: readonly Page[] = [
   { path: "/approvals/:id", roles: [], nav: null, View: lazy(() => import("../approvals/page.tsx")) },
   {
     path: "/trail",
-    roles: ["auditor"],
+    roles: [],
     nav: { label: "Trail", icon: "trail", phone: true },
     View: lazy(() => import("../trail/page.tsx")),
   },
