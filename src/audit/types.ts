@@ -120,6 +120,8 @@ export interface OutcomeFields {
   readonly maskedCells?: readonly number[] | null;
   /** The server never executed it (skipped to Sync after an earlier error). */
   readonly skipped?: boolean;
+  /** The approval that it ran under. */
+  readonly approval?: string;
 }
 
 export interface SessionEndFields {

@@ -12,7 +12,7 @@ import { type Context, take } from "./build/context.ts";
 import { buildDatabases } from "./build/databases.ts";
 import { buildExports, buildIndex, type IndexSettings } from "./build/exports.ts";
 import { checkGroups } from "./build/groups.ts";
-import { buildProviders, providerNames } from "./build/identity.ts";
+import { buildIdentity, buildProviders, type IdentitySettings, providerNames } from "./build/identity.ts";
 import { buildListen, buildTls } from "./build/listen.ts";
 import { buildPolicy, type PolicyPlace } from "./build/policy.ts";
 import { buildStore, type StoreSettings } from "./build/store.ts";
@@ -38,6 +38,7 @@ export interface Settings {
   /** Origin under which browsers reach it (https://postern.example.com); null: its own address. */
   readonly publicUrl: string | null;
   readonly providers: readonly ProviderSettings[];
+  readonly identity: IdentitySettings;
   readonly audit: AuditSettings;
   /** Where the policy lies: an absolute path, or a built-in policy's name. null: none. */
   readonly policy: PolicyPlace | null;
@@ -132,6 +133,7 @@ export async function parseConfig(
   const { listeners, http, publicUrl } = buildListen(context);
   const tls = await buildTls(context);
   const providers = buildProviders(context);
+  const identity = buildIdentity(context);
   const databases = await buildDatabases(context, names);
   const audit = buildAudit(context);
   const policy = buildPolicy(context);
@@ -175,6 +177,7 @@ export async function parseConfig(
     http,
     publicUrl,
     providers,
+    identity,
     audit,
     policy,
     exports,

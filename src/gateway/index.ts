@@ -2,9 +2,11 @@
 import { createSecretKey, type KeyObject, randomBytes } from "node:crypto";
 import type { Duplex } from "node:stream";
 import type pino from "pino";
+import type { Approvals } from "../approvals/index.ts";
 import type { AuditLog } from "../audit/index.ts";
 import type { AuditSettings } from "../audit/settings.ts";
 import type { Identity } from "../identity/index.ts";
+import type { Protection } from "../identity/protection.ts";
 import type { Revocations } from "../identity/tokens/revoked.ts";
 import { createMaskKeys } from "../masking/index.ts";
 import { type BudgetKeeper, type CompiledPolicy, createBudgets } from "../policy/index.ts";
@@ -29,6 +31,8 @@ export type { Session } from "./session.ts";
 
 export interface GatewayRooms {
   readonly identity: Identity;
+  /** Waits after failed logins, shared with the HTTP side; absent: none. */
+  readonly protection?: Protection;
   readonly audit: AuditLog;
   readonly auditSettings: Pick<AuditSettings, "durability" | "parameters" | "results" | "analysis">;
   readonly logger: pino.Logger;
@@ -37,6 +41,8 @@ export interface GatewayRooms {
   /** What nodes share; absent: there is one node, and it ends its own sessions only. */
   readonly store?: Store | null;
   readonly revocations?: Revocations | null;
+  /** Who asks people; null or left out: nobody can be asked, and what needs approval is refused. */
+  readonly approvals?: Approvals | null;
 }
 
 /** What deciding needs from outside. */
@@ -88,6 +94,7 @@ const shutdown: EndReason = {
   sqlstate: "57P01",
   message: "terminating connection due to administrator command",
   reason: "gateway shut down",
+  restart: true,
 };
 const idleTooLong: EndReason = {
   sqlstate: "57P05",
@@ -125,6 +132,7 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
     columnsCache: new Map(),
     cancelKeys: createCancelKeys(),
     judging,
+    approvals: rooms.approvals ?? null,
     parserBreaks: createBudgets(),
     maskKeys: createMaskKeys(rooms.policy?.maskKey ?? createSecretKey(randomBytes(32))),
     pools,
@@ -272,6 +280,7 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
         await createListener(address, {
           tls: settings.tls,
           identity,
+          ...(rooms.protection === undefined ? {} : { protection: rooms.protection }),
           limits: settings.limits,
           databases: settings.databases.map((d) => d.name),
           onClient: (client) => void admitClient(client),

@@ -135,6 +135,12 @@ export function createLifecycle(rooms: LifecycleRooms): Lifecycle {
     else session.expire(why);
   }
 
+  /** Seconds before the end; a session that is short from the beginning is not warned as soon as it begins. */
+  function warningOf(session: Session, now: number): number {
+    const whole = session.deadline.at - now + (performance.now() - session.started) / 1000;
+    return Math.min(warnSeconds, whole / 5);
+  }
+
   return {
     tick() {
       const now = Date.now() / 1000;
@@ -143,7 +149,7 @@ export function createLifecycle(rooms: LifecycleRooms): Lifecycle {
         const { deadline } = session;
         if (lost) session.cutOff(storeLost);
         else if (now >= deadline.at) expire(session, reasonOf(deadline.cause), now - deadline.at);
-        else if (deadline.at - now <= warnSeconds && warned.get(session) !== deadline.at) {
+        else if (deadline.at - now <= warningOf(session, now) && warned.get(session) !== deadline.at) {
           const said = session.notice(
             `this session ends ${new Date(deadline.at * 1000).toISOString()}: ${whyOf(deadline.cause)}`,
             "Renew it with a fresh token (POST /api/sessions/ID/renew), or connect again.",

@@ -11,6 +11,14 @@ export interface WireSocket extends Duplex {
   readonly bytesWritten?: number;
 }
 
+/** How a client wants its statements to be held. */
+export interface ApprovalWish {
+  /** It cannot wait: it is told to come again once people have agreed. */
+  readonly tickets: boolean;
+  /** Why it wants to go ahead without them (break-glass); null: it does not. */
+  readonly breakGlass: string | null;
+}
+
 /** A client that has shown a valid token and waits for its session; nothing was sent to it after the authentication request. */
 export interface AuthenticatedClient {
   /** Paused, no listeners but an error guard. */
@@ -32,6 +40,7 @@ export interface AuthenticatedClient {
   /** Allow-listed settings of the startup packet and its `options`, to be sent upstream; names in PostgreSQL's spelling, lower case. */
   readonly parameters: ReadonlyMap<string, string>;
   readonly claimed: Claimed;
+  readonly approvals: ApprovalWish;
   readonly replication: "off" | "physical" | "database";
   /** When the certificate that it showed ends, in seconds since the epoch; null or left out: it showed none. */
   readonly certificateExpires?: number | null;

@@ -28,8 +28,11 @@ import {
 import type { SqlReader } from "../sql/index.ts";
 import type { Judging } from "./analyst/registry.ts";
 import type { CancelKeys } from "./cancel.ts";
+
 import { describeSession, type SessionDescription } from "./describe.ts";
+import type { ApprovalDesk } from "./hold/desk.ts";
 import { chooseLogin, setBackstop, startupParameters } from "./logins.ts";
+
 import type { AuthenticatedClient, UpstreamConnection } from "./ports.ts";
 import { readsOnly } from "./readonly.ts";
 import type { DatabaseSettings, GatewaySettings, LoginSettings } from "./settings.ts";
@@ -37,6 +40,7 @@ import { concludeUnknown } from "./statement/conclude.ts";
 import { createFate, noteEnd } from "./statement/fate.ts";
 import { createGate, maxHeld } from "./statement/forward.ts";
 import { Disagreement } from "./statement/guard.ts";
+import { abandon, drop } from "./statement/hold.ts";
 import { createGuarding, sessionFacts } from "./statement/judgement.ts";
 import { createNames, type Shape } from "./statement/names.ts";
 import { createQueue, queueLength, shift } from "./statement/queue.ts";
@@ -61,6 +65,8 @@ export interface SessionDeps {
   readonly pools: ReadonlyMap<string, UpstreamPool>;
   /** null: no policy; every statement is forwarded and recorded. */
   readonly judging: Judging | null;
+  /** null: nobody can be asked; what needs approval is refused. */
+  readonly approvals: ApprovalDesk | null;
   readonly maskKeys: MaskKeys;
   /** How often principals break parsers. */
   readonly parserBreaks: BudgetKeeper;
@@ -77,6 +83,8 @@ export interface Session {
   readonly lastActive: number;
   /** Nothing is outstanding and no transaction is open. */
   readonly idle: boolean;
+  /** The approval that it waits for; null: none. */
+  readonly waitsFor: string | null;
   /** Ends the session with a FATAL error as soon as no statement is running and no transaction is open; `now`: whatever is running. */
   end(reason: EndReason, now: boolean): void;
   /** What it is doing now. */
@@ -106,6 +114,8 @@ export interface EndReason {
   readonly message: string;
   /** For the record. */
   readonly reason: string;
+  /** The gateway itself ends: what waits for people is gone with it. */
+  readonly restart?: boolean;
 }
 
 /** Each costs a fresh parser, 10 ms and memory: nobody needs more of them. */
@@ -314,6 +324,7 @@ function runSession(
             readOnly,
             auditSettings.analysis === "lazy",
             upstream.parameters,
+            deps.approvals,
           ),
     maskKeys: deps.maskKeys,
     maskOutput: new MaskOutput(),
@@ -345,6 +356,13 @@ function runSession(
     copySync: false,
     crowded: false,
     wake: false,
+    hold: null,
+    pass: null,
+    gathered: false,
+    gatherOver: false,
+    serverPid: upstream.pid,
+    tickets: client.approvals.tickets,
+    breakGlass: client.approvals.breakGlass,
     stalled: [],
     stalledBytes: 0,
     stall: null,
@@ -405,7 +423,11 @@ function runSession(
   });
 
   async function cancel(): Promise<void> {
-    if (finished || queueLength(walk.queue) === 0) return;
+    if (finished) return;
+    if (queueLength(walk.queue) === 0) {
+      drop(walk, "cancel");
+      return;
+    }
     walk.cancelling++;
     try {
       // What is to be cancelled may still wait for its record.
@@ -509,6 +531,7 @@ function runSession(
     if (finished) return;
     finished = true;
     if (linger !== null) clearTimeout(linger);
+    abandon(walk, endWhenIdle?.restart === true ? "restart" : "disconnect");
     deps.cancelKeys.remove(cancelKey.pid);
     if (queueLength(walk.queue) > 0) void cancelUpstream(database, upstream.pid, upstream.key, cancelMs);
     walk.own?.lost();
@@ -574,6 +597,7 @@ function runSession(
   /** The client's end of stream is passed on: the server answers what it has got, then closes (PROTOCOL.md D8). */
   function onClientEnd(): void {
     clientEnded = true;
+    drop(walk, "disconnect");
     endOfClient();
   }
 
@@ -592,6 +616,7 @@ function runSession(
   /** The client's connection broke: what it was running is cancelled, and its outcome still awaited for the record. */
   function onClientClose(): void {
     if (finished || linger !== null) return;
+    abandon(walk, "disconnect");
     if (queueLength(walk.queue) === 0) {
       finish(null, clean());
       return;
@@ -695,10 +720,14 @@ function runSession(
       return lastActive;
     },
     get idle() {
-      return queueLength(walk.queue) === 0 && walk.transaction === "I";
+      return queueLength(walk.queue) === 0 && walk.transaction === "I" && walk.hold === null;
+    },
+    get waitsFor() {
+      return walk.hold?.answer === null ? (walk.hold.approval?.id ?? null) : null;
     },
     end(why, now) {
       endWhenIdle = why;
+      drop(walk, why.restart === true ? "restart" : "disconnect");
       // A replication stream has no statements to wait for.
       if (now || client.replication !== "off") fail(why, why.reason);
       else endIfIdle();

@@ -220,6 +220,7 @@ function assemble(
       analysis: labels.length > 0 || conditions.some((condition) => condition.needsAnalysis),
       estimate: conditions.some((condition) => condition.needsEstimate),
     },
+    permissive: labels.length === 0 && detect === null && neverRefuses(set),
     timeoutCeilingMs: ceilingOf(set),
     observe:
       fallback.observe && observing === rules.length
@@ -243,6 +244,15 @@ function assemble(
       conditions.some((condition) => condition.needsEstimate) && openQuestions(rules, askAll(rules, input)),
     cacheKey: keyMaker(conditions),
   };
+}
+
+function neverRefuses({ rules, default: fallback, observeDefault }: RuleSet): boolean {
+  if (fallback === "deny" && !observeDefault) return false;
+  return rules.every(
+    ({ then, observe, limits }) =>
+      (observe || (then !== "deny" && then !== "approve")) &&
+      Object.values(limits).every((limit) => limit === null),
+  );
 }
 
 /** Whatever rules match, the most generous of those that let something run has no more. */

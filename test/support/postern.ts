@@ -4,6 +4,12 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pino from "pino";
+import {
+  type ApprovalSettings,
+  type Approvals,
+  createApprovals,
+  defaultApprovalSettings,
+} from "../../src/approvals/index.ts";
 import type { AuditIo } from "../../src/audit/files.ts";
 import { type AuditLog, openAuditLog } from "../../src/audit/index.ts";
 import type { AuditSettings } from "../../src/audit/settings.ts";
@@ -12,6 +18,7 @@ import type { DatabaseSettings, GatewaySettings, Hardened, Limits } from "../../
 import { createIdentity, type Identity } from "../../src/identity/index.ts";
 import type { KindRule } from "../../src/identity/settings.ts";
 import { createBudgets, loadPolicy } from "../../src/policy/index.ts";
+import { memoryStore, type Store } from "../../src/store/index.ts";
 import { startTestIdp } from "./idp.ts";
 
 export const testLimits: Limits = {
@@ -45,6 +52,10 @@ export interface TestOptions {
   /** Text of a policy file. */
   readonly policy?: string;
   readonly kinds?: readonly KindRule[];
+  /** People can be asked; `true`: under the default settings, with a store in memory. */
+  readonly approvals?:
+    | true
+    | { readonly settings?: Partial<ApprovalSettings>; readonly store?: Store; readonly node?: string };
   /** Takes every line of the gateway's log, at the finest level. */
   readonly log?: (line: string) => void;
   /** System calls of the log. */
@@ -64,6 +75,8 @@ export interface TestPostern {
   readonly auditSettings: AuditSettings;
   readonly idp: Awaited<ReturnType<typeof startTestIdp>>;
   readonly identity: Identity;
+  /** Throws when the test asked for none. */
+  readonly approvals: Approvals;
   /** A token of a member of "testers", the only group with a login. */
   token(claims?: Record<string, unknown>): Promise<string>;
   /** Every leaf written so far, oldest first. */
@@ -142,7 +155,23 @@ export async function startTestPostern(options: TestOptions): Promise<TestPoster
     options.policy === undefined
       ? null
       : { current: loadPolicy([{ file: "policy.yaml", text: options.policy }]) };
+  const asking = options.approvals === true ? {} : (options.approvals ?? null);
+  const store = asking === null ? null : (asking.store ?? (await memoryStore()));
+  const approvals =
+    asking === null || store === null
+      ? null
+      : await createApprovals({
+          store,
+          settings: { ...defaultApprovalSettings, ...asking.settings },
+          node: asking.node ?? "node",
+          publicUrl: () => "https://postern.test",
+          record: ({ type, fields }) => {
+            audit.event(type, fields);
+          },
+          logger,
+        });
   const gateway = await startGateway(settings, {
+    approvals,
     identity,
     audit,
     auditSettings,
@@ -162,6 +191,10 @@ export async function startTestPostern(options: TestOptions): Promise<TestPoster
     auditSettings,
     idp,
     identity,
+    get approvals() {
+      if (approvals === null) throw new Error("no approvals were asked for");
+      return approvals;
+    },
     token: (claims = {}) => idp.mint({ sub: "agent-7", groups: ["testers"], ...claims }),
     async records() {
       await audit.settle();
@@ -169,6 +202,8 @@ export async function startTestPostern(options: TestOptions): Promise<TestPoster
     },
     async stop() {
       await gateway.drain(1_000);
+      await approvals?.close();
+      if (asking?.store === undefined) await store?.close();
       await audit.close();
       identity.close();
       await idp.close();

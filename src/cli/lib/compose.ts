@@ -12,6 +12,7 @@ import { type AuditLog, makeAnchors, openAuditLog } from "../../audit/index.ts";
 import type { Settings } from "../../config/index.ts";
 import { type Gateway, startGateway } from "../../gateway/index.ts";
 import type { Identity } from "../../identity/index.ts";
+import { createProtection } from "../../identity/protection.ts";
 import type { CompiledPolicy } from "../../policy/index.ts";
 import type { Store } from "../../store/index.ts";
 import { keepAnchored, tellOpenNews } from "./anchor.ts";
@@ -96,14 +97,19 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     logger,
   );
   opened.defer(() => asking.close());
-  const identity = await openIdentity(settings.providers);
+  const identity = await openIdentity(settings.providers, {
+    maxDelegationDepth: settings.identity.maxDelegationDepth,
+  });
+  const protection = createProtection(settings.identity.lockout);
   opened.defer(() => identity.close());
   const gateway = await startGateway(settings.gateway, {
     identity,
+    protection,
     audit,
     auditSettings: settings.audit,
     logger,
     policy,
+    approvals,
   });
   let drained = false;
   opened.defer(async () => {
@@ -128,7 +134,11 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     rest,
     consoleDir: builtConsole,
     version,
-    readiness: () => ({ audit: audit.failure === null, gateway: gateway.accepting }),
+    readiness: () => ({
+      audit: audit.failure === null,
+      gateway: gateway.accepting,
+      store: store.failure === null,
+    }),
     metrics: () => [
       ...gatewayMetrics(gateway, identity, audit, anchoring, trail),
       ...approvalMetrics(approvals.stats, webhooks.stats, store.failure),

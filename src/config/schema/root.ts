@@ -20,7 +20,7 @@ const listener = z
       .default(["password"])
       .meta({
         description:
-          "How clients show their token. `oauthbearer` needs PostgreSQL 18's libpq. `cert`: not in this version.",
+          "How clients show their token. `oauthbearer` needs PostgreSQL 18's libpq. `cert`: a client certificate, asked for before any token.",
       }),
     tls: z
       .enum(["required", "optional"])
@@ -66,7 +66,10 @@ export const tls = z
   .strictObject({
     cert: path.meta({ description: "PEM file: certificate, then its chain." }),
     key: path.meta({ description: "PEM file: its private key." }),
-    client_ca: path.optional().meta({ description: "PEM file: authorities of client certificates." }),
+    client_ca: path.optional().meta({
+      description:
+        "PEM file: authorities of client certificates, for `auth: [cert]` and for tokens bound to a certificate.",
+    }),
   })
   .meta({ description: "TLS towards clients, for all listeners. Read again on SIGHUP." });
 

@@ -22,8 +22,9 @@ export function run(
   changes = false,
   unread = false,
   strict = false,
+  approval: string | null = null,
 ): Run {
-  return { request, since: performance.now(), parts, changes, unread, strict, at: 0 };
+  return { request, since: performance.now(), parts, changes, unread, strict, approval, at: 0 };
 }
 
 /** Appends one intent. Throws AuditUnavailable. */
@@ -118,7 +119,13 @@ const nameWord = /prepare|deallocate|discard|declare|close/i;
 const dynamicWord = /prepare|deallocate|discard|exec/i;
 
 /** What the records of one statement text need. `raw`: the bytes, when the text could not be read. */
-export function prepare(walk: Walk, text: string, shape: Shape, raw: Buffer | null): PreparedStatement {
+export function prepare(
+  walk: Walk,
+  text: string,
+  shape: Shape,
+  raw: Buffer | null,
+  comment: string | null = null,
+): PreparedStatement {
   return {
     shape,
     context: contextOf(walk, shape),
@@ -133,6 +140,7 @@ export function prepare(walk: Walk, text: string, shape: Shape, raw: Buffer | nu
     types: [],
     typesJson: null,
     columns: null,
+    comment,
     judged: null,
   };
 }

@@ -17,6 +17,7 @@ import {
 import { emptyFacts, type StaticFacts, settledSettings } from "../../sql/index.ts";
 import { detectionOf } from "../analyst/detection.ts";
 import type { View } from "../analyst/index.ts";
+import { decisionOf } from "./decided.ts";
 import {
   changesSettings,
   factsOf,
@@ -32,7 +33,7 @@ import {
 } from "./facts.ts";
 import type { Answer, Guarding, Judgement, Question, ServerRefusal, Watched } from "./judgement.ts";
 import { unsettle } from "./judgement.ts";
-import { mayTell, outdated, sameMeaning } from "./meaning.ts";
+import { mayTell, needsNoAnalysis, outdated, sameMeaning } from "./meaning.ts";
 import { getPortal, type PreparedStatement, type Shape } from "./names.ts";
 import { changesNames, endsTransaction, inBlock, inBlockBehind, type Place } from "./place.ts";
 import { unreadCode } from "./sideways.ts";
@@ -86,6 +87,8 @@ export interface Verdicts {
   readonly judgements: readonly Judgement[];
   /** Index of the first that is refused; -1: none. */
   readonly refused: number;
+  /** Index of the first that may run once people have agreed; -1: none. */
+  readonly awaiting: number;
 }
 
 /**
@@ -99,6 +102,7 @@ export function judgeMessage(
 ): Verdicts | null {
   const judgements: (Judgement | null)[] = [];
   let refused = -1;
+  let awaiting = -1;
   let open = false;
   let changed = false;
   let named = false;
@@ -109,11 +113,13 @@ export function judgeMessage(
     let judgement: Judgement | null;
     const uses = names.some(({ kind }) => kind === "execute" || kind === "fetch");
     if ((changed && (facts.tree.length > 0 || uses)) || (named && uses))
-      judgement = refusedBefore(walk, statement, sendAlone, place);
+      judgement = unasked(walk, guard, statement, place) ?? refusedBefore(walk, statement, sendAlone, place);
     else judgement = judge(walk, guard, statement, place, questions);
     judgements.push(judgement);
     if (judgement === null) open = true;
-    else if (judgement.refusal !== null && refused < 0) refused = index;
+    else if (judgement.awaits && guard.desk !== null) {
+      if (awaiting < 0) awaiting = index;
+    } else if (judgement.refusal !== null && refused < 0) refused = index;
     changed ||= changesMeaning(guard, statement, judgement);
     named ||= statements.length > 1 && changesNames(walk, statement);
     inTransaction = inBlockBehind(statement.shape) ?? inTransaction;
@@ -128,7 +134,35 @@ export function judgeMessage(
     (statement, index) => judgements[index] ?? refusedBefore(walk, statement, noMessage, place),
   );
   done(guard);
-  return { judgements: all, refused };
+  return { judgements: all, refused, awaiting };
+}
+
+/**
+ * Judges the statements of one batch of the extended protocol as they stand before anything of it is sent, each a message of its
+ * own. What comes behind one that changes what names mean is left out: it is judged when that has run. null: as judgeMessage.
+ */
+export function judgeBatch(
+  walk: Walk,
+  guard: Guarding,
+  statements: readonly PreparedStatement[],
+  questions: Question[],
+): readonly Judgement[] | null {
+  const judgements: Judgement[] = [];
+  let inTransaction = inBlock(walk, guard);
+  let open = false;
+  for (const statement of statements) {
+    const judgement = judge(walk, guard, statement, { statements: 1, inTransaction }, questions);
+    if (judgement === null) open = true;
+    else judgements.push(judgement);
+    if (changesMeaning(guard, statement, judgement) || changesNames(walk, statement)) break;
+    inTransaction = inBlockBehind(statement.shape) ?? inTransaction;
+  }
+  if (open) {
+    guard.attempts++;
+    return null;
+  }
+  done(guard);
+  return judgements;
 }
 
 /** A FunctionCall is decided like a SELECT of the function it calls; null: as judgeMessage. */
@@ -252,8 +286,8 @@ function judgeAnew(
   const early = refusedStatically(shape, onlyObserved(policy, guard));
   if (early !== null && !statement.syntaxError) return refuse(early);
   if (guard.readOnly && shape.facts.readOnly === false) return refuse(staysReadOnly);
-  if (guard.unavailable !== null) return refuse(guard.unavailable);
-  if (guard.attempts > maxAttempts) return refuse(unavailable);
+  const unknown = guard.unavailable ?? (guard.attempts > maxAttempts ? unavailable : null);
+  if (unknown !== null) return unasked(walk, guard, statement, place) ?? refuse(unknown);
   const asks =
     shape.facts.tree.length > 0 ||
     shape.names.length > 0 ||
@@ -278,7 +312,8 @@ function judgeAnew(
     return null;
   }
   const used = usedBy(walk, statement, onlyObserved(policy, guard));
-  if ("refusal" in used) return refuse(used.refusal);
+  if ("refusal" in used)
+    return (policy.permissive ? unasked(walk, guard, statement, place) : null) ?? refuse(used.refusal);
   if (guard.lazy && needsNoAnalysis(by))
     return decided(walk, guard, by, statement, place, used.statements, null, questions);
   const touched: Touched[] = [];
@@ -309,29 +344,48 @@ function judgeAnew(
           settledSettings: settledSettings(one.shape),
         });
       } else if (answer.kind === "refused")
-        return refuse(serverRefusal(answer.error, inner === null && one === statement));
+        // The server says it again, and better, when it is sent what it refused.
+        return (
+          unasked(walk, guard, statement, place) ??
+          refuse(serverRefusal(answer.error, inner === null && one === statement))
+        );
       else if (answer.kind === "touched") {
         // Functions of bare expressions count; what they give goes nowhere.
         own.push(kind === "expressions" ? { ...answer.touched, outputs: null } : answer.touched);
       }
     }
     const bound = used.bound[nth] ?? null;
-    if (!open && bound !== null && !sameMeaning(bound.touched, own)) return refuse(outdated);
+    if (!open && bound !== null && !needsNoAnalysis(by) && !sameMeaning(bound.touched, own))
+      return refuse(outdated);
     touched.push(...own);
   }
   if (open) return null;
   return decided(walk, guard, by, statement, place, used.statements, touched, questions);
 }
 
-/** Nothing that is decided, hidden or watched depends on what a statement touches. */
-function needsNoAnalysis({ policy, protectedSet, observedSet }: View): boolean {
-  const { analysis, estimate } = policy.needs;
-  return !analysis && !estimate && protectedSet.empty && observedSet.empty && detectionOf(policy) === null;
+/** A judgement without asking what the statement touches; null: something depends on that. */
+function unasked(walk: Walk, guard: Guarding, statement: PreparedStatement, place: Place): Judgement | null {
+  const policy = guard.policies.current;
+  const view = guard.view?.policy === policy ? guard.view : guard.analyst.view(policy);
+  if (view === null || guard.hardened || !needsNoAnalysis(view)) return null;
+  const used = usedBy(walk, statement, onlyObserved(policy, guard));
+  if ("refusal" in used && !policy.permissive) return null;
+  const judged = decided(
+    walk,
+    guard,
+    view,
+    statement,
+    place,
+    "refusal" in used ? [statement] : used.statements,
+    null,
+    [],
+  );
+  return judged === null ? null : { ...judged, reusable: false };
 }
 
 /** Nothing is enforced here: what is not understood may pass. */
 function onlyObserved(policy: CompiledPolicy, { session }: Guarding): boolean {
-  return policy.observe === "all" && policy.labelsFor(session.database).length === 0;
+  return policy.permissive || (policy.observe === "all" && policy.labelsFor(session.database).length === 0);
 }
 
 type Used =
@@ -479,8 +533,10 @@ function decided(
   if (plan !== null && shape.facts.copy?.direction === "out")
     reason ??= unmaskable(shape.facts.copy, [...masked].sort()[0] ?? null);
   for (const one of used) reason ??= unreadCode(one.shape, view, decision.unmask);
+  // People cannot agree to what nobody understands, or what cannot be masked.
+  const awaits = decision.verdict === "approve" && reason === null;
   // A rule that denies says more than that the statement is not understood.
-  if (decision.verdict !== "allow") reason = ofDecision(decision);
+  if (awaits || decision.verdict === "deny") reason = ofDecision(decision);
   const rows = givesRows(shape.facts, shape);
   const outputs = rows ? (touched.find((one) => one.outputs !== null)?.outputs ?? null) : null;
   const copied = copiedColumns(shape.facts, outputs, view);
@@ -499,6 +555,7 @@ function decided(
     decision,
     budgets,
     durability: decision.durability ?? walk.durability,
+    awaits,
     refusal: reason,
     ...records(
       walk,
@@ -556,7 +613,8 @@ function aftermath(used: readonly PreparedStatement[], { effects }: StatementFac
       opaque ||
       effects.includes("ddl") ||
       effects.includes("admin") ||
-      used.some(({ shape }) => shape.kind === "lock"),
+      // Others, the gateway's own connection among them, wait for its lock.
+      used.some(({ shape }) => shape.kind === "lock" || shape.kind === "truncate"),
     temporary: opaque || used.some(({ shape }) => shape.facts.temporary),
     ends: used.some(({ shape }) => endsTransaction(shape)),
   };
@@ -643,6 +701,7 @@ function refusedBefore(
     decision: null,
     budgets: [],
     durability: walk.durability,
+    awaits: false,
     refusal: reason,
     ...records(walk, statement, facts, null, reason, [], false),
     plan: null,
@@ -666,10 +725,8 @@ function records(
   analysed: boolean,
 ): Pick<Judgement, "statementRecord" | "decisionRecord"> {
   const known = <T>(list: T): T | null => (analysed ? list : null);
-  const { limits } = decision ?? {};
-  const shown: Record<string, number> = {};
-  if (limits !== undefined)
-    for (const [name, value] of Object.entries(limits)) if (value !== null) shown[name] = value;
+  const verdict =
+    reason === null ? "allow" : reason.code === decision?.code ? (decision?.verdict ?? "deny") : "deny";
   return {
     statementRecord: walk.audit.statement({
       sql: shape.kind === "unknown" ? null : shape.stripped,
@@ -683,15 +740,6 @@ function records(
       functions: known(facts.functions),
       labels: known(facts.labels),
     }),
-    decisionRecord: walk.audit.decision({
-      verdict: reason === null ? "allow" : decision?.verdict === "approve" ? "approve" : "deny",
-      rule: decision?.rule ?? null,
-      rules: decision?.rules ?? [],
-      code: reason?.code ?? null,
-      policy: walk.guard?.policies.current.digest ?? null,
-      masked,
-      limits: shown,
-      ...(decision?.would == null ? {} : { would: decision.would }),
-    }),
+    decisionRecord: decisionOf(walk, decision, verdict, reason?.code ?? null, masked),
   };
 }

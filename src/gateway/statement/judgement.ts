@@ -16,6 +16,7 @@ import type { TreeText } from "../../sql/index.ts";
 import { mustBeHardened } from "../analyst/exposure.ts";
 import type { Analyst, View } from "../analyst/index.ts";
 import type { AnswerCache, Judging } from "../analyst/registry.ts";
+import type { ApprovalDesk } from "../hold/desk.ts";
 import type { AuthenticatedClient } from "../ports.ts";
 import type { DatabaseSettings, LoginSettings } from "../settings.ts";
 import type { Reason } from "./state.ts";
@@ -48,6 +49,8 @@ export interface Judgement {
   /** Rates that it counts against. */
   readonly budgets: readonly Budget[];
   readonly durability: Durability;
+  /** It may run once people have agreed, and then only; `refusal` says so. */
+  readonly awaits: boolean;
   /** null: it may run. */
   readonly refusal: Reason | null;
   readonly statementRecord: StatementContext;
@@ -131,6 +134,8 @@ export interface Guarding {
   readonly analyst: Analyst;
   readonly policies: { readonly current: CompiledPolicy };
   readonly budgets: BudgetKeeper;
+  /** Who asks people; null: nobody can be asked, and what needs approval is refused. */
+  readonly desk: ApprovalDesk | null;
   readonly principal: Principal;
   readonly session: SessionFacts;
   /** Its transactions are READ ONLY: no rule lets the principal change anything. */
@@ -201,6 +206,7 @@ export function createGuarding(
   readOnly: boolean,
   lazy: boolean,
   reported: ReadonlyMap<string, string>,
+  desk: ApprovalDesk | null = null,
 ): Guarding {
   const { analyst, answers } = judging.of(database, login);
   return {
@@ -209,6 +215,7 @@ export function createGuarding(
     answers,
     policies: judging.policies,
     budgets: judging.budgets,
+    desk,
     principal: client.principal,
     session: sessionFacts(client, database, login),
     readOnly,

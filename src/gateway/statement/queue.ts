@@ -50,6 +50,8 @@ export interface Run {
   readonly unread: boolean;
   /** Its outcome must be durable before the client learns of it. */
   readonly strict: boolean;
+  /** The approval that it runs under; null: none was needed. */
+  readonly approval: string | null;
   /** Index of the part the server is working on. */
   at: number;
 }

@@ -18,6 +18,7 @@ import type { OwnExchange } from "./ask.ts";
 import type { Fate } from "./fate.ts";
 import type { Gate } from "./forward.ts";
 import type { Collecting } from "./gather.ts";
+import type { Holding, Pass } from "./holding.ts";
 import type { Guarding } from "./judgement.ts";
 import type { Names, Shape } from "./names.ts";
 import type { Expected, ReplyQueue } from "./queue.ts";
@@ -124,6 +125,20 @@ export interface Walk {
   /** Chunks of the client that wait until `stall` is over. */
   readonly stalled: Buffer[];
   stalledBytes: number;
+  /** The message that waits for people; null: none does. */
+  hold: Holding | null;
+  /** People have agreed to the messages up to the next Flush or Sync; null: nobody was asked. */
+  pass: Pass | null;
+  /** What stands up to the next Flush or Sync has been looked at. */
+  gathered: boolean;
+  /** It is to be looked at as far as it has come. */
+  gatherOver: boolean;
+  /** The server process of this session. */
+  readonly serverPid: number;
+  /** The client cannot wait for people. */
+  readonly tickets: boolean;
+  /** Why the client wants to go ahead without them; null: it does not. */
+  readonly breakGlass: string | null;
   /** Why nothing more is read from the client's stream for now. */
   stall: Stall | null;
   /** A cancel request for this session that the server has not taken yet. */
@@ -178,7 +193,11 @@ export type Stall =
   /** Until the server has been asked what the next message would do. */
   | { readonly until: "judged" }
   /** Until a cancel request that is under way has reached the server. */
-  | { readonly until: "cancelled" };
+  | { readonly until: "cancelled" }
+  /** Until people have decided on the message that is held. */
+  | { readonly until: "approval" }
+  /** Until what stands before the next Flush or Sync has come. */
+  | { readonly until: "gathered" };
 
 /** A refusal of a whole message, before it has a request id. */
 export type Reason = Omit<Refusal, "request">;
