@@ -1,6 +1,7 @@
 /** Joins the rooms into a running gateway; `postern serve` and `postern demo` both start here. */
 import type pino from "pino";
 import {
+  type ApiEnv,
   builtConsole,
   createConsoleSessions,
   createRest,
@@ -13,12 +14,17 @@ import type { Settings } from "../../config/index.ts";
 import { type Gateway, startGateway } from "../../gateway/index.ts";
 import type { Identity } from "../../identity/index.ts";
 import { createProtection } from "../../identity/protection.ts";
+import { createPosternTokens } from "../../identity/tokens/index.ts";
+import { openRevocations } from "../../identity/tokens/revoked.ts";
+import { mcpRoutes } from "../../mcp/index.ts";
 import type { CompiledPolicy } from "../../policy/index.ts";
 import type { Store } from "../../store/index.ts";
 import { keepAnchored, tellOpenNews } from "./anchor.ts";
 import { openApprovals } from "./approvals.ts";
 import { openIdentity } from "./identity.ts";
+import { activityOf } from "./mcp.ts";
 import { approvalMetrics, gatewayMetrics } from "./metrics.ts";
+import { openOauth } from "./oauth.ts";
 import { openPolicy, readPolicy } from "./policy.ts";
 import { compareSettings } from "./reload.ts";
 import { openSettingsStore } from "./store.ts";
@@ -97,7 +103,14 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     logger,
   );
   opened.defer(() => asking.close());
+  const tokens = createPosternTokens({ store, settings: settings.tokens });
+  const revocations = await openRevocations(store);
+  opened.defer(() => revocations.close());
   const identity = await openIdentity(settings.providers, {
+    tokens,
+    revocations,
+    store,
+    publicUrl,
     maxDelegationDepth: settings.identity.maxDelegationDepth,
   });
   const protection = createProtection(settings.identity.lockout);
@@ -109,7 +122,9 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     auditSettings: settings.audit,
     logger,
     policy,
+    store,
     approvals,
+    revocations,
   });
   let drained = false;
   opened.defer(async () => {
@@ -129,9 +144,36 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     roles: () => settings.admin,
     publicUrl,
     stepUpSeconds: settings.approvals.stepUpMs / 1000,
+    revoked: (principal) => revocations.find(principal, "api") !== null,
   });
+  const oauth = openOauth({
+    settings: () => current,
+    identity,
+    tokens,
+    revocations,
+    store,
+    audit,
+    gateway,
+    publicUrl,
+  });
+  const activity = activityOf(audit, settings);
+  opened.defer(() => activity.close());
+  const mcp =
+    settings.mcp === null
+      ? null
+      : mcpRoutes<ApiEnv>({
+          gateway,
+          identity,
+          approvals,
+          settings: settings.mcp,
+          publicUrl,
+          activity: activity.recent,
+          version,
+          logger,
+        });
   const deps = {
     rest,
+    mounts: mcp === null ? [oauth] : [oauth, mcp],
     consoleDir: builtConsole,
     version,
     readiness: () => ({
