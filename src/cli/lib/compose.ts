@@ -176,7 +176,11 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     mounts: mcp === null ? [oauth] : [oauth, mcp],
     consoleDir: builtConsole,
     version,
-    readiness: () => ({ audit: audit.failure === null, gateway: gateway.accepting }),
+    readiness: () => ({
+      audit: audit.failure === null,
+      gateway: gateway.accepting,
+      store: store.failure === null,
+    }),
     metrics: () => [
       ...gatewayMetrics(gateway, identity, audit, anchoring, trail),
       ...approvalMetrics(approvals.stats, webhooks.stats, store.failure),

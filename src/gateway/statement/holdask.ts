@@ -11,6 +11,7 @@ import { queryHere } from "./ask.ts";
 import { breakGlassOf } from "./breakglass.ts";
 import { planned } from "./facts.ts";
 import type { HeldMessage, HeldPart } from "./holding.ts";
+import { shownSql } from "./intend.ts";
 import type { Guarding } from "./judgement.ts";
 import type { Walk } from "./state.ts";
 
@@ -99,6 +100,7 @@ function heldStatement(guard: Guarding, { statement, texts, judgement, bound }: 
   const [sql = "", ...prepared] = texts;
   return {
     sql,
+    stripped: shownSql(statement.shape),
     fingerprint: facts.fingerprint,
     kind: facts.kind,
     command: facts.command,
