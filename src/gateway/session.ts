@@ -398,6 +398,7 @@ function runSession(
         { session: id, database: database.name, err: error },
         "a statement could not be analysed",
       ),
+    alarm: (message, facts) => deps.logger.warn({ session: id, database: database.name, ...facts }, message),
     resume: () =>
       guarded(() => {
         resume(walk);

@@ -75,6 +75,8 @@ export interface TestPostern {
   readonly auditSettings: AuditSettings;
   readonly idp: Awaited<ReturnType<typeof startTestIdp>>;
   readonly identity: Identity;
+  /** Puts another policy in force, as a reload does. */
+  setPolicy(text: string): void;
   /** Throws when the test asked for none. */
   readonly approvals: Approvals;
   /** A token of a member of "testers", the only group with a login. */
@@ -191,6 +193,10 @@ export async function startTestPostern(options: TestOptions): Promise<TestPoster
     auditSettings,
     idp,
     identity,
+    setPolicy(text) {
+      if (policies === null) throw new Error("no policy was asked for");
+      policies.current = loadPolicy([{ file: "policy.yaml", text }]);
+    },
     get approvals() {
       if (approvals === null) throw new Error("no approvals were asked for");
       return approvals;
