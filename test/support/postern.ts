@@ -9,6 +9,7 @@ import {
   type Approvals,
   createApprovals,
   defaultApprovalSettings,
+  type GrantSource,
 } from "../../src/approvals/index.ts";
 import type { AuditIo } from "../../src/audit/files.ts";
 import { type AuditLog, openAuditLog } from "../../src/audit/index.ts";
@@ -55,7 +56,13 @@ export interface TestOptions {
   /** People can be asked; `true`: under the default settings, with a store in memory. */
   readonly approvals?:
     | true
-    | { readonly settings?: Partial<ApprovalSettings>; readonly store?: Store; readonly node?: string };
+    | {
+        readonly settings?: Partial<ApprovalSettings>;
+        readonly store?: Store;
+        readonly node?: string;
+        /** In the place of the approvals' own. */
+        readonly grants?: GrantSource;
+      };
   /** Takes every line of the gateway's log, at the finest level. */
   readonly log?: (line: string) => void;
   /** System calls of the log. */
@@ -173,7 +180,10 @@ export async function startTestPostern(options: TestOptions): Promise<TestPoster
           logger,
         });
   const gateway = await startGateway(settings, {
-    approvals,
+    approvals:
+      approvals === null || asking?.grants === undefined
+        ? approvals
+        : { ...approvals, grants: asking.grants },
     identity,
     audit,
     auditSettings,
