@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { dirname, resolve } from "node:path";
 import type { ExportSettings } from "../audit/export/settings.ts";
 import type { AnchorSettings, AuditSettings } from "../audit/settings.ts";
+import type { SecretSource } from "../facts/secret.ts";
 import type { GatewaySettings } from "../gateway/settings.ts";
 import type { ProviderSettings } from "../identity/settings.ts";
 import { buildAnchors, buildAudit } from "./build/audit.ts";
@@ -13,6 +14,7 @@ import { checkGroups } from "./build/groups.ts";
 import { buildIdentity, buildProviders, type IdentitySettings, providerNames } from "./build/identity.ts";
 import { buildListen, buildTls } from "./build/listen.ts";
 import { buildPolicy, type PolicyPlace } from "./build/policy.ts";
+import { buildStoreKeys } from "./build/storekeys.ts";
 import { refuseUnavailable } from "./build/unavailable.ts";
 import { expectedText, explain } from "./explain.ts";
 import { FileFault, readText } from "./files.ts";
@@ -34,6 +36,8 @@ export interface Settings {
   readonly http: { readonly host: string; readonly port: number } | null;
   readonly providers: readonly ProviderSettings[];
   readonly identity: IdentitySettings;
+  /** Keys for what Postern must store; null: one of its own. */
+  readonly storeKeys: readonly SecretSource[] | null;
   readonly audit: AuditSettings;
   /** Where the policy lies: an absolute path, or a built-in policy's name. null: none. */
   readonly policy: PolicyPlace | null;
@@ -125,6 +129,7 @@ export async function parseConfig(
   const tls = await buildTls(context);
   const providers = buildProviders(context);
   const identity = buildIdentity(context);
+  const storeKeys = buildStoreKeys(context);
   const databases = await buildDatabases(context, names);
   const audit = buildAudit(context);
   const policy = buildPolicy(context);
@@ -165,6 +170,7 @@ export async function parseConfig(
     http,
     providers,
     identity,
+    storeKeys,
     audit,
     policy,
     exports,

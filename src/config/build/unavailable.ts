@@ -11,18 +11,7 @@ const what = "is not available in this version of Postern";
 export function refuseUnavailable(context: Context): void {
   const refuse = (path: Path, expected: string) => context.problem(path, what, expected, "key");
   const value = (path: Path) => valueAt(context.raw, path);
-  const items = (path: Path): readonly unknown[] => {
-    const list = value(path);
-    return Array.isArray(list) ? list : [];
-  };
 
-  for (const [i, database] of items(["databases"]).entries()) {
-    const logins = valueAt(database, ["logins"]);
-    for (const [j, login] of (Array.isArray(logins) ? logins : []).entries())
-      for (const form of ["vault", "aws_rds_iam"])
-        if (valueAt(login, ["password", form]) !== undefined)
-          refuse(["databases", i, "logins", j, "password", form], "env, file or command");
-  }
   const store = value(["store"]);
   if (typeof store === "string" && /^postgres(ql)?:/.test(store)) refuse(["store"], "sqlite:PATH");
   for (const path of withoutEffect(context))
