@@ -23,7 +23,7 @@ export interface RestParts {
   readonly version: string;
   readonly node: string;
   readonly identity: Pick<Identity, "authenticate" | "login">;
-  readonly gateway: Pick<Gateway, "addresses" | "sessions" | "describe" | "endSession">;
+  readonly gateway: Pick<Gateway, "addresses" | "sessions" | "describe" | "endSession" | "lifecycle">;
   readonly audit: AuditLog;
   readonly store: Store;
   readonly consoleSessions: ConsoleSessions;
@@ -36,6 +36,8 @@ export interface RestParts {
   readonly stepUpSeconds: number;
   /** Whether a principal was shut out since its session began; left out: nobody ever is. */
   readonly revoked?: (principal: Principal) => boolean;
+  /** Routes of other parts that belong to REST and its OpenAPI document. */
+  readonly more?: readonly Route[];
   /** What an operator should know, for every person who logs in. */
   readonly warnings?: () => string[];
 }
@@ -88,7 +90,7 @@ export function createRest(parts: RestParts): Rest {
     audit,
     sessionOf: (id) => gateway.sessions.get(id)?.describe() ?? null,
   });
-  const routes = [...meRoutes(deps), ...sessionRoutes(deps), ...eventRoutes(hub)];
+  const routes = [...meRoutes(deps), ...sessionRoutes(deps), ...eventRoutes(hub), ...(parts.more ?? [])];
   return {
     callers,
     hub,

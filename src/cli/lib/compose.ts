@@ -5,6 +5,7 @@ import {
   createConsoleSessions,
   createRest,
   type HttpListener,
+  lifecycleRoutes,
   startHttp,
 } from "../../api/index.ts";
 import { type AuditLog, makeAnchors, openAuditLog } from "../../audit/index.ts";
@@ -126,7 +127,8 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     roles: () => settings.admin,
     publicUrl,
     stepUpSeconds: 600,
-    revoked: (principal) => revocations.find(principal, "api") !== null,
+    revoked: (principal) => !revocations.fresh || revocations.find(principal, "api") !== null,
+    more: lifecycleRoutes({ gateway, identity, tokens, revocations, audit }),
   });
   const oauth = openOauth({
     settings: () => current,
