@@ -7,7 +7,9 @@ import type { AnchorSettings, AuditSettings } from "../audit/settings.ts";
 import type { GatewaySettings } from "../gateway/settings.ts";
 import type { ProviderSettings } from "../identity/settings.ts";
 import type { TokenSettings } from "../identity/tokens/settings.ts";
+import type { McpSettings } from "../mcp/settings.ts";
 import { buildApprovals } from "./build/approvals.ts";
+
 import { buildAnchors, buildAudit } from "./build/audit.ts";
 import { type Context, take } from "./build/context.ts";
 import { buildDatabases } from "./build/databases.ts";
@@ -21,6 +23,7 @@ import {
   providerNames,
 } from "./build/identity.ts";
 import { buildListen, buildTls } from "./build/listen.ts";
+import { buildMcp } from "./build/mcp.ts";
 import { buildPolicy, type PolicyPlace } from "./build/policy.ts";
 import { buildStore, type StoreSettings } from "./build/store.ts";
 import { refuseUnavailable } from "./build/unavailable.ts";
@@ -48,6 +51,8 @@ export interface Settings {
   /** Postern's own tokens. */
   readonly tokens: TokenSettings;
   readonly identity: IdentitySettings;
+  /** null: there is no MCP endpoint. */
+  readonly mcp: McpSettings | null;
   readonly audit: AuditSettings;
   /** Where the policy lies: an absolute path, or a built-in policy's name. null: none. */
   readonly policy: PolicyPlace | null;
@@ -144,6 +149,7 @@ export async function parseConfig(
   const providers = buildProviders(context);
   const tokens = buildTokens(context);
   const identity = buildIdentity(context);
+  const mcp = buildMcp(context, providers, http !== null);
   const databases = await buildDatabases(context, names);
   const audit = buildAudit(context);
   const policy = buildPolicy(context);
@@ -192,6 +198,12 @@ export async function parseConfig(
         sessionSeconds: limits.session_seconds ?? null,
         warnSeconds: limits.warn_seconds,
         finishSeconds: limits.finish_seconds,
+        refusals: {
+          same: limits.refusals.same,
+          session: limits.refusals.session,
+          principal: limits.refusals.principal,
+          pauseSeconds: limits.refusals.pause_seconds,
+        },
       },
     },
     http,
@@ -199,6 +211,7 @@ export async function parseConfig(
     providers,
     tokens,
     identity,
+    mcp,
     audit,
     policy,
     exports,

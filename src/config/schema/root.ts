@@ -5,6 +5,7 @@ import { approvals, store } from "./approvals.ts";
 import { databases } from "./databases.ts";
 import { auditExport, auditIndex } from "./exports.ts";
 import { identity } from "./identity.ts";
+import { mcp } from "./mcp.ts";
 import { address, duration, flag, folder, path, secret, size, tcpAddress, text, whole } from "./scalars.ts";
 
 const addressExpected = "an address such as 127.0.0.1:6432, { address, auth, tls }, or a list of such";
@@ -208,6 +209,19 @@ export const limits = z
     hold_seconds: whole(1, maxSeconds)
       .default(300)
       .meta({ description: "Longest wait of a held statement." }),
+    refusals: z
+      .strictObject({
+        same: whole(1, 1_000_000).default(100).meta({
+          description: "The same statement for the same reason, by one principal.",
+        }),
+        session: whole(1, 1_000_000).default(1000).meta({ description: "Any, in one session." }),
+        principal: whole(1, 1_000_000).default(2000).meta({ description: "Any, by one principal." }),
+        pause_seconds: whole(1, 3600).default(30).meta({
+          description: "How long nothing of theirs is looked at then (`CIRCUIT_OPEN`).",
+        }),
+      })
+      .prefault({})
+      .meta({ description: "Refused statements a minute, before a pause." }),
   })
   .prefault({})
   .meta({ description: "Bounds on what clients may use." });
@@ -238,5 +252,6 @@ export const root = z.strictObject({
   approvals,
   protocol,
   admin,
+  mcp,
   limits,
 });

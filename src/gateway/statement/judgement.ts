@@ -19,6 +19,7 @@ import type { AnswerCache, Judging } from "../analyst/registry.ts";
 import type { ApprovalDesk } from "../hold/desk.ts";
 import type { AuthenticatedClient } from "../ports.ts";
 import type { DatabaseSettings, LoginSettings } from "../settings.ts";
+import { fresh, type RefusalMemory, type Remembered } from "./refusals.ts";
 import type { Reason } from "./state.ts";
 
 /** The server's own error for a text that it was asked about. */
@@ -137,6 +138,10 @@ export interface Guarding {
   /** Who asks people; null: nobody can be asked, and what needs approval is refused. */
   readonly desk: ApprovalDesk | null;
   readonly principal: Principal;
+  readonly memory: RefusalMemory;
+  /** What was refused to the principal of late, and in this session. */
+  readonly remembered: Remembered;
+  readonly refusals: ReturnType<typeof fresh>;
   readonly session: SessionFacts;
   /** Its transactions are READ ONLY: no rule lets the principal change anything. */
   readonly readOnly: boolean;
@@ -217,6 +222,9 @@ export function createGuarding(
     budgets: judging.budgets,
     desk,
     principal: client.principal,
+    memory: judging.memory,
+    remembered: judging.memory.of(client.principal),
+    refusals: fresh(),
     session: sessionFacts(client, database, login),
     readOnly,
     hardened: mustBeHardened(login),
