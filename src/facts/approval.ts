@@ -42,6 +42,8 @@ export interface HeldStatement {
   readonly sql: string;
   /** Exact texts of the prepared statements and cursors that it names; left out: it names none. */
   readonly prepared?: readonly string[];
+  /** With its literals stripped, for whoever may not see values (webhooks); null or left out: it could not be read. */
+  readonly stripped?: string | null;
   readonly fingerprint: string | null;
   readonly kind: string;
   readonly command: string;

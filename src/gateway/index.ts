@@ -6,6 +6,7 @@ import type { Approvals } from "../approvals/index.ts";
 import type { AuditLog } from "../audit/index.ts";
 import type { AuditSettings } from "../audit/settings.ts";
 import type { Identity } from "../identity/index.ts";
+import type { Protection } from "../identity/protection.ts";
 import type { Revocations } from "../identity/tokens/revoked.ts";
 import { createMaskKeys } from "../masking/index.ts";
 import { type BudgetKeeper, type CompiledPolicy, createBudgets } from "../policy/index.ts";
@@ -36,16 +37,18 @@ export type { Refusal } from "./statement/refuse.ts";
 
 export interface GatewayRooms {
   readonly identity: Identity;
+  /** Waits after failed logins, shared with the HTTP side; absent: none. */
+  readonly protection?: Protection;
   readonly audit: AuditLog;
   readonly auditSettings: Pick<AuditSettings, "durability" | "parameters" | "results" | "analysis">;
   readonly logger: pino.Logger;
   /** null: no policy; every statement is forwarded and recorded. */
   readonly policy: PolicyRooms | null;
+  /** Who asks people; null or left out: nobody can be asked, and what needs approval is refused. */
+  readonly approvals?: Approvals | null;
   /** What nodes share; absent: there is one node, and it ends its own sessions only. */
   readonly store?: Store | null;
   readonly revocations?: Revocations | null;
-  /** Who asks people; null or left out: nobody can be asked, and what needs approval is refused. */
-  readonly approvals?: Approvals | null;
 }
 
 /** What deciding needs from outside. */
@@ -295,6 +298,7 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
         await createListener(address, {
           tls: settings.tls,
           identity,
+          ...(rooms.protection === undefined ? {} : { protection: rooms.protection }),
           limits: settings.limits,
           databases: settings.databases.map((d) => d.name),
           onClient: (client) => void admitClient(client),

@@ -28,11 +28,9 @@ import {
 import type { SqlReader } from "../sql/index.ts";
 import type { Judging } from "./analyst/registry.ts";
 import type { CancelKeys } from "./cancel.ts";
-
 import { describeSession, type SessionDescription } from "./describe.ts";
 import type { ApprovalDesk } from "./hold/desk.ts";
 import { chooseLogin, setBackstop, startupParameters } from "./logins.ts";
-
 import type { AuthenticatedClient, UpstreamConnection } from "./ports.ts";
 import { readsOnly } from "./readonly.ts";
 import type { DatabaseSettings, GatewaySettings, LoginSettings } from "./settings.ts";
@@ -83,8 +81,6 @@ export interface Session {
   readonly lastActive: number;
   /** Nothing is outstanding and no transaction is open. */
   readonly idle: boolean;
-  /** The approval that it waits for; null: none. */
-  readonly waitsFor: string | null;
   /** Ends the session with a FATAL error as soon as no statement is running and no transaction is open; `now`: whatever is running. */
   end(reason: EndReason, now: boolean): void;
   /** What it is doing now. */
@@ -361,6 +357,7 @@ function runSession(
     pass: null,
     gathered: false,
     gatherOver: false,
+    deadline: () => deadline.at,
     serverPid: upstream.pid,
     tickets: client.approvals.tickets,
     breakGlass: client.approvals.breakGlass,
@@ -653,7 +650,7 @@ function runSession(
 
   function serverGone(): void {
     if (finished) return;
-    if (walk.leaving || socket.destroyed || socket.readableEnded) {
+    if (walk.leaving || forced !== null || socket.destroyed || socket.readableEnded) {
       finish(null, false);
       return;
     }
@@ -723,9 +720,6 @@ function runSession(
     get idle() {
       return queueLength(walk.queue) === 0 && walk.transaction === "I" && walk.hold === null;
     },
-    get waitsFor() {
-      return walk.hold?.answer === null ? (walk.hold.approval?.id ?? null) : null;
-    },
     end(why, now) {
       endWhenIdle = why;
       drop(walk, why.restart === true ? "restart" : "disconnect");
@@ -733,7 +727,10 @@ function runSession(
       if (now || client.replication !== "off") fail(why, why.reason);
       else endIfIdle();
     },
-    describe: () => describeSession(id, client, login.user, walk, { started, lastActive }),
+    describe: () => ({
+      ...describeSession(id, client, login.user, walk, { started, lastActive }),
+      expires: Math.floor(deadline.at * 1000),
+    }),
     get deadline() {
       return deadline;
     },

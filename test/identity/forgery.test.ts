@@ -339,10 +339,13 @@ describe("header and form", () => {
     "a.b.c.d.e.f",
     "not a token",
     "\0",
-    "pgt_abc",
     "é.é.é",
   ])("the text %j", async (text) => {
     await refused(identity.authenticate(text), "TOKEN_MALFORMED");
+  });
+
+  test("a Postern token where none are issued", async () => {
+    await refused(identity.authenticate("pgt_abc"), "TOKEN_UNKNOWN");
   });
   test("too large, also when signed", async () => {
     const padding = randomBytes(14_000).toString("base64url");

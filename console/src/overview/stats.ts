@@ -67,7 +67,14 @@ function countOf(one: Readonly<Record<string, unknown>>): readonly StatsCount[] 
   const name = word(one, "name") ?? word(one, "subject") ?? word(one, "table") ?? word(one, "rule");
   const count = number(one, "count") ?? number(one, "statements");
   if (name === null || count === null) return [];
-  return [{ name, count, denied: number(one, "denied") ?? number(one, "deny") ?? 0, note: word(one, "then") ?? word(one, "kind") }];
+  return [
+    {
+      name,
+      count,
+      denied: number(one, "denied") ?? number(one, "deny") ?? 0,
+      note: word(one, "then") ?? word(one, "kind"),
+    },
+  ];
 }
 
 function field(value: unknown, name: string): unknown {

@@ -84,7 +84,13 @@ export function useHits(query: Query) {
   const client = useQueryClient();
   const search = toSearch(query);
   const key = useMemo(() => ["audit", "search", search], [search]);
-  const found = useInfiniteQuery<HitPage, Error, InfiniteData<HitPage, string | null>, readonly string[], string | null>({
+  const found = useInfiniteQuery<
+    HitPage,
+    Error,
+    InfiniteData<HitPage, string | null>,
+    readonly string[],
+    string | null
+  >({
     queryKey: key,
     initialPageParam: null,
     queryFn: async ({ pageParam, signal }) => {

@@ -110,7 +110,9 @@ function Trail() {
             <Empty
               icon="trail"
               title={filtered ? "Nothing on the record fits" : "Nothing is on the record yet"}
-              action={filtered ? <Button onClick={() => navigate("/trail")}>Show everything</Button> : undefined}
+              action={
+                filtered ? <Button onClick={() => navigate("/trail")}>Show everything</Button> : undefined
+              }
             >
               <p>
                 {filtered

@@ -7,11 +7,15 @@ import { Text } from "../ui/text.tsx";
 import { Time } from "../ui/time.tsx";
 import type { Row } from "./hits.ts";
 import { Sentence } from "./sentence.tsx";
-import { tell, type Told } from "./tell.ts";
+import { type Told, tell } from "./tell.ts";
 import { took } from "./took.ts";
 
 /** Where a statement of the list is shown. */
-export function hitLink({ request, statementIndex, id }: Pick<Row, "request" | "statementIndex" | "id">): string {
+export function hitLink({
+  request,
+  statementIndex,
+  id,
+}: Pick<Row, "request" | "statementIndex" | "id">): string {
   const place = encodeURIComponent(request === "" || request === null ? id : request);
   return `/trail/${place}${statementIndex > 0 ? `?part=${statementIndex}` : ""}`;
 }
@@ -43,14 +47,26 @@ export function MarkIcon({ mark, size = 14 }: { readonly mark: Mark; readonly si
   );
 }
 
-export const HitRow = memo(function HitRow({ row, current }: { readonly row: Row; readonly current: boolean }) {
+export const HitRow = memo(function HitRow({
+  row,
+  current,
+}: {
+  readonly row: Row;
+  readonly current: boolean;
+}) {
   const statement = row.command !== "" || row.verdict === "deny" || row.sql !== "";
   return (
-    <Link to={hitLink(row)} className={`hit${current ? " current" : ""}`} aria-current={current ? "true" : undefined}>
+    <Link
+      to={hitLink(row)}
+      className={`hit${current ? " current" : ""}`}
+      aria-current={current ? "true" : undefined}
+    >
       <MarkIcon mark={markOf(row)} />
       <span className="hit-told">
         {statement ? <Sentence pieces={tell(row)} /> : <Text value={row.sentence} />}
-        <span className="hit-sql">{row.sql === "" ? <span className="faint">text sealed</span> : <SqlLine sql={row.sql} />}</span>
+        <span className="hit-sql">
+          {row.sql === "" ? <span className="faint">text sealed</span> : <SqlLine sql={row.sql} />}
+        </span>
       </span>
       <span className="hit-where">
         <span className="cut">

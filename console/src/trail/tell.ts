@@ -55,7 +55,12 @@ export function whoPieces({ principal, claimed }: Pick<Told, "principal" | "clai
   const says = principal.kind === "human" ? undefined : claimed.agent;
   const person: Piece = { text: name, tone: "who", find };
   if (says === undefined || says === name || says === "") return [person];
-  return [person, { text: " (says it is ", tone: "faint" }, { text: says, tone: "faint", find: ["agent", says] }, { text: ")", tone: "faint" }];
+  return [
+    person,
+    { text: " (says it is ", tone: "faint" },
+    { text: says, tone: "faint", find: ["agent", says] },
+    { text: ")", tone: "faint" },
+  ];
 }
 
 /** What was done, or would have been, and how it ended. */
@@ -63,17 +68,28 @@ export function tellDeed(hit: Told): readonly Piece[] {
   const refused = hit.verdict === "deny" || hit.status === "denied";
   if (refused)
     return [
-      { text: hit.verdict === "approve" ? "was not approved" : "was denied", tone: "bad", find: ["verdict", hit.verdict] },
+      {
+        text: hit.verdict === "approve" ? "was not approved" : "was denied",
+        tone: "bad",
+        find: ["verdict", hit.verdict],
+      },
       ...byRule(hit),
       plain(`: ${wish(hit)}`),
       ...objectPieces(hit),
     ];
   const held: readonly Piece[] =
-    hit.verdict === "approve" ? [{ text: "after approval ", tone: "wait", find: ["verdict", "approve"] }] : [];
+    hit.verdict === "approve"
+      ? [{ text: "after approval ", tone: "wait", find: ["verdict", "approve"] }]
+      : [];
   switch (hit.status) {
     case null:
       return hit.verdict === "approve"
-        ? [{ text: "waits for approval", tone: "wait" }, ...byRule(hit), plain(`: ${wish(hit)}`), ...objectPieces(hit)]
+        ? [
+            { text: "waits for approval", tone: "wait" },
+            ...byRule(hit),
+            plain(`: ${wish(hit)}`),
+            ...objectPieces(hit),
+          ]
         : [{ text: "has asked", tone: "faint" }, plain(`: ${wish(hit)}`), ...objectPieces(hit)];
     case "ok":
       return [...held, ...deed(hit)];
@@ -88,7 +104,12 @@ export function tellDeed(hit: Told): readonly Piece[] {
     case "cut": {
       const word = hit.status === "cut" ? "was cut off" : "was cancelled";
       const after = hit.rows === null || hit.rows === 0 ? "" : ` after ${rowsText(hit.rows)}`;
-      return [...held, { text: `${word}${after}`, tone: "wait", find: ["status", hit.status] }, plain(`: ${wish(hit)}`), ...objectPieces(hit)];
+      return [
+        ...held,
+        { text: `${word}${after}`, tone: "wait", find: ["status", hit.status] },
+        plain(`: ${wish(hit)}`),
+        ...objectPieces(hit),
+      ];
     }
     default:
       return [
@@ -132,7 +153,8 @@ const wishes: Readonly<Record<string, string>> = {
 function wish(hit: Told): string {
   const known = wishes[hit.command];
   if (known === undefined) return hit.command === "" ? "a statement" : hit.command;
-  if (mainObjects(hit).length > 0) return `${hit.command === "SELECT" && (hit.writes?.length ?? 0) > 0 ? "writing" : known} `;
+  if (mainObjects(hit).length > 0)
+    return `${hit.command === "SELECT" && (hit.writes?.length ?? 0) > 0 ? "writing" : known} `;
   return hit.command;
 }
 
@@ -146,14 +168,27 @@ function deed(hit: Told): readonly Piece[] {
   const objects = mainObjects(hit);
   const words = dataCommands.has(hit.command);
   if (!words || objects.length === 0) {
-    const ran: readonly Piece[] = [plain("ran "), { text: hit.command === "" ? "a statement" : hit.command, tone: "object" }];
+    const ran: readonly Piece[] = [
+      plain("ran "),
+      { text: hit.command === "" ? "a statement" : hit.command, tone: "object" },
+    ];
     const gave: readonly Piece[] =
       words && hit.rows !== null ? [plain(" and got "), { text: rowsText(hit.rows), tone: "count" }] : [];
-    return [...ran, ...(words || objects.length === 0 ? [] : [plain(" on "), ...names(objects)]), ...gave, ...maskedPieces(hit)];
+    return [
+      ...ran,
+      ...(words || objects.length === 0 ? [] : [plain(" on "), ...names(objects)]),
+      ...gave,
+      ...maskedPieces(hit),
+    ];
   }
   const doing = verb(hit.command, hit.writes);
   const count = doing === "read" ? hit.rows : (hit.rowsAffected ?? hit.rows);
-  const relation: Readonly<Record<string, string>> = { read: "of", added: "to", changed: "in", deleted: "from" };
+  const relation: Readonly<Record<string, string>> = {
+    read: "of",
+    added: "to",
+    changed: "in",
+    deleted: "from",
+  };
   const counted: readonly Piece[] =
     count === null ? [] : [{ text: rowsText(count), tone: "count" }, plain(` ${relation[doing] ?? "of"} `)];
   return [plain(`${doing} `), ...counted, ...names(objects), ...maskedPieces(hit)];
@@ -183,8 +218,18 @@ function short(name: string): string {
 function maskedPieces({ masked }: Told): readonly Piece[] {
   if (masked.length === 0) return [];
   const columns = [...new Set(masked.map((name) => name.slice(name.lastIndexOf(".") + 1)))];
-  const shown = columns.length > 3 ? `${columns.slice(0, 3).join(", ")} and ${columns.length - 3} more` : columns.join(", ");
-  return [plain(" "), { text: `(${shown} masked)`, tone: "masked", ...(masked[0] === undefined ? {} : { find: ["column", masked[0]] as const }) }];
+  const shown =
+    columns.length > 3
+      ? `${columns.slice(0, 3).join(", ")} and ${columns.length - 3} more`
+      : columns.join(", ");
+  return [
+    plain(" "),
+    {
+      text: `(${shown} masked)`,
+      tone: "masked",
+      ...(masked[0] === undefined ? {} : { find: ["column", masked[0]] as const }),
+    },
+  ];
 }
 
 /** The sentence as text, for screen readers and titles. */

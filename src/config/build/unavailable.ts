@@ -16,10 +16,6 @@ export function refuseUnavailable(context: Context): void {
     return Array.isArray(list) ? list : [];
   };
 
-  if (value(["tls", "client_ca"]) !== undefined)
-    refuse(["tls", "client_ca"], "no client_ca (clients show tokens)");
-  for (const [i, provider] of items(["identity", "providers"]).entries())
-    if (valueAt(provider, ["type"]) === "saml") refuse(["identity", "providers", i, "type"], "oidc");
   for (const [i, database] of items(["databases"]).entries()) {
     const logins = valueAt(database, ["logins"]);
     for (const [j, login] of (Array.isArray(logins) ? logins : []).entries())
@@ -27,23 +23,8 @@ export function refuseUnavailable(context: Context): void {
         if (valueAt(login, ["password", form]) !== undefined)
           refuse(["databases", i, "logins", j, "password", form], "env, file or command");
   }
-  refuseCertificates(context, refuse);
   for (const path of withoutEffect(context))
     context.warning(path, "has no effect in this version of Postern yet", "");
-}
-
-function refuseCertificates(context: Context, refuse: (path: Path, expected: string) => void): void {
-  const base: Path = ["listen", "postgres"];
-  const given = valueAt(context.raw, base);
-  const listeners = Array.isArray(given)
-    ? given.map((one, i) => ({ one, path: [...base, i] }))
-    : [{ one: given, path: base }];
-  for (const { one, path } of listeners) {
-    const auth = valueAt(one, ["auth"]);
-    if (!Array.isArray(auth)) continue;
-    const index = auth.indexOf("cert");
-    if (index >= 0) refuse([...path, "auth", index], "password or oauthbearer");
-  }
 }
 
 function withoutEffect(context: Context): Path[] {

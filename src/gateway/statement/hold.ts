@@ -35,6 +35,13 @@ const stillMs = 30_000;
 /** The approvals end the wait; if they do not, this much later the gateway does. */
 const graceMs = 3_000;
 
+/** How often it is looked whether the session's time is over. */
+const tokenMs = 500;
+
+function isOver(walk: Walk): boolean {
+  return walk.closing || walk.deadline() * 1000 <= Date.now();
+}
+
 const still = encodeParameterStatus("integer_datetimes", "on");
 
 /** The message may run; must be refused; or stands still, and comes again. */
@@ -90,6 +97,7 @@ function begin(walk: Walk, guard: Guarding, desk: ApprovalDesk, message: HeldMes
     desk,
     message,
     request: uuidv7(),
+    since: performance.now(),
     key,
     binding: "",
     approval: null,
@@ -215,8 +223,10 @@ async function wait(
   ).unref();
   const over = Promise.withResolvers<"late" | "token">();
   const late = setTimeout(over.resolve, holdMs + graceMs, "late");
-  const tokenMs = guard.principal.token.expires * 1000 - Date.now();
-  const token = setTimeout(over.resolve, Math.min(Math.max(0, tokenMs), 2 ** 31 - 1), "token");
+  // A session may be renewed meanwhile.
+  const token = setInterval(() => {
+    if (isOver(walk)) over.resolve("token");
+  }, tokenMs);
   holding.timers = [keep, late, token];
   const rule = decision?.rule ?? null;
   const settled = await Promise.race([desk.settled(approval.id, holding.gone.signal), over.promise]);
@@ -258,7 +268,7 @@ async function claim(
 ): Promise<HoldAnswer> {
   const { approval, desk } = holding;
   if (approval === null) throw new Error("nothing to claim");
-  if (guard.principal.token.expires * 1000 <= Date.now()) return refusal(holding, tokenOver);
+  if (isOver(walk)) return refusal(holding, tokenOver);
   const rule = heldOf(message)?.decision?.rule ?? null;
   const binding = bindingOf(guard, message, await definitionsOf(walk, guard, message));
   // What a name stands for has changed: that is another statement.

@@ -135,6 +135,8 @@ export interface Walk {
   gathered: boolean;
   /** It is to be looked at as far as it has come. */
   gatherOver: boolean;
+  /** When the session's time is over: seconds since the epoch. */
+  deadline(): number;
   /** The server process of this session. */
   readonly serverPid: number;
   /** The client cannot wait for people. */
