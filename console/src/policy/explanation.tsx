@@ -171,12 +171,7 @@ function Outputs({ outputs }: { readonly outputs: readonly ExplainedOutput[] }) 
                 <td data-label="Column">
                   <strong>
                     <Text value={output.name} />
-                  </strong>{" "}
-                  {output.type === undefined ? null : (
-                    <span className="faint">
-                      <Text value={output.type} />
-                    </span>
-                  )}
+                  </strong>
                 </td>
                 <td data-label="Comes from" className="mono">
                   {output.sources.length === 0 ? (

@@ -39,7 +39,7 @@ async function fetchAndCheck(
   signal: AbortSignal,
 ): Promise<Checked> {
   const answer = await api<unknown>(`/api/audit/${encodeURIComponent(id)}/proof`, { signal });
-  const given = isRecord(answer) ? answer["proof"] : undefined;
+  const given = isRecord(answer) ? answer.proof : undefined;
   const text = typeof given === "string" ? given : JSON.stringify(given ?? answer);
   const read = readProof(text);
   const origin = read.ok ? read.value.log : "";

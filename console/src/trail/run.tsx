@@ -29,7 +29,7 @@ import "./detail.css";
 import "./run.css";
 
 export default function RunPage({ params }: PageProps) {
-  const run = params["run"] ?? "";
+  const run = params.run ?? "";
   const found = useQuery({
     queryKey: ["audit", "run", run],
     queryFn: ({ signal }) => api<RunStory>(`/api/audit/runs/${encodeURIComponent(run)}`, { signal }),
