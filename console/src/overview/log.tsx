@@ -91,7 +91,7 @@ export function LogCard({ log }: { readonly log: Stats["log"] }) {
         </dl>
         {checkpoint === undefined ? null : (
           <Button
-            icon="down"
+            icon="download"
             onClick={() =>
               saveFile(`postern-checkpoint-${checkpoint.size}.txt`, checkpoint.note, "text/plain")
             }

@@ -30,12 +30,14 @@ export function Columns() {
   return (
     <>
       {databases.length < 2 ? null : (
-        <Choice
-          label="Database"
-          value={chosen}
-          onChange={choose}
-          options={databases.map(({ name }) => ({ value: name, label: name }))}
-        />
+        <div>
+          <Choice
+            label="Database"
+            value={chosen}
+            onChange={choose}
+            options={databases.map(({ name }) => ({ value: name, label: name }))}
+          />
+        </div>
       )}
       {found.isError ? (
         <Failure error={found.error} onRetry={() => void found.refetch()} />

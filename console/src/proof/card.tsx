@@ -112,7 +112,7 @@ export function ProofCard(props: ProofCardProps) {
     <Frame title={title} tone={tone} icon={icon} word={word}>
       <p className="proof-summary">{summary(report, verdict)}</p>
       <div className="proof-actions">
-        <Button icon="down" onClick={() => saveFile(`postern-evidence-${id}.json`, text)}>
+        <Button icon="download" onClick={() => saveFile(`postern-evidence-${id}.json`, text)}>
           Evidence
         </Button>
         <Button look="quiet" aria-expanded={open} onClick={() => setOpen(!open)}>

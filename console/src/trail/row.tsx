@@ -66,7 +66,7 @@ export const HitRow = memo(function HitRow({
     >
       <MarkIcon mark={markOf(row)} />
       <span className="hit-told">
-        {statement ? <Sentence pieces={tell(row)} /> : <Text value={row.sentence} />}
+        {statement ? <Sentence pieces={tell(row, false)} /> : <Text value={row.sentence} />}
         <span className="hit-sql">
           {undone === null ? null : <span className="badge hold">{undone}</span>}
           {!statement ? null : row.sql === null || row.sql === "" ? (
@@ -76,14 +76,14 @@ export const HitRow = memo(function HitRow({
           )}
         </span>
       </span>
-      <span className="hit-where">
-        <span className="cut">
-          <Text value={row.database} />
-        </span>
-        <span className="faint tabular">{took(row.durationUs)}</span>
-      </span>
-      <span className="hit-time faint">
+      <span className="hit-side">
         <Time iso={row.time} />
+        <span className="hit-where faint">
+          <span className="cut">
+            <Text value={row.database} />
+          </span>
+          <span className="tabular nowrap">{took(row.durationUs)}</span>
+        </span>
       </span>
     </Link>
   );

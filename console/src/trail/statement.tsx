@@ -50,7 +50,7 @@ export function StatementCard({ part, intent }: StatementCardProps) {
           <SqlView sql={shown} parameters={exact === null ? [] : parameters} />
         )}
         {parameters.length === 0 || exact === null ? null : (
-          <table className="table parameters">
+          <table className="parameters">
             <caption className="visually-hidden">Parameters</caption>
             <tbody>
               {parameters.slice(0, 100).map((parameter, index) => (

@@ -43,9 +43,9 @@ export function rowsText(count: number): string {
   return `${whole.format(count)} row${count === 1 ? "" : "s"}`;
 }
 
-/** The sentence, who included. */
-export function tell(hit: Told): readonly Piece[] {
-  return [...whoPieces(hit), plain(" "), ...tellDeed(hit)];
+/** The sentence, who included; `claims`: also what the caller says it is. */
+export function tell(hit: Told, claims = true): readonly Piece[] {
+  return [...whoPieces(claims ? hit : { ...hit, claimed: {} }), plain(" "), ...tellDeed(hit)];
 }
 
 /** Who it was: the actor before the person on whose behalf it acts. */
