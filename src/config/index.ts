@@ -6,14 +6,24 @@ import type { ExportSettings } from "../audit/export/settings.ts";
 import type { AnchorSettings, AuditSettings } from "../audit/settings.ts";
 import type { GatewaySettings } from "../gateway/settings.ts";
 import type { ProviderSettings } from "../identity/settings.ts";
+import type { TokenSettings } from "../identity/tokens/settings.ts";
+import type { McpSettings } from "../mcp/settings.ts";
 import { buildApprovals } from "./build/approvals.ts";
+
 import { buildAnchors, buildAudit } from "./build/audit.ts";
 import { type Context, take } from "./build/context.ts";
 import { buildDatabases } from "./build/databases.ts";
 import { buildExports, buildIndex, type IndexSettings } from "./build/exports.ts";
 import { checkGroups } from "./build/groups.ts";
-import { buildIdentity, buildProviders, type IdentitySettings, providerNames } from "./build/identity.ts";
+import {
+  buildIdentity,
+  buildProviders,
+  buildTokens,
+  type IdentitySettings,
+  providerNames,
+} from "./build/identity.ts";
 import { buildListen, buildTls } from "./build/listen.ts";
+import { buildMcp } from "./build/mcp.ts";
 import { buildPolicy, type PolicyPlace } from "./build/policy.ts";
 import { buildStore, type StoreSettings } from "./build/store.ts";
 import { refuseUnavailable } from "./build/unavailable.ts";
@@ -38,7 +48,11 @@ export interface Settings {
   /** Origin under which browsers reach it (https://postern.example.com); null: its own address. */
   readonly publicUrl: string | null;
   readonly providers: readonly ProviderSettings[];
+  /** Postern's own tokens. */
+  readonly tokens: TokenSettings;
   readonly identity: IdentitySettings;
+  /** null: there is no MCP endpoint. */
+  readonly mcp: McpSettings | null;
   readonly audit: AuditSettings;
   /** Where the policy lies: an absolute path, or a built-in policy's name. null: none. */
   readonly policy: PolicyPlace | null;
@@ -133,7 +147,9 @@ export async function parseConfig(
   const { listeners, http, publicUrl } = buildListen(context);
   const tls = await buildTls(context);
   const providers = buildProviders(context);
+  const tokens = buildTokens(context);
   const identity = buildIdentity(context);
+  const mcp = buildMcp(context, providers, http !== null);
   const databases = await buildDatabases(context, names);
   const audit = buildAudit(context);
   const policy = buildPolicy(context);
@@ -155,7 +171,14 @@ export async function parseConfig(
     if (admin !== null) checkGroups(context, ["admin", role], admin[role], names);
   await runAll(checks);
 
-  if (problems.length > 0 || audit === null || limits === null || protocol === null || admin === null)
+  if (
+    problems.length > 0 ||
+    audit === null ||
+    tokens === null ||
+    limits === null ||
+    protocol === null ||
+    admin === null
+  )
     throw new ConfigError(inOrder(problems));
   if (store === null || approvals === null) throw new ConfigError(inOrder(problems));
   return {
@@ -172,12 +195,23 @@ export async function parseConfig(
         startupSeconds: limits.startup_seconds,
         idleSeconds: limits.idle_seconds,
         holdSeconds: limits.hold_seconds,
+        sessionSeconds: limits.session_seconds ?? null,
+        warnSeconds: limits.warn_seconds,
+        finishSeconds: limits.finish_seconds,
+        refusals: {
+          same: limits.refusals.same,
+          session: limits.refusals.session,
+          principal: limits.refusals.principal,
+          pauseSeconds: limits.refusals.pause_seconds,
+        },
       },
     },
     http,
     publicUrl,
     providers,
+    tokens,
     identity,
+    mcp,
     audit,
     policy,
     exports,

@@ -185,6 +185,7 @@ limits: { statement_bytes: 1MiB, message_bytes: 2097152, connections: 5, connect
     durability: "strict",
     parameters: "drop",
     results: { digest: false, captureRows: 0 },
+    analysis: "always",
     retentionSeconds: null,
   });
   expect(settings.anchors).toEqual([]);

@@ -19,7 +19,7 @@ export default function Access() {
     refetchInterval: 60_000,
   });
   useServerEvent("approval", (approval) => {
-    if (approval.access !== null) void grants.refetch();
+    if (approval.kind === "access") void grants.refetch();
   });
   return (
     <PageFrame title="Access" lead="A group for a while, agreed to by a person, gone by itself">

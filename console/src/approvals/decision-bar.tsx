@@ -1,4 +1,5 @@
 /** The buttons, always in reach: at the bottom of the approval, on a phone above the navigation. */
+
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { api } from "../lib/api.ts";
 import type { Approval } from "../lib/types.ts";
@@ -7,6 +8,7 @@ import { Icon } from "../ui/icons.tsx";
 import { Text } from "../ui/text.tsx";
 import { Countdown } from "../ui/time.tsx";
 import { toast } from "../ui/toast.tsx";
+import { mayDecide } from "./pending.ts";
 
 interface DecisionBarProps {
   readonly approval: Approval;
@@ -35,7 +37,7 @@ export function DecisionBar({ approval, onDecide }: DecisionBarProps) {
       </footer>
     );
   if (approval.state !== "pending") return null;
-  if (approval.can?.approve === false)
+  if (!mayDecide(approval))
     return (
       <footer className="decision-bar">
         <span className="decision-why">

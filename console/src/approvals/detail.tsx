@@ -1,4 +1,5 @@
 /** One approval, with everything that a person needs to decide. */
+
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { api } from "../lib/api.ts";
@@ -17,6 +18,7 @@ import { Decide } from "./decide.tsx";
 import { DecisionBar } from "./decision-bar.tsx";
 import { readDraft } from "./draft.ts";
 import { Parameters } from "./parameters.tsx";
+import { mayDecide } from "./pending.ts";
 import { People } from "./people.tsx";
 import { EffectPreviewCard } from "./preview.tsx";
 import { Result } from "./result.tsx";
@@ -51,7 +53,7 @@ function Loaded({ approval }: { readonly approval: Approval }) {
   useServerEvent("outcome", (event) => {
     if (event.request === approval.request) setOutcome(event);
   });
-  const open = approval.state === "pending" && approval.can?.approve !== false;
+  const open = approval.state === "pending" && mayDecide(approval);
   useKeys({ a: () => setDeciding("approve"), d: () => setDeciding("deny") }, open);
   // Somebody else was faster, or time ran out: the question is over.
   useEffect(() => {

@@ -1,4 +1,5 @@
 /** The inbox: what waits, the most urgent first; or what was decided. */
+
 import { Link } from "../lib/router.tsx";
 import { plural } from "../lib/text.ts";
 import type { Approval } from "../lib/types.ts";
@@ -7,6 +8,7 @@ import { SqlLine } from "../ui/sql.tsx";
 import { Text } from "../ui/text.tsx";
 import { Countdown, RelativeTime } from "../ui/time.tsx";
 import { WhoName } from "../ui/who.tsx";
+import { mayDecide } from "./pending.ts";
 import { wish } from "./words.ts";
 
 interface InboxListProps {
@@ -69,7 +71,7 @@ function Row({ approval }: { readonly approval: Approval }) {
         {approval.votes.length > 0 && pending ? (
           <Badge tone="allow">{plural(approval.votes.length, "vote")}</Badge>
         ) : null}
-        {pending && approval.can?.approve === false ? <Badge icon="lock">not yours</Badge> : null}
+        {pending && !mayDecide(approval) ? <Badge icon="lock">not yours</Badge> : null}
       </span>
     </>
   );

@@ -1,4 +1,5 @@
 /** What the statement would do: run by the gateway in a transaction that is always rolled back. Started by the approver. */
+
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { api } from "../lib/api.ts";
 import { useKeys } from "../lib/keys.ts";
@@ -8,6 +9,7 @@ import { Button } from "../ui/button.tsx";
 import { Icon } from "../ui/icons.tsx";
 import { Text } from "../ui/text.tsx";
 import { RelativeTime } from "../ui/time.tsx";
+import { mayDecide } from "./pending.ts";
 import { PreviewTable } from "./preview-table.tsx";
 
 export function EffectPreviewCard({ approval }: { readonly approval: Approval }) {
@@ -21,7 +23,7 @@ export function EffectPreviewCard({ approval }: { readonly approval: Approval })
     onSettled: () => void queries.invalidateQueries({ queryKey: ["approvals"] }),
   });
   const preview = run.data ?? approval.preview;
-  const may = approval.state === "pending" && approval.can?.approve !== false;
+  const may = approval.state === "pending" && mayDecide(approval);
   const start = () => {
     if (!run.isPending) run.mutate();
   };

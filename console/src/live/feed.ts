@@ -1,13 +1,13 @@
 /** Statements as they happen, the newest first: the latest few thousand, with their outcomes joined on. */
-import { useQuery } from "@tanstack/react-query";
 import { useEffect, useReducer } from "react";
-import { api } from "../lib/api.ts";
-import { useServerEvent } from "../lib/events.ts";
-import type { AuditHit, OutcomeEvent, Page, StatementEvent } from "../lib/types.ts";
+import { pastEvents, useServerEvent } from "../lib/events.ts";
+import type { OutcomeEvent, StatementEvent } from "../lib/types.ts";
 
 /** One statement and, when it is known, what became of it. */
 export interface Said {
   readonly key: string;
+  /** The statement's index in the log, which outcomes name; null: not known. */
+  readonly place: number | null;
   readonly statement: StatementEvent;
   readonly outcome: OutcomeEvent | null;
 }
@@ -23,48 +23,36 @@ interface Feed {
   readonly paused: boolean;
 }
 
+type Heard =
+  | { readonly type: "statement"; readonly event: StatementEvent; readonly place: number | null }
+  | { readonly type: "outcome"; readonly event: OutcomeEvent };
+
 type Change =
-  | { readonly kind: "said"; readonly batch: readonly (StatementEvent | OutcomeEvent)[] }
-  | { readonly kind: "history"; readonly hits: readonly AuditHit[] }
+  | { readonly kind: "heard"; readonly batch: readonly Heard[] }
   | { readonly kind: "pause"; readonly paused: boolean };
 
-function keyOf(event: { readonly request: string; readonly index: number }): string {
-  return `${event.request}/${event.index}`;
-}
-
-function isOutcome(event: StatementEvent | OutcomeEvent): event is OutcomeEvent {
-  return "status" in event;
-}
-
 /** The next state; pure. */
-export function advance(feed: Feed, change: Change): Feed {
+function advance(feed: Feed, change: Change): Feed {
   switch (change.kind) {
-    case "said": {
-      const outcomes = new Map<string, OutcomeEvent>();
+    case "heard": {
+      const known = new Set([...feed.shown, ...feed.waiting].map((said) => said.key));
       const fresh: Said[] = [];
-      for (const event of change.batch)
-        if (isOutcome(event)) outcomes.set(keyOf(event), event);
-        else fresh.unshift({ key: keyOf(event), statement: event, outcome: null });
-      const join = (list: readonly Said[]): readonly Said[] =>
-        outcomes.size === 0 || !list.some((said) => outcomes.has(said.key))
-          ? list
-          : list.map((said) => {
-              const outcome = outcomes.get(said.key);
-              return outcome === undefined ? said : { ...said, outcome };
-            });
-      const known = new Set([...feed.shown, ...feed.waiting].map((said) => said.key));
-      const added = join(fresh.filter((said) => !known.has(said.key)));
-      const shown = join(feed.shown);
-      const waiting = join(feed.waiting);
+      const outcomes = new Map<string, OutcomeEvent>();
+      for (const heard of change.batch) {
+        if (heard.type === "outcome") {
+          outcomes.set(nameOf(heard.event), heard.event);
+          continue;
+        }
+        const key = `${heard.event.request}/${heard.event.index}`;
+        if (known.has(key)) continue;
+        known.add(key);
+        fresh.unshift({ key, place: heard.place, statement: heard.event, outcome: null });
+      }
+      const shown = join(feed.shown, outcomes);
+      const waiting = join(feed.waiting, outcomes);
+      const added = join(fresh, outcomes);
       if (feed.paused) return { ...feed, shown, waiting: [...added, ...waiting].slice(0, kept) };
-      return { ...feed, shown: added.length === 0 ? shown : [...added, ...shown].slice(0, kept) };
-    }
-    case "history": {
-      const known = new Set([...feed.shown, ...feed.waiting].map((said) => said.key));
-      const older = change.hits.map(fromHit).filter((said) => !known.has(said.key));
-      const shown = [...feed.shown, ...older];
-      shown.sort((one, other) => Date.parse(other.statement.time) - Date.parse(one.statement.time));
-      return { ...feed, shown: shown.slice(0, kept) };
+      return { ...feed, waiting, shown: added.length === 0 ? shown : [...added, ...shown].slice(0, kept) };
     }
     case "pause":
       if (change.paused) return { ...feed, paused: true };
@@ -74,55 +62,41 @@ export function advance(feed: Feed, change: Change): Feed {
   }
 }
 
-/** A record of the trail in the shape of the events. */
-function fromHit(hit: AuditHit): Said {
-  const { time, session, request, statementIndex: index } = hit;
-  const statement: StatementEvent = { ...hit, index };
-  const outcome: OutcomeEvent | null =
-    hit.status === null
-      ? null
-      : {
-          time,
-          session,
-          request,
-          index,
-          status: hit.status,
-          sqlstate: hit.sqlstate,
-          tag: hit.tag,
-          rows: hit.rows,
-          bytes: hit.bytes,
-          rows_affected: hit.rowsAffected,
-          duration_us: hit.durationUs,
-        };
-  return { key: `${request}/${index}`, statement, outcome };
+/** How an outcome names its statement: by its place in the log, else by its place in the message. */
+function nameOf({ intent, request, index }: OutcomeEvent): string {
+  return typeof intent === "number" ? `@${intent}` : `${request}/${index ?? 0}`;
+}
+
+function join(list: readonly Said[], outcomes: ReadonlyMap<string, OutcomeEvent>): readonly Said[] {
+  if (outcomes.size === 0) return list;
+  let changed = false;
+  const next = list.map((said) => {
+    const outcome =
+      (said.place === null ? undefined : outcomes.get(`@${said.place}`)) ?? outcomes.get(said.key);
+    if (outcome === undefined) return said;
+    changed = true;
+    return { ...said, outcome };
+  });
+  return changed ? next : list;
 }
 
 const start: Feed = { shown: [], waiting: [], paused: false };
 
-/** The feed. `history`: the last statements of the trail come first (needs the role auditor). */
-export function useFeed(history: boolean) {
-  const [feed, change] = useReducer(advance, start);
-  const past = useQuery({
-    queryKey: ["live", "history"],
-    queryFn: ({ signal }) => api<Page<AuditHit>>("/api/audit?limit=100", { signal }),
-    enabled: history,
-    staleTime: 0,
-    refetchOnWindowFocus: false,
-  });
-  useEffect(() => {
-    if (past.data !== undefined) change({ kind: "history", hits: past.data.items });
-  }, [past.data]);
-  const enqueue = useBatch((batch: readonly (StatementEvent | OutcomeEvent)[]) =>
-    change({ kind: "said", batch }),
-  );
-  useServerEvent("statement", enqueue);
-  useServerEvent("outcome", enqueue);
-  return {
-    feed,
-    loading: history && past.isPending,
-    error: past.error,
-    pause: (paused: boolean) => change({ kind: "pause", paused }),
-  };
+/** The feed, from the last events that were heard of on. */
+export function useFeed() {
+  const [feed, change] = useReducer(advance, start, remembered);
+  const enqueue = useBatch((batch: readonly Heard[]) => change({ kind: "heard", batch }));
+  useServerEvent("statement", (event, place) => enqueue({ type: "statement", event, place }));
+  useServerEvent("outcome", (event) => enqueue({ type: "outcome", event }));
+  return { feed, pause: (paused: boolean) => change({ kind: "pause", paused }) };
+}
+
+function remembered(empty: Feed): Feed {
+  const batch: Heard[] = [];
+  for (const { type, data, id } of pastEvents())
+    if (type === "statement") batch.push({ type, event: data as StatementEvent, place: id });
+    else if (type === "outcome") batch.push({ type, event: data as OutcomeEvent });
+  return advance(empty, { kind: "heard", batch });
 }
 
 /** Events of a busy gateway are taken together, a few times a second. */

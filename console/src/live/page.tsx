@@ -34,7 +34,7 @@ export default function Live() {
   const [part, setPart] = useState<"statements" | "sessions">("statements");
   const [ending, setEnding] = useState<Session | null>(null);
   const [stopping, setStopping] = useState<Target | null>(null);
-  const { feed, loading, error, pause } = useFeed(auditor);
+  const { feed, pause } = useFeed();
   const sessions = useSessions();
   const filter: Filter = useDeferredValue(
     useMemo(() => ({ principal, agent, database, verdict }), [principal, agent, database, verdict]),
@@ -114,12 +114,7 @@ export default function Live() {
         />
       </div>
       <div className="live-columns" data-part={part}>
-        <StatementList
-          statements={statements}
-          loading={loading}
-          error={error}
-          filtered={filtered && feed.shown.length > 0}
-        />
+        <StatementList statements={statements} filtered={filtered && feed.shown.length > 0} />
         <SessionList
           sessions={open}
           pending={sessions.isPending}

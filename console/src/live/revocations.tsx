@@ -1,4 +1,4 @@
-/** Who is stopped at the moment, with the way back. Shown to admins only. */
+/** Who is stopped at the moment, with the way back. Shown to auditors; admins may lift it. */
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useHasRole } from "../app/me.ts";
@@ -15,12 +15,13 @@ import { toast } from "../ui/toast.tsx";
 
 export function Revocations() {
   const admin = useHasRole("admin");
+  const auditor = useHasRole("auditor");
   const [open, setOpen] = useState(false);
   const queries = useQueryClient();
   const list = useQuery({
     queryKey: ["revocations"],
     queryFn: ({ signal }) => api<Page<Revocation>>("/api/revocations", { signal }),
-    enabled: admin,
+    enabled: auditor,
     refetchInterval: 30_000,
   });
   const lift = useMutation({
@@ -55,16 +56,17 @@ export function Revocations() {
               { name: "By", cell: (item) => <Text value={item.by} /> },
               { name: "Since", cell: (item) => <RelativeTime iso={item.time} /> },
               {
-                name: "",
+                name: "Action",
                 align: "end",
-                cell: (item) => (
-                  <Button
-                    busy={lift.isPending && lift.variables === item.id}
-                    onClick={() => lift.mutate(item.id)}
-                  >
-                    Lift
-                  </Button>
-                ),
+                cell: (item) =>
+                  !admin ? null : (
+                    <Button
+                      busy={lift.isPending && lift.variables === item.id}
+                      onClick={() => lift.mutate(item.id)}
+                    >
+                      Lift
+                    </Button>
+                  ),
               },
             ]}
           />

@@ -6,7 +6,7 @@ import { duration } from "../lib/time.ts";
 import { MaskedBadge, StatusBadge, VerdictBadge } from "../ui/badge.tsx";
 import { Icon } from "../ui/icons.tsx";
 import { SqlLine, SqlView } from "../ui/sql.tsx";
-import { Empty, Failure, Loading } from "../ui/states.tsx";
+import { Empty } from "../ui/states.tsx";
 import { VirtualList } from "../ui/table.tsx";
 import { Text } from "../ui/text.tsx";
 import { Time } from "../ui/time.tsx";
@@ -15,12 +15,10 @@ import type { Said } from "./feed.ts";
 
 interface StatementListProps {
   readonly statements: readonly Said[];
-  readonly loading: boolean;
-  readonly error: unknown;
   readonly filtered: boolean;
 }
 
-export function StatementList({ statements, loading, error, filtered }: StatementListProps) {
+export function StatementList({ statements, filtered }: StatementListProps) {
   const [open, setOpen] = useState<string | null>(null);
   return (
     <section className="card live-statements" aria-labelledby="live-statements">
@@ -42,10 +40,6 @@ export function StatementList({ statements, loading, error, filtered }: Statemen
             />
           )}
         />
-      ) : loading ? (
-        <Loading label="Loading statements" rows={8} />
-      ) : error !== null && error !== undefined ? (
-        <Failure error={error} />
       ) : filtered ? (
         <Empty icon="search" title="No statement fits the filter">
           <p>Take something out of the filter, or look in the trail for older ones.</p>
@@ -89,13 +83,19 @@ function Row({ said, open, onToggle }: RowProps) {
           </span>
         </span>
         <span className="said-sql">
-          <SqlLine sql={statement.sql} />
+          {statement.sql === null ? (
+            <span className="faint said-none">{statement.command ?? "statement"}, its text is sealed</span>
+          ) : (
+            <SqlLine sql={statement.sql} />
+          )}
           <span className="faint said-result tabular">{result(said)}</span>
         </span>
       </button>
       {open ? (
         <div className="said-more">
-          <SqlView sql={statement.sql} label="Statement, literals stripped" />
+          {statement.sql === null ? null : (
+            <SqlView sql={statement.sql} label="Statement, literals stripped" />
+          )}
           <dl className="facts">
             <div>
               <dt>Decision</dt>

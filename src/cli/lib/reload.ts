@@ -50,6 +50,7 @@ const restartKeys: readonly (readonly [string, (settings: Settings) => unknown])
   ["approvals", (s) => s.approvals],
   ["protocol", (s) => s.gateway.protocol],
   ["admin", (s) => s.admin],
+  ["mcp", (s) => s.mcp],
   ["limits", (s) => s.gateway.limits],
   ["identity.lockout", (s) => s.identity],
   // A policy can be exchanged for another one; whether there is one is decided at the start.

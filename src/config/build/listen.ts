@@ -69,12 +69,13 @@ function buildListener(context: Context, input: ListenerInput, path: Path): List
       "an oidc provider whose issuer is an https URL",
     );
   // libpq takes the first SASL mechanism it knows or fails, so that the gateway cannot offer two ways at once.
-  const asked = auth.filter((way) => way !== "cert");
+  // A client that shows a token by SCRAM names it as its user: that one way can stand beside another.
+  const asked = auth.filter((way) => way !== "cert" && way !== "scram");
   if (asked.length > 1)
     context.warning(
       [...path, "auth"],
       `only the first way, ${asked[0]}, is offered`,
-      "one way for each listener (and cert, for those who show one)",
+      "one way for each listener (and cert or scram, for those who show it)",
     );
   if (auth.includes("cert")) checkCertificateAuth(context, "path" in address, [...path, "auth"]);
   return { address, auth, tls: options?.tls ?? (local ? "optional" : "required") };

@@ -36,6 +36,7 @@ import { unsettle } from "./judgement.ts";
 import { mayTell, needsNoAnalysis, outdated, sameMeaning } from "./meaning.ts";
 import { getPortal, type PreparedStatement, type Shape } from "./names.ts";
 import { changesNames, endsTransaction, inBlock, inBlockBehind, type Place } from "./place.ts";
+import { circuitOpen } from "./refusals.ts";
 import { unreadCode } from "./sideways.ts";
 import type { Reason, Walk } from "./state.ts";
 
@@ -73,6 +74,7 @@ function idOf(shape: Shape): string {
 
 /** The view that the session is judged by now; null: it must be loaded first. */
 function currentView(guard: Guarding, policy: CompiledPolicy): View | null {
+  if (guard.grantsEnd !== null && guard.grantsEnd <= Date.now()) guard.onGrantsEnd();
   const shared = guard.analyst.view(policy);
   const view = guard.local === "none" ? shared : shared === guard.localBase ? guard.localView : null;
   if (view !== null && view !== guard.view) {
@@ -101,6 +103,16 @@ export function judgeMessage(
   questions: Question[],
 ): Verdicts | null {
   const judgements: (Judgement | null)[] = [];
+  const paused = circuitOpen(walk);
+  if (paused !== null && !statements.every(withoutEffects)) {
+    const place = { statements: statements.length, inTransaction: inBlock(walk, guard) };
+    done(guard);
+    return {
+      judgements: statements.map((statement) => refusedBefore(walk, statement, paused, place)),
+      refused: 0,
+      awaiting: -1,
+    };
+  }
   let refused = -1;
   let awaiting = -1;
   let open = false;
@@ -165,6 +177,13 @@ export function judgeBatch(
   return judgements;
 }
 
+/** Ending a transaction, mostly: that must always be possible. */
+function withoutEffects({ shape: { facts, names, kind } }: PreparedStatement): boolean {
+  return (
+    kind === "transaction" && facts.effects.length === 0 && facts.tree.length === 0 && names.length === 0
+  );
+}
+
 /** A FunctionCall is decided like a SELECT of the function it calls; null: as judgeMessage. */
 export function judgeFunction(
   walk: Walk,
@@ -181,9 +200,9 @@ export function judgeFunction(
   }
   const called = view?.catalog.func(oid);
   const place = { statements: 1, inTransaction: inBlock(walk, guard) };
-  const { unavailable: why } = guard;
+  const why = circuitOpen(walk) ?? guard.unavailable;
   done(guard);
-  if (view === null || called === undefined)
+  if (view === null || called === undefined || why !== null)
     return refusedBefore(walk, statement, why ?? unknownFunction, place);
   const name = functionText(view.catalog, oid);
   const unsafe = called.verdict.safe
@@ -680,6 +699,9 @@ function ofDecision(decision: PolicyDecision): Reason {
     code: decision.code ?? "POLICY_DENIED",
     message: `policy: ${decision.message ?? "the statement is not allowed"}`,
     hint: decision.hint ?? "",
+    ...(decision.verdict === "approve"
+      ? { approvers: decision.approvers.map(({ groups, count }) => ({ groups, count })) }
+      : {}),
     object: decision.object,
     rule: decision.rule,
   };

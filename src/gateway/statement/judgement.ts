@@ -19,6 +19,7 @@ import type { AnswerCache, Judging } from "../analyst/registry.ts";
 import type { ApprovalDesk } from "../hold/desk.ts";
 import type { AuthenticatedClient } from "../ports.ts";
 import type { DatabaseSettings, LoginSettings } from "../settings.ts";
+import { fresh, type RefusalMemory, type Remembered } from "./refusals.ts";
 import type { Reason } from "./state.ts";
 
 /** The server's own error for a text that it was asked about. */
@@ -136,10 +137,19 @@ export interface Guarding {
   readonly budgets: BudgetKeeper;
   /** Who asks people; null: nobody can be asked, and what needs approval is refused. */
   readonly desk: ApprovalDesk | null;
-  readonly principal: Principal;
+  readonly memory: RefusalMemory;
+  /** What was refused to the principal of late, and in this session. */
+  readonly remembered: Remembered;
+  readonly refusals: ReturnType<typeof fresh>;
+  /** With the groups that it has for a while. */
+  principal: Principal;
+  /** When the first of them ends: milliseconds since the epoch; null: none does. */
+  grantsEnd: number | null;
+  /** One has ended, or may have. */
+  onGrantsEnd(): void;
   readonly session: SessionFacts;
   /** Its transactions are READ ONLY: no rule lets the principal change anything. */
-  readonly readOnly: boolean;
+  readOnly: boolean;
   /** Nothing runs unless the database itself refuses the protected columns to its login. */
   readonly hardened: boolean;
   /** Statements are analysed only where the policy asks for it. */
@@ -217,6 +227,11 @@ export function createGuarding(
     budgets: judging.budgets,
     desk,
     principal: client.principal,
+    memory: judging.memory,
+    remembered: judging.memory.of(client.principal),
+    refusals: fresh(),
+    grantsEnd: null,
+    onGrantsEnd: () => undefined,
     session: sessionFacts(client, database, login),
     readOnly,
     hardened: mustBeHardened(login),

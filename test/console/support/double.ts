@@ -223,36 +223,6 @@ export async function startDouble(
     state.revocations = state.revocations.filter((each) => each.id !== params.id);
     return { status: 204 };
   });
-  on("GET /api/audit", () => ({
-    body: {
-      items: Array.from({ length: 40 }, (_, back) => {
-        const said = script[(back * 7) % script.length] ?? script[0];
-        if (said === undefined) throw new Error("the script is empty");
-        const event = statement(said, {
-          time: new Date(Date.now() - (back + 1) * 9_000).toISOString(),
-          session: state.sessions[0]?.id ?? "",
-        });
-        return {
-          ...event,
-          id: event.request,
-          log: "log",
-          index: 5000 - back,
-          statementIndex: 0,
-          login: "shop_reader",
-          columns: [],
-          status: said.verdict === "deny" ? "denied" : "ok",
-          sqlstate: said.verdict === "deny" ? "42501" : null,
-          tag: `${said.command} ${said.rows ?? ""}`.trim(),
-          rows: said.rows,
-          bytes: 812,
-          rowsAffected: null,
-          durationUs: 1400 + back * 90,
-          sentence: "",
-        };
-      }),
-      next: null,
-    },
-  }));
   on("GET /api/approvals", ({ search }) => ({
     body: { items: search.get("state") === "decided" ? state.decided : state.pending, next: null },
   }));
@@ -286,7 +256,13 @@ export async function startDouble(
         reason: String(body.reason),
       },
       expires: new Date(Date.now() + 900_000).toISOString(),
-      can: { approve: false, why: "You asked for it yourself." },
+      can: {
+        approve: false,
+        deny: false,
+        why: "You asked for it yourself.",
+        code: "SELF_APPROVAL",
+        stepUp: false,
+      },
     });
     state.pending.push(made);
     emit("approval", made);

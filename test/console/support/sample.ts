@@ -315,7 +315,7 @@ export function approval(
     scope: { kind: "once" },
     usesLeft: 1,
     binding: "9f2c4f0e7d1b".padEnd(64, "0"),
-    can: { approve: true, why: null },
+    can: { approve: true, deny: true, why: null, code: null, stepUp: false },
     ...over,
   };
 }
@@ -439,7 +439,13 @@ export function inbox(): readonly Approval[] {
             object: null,
           },
         ],
-        can: { approve: false, why: "Your groups are not among data-platform." },
+        can: {
+          approve: false,
+          deny: false,
+          why: "Your groups are not among data-platform.",
+          code: "NOT_APPROVER",
+          stepUp: false,
+        },
         missing: [{ rule: "refresh", groups: ["data-platform"], count: 1 }],
       },
     ),
