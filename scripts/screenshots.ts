@@ -44,14 +44,19 @@ for (const shot of shots) {
   if (only !== undefined && !shot.name.startsWith(only)) continue;
   for (const [suffix, viewport] of sizes)
     for (const colorScheme of ["light", "dark"] as const) {
-      const watched = await openPage(browser, double.url, { viewport, colorScheme, deviceScaleFactor: suffix === "" ? 1 : 2 });
+      const watched = await openPage(browser, double.url, {
+        viewport,
+        colorScheme,
+        deviceScaleFactor: suffix === "" ? 1 : 2,
+      });
       // The address /login is the server's own page; the console's stands behind a page that nobody may see yet.
       const { me } = double.state;
       if (shot.name === "login") double.state.me = null;
       await watched.page.goto(`${double.url}${shot.path}`);
       await watched.page.waitForSelector(shot.wait);
       double.state.me = me;
-      if (shot.press !== undefined) await watched.page.getByRole("button", { name: shot.press }).first().click();
+      if (shot.press !== undefined)
+        await watched.page.getByRole("button", { name: shot.press }).first().click();
       await watched.page.waitForTimeout(shot.name === "live" ? 3_000 : 700);
       const file = join(folder, `${shot.name}${suffix}-${colorScheme}.png`);
       await watched.page.screenshot({ path: file });

@@ -24,8 +24,8 @@ export interface HubDeps {
 export interface Hub {
   /** A stream for a caller. Throws ApiError TOO_MANY_REQUESTS. `still`: asked now and then whether the caller still may read. */
   open(caller: Caller, still: () => Promise<boolean>): StreamReader;
-  /** Tells all readers for whom `sees` holds of something that is not on the log. */
-  tell(type: string, data: string, sees: (caller: Caller) => boolean): void;
+  /** Tells of something that is not on the log: to each reader what `dataFor` gives for it, one line of JSON; null: nothing. */
+  tell(type: string, dataFor: (caller: Caller) => string | null): void;
   readonly readers: number;
   close(): void;
 }
@@ -142,8 +142,11 @@ export function createHub({ node, audit, sessionOf }: HubDeps): Hub {
       follow();
       return seat.reader;
     },
-    tell(type, data, sees) {
-      for (const { caller, reader } of seats) if (sees(caller)) reader.send(type, data);
+    tell(type, dataFor) {
+      for (const { caller, reader } of seats) {
+        const data = dataFor(caller);
+        if (data !== null) reader.send(type, data);
+      }
     },
     get readers() {
       return seats.size;
