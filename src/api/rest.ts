@@ -17,12 +17,12 @@ import type { Store } from "../store/types.ts";
 import { type Callers, createCallers } from "./caller.ts";
 import type { ConsoleSessions } from "./console-sessions.ts";
 import type { ApiEnv, Caller } from "./env.ts";
-import { createHub, type Hub } from "./live/hub.ts";
+import { createHub, type Hub, type HubDeps } from "./live/hub.ts";
 import { type LoginChoice, loginChoices, loginRoutes } from "./login/routes.ts";
 import type { RoleGroups } from "./roles.ts";
 import { approvalRoutes, maySee } from "./routes/approvals.ts";
 import { approvalChanged } from "./routes/approvals-told.ts";
-import { auditRoutes } from "./routes/audit.ts";
+import { asking, auditRoutes } from "./routes/audit.ts";
 import { connectRoutes } from "./routes/connect.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { meRoutes } from "./routes/me.ts";
@@ -143,6 +143,7 @@ export function createRest(parts: RestParts): Rest {
   const hub = createHub({
     node: parts.node,
     audit,
+    range: rangeOf(parts),
     sessionOf: (id) => gateway.sessions.get(id)?.describe() ?? null,
   });
   const stopApprovals = parts.approvals?.changed((approval) =>
@@ -176,5 +177,16 @@ export function createRest(parts: RestParts): Rest {
       hub.close();
       await policy.close();
     },
+  };
+}
+
+/** This node's own log, by the reader of the trail. */
+function rangeOf({ reader, audit }: RestParts): HubDeps["range"] {
+  if (reader === undefined) return null;
+  // Its folder below audit.dir: <node>/<worker>, as its origin ends.
+  const log = audit.origin.split("/").slice(1).join("/");
+  return async (caller, from, count) => {
+    const { entries } = await reader.ask(asking(caller), { kind: "range", log, from, count });
+    return entries;
   };
 }

@@ -20,7 +20,9 @@ describe("sessions", () => {
       "-c postern.agent=codex -c postern.run=r-1 -c postern.intent=why",
     );
     client.on("error", () => {});
-    const running = client.query("SELECT pg_sleep(20), 'secret literal'").catch((error: Error) => error);
+    const running = client
+      .query("SELECT count(*), 'secret literal' FROM generate_series(1, 2000000000), people")
+      .catch((error: Error) => error);
     let found: Record<string, unknown> | undefined;
     for (let tries = 0; tries < 100 && found?.statement == null; tries++) {
       const { body } = await api.ask("auditor", "/api/sessions");
@@ -39,7 +41,7 @@ describe("sessions", () => {
       counters: { statements: 1 },
       approval: null,
     });
-    // pg_sleep has an unknown effect: refused at once, or run; either way nothing of its literal is shown.
+    expect(found?.state).toBe("active");
     expect(JSON.stringify(found)).not.toContain("secret literal");
     const own = await api.ask("user", "/api/sessions");
     expect(own.body.items.map((one: { id: string }) => one.id)).toEqual([found?.id]);
@@ -52,7 +54,7 @@ describe("sessions", () => {
     const ended = await api.ask("admin", `/api/sessions/${id}?reason=enough`, { method: "DELETE" });
     expect(ended.status).toBe(204);
     expect(await running).toBeInstanceOf(Error);
-    expect((await api.ask("auditor", "/api/sessions")).body.items).toEqual([]);
+    await expect.poll(async () => (await api.ask("auditor", "/api/sessions")).body.items).toEqual([]);
     const records = await api.records();
     expect(records.find((one) => one.type === "admin.action" && one.action === "session.end")).toMatchObject({
       principal: { subject: "admin" },
@@ -121,7 +123,7 @@ describe("live events", () => {
     await all.until(({ type }) => type === "log");
     await client.end();
     const end = await all.until(({ type, data }) => type === "session" && data.type === "end");
-    expect(end.data.session.counters.statements).toBe(2);
+    expect(end.data.session.counters.statements).toBe(1);
     // Ids are log indexes, in order.
     const ids = all.events.flatMap(({ id }) => (id === null ? [] : [Number(id)]));
     expect(ids).toEqual([...ids].sort((a, b) => a - b));

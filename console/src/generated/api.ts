@@ -48,8 +48,8 @@ export type ExplainedOutput = { readonly name: string; readonly sources: readonl
 
 export type Explanation = { readonly sql: string; readonly decision: { readonly verdict: Verdict; readonly rule: string | null; readonly code: string | null; readonly message: string | null; readonly hint: string | null; readonly object: string | null; readonly limits: DecisionLimits; readonly approvers: readonly ApproverDemand[]; readonly unmask: readonly string[]; readonly would: { readonly verdict: "deny" | "approve"; readonly rule: string | null } | null }; readonly rules: readonly RuleVerdict[]; readonly touches: { readonly effects: readonly string[]; readonly reads: readonly string[]; readonly writes: readonly string[]; readonly columns: readonly string[]; readonly functions: readonly string[]; readonly labels: readonly string[]; readonly labelsInPredicates: readonly string[] } | null; readonly masked: readonly string[] | null; readonly outputs: readonly ExplainedOutput[] | null; readonly message: string | null };
 
-/** event: gap. Something was left out: this reader is too slow (the stream ends), the gateway is too busy, the log was opened anew, or Last-Event-ID is too old. */
-export type GapEvent = { readonly why: "slow" | "busy" | "restart" | "old"; readonly missed: number | null };
+/** event: gap. Something was left out: this reader is too slow (the stream ends), the gateway is too busy, or what Last-Event-ID asks for is too much. */
+export type GapEvent = { readonly why: "slow" | "busy" | "old"; readonly missed: number | null };
 
 export type Grant = { readonly id: string; readonly principal: Principal; readonly group: string; readonly database: string; readonly since: string | null; readonly until: string; readonly reason: string | null };
 

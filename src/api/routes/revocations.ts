@@ -40,7 +40,7 @@ export function revocationRoutes(deps: RestDeps): Route[] {
       const id = params.id ?? "";
       const found = list().all.find((one) => one.id === id);
       if (found === undefined) throw new ApiError("NOT_FOUND", "there is no such revocation");
-      record(caller, "revocation.lift", { id, kind: found.kind, value: found.value });
+      record(caller, "revocation.lift", { revocation: id, kind: found.kind, value: found.value });
       if (!(await list().lift(id))) throw new ApiError("NOT_FOUND", "there is no such revocation");
       return null;
     }),
