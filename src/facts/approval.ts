@@ -54,6 +54,8 @@ export interface HeldStatement {
   readonly functions: readonly string[];
   readonly labels: readonly string[];
   readonly masked: readonly string[];
+  /** Labels that the requester would see in the clear; left out: none. */
+  readonly unmask?: readonly string[];
   readonly parameters: readonly HeldParameter[];
   readonly unboundedWrite: boolean;
 }
@@ -64,6 +66,7 @@ export interface ApprovalWarning {
     | "BIDI"
     | "LOOKALIKE"
     | "UNBOUNDED"
+    | "UNMASK"
     | "CASCADE"
     | "TRIGGER"
     | "FOREIGN_KEY"

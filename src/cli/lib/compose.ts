@@ -1,4 +1,6 @@
 /** Joins the rooms into a running gateway; `postern serve` and `postern demo` both start here. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import type pino from "pino";
 import {
   type ApiEnv,
@@ -132,6 +134,9 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
   });
   const consoleSessions = createConsoleSessions(store, { secure: () => publicUrl().startsWith("https:") });
   const rest = createRest({
+    logger,
+    logKey: () => readFileSync(join(settings.audit.keys, "log.vkey"), "utf8").trim(),
+    anchors: () => [],
     version,
     node: settings.audit.node,
     identity,

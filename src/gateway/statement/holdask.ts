@@ -95,7 +95,8 @@ export async function gatherAsk(
 }
 
 function heldStatement(guard: Guarding, { statement, texts, judgement, bound }: HeldPart): HeldStatement {
-  const { facts, masked, touched } = judgement;
+  const { facts, masked, touched, decision } = judgement;
+  const unmask = (decision?.unmask ?? []).filter((label) => facts.labels.includes(label));
   const [sql = "", ...prepared] = texts;
   return {
     sql,
@@ -110,6 +111,7 @@ function heldStatement(guard: Guarding, { statement, texts, judgement, bound }: 
     functions: facts.functions,
     labels: facts.labels,
     masked,
+    ...(unmask.length === 0 ? {} : { unmask }),
     parameters: parametersOf(guard, touched[0]?.parameterTypes ?? [], statement.declared, bound),
     unboundedWrite: facts.unboundedWrite,
     ...(prepared.length === 0 ? {} : { prepared }),
