@@ -83,6 +83,7 @@ export function showText(one: Approval, now: number): string {
     say("  reads", statement.reads.join(", "));
     say("  functions", statement.functions.join(", "));
     say("  labels", statement.labels.join(", "));
+    say("  IN CLEAR", (statement.unmask ?? []).join(", "));
     say("  masked", statement.masked.join(", "));
   }
   const { seen } = one;
