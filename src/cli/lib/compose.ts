@@ -8,6 +8,7 @@ import {
   createConsoleSessions,
   createRest,
   type HttpListener,
+  lifecycleRoutes,
   startHttp,
 } from "../../api/index.ts";
 import type { Approvals } from "../../approvals/index.ts";
@@ -149,7 +150,8 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     roles: () => settings.admin,
     publicUrl,
     stepUpSeconds: settings.approvals.stepUpMs / 1000,
-    revoked: (principal) => revocations.find(principal, "api") !== null,
+    revoked: (principal) => !revocations.fresh || revocations.find(principal, "api") !== null,
+    more: lifecycleRoutes({ gateway, identity, tokens, revocations, audit }),
   });
   const oauth = openOauth({
     settings: () => current,
