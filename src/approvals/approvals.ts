@@ -21,7 +21,7 @@ import { createNodes } from "./nodes.ts";
 import { inGroups, requesterOf, samePerson } from "./people.ts";
 import { createQuota } from "./quota.ts";
 import { seenBefore } from "./seen.ts";
-import type { ApprovalSettings, WebhookEvent } from "./settings.ts";
+import type { WebhookEvent } from "./settings.ts";
 import { collection, decode, isLive, type Kept, type StoredApproval, show } from "./stored.ts";
 import { joinTicket } from "./tickets.ts";
 import type { Approvals, ApprovalsDeps } from "./types.ts";
