@@ -2,9 +2,10 @@
 import { createSecretKey, type KeyObject, randomBytes } from "node:crypto";
 import type { Duplex } from "node:stream";
 import type pino from "pino";
-import type { Approvals } from "../approvals/index.ts";
+import type { Approvals, Approver } from "../approvals/index.ts";
 import type { AuditLog } from "../audit/index.ts";
 import type { AuditSettings } from "../audit/settings.ts";
+import type { EffectPreview } from "../facts/approval.ts";
 import type { Identity } from "../identity/index.ts";
 import type { Revocations } from "../identity/tokens/revoked.ts";
 import { createMaskKeys } from "../masking/index.ts";
@@ -19,6 +20,7 @@ import { createListener, type Listener } from "./client/listener.ts";
 import type { SessionDescription } from "./describe.ts";
 import { createLifecycle, type Lifecycle } from "./lifecycle.ts";
 import type { AuthenticatedClient, AuthFailure } from "./ports.ts";
+import { createPreviews, PreviewRefused } from "./preview/index.ts";
 import { type EndReason, type Session, type SessionDeps, SessionRefused, startSession } from "./session.ts";
 import type { GatewaySettings, TlsSettings } from "./settings.ts";
 import { createUpstreamPool, type UpstreamPool } from "./upstream/pool.ts";
@@ -26,6 +28,7 @@ import { createUpstreamPool, type UpstreamPool } from "./upstream/pool.ts";
 export type { InnerClient } from "./client/inner.ts";
 export type { SessionDescription } from "./describe.ts";
 export type { Lifecycle, RenewResult } from "./lifecycle.ts";
+export { PreviewRefused } from "./preview/index.ts";
 export type { Session } from "./session.ts";
 
 export interface GatewayRooms {
@@ -68,6 +71,11 @@ export interface Gateway {
   /** false once draining has begun. */
   readonly accepting: boolean;
   stats(): GatewayStats;
+  /**
+   * What a statement that waits would do: run, and rolled back. Whoever calls has checked that the approver may decide on it.
+   * Rejects with PreviewRefused; what could not be run says so in `refused`.
+   */
+  preview(approvalId: string, approver: Approver): Promise<EffectPreview>;
   /** Protected columns that logins may read in the database itself, of those that were looked at. */
   exposed(): ReturnType<Judging["exposed"]>;
   /**
@@ -135,6 +143,17 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
     pools,
     logger,
   };
+  const previews =
+    judging === null || deps.approvals === null
+      ? null
+      : createPreviews({
+          desk: deps.approvals,
+          databases: settings.databases,
+          judging,
+          maskKeys: deps.maskKeys,
+          audit,
+          logger,
+        });
   const sessions = new Map<string, Session>();
   /** Sessions and connections that are becoming sessions, by principal. */
   const perPrincipal = new Map<string, number>();
@@ -320,6 +339,10 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
         bytesIn,
         bytesOut,
       };
+    },
+    async preview(id, approver) {
+      if (previews === null) throw new PreviewRefused("NOT_FOUND", "there are no approvals here");
+      return previews(id, approver);
     },
     exposed: () => judging?.exposed() ?? [],
     attach(from) {
