@@ -535,7 +535,9 @@ function decided(
     reason ??= unmaskable(shape.facts.copy, [...masked].sort()[0] ?? null);
   for (const one of used) reason ??= unreadCode(one.shape, view, decision.unmask);
   // People cannot agree to what nobody understands, or what cannot be masked.
-  const awaits = decision.verdict === "approve" && reason === null;
+  const agreeable = decision.verdict === "approve" && reason === null;
+  // PREPARE runs nothing, as Parse does not: people are asked at its EXECUTE.
+  const awaits = agreeable && shape.kind !== "prepare";
   // A rule that denies says more than that the statement is not understood.
   if (awaits || decision.verdict === "deny") reason = ofDecision(decision);
   const rows = givesRows(shape.facts, shape);
