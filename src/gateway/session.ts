@@ -327,6 +327,7 @@ function runSession(
             upstream.parameters,
             deps.approvals,
           ),
+    watch: client.watch ?? null,
     maskKeys: deps.maskKeys,
     maskOutput: new MaskOutput(),
     maskedColumns: new WeakMap(),
@@ -686,7 +687,7 @@ function runSession(
 
   function serverGone(): void {
     if (finished) return;
-    if (walk.leaving || socket.destroyed || socket.readableEnded) {
+    if (walk.leaving || forced !== null || socket.destroyed || socket.readableEnded) {
       finish(null, false);
       return;
     }
@@ -764,7 +765,10 @@ function runSession(
       if (now || client.replication !== "off") fail(why, why.reason);
       else endIfIdle();
     },
-    describe: () => describeSession(id, client, login.user, walk, { started, lastActive }),
+    describe: () => ({
+      ...describeSession(id, client, login.user, walk, { started, lastActive }),
+      expires: Math.floor(deadline.at * 1000),
+    }),
     get deadline() {
       return deadline;
     },

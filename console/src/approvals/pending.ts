@@ -4,7 +4,7 @@ import { useRef } from "react";
 import { api } from "../lib/api.ts";
 import { useServerEvent } from "../lib/events.ts";
 import { notify } from "../lib/notify.ts";
-import { oneLine } from "../lib/text.ts";
+import { at } from "../lib/time.ts";
 import { useTitleBadge } from "../lib/title.ts";
 import type { Approval, Page } from "../lib/types.ts";
 import { whoText } from "../ui/who.tsx";
@@ -30,13 +30,12 @@ export function usePendingCount(): number {
     void queries.invalidateQueries({ queryKey: ["approvals"] });
     if (approval.state !== "pending" || told.current.has(approval.id)) return;
     told.current.add(approval.id);
-    const what =
-      approval.access === null
-        ? oneLine(approval.statements[0]?.sql ?? "a statement", 160)
-        : `group ${approval.access.group}`;
+    // An old one that comes with a reconnect is no news.
+    if (!approval.can.approve || Date.now() - at(approval.created) > 120_000) return;
+    const what = approval.kind === "access" ? "access for a while" : (approval.command ?? "a statement");
     notify(
       `${whoText(approval.requester)} waits for approval`,
-      `${approval.database}: ${what}`,
+      `${what} on ${approval.database}`,
       `/approvals/${encodeURIComponent(approval.id)}`,
       approval.id,
     );
@@ -44,7 +43,12 @@ export function usePendingCount(): number {
   useServerEvent("resumed", () => {
     void queries.invalidateQueries({ queryKey: ["approvals"] });
   });
-  const count = pending.data?.items.filter((approval) => approval.can?.approve !== false).length ?? 0;
+  const count = pending.data?.items.filter((approval) => mayDecide(approval)).length ?? 0;
   useTitleBadge(count);
   return count;
+}
+
+/** Whether the buttons are there: the person may, or only has to sign in again first. */
+export function mayDecide({ can }: Approval): boolean {
+  return can.approve || can.stepUp;
 }

@@ -104,9 +104,10 @@ export interface StatementEvent {
   readonly principal: Who;
   readonly claimed: Claimed;
   readonly database: string;
-  readonly sql: string;
-  readonly kind: string;
-  readonly command: string;
+  /** Literals stripped; null: sealed, or too long for a record. */
+  readonly sql: string | null;
+  readonly kind: string | null;
+  readonly command: string | null;
   readonly verdict: Verdict;
   readonly rule: string | null;
   readonly code: string | null;
@@ -122,7 +123,10 @@ export interface OutcomeEvent {
   readonly time: string;
   readonly session: string;
   readonly request: string;
-  readonly index: number;
+  /** The statement's place in its message; null: not known, `intent` names it. */
+  readonly index: number | null;
+  /** Log index of the statement. */
+  readonly intent?: number | null;
   readonly status: OutcomeStatus;
   readonly sqlstate: string | null;
   readonly tag: string | null;
@@ -277,7 +281,32 @@ export interface Approval {
   readonly usesLeft: number;
   readonly binding: string;
   /** Whether the caller may decide it, and if not, why. */
-  readonly can?: { readonly approve: boolean; readonly why: string | null };
+  readonly can: {
+    readonly approve: boolean;
+    readonly deny: boolean;
+    readonly why: string | null;
+    readonly code: string | null;
+    /** A fresh login is all that is missing. */
+    readonly stepUp: boolean;
+  };
+}
+
+/** An approval as the live stream tells of it. */
+export interface ApprovalEvent {
+  readonly id: string;
+  readonly kind: Approval["kind"];
+  readonly state: string;
+  readonly mode: Approval["mode"];
+  readonly created: string;
+  readonly expires: string;
+  readonly decided: string | null;
+  readonly requester: Who;
+  readonly session: string | null;
+  readonly request: string | null;
+  readonly database: string;
+  readonly command: string | null;
+  readonly message: string | null;
+  readonly can: { readonly approve: boolean; readonly why: string | null };
 }
 
 export interface Revocation {

@@ -31,11 +31,13 @@ import {
   unavailable,
   unmaskable,
 } from "./facts.ts";
+import { keepNames, withoutNames } from "./hidden.ts";
 import type { Answer, Guarding, Judgement, Question, ServerRefusal, Watched } from "./judgement.ts";
 import { unsettle } from "./judgement.ts";
 import { mayTell, needsNoAnalysis, outdated, sameMeaning } from "./meaning.ts";
 import { getPortal, type PreparedStatement, type Shape } from "./names.ts";
 import { changesNames, endsTransaction, inBlock, inBlockBehind, type Place } from "./place.ts";
+import { circuitOpen } from "./refusals.ts";
 import { unreadCode } from "./sideways.ts";
 import type { Reason, Walk } from "./state.ts";
 
@@ -102,6 +104,16 @@ export function judgeMessage(
   questions: Question[],
 ): Verdicts | null {
   const judgements: (Judgement | null)[] = [];
+  const paused = circuitOpen(walk);
+  if (paused !== null && !statements.every(withoutEffects)) {
+    const place = { statements: statements.length, inTransaction: inBlock(walk, guard) };
+    done(guard);
+    return {
+      judgements: statements.map((statement) => refusedBefore(walk, statement, paused, place)),
+      refused: 0,
+      awaiting: -1,
+    };
+  }
   let refused = -1;
   let awaiting = -1;
   let open = false;
@@ -166,6 +178,13 @@ export function judgeBatch(
   return judgements;
 }
 
+/** Ending a transaction, mostly: that must always be possible. */
+function withoutEffects({ shape: { facts, names, kind } }: PreparedStatement): boolean {
+  return (
+    kind === "transaction" && facts.effects.length === 0 && facts.tree.length === 0 && names.length === 0
+  );
+}
+
 /** A FunctionCall is decided like a SELECT of the function it calls; null: as judgeMessage. */
 export function judgeFunction(
   walk: Walk,
@@ -182,9 +201,9 @@ export function judgeFunction(
   }
   const called = view?.catalog.func(oid);
   const place = { statements: 1, inTransaction: inBlock(walk, guard) };
-  const { unavailable: why } = guard;
+  const why = circuitOpen(walk) ?? guard.unavailable;
   done(guard);
-  if (view === null || called === undefined)
+  if (view === null || called === undefined || why !== null)
     return refusedBefore(walk, statement, why ?? unknownFunction, place);
   const name = functionText(view.catalog, oid);
   const unsafe = called.verdict.safe
@@ -307,7 +326,7 @@ function judgeAnew(
     const key = `\0syntax\0${statement.text}`;
     const answer = guard.fresh.get(key);
     if (answer?.kind === "refused" && answer.error.sqlstate.startsWith("42"))
-      return refuse(serverRefusal(answer.error, true));
+      return refuse(serverRefusal(answer.error, true, view));
     if (answer !== undefined) return refuse(early);
     questions.push({ key, text: statement.text, types: [], kind: "statement", settledSettings: 0 });
     return null;
@@ -348,7 +367,7 @@ function judgeAnew(
         // The server says it again, and better, when it is sent what it refused.
         return (
           unasked(walk, guard, statement, place) ??
-          refuse(serverRefusal(answer.error, inner === null && one === statement))
+          refuse(serverRefusal(answer.error, inner === null && one === statement, by))
         );
       else if (answer.kind === "touched") {
         // Functions of bare expressions count; what they give goes nowhere.
@@ -437,13 +456,14 @@ function usedBy(walk: Walk, statement: PreparedStatement, observed: boolean): Us
   return { statements: all, bound, wrapped };
 }
 
-function serverRefusal(error: ServerRefusal, samePlace: boolean): Reason {
+function serverRefusal(error: ServerRefusal, samePlace: boolean, view: View | null): Reason {
+  const fields = withoutNames(view, error.fields);
   return {
     sqlstate: error.sqlstate,
     code: "SERVER_ERROR",
     message: error.message,
     hint: "",
-    server: samePlace ? error : { ...error, fields: withoutPlace(error.fields) },
+    server: { ...error, fields: samePlace ? fields : withoutPlace(fields) },
   };
 }
 
@@ -534,6 +554,9 @@ function decided(
   if (plan !== null && shape.facts.copy?.direction === "out")
     reason ??= unmaskable(shape.facts.copy, [...masked].sort()[0] ?? null);
   for (const one of used) reason ??= unreadCode(one.shape, view, decision.unmask);
+  const kept = keepNames(view, touched, explain);
+  if (kept !== null && "refusal" in kept) reason ??= kept.refusal;
+  const names = kept !== null && "mask" in kept ? kept.mask : null;
   // People cannot agree to what nobody understands, or what cannot be masked.
   const agreeable = decision.verdict === "approve" && reason === null;
   // PREPARE runs nothing, as Parse does not: people are asked at its EXECUTE.
@@ -545,8 +568,12 @@ function decided(
   const copied = copiedColumns(shape.facts, outputs, view);
   const sent = <T>(columns: readonly T[]): readonly T[] => columns.filter((_, i) => copied[i] !== false);
   const watched = rows ? watch(view, shape.facts, outputs) : null;
+  const looked = explain && names !== null ? 1 : rows ? (outputs?.length ?? 0) : 0;
   const hiding =
-    plan ?? (watched === null ? null : { columns: watched.labelled.map(() => null), scrub: false });
+    plan ??
+    (watched === null && (names === null || looked === 0)
+      ? null
+      : { columns: new Array<null>(looked).fill(null), scrub: false });
   return {
     view,
     stand: guard.stand,
@@ -569,7 +596,8 @@ function decided(
       [...masked].sort(),
       touched.length > 0,
     ),
-    plan: rows && hiding !== null ? { ...hiding, columns: sent(hiding.columns) } : null,
+    plan: looked > 0 && hiding !== null ? { ...hiding, columns: sent(hiding.columns) } : null,
+    names,
     watched: watched === null ? null : { ...watched, labelled: sent(watched.labelled) },
     outputs: outputs === null ? null : sent(outputs),
     masked: [...masked].sort(),
@@ -683,6 +711,9 @@ function ofDecision(decision: PolicyDecision): Reason {
     code: decision.code ?? "POLICY_DENIED",
     message: `policy: ${decision.message ?? "the statement is not allowed"}`,
     hint: decision.hint ?? "",
+    ...(decision.verdict === "approve"
+      ? { approvers: decision.approvers.map(({ groups, count }) => ({ groups, count })) }
+      : {}),
     object: decision.object,
     rule: decision.rule,
   };
@@ -709,6 +740,7 @@ function refusedBefore(
     ...records(walk, statement, facts, null, reason, [], false),
     plan: null,
     watched: null,
+    names: null,
     outputs: null,
     masked: [],
     facts,

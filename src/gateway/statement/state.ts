@@ -12,7 +12,7 @@ import type { Durability, TransactionState } from "../../facts/audit.ts";
 import type { MaskPlan } from "../../facts/effects.ts";
 import type { MaskKeys, MaskOutput, SourceDigest } from "../../masking/index.ts";
 import type { SqlReader } from "../../sql/index.ts";
-import type { WireSocket } from "../ports.ts";
+import type { Watch, WireSocket } from "../ports.ts";
 import type { Limits } from "../settings.ts";
 import type { OwnExchange } from "./ask.ts";
 import type { Fate } from "./fate.ts";
@@ -67,6 +67,8 @@ export interface Walk {
   readonly counters: Counters;
   /** null: no policy is loaded; every statement is forwarded and recorded. */
   readonly guard: Guarding | null;
+  /** Who is told beside the stream; null: a client of the wire. */
+  readonly watch: Watch | null;
   readonly maskKeys: MaskKeys;
   readonly maskOutput: MaskOutput;
   /** The records' pre-serialised columns of results that are masked, by their plan. */
