@@ -24,6 +24,7 @@ import { openMirror } from "./mirror.ts";
 import { createNodes } from "./nodes.ts";
 import { inGroups, requesterOf, samePerson } from "./people.ts";
 import { createQuota } from "./quota.ts";
+import { seenBefore } from "./seen.ts";
 import type { ApprovalSettings, WebhookEvent } from "./settings.ts";
 import { collection, decode, isLive, type Kept, type StoredApproval, show } from "./stored.ts";
 import { joinTicket } from "./tickets.ts";
@@ -205,6 +206,11 @@ export async function createApprovals(deps: ApprovalsDeps): Promise<Approvals> {
     const kept = await put(reviewApproval(ask, reason, place()));
     await record(usedEvent(kept.approval, ask.request, ask.session));
     count.breakGlass++;
+    const { issuer, subject } = ask.requester;
+    logger?.warn(
+      { approval: kept.approval.id, issuer, subject, database: ask.database },
+      "BREAK GLASS: a statement runs without approval",
+    );
     tell("break_glass", kept);
     return shown(kept);
   }
@@ -240,7 +246,8 @@ export async function createApprovals(deps: ApprovalsDeps): Promise<Approvals> {
       }
 
       async function put1(stored: StoredApproval): Promise<Kept> {
-        const kept = await put(stored);
+        const seen = await seenBefore(store, sealer, stored);
+        const kept = await put({ ...stored, approval: { ...stored.approval, seen } });
         tell("requested", kept);
         return kept;
       }

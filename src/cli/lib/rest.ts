@@ -1,7 +1,6 @@
 /** The REST API of a running gateway, for verbs that ask it. */
 import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { loadConfig } from "../../config/index.ts";
 import { UsageError } from "./args.ts";
 import { storedToken } from "./stored.ts";
 
@@ -156,6 +155,7 @@ async function findUrl(
 ): Promise<string> {
   const given = url ?? (config === undefined ? process.env.POSTERN_URL : undefined);
   if (given === undefined) {
+    const { loadConfig } = await import("../../config/index.ts");
     const settings = await loadConfig(config ?? "postern.yaml");
     if (settings.http === null && settings.publicUrl === null)
       throw new UsageError("postern.yaml has no http listener: say where the gateway is with --url", usage);

@@ -47,7 +47,7 @@ export const tokenOver: Reason = {
 
 export const tooMuchBehind: Reason = {
   sqlstate: "54000",
-  code: "APPROVAL_GONE",
+  code: "APPROVAL_OVERFLOW",
   message: "policy: too much was sent behind a statement that waits for approval; it was not run",
   hint: "Wait for the answer before you send more.",
 };
