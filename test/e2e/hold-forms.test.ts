@@ -169,6 +169,30 @@ describe("statements of other kinds", () => {
   });
 });
 
+describe("large ones", () => {
+  it("parameters are shown by their beginning, and bound whole", async () => {
+    const send = (value: string) =>
+      client.send(
+        parse("", "update accounts set email = $1 where id = 1"),
+        bind("", "", [value]),
+        execute(""),
+        sync,
+      );
+    send(`a${"x".repeat(200_000)}`);
+    const waiting = await pending(postern);
+    expect(waiting.statements[0]?.parameters[0]).toMatchObject({ type: "text", cut: { bytes: 200_001 } });
+    expect(waiting.statements[0]?.parameters[0]?.text?.length).toBeLessThan(5_000);
+    await deny(postern, waiting.id);
+    await client.ready();
+  });
+
+  it("texts that nobody can read are refused", async () => {
+    client.send(query(`update accounts set email = '${"x".repeat(2_000_000)}' where id = 1`));
+    expect(codeOf(await client.ready())).toBe("APPROVAL_TOO_LARGE");
+    await works();
+  });
+});
+
 describe("portals", () => {
   it("bound first and executed later are held where they are bound", async () => {
     client.send(

@@ -20,6 +20,7 @@ export function refusedByItself({ kind, state, statements }: Approval): string |
 
 function refusedStatement(statement: HeldStatement): string | null {
   const { kind, command } = statement;
+  if (statement.parameters.some(({ cut }) => cut !== undefined)) return "a parameter is too large to be kept";
   if ((statement.prepared?.length ?? 0) > 0)
     return `${command} runs a statement of its own session, which a preview does not have`;
   if (!kinds.has(kind)) return `${command} is not run for a preview: not all that it does would be undone`;

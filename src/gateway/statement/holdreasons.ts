@@ -52,6 +52,13 @@ export const tooMuchBehind: Reason = {
   hint: "Wait for the answer before you send more.",
 };
 
+export const tooLongToRead: Reason = {
+  sqlstate: "54000",
+  code: "APPROVAL_TOO_LARGE",
+  message: "policy: the statement needs approval, and its text is too long for people to read",
+  hint: "Split it, or send values as parameters.",
+};
+
 export const abortedBlock: Reason = {
   sqlstate: "25P02",
   code: "TRANSACTION_ABORTED",
