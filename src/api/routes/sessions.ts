@@ -1,6 +1,4 @@
 /** Open sessions: listing and ending them. */
-import type { Principal } from "../../facts/principal.ts";
-import { IdentityError } from "../../identity/index.ts";
 import type { Caller } from "../env.ts";
 import { ApiError } from "../failure.ts";
 import { isOwn, seesAll } from "../live/hub.ts";
@@ -59,14 +57,4 @@ export function sessionRoutes(deps: RestDeps): Route[] {
       return null;
     }),
   ];
-}
-
-async function freshPrincipal(deps: RestDeps, token: string, ip: string): Promise<Principal> {
-  try {
-    return await deps.identity.authenticate(token, { ip, via: "api", audience: "wire" });
-  } catch (error) {
-    if (error instanceof IdentityError)
-      throw new ApiError("FORBIDDEN", "the token is not accepted", { reason: error.code });
-    throw error;
-  }
 }
