@@ -67,7 +67,9 @@ export function readEnvelopeKey(text: string): Buffer {
       ? Buffer.from(trimmed, "base64url")
       : null;
   if (key === null || key.length !== keyBytes)
-    throw new TypeError("a key of 32 bytes in base64 or hex is expected, such as `openssl rand -base64 32` prints");
+    throw new TypeError(
+      "a key of 32 bytes in base64 or hex is expected, such as `openssl rand -base64 32` prints",
+    );
   return key;
 }
 
@@ -85,7 +87,9 @@ function encrypt(key: Buffer, plain: Uint8Array, bound: string): Buffer {
 
 function decrypt(key: Buffer, sealed: Buffer, bound: string): Buffer {
   if (sealed.length < nonceBytes + tagBytes) throw new EnvelopeError("not a sealed value");
-  const cipher = createDecipheriv("aes-256-gcm", key, sealed.subarray(0, nonceBytes), { authTagLength: tagBytes });
+  const cipher = createDecipheriv("aes-256-gcm", key, sealed.subarray(0, nonceBytes), {
+    authTagLength: tagBytes,
+  });
   cipher.setAAD(Buffer.from(bound));
   cipher.setAuthTag(sealed.subarray(-tagBytes));
   try {

@@ -20,12 +20,18 @@ afterEach(async () => {
   server = null;
 });
 
-async function serve(answer: (asked: Asked) => { status?: number; body?: unknown } | null): Promise<FakeHttp> {
+async function serve(
+  answer: (asked: Asked) => { status?: number; body?: unknown } | null,
+): Promise<FakeHttp> {
   server = await fakeHttp(answer);
   return server;
 }
 
-const none = { AWS_EC2_METADATA_DISABLED: "true", AWS_SHARED_CREDENTIALS_FILE: "/nonexistent", AWS_CONFIG_FILE: "/nonexistent" };
+const none = {
+  AWS_EC2_METADATA_DISABLED: "true",
+  AWS_SHARED_CREDENTIALS_FILE: "/nonexistent",
+  AWS_CONFIG_FILE: "/nonexistent",
+};
 
 describe("the signature", () => {
   test("of the example in the documentation of presigned URLs", () => {
@@ -44,13 +50,23 @@ describe("the signature", () => {
       },
       now: Date.UTC(2013, 4, 24),
     });
-    expect(query).toMatch(/&X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404$/);
+    expect(query).toMatch(
+      /&X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404$/,
+    );
   });
 
   test("an RDS token has the form that RDS expects", async () => {
     const source = rdsToken(
-      { host: "shop.abc.eu-central-1.rds.amazonaws.com", port: 5432, user: "app user", region: "eu-central-1" },
-      awsCredentials({ AWS_ACCESS_KEY_ID: "AK", AWS_SECRET_ACCESS_KEY: "sk", AWS_SESSION_TOKEN: "a+b/c=" }, "eu-central-1"),
+      {
+        host: "shop.abc.eu-central-1.rds.amazonaws.com",
+        port: 5432,
+        user: "app user",
+        region: "eu-central-1",
+      },
+      awsCredentials(
+        { AWS_ACCESS_KEY_ID: "AK", AWS_SECRET_ACCESS_KEY: "sk", AWS_SESSION_TOKEN: "a+b/c=" },
+        "eu-central-1",
+      ),
       () => Date.UTC(2026, 10, 23, 7, 0, 0),
     );
     const token = await source.read();
@@ -98,7 +114,10 @@ describe("credentials", () => {
     });
     const config = join(folder, "config");
     await writeFile(config, "[profile ci]\naws_access_key_id = C\naws_secret_access_key = c\n");
-    expect((await awsCredentials({ ...env, AWS_CONFIG_FILE: config, AWS_PROFILE: "ci" }, "r").current()).accessKeyId).toBe("C");
+    expect(
+      (await awsCredentials({ ...env, AWS_CONFIG_FILE: config, AWS_PROFILE: "ci" }, "r").current())
+        .accessKeyId,
+    ).toBe("C");
   });
 
   test("by web identity (IRSA), kept until five minutes before their end", async () => {
@@ -113,9 +132,18 @@ describe("credentials", () => {
         body: `<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>W${given}</AccessKeyId><SecretAccessKey>s/+</SecretAccessKey><SessionToken>t==</SessionToken><Expiration>${until}</Expiration></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>`,
       };
     });
-    const env = { ...none, AWS_WEB_IDENTITY_TOKEN_FILE: file, AWS_ROLE_ARN: "arn:aws:iam::1:role/x", AWS_ENDPOINT_URL_STS: url };
+    const env = {
+      ...none,
+      AWS_WEB_IDENTITY_TOKEN_FILE: file,
+      AWS_ROLE_ARN: "arn:aws:iam::1:role/x",
+      AWS_ENDPOINT_URL_STS: url,
+    };
     const source = awsCredentials(env, "eu-central-1", time.now);
-    expect(await source.current()).toEqual({ accessKeyId: "W1", secretAccessKey: "s/+", sessionToken: "t==" });
+    expect(await source.current()).toEqual({
+      accessKeyId: "W1",
+      secretAccessKey: "s/+",
+      sessionToken: "t==",
+    });
     expect(Object.fromEntries(new URLSearchParams(asked[0]?.body))).toEqual({
       Action: "AssumeRoleWithWebIdentity",
       Version: "2011-06-15",
@@ -126,7 +154,10 @@ describe("credentials", () => {
     time.advance(3_200_000);
     expect((await source.current()).accessKeyId).toBe("W1");
     time.advance(200_000);
-    expect((await Promise.all([source.current(), source.current()])).map((one) => one.accessKeyId)).toEqual(["W2", "W2"]);
+    expect((await Promise.all([source.current(), source.current()])).map((one) => one.accessKeyId)).toEqual([
+      "W2",
+      "W2",
+    ]);
     expect(given).toBe(2);
   });
 
@@ -153,7 +184,9 @@ describe("credentials", () => {
     const { url, asked } = await serve(({ method, path, headers }) => {
       if (method === "PUT" && path === "/latest/api/token") return { body: "imds-token" };
       if (headers["x-aws-ec2-metadata-token"] !== "imds-token") return { status: 401 };
-      return path.endsWith("/security-credentials/") ? { body: "my-role" } : { body: keys("I", "2099-01-01T00:00:00Z") };
+      return path.endsWith("/security-credentials/")
+        ? { body: "my-role" }
+        : { body: keys("I", "2099-01-01T00:00:00Z") };
     });
     const env = { ...none, AWS_EC2_METADATA_DISABLED: undefined, AWS_EC2_METADATA_SERVICE_ENDPOINT: url };
     expect((await awsCredentials(env, "r").current()).accessKeyId).toBe("I");

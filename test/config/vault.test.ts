@@ -3,8 +3,8 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createVault, type VaultAuth } from "../../src/config/sources/vault.ts";
 import { type VaultPlace, vaultSecret } from "../../src/config/sources/vaultsecrets.ts";
 import type { SecretSource } from "../../src/facts/secret.ts";
-import { type Asked, type FakeHttp, fakeHttp } from "../support/fakehttp.ts";
 import { clock } from "../identity/helpers.ts";
+import { type Asked, type FakeHttp, fakeHttp } from "../support/fakehttp.ts";
 
 const fixed = (value: string): SecretSource => ({ label: "test", read: async () => value });
 const token: VaultAuth = { method: "token", token: fixed("root") };
@@ -85,7 +85,9 @@ describe("KV", () => {
     ["too much", { body: "x".repeat(300_000) }, "cannot be reached"],
   ])("%s", async (_, said, why) => {
     answer = () => said;
-    const error: unknown = await vaultSecret(open(token), kv(), time.now).read().catch((reason: unknown) => reason);
+    const error: unknown = await vaultSecret(open(token), kv(), time.now)
+      .read()
+      .catch((reason: unknown) => reason);
     expect(error).toMatchObject({ name: "SecretFault" });
     expect(String(error)).toContain(why);
     expect(String(error)).not.toContain("127.0.0.1");
@@ -94,7 +96,12 @@ describe("KV", () => {
 
 describe("logging in", () => {
   const secretOf = (auth: VaultAuth) => vaultSecret(open(auth), kv(), time.now);
-  const approle: VaultAuth = { method: "approle", mount: "approle", roleId: fixed("role-1"), secretId: fixed("sid") };
+  const approle: VaultAuth = {
+    method: "approle",
+    mount: "approle",
+    roleId: fixed("role-1"),
+    secretId: fixed("sid"),
+  };
 
   test("AppRole: one login for many reads, a new one before the token ends", async () => {
     let logins = 0;
@@ -125,7 +132,9 @@ describe("logging in", () => {
         logins += 1;
         return { body: { auth: { client_token: `t${logins}`, lease_duration: 600 } } };
       }
-      return headers["x-vault-token"] === "t1" ? { status: 403 } : { body: { data: { data: { password: "p" } } } };
+      return headers["x-vault-token"] === "t1"
+        ? { status: 403 }
+        : { body: { data: { data: { password: "p" } } } };
     };
     expect(await secretOf(approle).read()).toBe("p");
     expect(logins).toBe(2);
@@ -136,7 +145,9 @@ describe("logging in", () => {
       path === "/v1/auth/k8s/prod/login"
         ? { body: { auth: { client_token: "kt", lease_duration: 600 } } }
         : { body: { data: { data: { password: "p" } } } };
-    expect(await secretOf({ method: "kubernetes", mount: "k8s/prod", role: "postern", jwt: fixed("jwt") }).read()).toBe("p");
+    expect(
+      await secretOf({ method: "kubernetes", mount: "k8s/prod", role: "postern", jwt: fixed("jwt") }).read(),
+    ).toBe("p");
     expect(JSON.parse(server.asked[0]?.body ?? "")).toEqual({ role: "postern", jwt: "jwt" });
   });
 
@@ -239,7 +250,9 @@ describe("the database engine", () => {
 
   test("a static role: the password alone", async () => {
     answer = ({ path }) =>
-      path === "/v1/db/static-creds/app" ? { body: { data: { username: "shop_reader", password: "st" } } } : { status: 404 };
+      path === "/v1/db/static-creds/app"
+        ? { body: { data: { username: "shop_reader", password: "st" } } }
+        : { status: 404 };
     const secret = vaultSecret(
       open(token),
       { engine: "database", mount: "db", role: "app", rotation: "static" },

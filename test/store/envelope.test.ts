@@ -34,9 +34,11 @@ describe("envelope", () => {
       const was = sealed[at] ?? "";
       // The last character of a part may hold bits that base64url does not use: skip what decodes alike.
       const changed = `${sealed.slice(0, at)}${was === "A" ? "B" : "A"}${sealed.slice(at + 1)}`;
-      const same = changed.split(".").every((part, i) =>
-        Buffer.from(part, "base64url").equals(Buffer.from(sealed.split(".")[i] ?? "", "base64url")),
-      );
+      const same = changed
+        .split(".")
+        .every((part, i) =>
+          Buffer.from(part, "base64url").equals(Buffer.from(sealed.split(".")[i] ?? "", "base64url")),
+        );
       if (!same || was === ".") expect(() => envelope.open(changed, "x")).toThrow(EnvelopeError);
     }
     for (const odd of ["", "e1", "e1.a.b", `${sealed}.x`, "e2.a.b.c"])

@@ -14,7 +14,11 @@ export function buildStoreKeys(context: Context): readonly SecretSource[] | null
     checkSecret(context, path, source, (text) => {
       // The form only: src/store reads it.
       if (!/^([0-9a-fA-F]{64}|[A-Za-z0-9+/_-]{43}=?)$/.test(text.trim()))
-        context.problem(path, "holds no key", "32 bytes in base64 or hex, such as `openssl rand -base64 32` prints");
+        context.problem(
+          path,
+          "holds no key",
+          "32 bytes in base64 or hex, such as `openssl rand -base64 32` prints",
+        );
     });
     return source;
   });

@@ -28,7 +28,8 @@ export function buildVault(context: Context): Vault | null {
       const pem = await readNamed(context, ["vault", "ca"], ca, "a readable PEM file");
       if (pem !== "") checkCertificates(context, ["vault", "ca"], pem);
     });
-  const secret = (given: Parameters<typeof secretSource>[0]) => secretSource(given, context.folder, context.env);
+  const secret = (given: Parameters<typeof secretSource>[0]) =>
+    secretSource(given, context.folder, context.env);
   const auth = ((): VaultAuth => {
     if ("token" in input.auth) return { method: "token", token: secret(input.auth.token) };
     if ("approle" in input.auth) {
@@ -67,7 +68,12 @@ export function passwordSource(
   if ("vault" in given) {
     if (means.vault !== null) return vaultSecret(means.vault, placeOf(given.vault));
     if (!isGiven(context, ["vault"]))
-      context.problem([...path, "vault"], "it is not said where Vault is", "vault: { address, auth } in this file", "key");
+      context.problem(
+        [...path, "vault"],
+        "it is not said where Vault is",
+        "vault: { address, auth } in this file",
+        "key",
+      );
     return null;
   }
   if ("aws_rds_iam" in given) return rds(context, given.aws_rds_iam, means, [...path, "aws_rds_iam"]);
@@ -101,7 +107,11 @@ function rds(
     return null;
   }
   if (server.tls.mode === "disable" || server.tls.mode === "require")
-    context.problem(path, "the token would be shown to a server that is not verified", "server.tls.mode: verify-full");
+    context.problem(
+      path,
+      "the token would be shown to a server that is not verified",
+      "server.tls.mode: verify-full",
+    );
   const { host, port } = server;
   return rdsToken({ host, port, user, region }, awsCredentials(context.env, region));
 }

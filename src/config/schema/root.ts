@@ -3,8 +3,8 @@ import { z } from "zod";
 import { databases } from "./databases.ts";
 import { auditExport, auditIndex } from "./exports.ts";
 import { identity } from "./identity.ts";
-import { storeKeys, vault } from "./vault.ts";
 import { address, duration, flag, folder, path, secret, size, tcpAddress, text, whole } from "./scalars.ts";
+import { storeKeys, vault } from "./vault.ts";
 
 const addressExpected = "an address such as 127.0.0.1:6432, { address, auth, tls }, or a list of such";
 

@@ -109,7 +109,9 @@ const vault = z
           z
             .string({ error: vaultExpected })
             .regex(/^[^/#]+\/[^#]+(#[^#]+)?$/, { error: vaultExpected })
-            .meta({ description: "`MOUNT/PATH#FIELD` of the KV engine, version 2; without `#FIELD`: `password`." }),
+            .meta({
+              description: "`MOUNT/PATH#FIELD` of the KV engine, version 2; without `#FIELD`: `password`.",
+            }),
           z
             .strictObject({
               mount: vaultName.default("secret"),
@@ -125,7 +127,8 @@ const vault = z
                   z.strictObject({
                     mount: vaultName.default("database"),
                     role: vaultName.meta({
-                      description: "A dynamic role: Vault makes a user for a time, which acts as the login's `user`.",
+                      description:
+                        "A dynamic role: Vault makes a user for a time, which acts as the login's `user`.",
                     }),
                   }),
                   z.strictObject({
@@ -159,7 +162,10 @@ const rds = z
         ],
         { error: "true, or { region: NAME }" },
       )
-      .meta({ description: "A token by IAM authentication. Default region: that of the server's name, else AWS_REGION." }),
+      .meta({
+        description:
+          "A token by IAM authentication. Default region: that of the server's name, else AWS_REGION.",
+      }),
   })
   .meta({ title: "AWS RDS IAM token" });
 

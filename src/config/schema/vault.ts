@@ -15,7 +15,9 @@ export const vault = z
         [
           z
             .strictObject({
-              token: secret.meta({ description: "Read for every request, e.g. the file that Vault Agent keeps." }),
+              token: secret.meta({
+                description: "Read for every request, e.g. the file that Vault Agent keeps.",
+              }),
             })
             .meta({ title: "a token" }),
           z
@@ -45,11 +47,7 @@ export const vault = z
   })
   .meta({ description: "HashiCorp Vault, for passwords `{ vault: … }`." });
 
-export const storeKeys = z
-  .array(secret)
-  .min(1)
-  .max(8)
-  .meta({
-    description:
-      "Keys of 32 bytes (base64 or hex) for secrets that Postern has to store: the first seals, all open. Default: a key of its own beside the audit log's, which one node has.",
-  });
+export const storeKeys = z.array(secret).min(1).max(8).meta({
+  description:
+    "Keys of 32 bytes (base64 or hex) for secrets that Postern has to store: the first seals, all open. Default: a key of its own beside the audit log's, which one node has.",
+});

@@ -24,7 +24,11 @@ const instanceHost = "http://169.254.169.254";
 const metadataTimeoutMs = 2_000;
 
 /** Credentials of this process. `env` is read anew each time; `now`: ms since the epoch. */
-export function awsCredentials(env: NodeJS.ProcessEnv, region: string, now: () => number = Date.now): CredentialSource {
+export function awsCredentials(
+  env: NodeJS.ProcessEnv,
+  region: string,
+  now: () => number = Date.now,
+): CredentialSource {
   let held: Obtained | null = null;
   let pending: Promise<Obtained> | null = null;
 
@@ -36,7 +40,9 @@ export function awsCredentials(env: NodeJS.ProcessEnv, region: string, now: () =
       (await fromContainer(env)) ??
       (await fromInstance(env));
     if (found === null)
-      throw new SecretFault("no AWS credentials: neither in the environment, nor in a file, nor of a container or instance");
+      throw new SecretFault(
+        "no AWS credentials: neither in the environment, nor in a file, nor of a container or instance",
+      );
     return found;
   }
 
@@ -64,7 +70,10 @@ export function awsCredentials(env: NodeJS.ProcessEnv, region: string, now: () =
 function fromEnvironment(env: NodeJS.ProcessEnv): Obtained | null {
   const { AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: secret, AWS_SESSION_TOKEN: session } = env;
   if (id === undefined || id === "" || secret === undefined || secret === "") return null;
-  return { credentials: { accessKeyId: id, secretAccessKey: secret, sessionToken: session || null }, until: null };
+  return {
+    credentials: { accessKeyId: id, secretAccessKey: secret, sessionToken: session || null },
+    until: null,
+  };
 }
 
 /** IRSA on EKS, and any other web identity: STS AssumeRoleWithWebIdentity, which needs no signature. */
@@ -86,7 +95,13 @@ async function fromWebIdentity(env: NodeJS.ProcessEnv, region: string): Promise<
   });
   if (answer.status !== 200) throw new SecretFault(`AWS STS refused the web identity: HTTP ${answer.status}`);
   const field = (name: string) => new RegExp(`<${name}>([^<]{1,8192})</${name}>`).exec(answer.text)?.[1];
-  return obtained(field("AccessKeyId"), field("SecretAccessKey"), field("SessionToken"), field("Expiration"), "AWS STS");
+  return obtained(
+    field("AccessKeyId"),
+    field("SecretAccessKey"),
+    field("SessionToken"),
+    field("Expiration"),
+    "AWS STS",
+  );
 }
 
 /** `credentials` and `config` of the AWS CLI: keys only; profiles that assume roles or log in are not followed. */
@@ -133,7 +148,9 @@ async function fromContainer(env: NodeJS.ProcessEnv): Promise<Obtained | null> {
   if (!allowedContainerUrl(url))
     throw new SecretFault("AWS_CONTAINER_CREDENTIALS_FULL_URI is neither https nor a local address");
   const file = env.AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE;
-  const token = file ? (await readSmall(file, "the container's token")).trim() : env.AWS_CONTAINER_AUTHORIZATION_TOKEN;
+  const token = file
+    ? (await readSmall(file, "the container's token")).trim()
+    : env.AWS_CONTAINER_AUTHORIZATION_TOKEN;
   const answer = await send(url, "the container's credentials", {
     method: "GET",
     headers: { accept: "application/json", ...(token ? { authorization: token } : {}) },
@@ -148,7 +165,9 @@ function allowedContainerUrl(url: string): boolean {
   if (!URL.canParse(url)) return false;
   const { protocol, hostname } = new URL(url);
   if (protocol === "https:") return true;
-  const local = ["localhost", "169.254.170.2", "169.254.170.23", "[fd00:ec2::23]", "[::1]"].includes(hostname);
+  const local = ["localhost", "169.254.170.2", "169.254.170.23", "[fd00:ec2::23]", "[::1]"].includes(
+    hostname,
+  );
   return protocol === "http:" && (local || hostname.startsWith("127."));
 }
 
@@ -158,7 +177,11 @@ async function fromInstance(env: NodeJS.ProcessEnv): Promise<Obtained | null> {
   const base = (env.AWS_EC2_METADATA_SERVICE_ENDPOINT || instanceHost).replace(/\/$/, "");
   const what = "the instance's metadata";
   const ask = async (path: string, headers: Record<string, string>, method: "GET" | "PUT" = "GET") => {
-    const answer = await send(`${base}/latest/${path}`, what, { method, headers, timeoutMs: metadataTimeoutMs });
+    const answer = await send(`${base}/latest/${path}`, what, {
+      method,
+      headers,
+      timeoutMs: metadataTimeoutMs,
+    });
     if (answer.status !== 200) throw new SecretFault(`${what}: HTTP ${answer.status}`);
     return answer.text;
   };
@@ -176,7 +199,12 @@ function fromJson(text: string, what: string): Obtained {
 
 function obtained(id: unknown, secret: unknown, token: unknown, expiration: unknown, what: string): Obtained {
   const until = typeof expiration === "string" ? Date.parse(expiration) : Number.NaN;
-  if (typeof id !== "string" || typeof secret !== "string" || typeof token !== "string" || Number.isNaN(until))
+  if (
+    typeof id !== "string" ||
+    typeof secret !== "string" ||
+    typeof token !== "string" ||
+    Number.isNaN(until)
+  )
     throw new SecretFault(`${what} gave no complete credentials`);
   return { credentials: { accessKeyId: id, secretAccessKey: secret, sessionToken: token }, until };
 }

@@ -13,7 +13,11 @@ export interface RdsLogin {
 const validSeconds = 900;
 
 /** A token is made for each new connection: that takes no request, only credentials. `now`: ms since the epoch. */
-export function rdsToken(login: RdsLogin, credentials: CredentialSource, now: () => number = Date.now): SecretSource {
+export function rdsToken(
+  login: RdsLogin,
+  credentials: CredentialSource,
+  now: () => number = Date.now,
+): SecretSource {
   const { user, region } = login;
   const host = `${login.host}:${login.port}`;
   return {

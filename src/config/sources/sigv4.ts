@@ -36,7 +36,9 @@ export function presignedQuery(request: Presign): string {
     ["X-Amz-Credential", `${credentials.accessKeyId}/${scope}`],
     ["X-Amz-Date", stamp],
     ["X-Amz-Expires", String(request.expiresSeconds)],
-    ...(credentials.sessionToken === null ? [] : [["X-Amz-Security-Token", credentials.sessionToken] as const]),
+    ...(credentials.sessionToken === null
+      ? []
+      : [["X-Amz-Security-Token", credentials.sessionToken] as const]),
     ["X-Amz-SignedHeaders", "host"],
   ];
   const canonicalQuery = parameters
@@ -45,7 +47,15 @@ export function presignedQuery(request: Presign): string {
     .map(([name, value]) => `${name}=${value}`)
     .join("&");
   const path = request.path.split("/").map(encode).join("/");
-  const canonical = ["GET", path, canonicalQuery, `host:${request.host}`, "", "host", request.payload ?? hex("")].join("\n");
+  const canonical = [
+    "GET",
+    path,
+    canonicalQuery,
+    `host:${request.host}`,
+    "",
+    "host",
+    request.payload ?? hex(""),
+  ].join("\n");
   const toSign = [algorithm, stamp, scope, hex(canonical)].join("\n");
   const key = [region, service, "aws4_request"].reduce(
     (secret, part) => hmac(secret, part),
@@ -56,7 +66,10 @@ export function presignedQuery(request: Presign): string {
 
 /** RFC 3986: everything but unreserved characters. */
 function encode(text: string): string {
-  return encodeURIComponent(text).replaceAll(/[!'()*]/g, (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`);
+  return encodeURIComponent(text).replaceAll(
+    /[!'()*]/g,
+    (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
 }
 
 function hmac(key: string | Buffer, text: string): Buffer {

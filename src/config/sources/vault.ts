@@ -80,7 +80,10 @@ export function createVault(settings: VaultSettings, now: () => number = () => p
     const { auth: given } = readObject(answer.text, what);
     const token = isRecord(given) ? given.client_token : null;
     if (typeof token !== "string" || token === "") throw new SecretFault(`${what} gave no token`);
-    held = { token, renewAt: now() + lifetime(isRecord(given) ? given.lease_duration : 0) * (1 - renewBelow) * 1000 };
+    held = {
+      token,
+      renewAt: now() + lifetime(isRecord(given) ? given.lease_duration : 0) * (1 - renewBelow) * 1000,
+    };
     return token;
   }
 
@@ -129,7 +132,11 @@ function refused(status: number, action: string): SecretFault {
 }
 
 function encodePath(path: string): string {
-  return path.split("/").filter((part) => part !== "").map(encodeURIComponent).join("/");
+  return path
+    .split("/")
+    .filter((part) => part !== "")
+    .map(encodeURIComponent)
+    .join("/");
 }
 
 /** Seconds; what is no positive number counts as a few minutes. */

@@ -12,7 +12,12 @@ export type VaultPlace =
       readonly path: string;
       readonly field: string;
     }
-  | { readonly engine: "database"; readonly mount: string; readonly role: string; readonly rotation: "dynamic" | "static" };
+  | {
+      readonly engine: "database";
+      readonly mount: string;
+      readonly role: string;
+      readonly rotation: "dynamic" | "static";
+    };
 
 /** How long a value is used without asking again, and how long when Vault does not answer. */
 const freshMs = 15_000;
@@ -21,7 +26,11 @@ const staleMs = 900_000;
 const renewBelow = 1 / 3;
 
 /** A secret in Vault. `now`: milliseconds of a clock that does not jump. */
-export function vaultSecret(vault: Vault, place: VaultPlace, now: () => number = () => performance.now()): SecretSource {
+export function vaultSecret(
+  vault: Vault,
+  place: VaultPlace,
+  now: () => number = () => performance.now(),
+): SecretSource {
   if (place.engine === "kv") {
     const { mount, path, field, version } = place;
     const where = version === 2 ? `${mount}/data/${path}` : `${mount}/${path}`;
@@ -119,7 +128,8 @@ function leased(vault: Vault, path: string, now: () => number): SecretSource {
   }
 
   function current(): Promise<Lease> {
-    if (lease !== null && lease.until - now() > lease.seconds * 1000 * renewBelow) return Promise.resolve(lease);
+    if (lease !== null && lease.until - now() > lease.seconds * 1000 * renewBelow)
+      return Promise.resolve(lease);
     pending ??= refresh().finally(() => {
       pending = null;
     });
@@ -143,7 +153,8 @@ function dataOf(answer: Readonly<Record<string, unknown>> | null): Readonly<Reco
 }
 
 function textOf(value: unknown, what: string): string {
-  if (typeof value !== "string" || value === "") throw new SecretFault(`Vault's answer has no text as ${what}`);
+  if (typeof value !== "string" || value === "")
+    throw new SecretFault(`Vault's answer has no text as ${what}`);
   if (value.includes("\0")) throw new SecretFault(`Vault's ${what} holds a NUL byte`);
   return value;
 }

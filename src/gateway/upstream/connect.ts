@@ -106,7 +106,12 @@ async function lend(login: LoginSettings, current: Attempt, errors: Failures): P
       throw errors.setup(`the login cannot be read from ${label}`);
     }),
   );
-  return { ...login, user: lent.user, role: login.user, password: { label, read: async () => lent.password } };
+  return {
+    ...login,
+    user: lent.user,
+    role: login.user,
+    password: { label, read: async () => lent.password },
+  };
 }
 
 function startupPacket(
