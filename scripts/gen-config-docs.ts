@@ -53,9 +53,9 @@ A secret never stands in the file. It is read when it is needed, and once at the
 ## Not in this version
 
 The format is complete so that files keep working. What this version cannot do yet is refused where ignoring it would leave you
-less protected than the file says: \`type: saml\`, \`tls.client_ca\` and \`auth: [cert]\`, passwords from \`vault\` or \`aws_rds_iam\`,
-a \`store\` in PostgreSQL. What merely has no effect yet is pointed out by a
-warning: \`store\`, \`admin\`, \`client\`, \`audit.analysis\`, \`limits.hold_seconds\`.
+less protected than the file says: \`type: saml\`, \`tls.client_ca\` and \`auth: [cert]\`, passwords from \`vault\` or \`aws_rds_iam\`.
+What merely has no effect yet is pointed out by a
+warning: \`admin\`, \`client\`, \`limits.hold_seconds\`.
 
 On SIGHUP the file is read again: \`tls\` and \`identity\` come into force for new connections, the rest waits for a restart (the
 gateway's log says which). An invalid file changes nothing.

@@ -1,6 +1,7 @@
 // Makes a fresh checkout ready with nothing but node and npm; runs on whatever node the system has.
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, statSync } from "node:fs";
+import { buildConsole } from "./console.mjs";
 
 const root = new URL("..", import.meta.url).pathname;
 const marker = `${root}node_modules/.package-lock.json`;
@@ -28,4 +29,11 @@ if (!isInstalled()) {
     process.stderr.write("npm ci failed; see its output above. The npm registry must be reachable.\n");
     process.exit(1);
   }
+}
+
+try {
+  buildConsole();
+} catch (error) {
+  process.stderr.write(`${error.message}\n`);
+  process.exit(1);
 }

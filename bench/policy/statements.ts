@@ -94,6 +94,7 @@ export async function benchStatements(place: ServerPlace, policyText: string): P
     database,
     login,
     false,
+    false,
     new Map(),
   );
   // No session stands behind it whose settings could be asked for.

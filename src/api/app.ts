@@ -1,7 +1,14 @@
-/** The routes of the http listener. So far: health, readiness, metrics. */
-import { Hono } from "hono";
-import { secureHeaders } from "hono/secure-headers";
+/** The routes of the http listener: health and metrics, REST, login, the console, and what other parts mount. */
+
+import type { TLSSocket } from "node:tls";
+import { type Context, Hono } from "hono";
+import type { Asking } from "./caller.ts";
+import { serveConsole } from "./console.ts";
+import type { ApiEnv, Caller } from "./env.ts";
+import { ApiError, failure } from "./failure.ts";
+import { secureAnswer } from "./headers.ts";
 import { type Metric, processMetrics, prometheusType, renderMetrics } from "./metrics.ts";
+import type { Rest } from "./rest.ts";
 
 /** What the API asks of the running gateway. */
 export interface ApiDeps {
@@ -11,36 +18,47 @@ export interface ApiDeps {
   metrics(): readonly Metric[];
   /** An unexpected error in a route; the client is told nothing of it. */
   onError(error: Error): void;
+  /** REST and login; left out: health and metrics only. */
+  readonly rest?: Rest;
+  /** Routes of other parts: tokens, SAML, MCP. */
+  readonly mounts?: readonly ((app: Hono<ApiEnv>) => void)[];
+  /** The folder of the built console; left out: it is not served. */
+  readonly consoleDir?: string;
 }
 
 const maxBodyBytes = 1024 * 1024;
 
 /** `tls`: the listener speaks HTTPS, which browsers are then told to keep to (RFC 6797). */
-export function createApp(deps: ApiDeps, tls: boolean): Hono {
-  const app = new Hono();
-  app.use(
-    secureHeaders({
-      contentSecurityPolicy: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
-      xFrameOptions: "DENY",
-      referrerPolicy: "no-referrer",
-      strictTransportSecurity: tls ? "max-age=31536000" : false,
-    }),
-  );
+export function createApp(deps: ApiDeps, tls: boolean): Hono<ApiEnv> {
+  const app = new Hono<ApiEnv>();
   app.use(async (context, next) => {
     await next();
-    context.header("cache-control", "no-store");
+    secureAnswer(context.res.headers, tls);
   });
   app.use(async (context, next) => {
     const refusal = refuseBody(context.req.raw.headers);
-    if (refusal === null) await next();
-    return refusal ?? undefined;
+    if (refusal !== null) return failure(refusal);
+    const asking = askingOf(context);
+    let known: Promise<Caller> | null = null;
+    context.set("ip", asking.ip);
+    const again = async () => {
+      if (deps.rest === undefined) throw new ApiError("NOT_IMPLEMENTED", "this listener serves no API");
+      return deps.rest.callers.authenticate(asking);
+    };
+    context.set("again", again);
+    context.set("authenticate", () => {
+      known ??= again();
+      return known;
+    });
+    await next();
+    return undefined;
   });
 
   const get = (path: string, handler: () => Response) => {
     app.get(path, handler);
-    app.all(path, () =>
-      failure(405, "METHOD_NOT_ALLOWED", "this address takes GET only", { allow: "GET, HEAD" }),
-    );
+    app.all(path, () => {
+      throw new ApiError("METHOD_NOT_ALLOWED", "this address takes GET only", {}, { allow: "GET, HEAD" });
+    });
   };
   get("/healthz", () => Response.json({ status: "ok" }));
   get("/readyz", () => {
@@ -52,33 +70,45 @@ export function createApp(deps: ApiDeps, tls: boolean): Hono {
     const text = renderMetrics([...processMetrics(deps.version), ...deps.metrics()]);
     return new Response(text, { headers: { "content-type": prometheusType } });
   });
+  deps.rest?.mount(app);
+  for (const mount of deps.mounts ?? []) mount(app);
+  if (deps.consoleDir !== undefined) serveConsole(app, deps.consoleDir);
 
-  app.notFound(() => failure(404, "NOT_FOUND", "there is nothing at this address"));
+  app.notFound(() => failure(new ApiError("NOT_FOUND", "there is nothing at this address")));
   app.onError((error) => {
+    if (error instanceof ApiError) return failure(error);
+    if (error.name === "StoreUnavailable" || error.name === "AuditUnavailable") {
+      deps.onError(error);
+      return failure(new ApiError("UNAVAILABLE", "a part of the gateway that this needs does not answer"));
+    }
     deps.onError(error);
-    return failure(500, "INTERNAL", "internal error of the gateway; its log says more");
+    return failure(new ApiError("INTERNAL", "internal error of the gateway; its log says more"));
   });
   return app;
+}
+
+function askingOf(context: Context<ApiEnv>): Asking {
+  const socket = context.env?.incoming?.socket;
+  const version =
+    socket === undefined || !("encrypted" in socket) ? null : (socket as TLSSocket).getProtocol();
+  return {
+    method: context.req.method,
+    headers: context.req.raw.headers,
+    ip: socket?.remoteAddress ?? "unknown",
+    port: socket?.remotePort ?? 0,
+    tls: version,
+  };
 }
 
 /**
  * Bodies announce their length (RFC 9110 section 15.5.12), so that a too large one is refused before any of it is read;
  * Node's parser takes no more than was announced.
  */
-function refuseBody(headers: Headers): Response | null {
+function refuseBody(headers: Headers): ApiError | null {
   const close = { connection: "close" };
   if (headers.has("transfer-encoding"))
-    return failure(411, "LENGTH_REQUIRED", "a request body needs a Content-Length", close);
+    return new ApiError("LENGTH_REQUIRED", "a request body needs a Content-Length", {}, close);
   if (Number(headers.get("content-length") ?? 0) > maxBodyBytes)
-    return failure(413, "TOO_LARGE", `a request body has at most ${maxBodyBytes} bytes`, close);
+    return new ApiError("TOO_LARGE", `a request body has at most ${maxBodyBytes} bytes`, {}, close);
   return null;
-}
-
-function failure(
-  status: number,
-  code: string,
-  message: string,
-  headers: Record<string, string> = {},
-): Response {
-  return Response.json({ error: { code, message } }, { status, headers });
 }

@@ -1,4 +1,4 @@
-/** HTTP: health, readiness and metrics; later the REST API, login and console. */
+/** HTTP: health and metrics, the REST API, login and the console. */
 import { createServer as createHttpServer, type Server, type ServerOptions } from "node:http";
 import { createServer as createHttpsServer, type Server as HttpsServer } from "node:https";
 import { getRequestListener } from "@hono/node-server";
@@ -6,7 +6,14 @@ import type { TlsSettings } from "../gateway/settings.ts";
 import { type ApiDeps, createApp } from "./app.ts";
 
 export type { ApiDeps } from "./app.ts";
+export { builtConsole } from "./console.ts";
+export { type ConsoleSessions, createConsoleSessions } from "./console-sessions.ts";
+export type { ApiEnv, Caller, Role } from "./env.ts";
 export type { Metric } from "./metrics.ts";
+export type { WellKnown, WellKnownProvider } from "./oauth/wellknown.ts";
+export { type OauthDeps, oauthRoutes } from "./oauth.ts";
+export { createRest, type Rest, type RestParts } from "./rest.ts";
+export { rolesOf } from "./roles.ts";
 
 export interface HttpListener {
   /** Where it listens: the port is the real one when 0 was asked for. */
@@ -48,7 +55,7 @@ export async function startHttp(
     address: { host: address.host, port },
     reloadTls: (next) => secure?.setSecureContext(secureContext(next)),
     close() {
-      closing ??= close(server);
+      closing ??= Promise.all([deps.rest?.close(), close(server)]).then(() => {});
       return closing;
     },
   };

@@ -43,6 +43,13 @@ export interface Unbuilt {
   readonly bytes: number;
   build(): void;
 }
+/** Whoever follows the log as it grows. Neither call may throw. */
+export interface CommitWatcher {
+  /** `count` leaves from index `first` on, and other lines; the bytes are valid now only. */
+  written(bytes: Buffer, first: number, count: number): void;
+  durable(checkpoint: { readonly size: number; readonly note: Buffer }): void;
+}
+
 const nothing: Unbuilt = { count: 0, bytes: 0, build() {} };
 
 export class GroupCommit {
@@ -57,6 +64,9 @@ export class GroupCommit {
   durable: { readonly size: number; readonly note: Buffer } | null = null;
   /** Appends the leaf that says why the log ended; set by the owner of the record formats. */
   sayClosed: ((reason: string) => void) | null = null;
+
+  /** Is told of what was written, and of what has become durable. */
+  watcher: CommitWatcher | null = null;
 
   private readonly state: CommitState;
   private readonly signer: Signer;
@@ -199,6 +209,7 @@ export class GroupCommit {
     const line = note === null ? batch.macLine(chain) : checkpointLine(note);
     const length = batch.finish(line);
     this.segment.append(batch.buf, 0, length);
+    this.watcher?.written(batch.buf.subarray(0, length), this.written, batch.leaves);
     this.written += batch.leaves;
     this.keeper.add(hashes);
     if (note === null) this.remember(hashes);
@@ -275,6 +286,7 @@ export class GroupCommit {
     this.inflight = [];
     this.company.served(waiters.length, this.diskWaiters.length, Date.now() - this.syncStarted);
     release(waiters);
+    this.watcher?.durable(point);
     if (resume !== null) this.keeper.save(point.note, resume);
     if (this.hold) this.rotate();
     const waiting = this.waiting > 0 || this.diskWaiters.length > 0 || this.processWaiters.length > 0;

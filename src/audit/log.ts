@@ -32,10 +32,12 @@ import { type PruneReport, prune } from "./retention/prune.ts";
 import { captureAad, seal } from "./seal.ts";
 import { Sealing } from "./sealing.ts";
 import type { Appender } from "./statement.ts";
+import { Subscribers } from "./subscribe.ts";
 import type {
   AuditLog,
   AuthFailureFields,
   ColumnsContext,
+  CommittedRecords,
   DecisionContext,
   IntentFields,
   OutcomeFields,
@@ -78,6 +80,7 @@ export class OpenLog implements AuditLog, Appender {
   readonly outcomeRef: Buffer;
   readonly captured = { results: 0, bytes: 0 };
   private pending: Pending;
+  private readonly subscribers = new Subscribers();
   /** How often the log was opened anew after a failure: what was appended before is not to be taken for what is now. */
   private life = 0;
   private care: LogCare | null = null;
@@ -100,6 +103,7 @@ export class OpenLog implements AuditLog, Appender {
 
   private follow(): void {
     this.commit.unbuilt = this.pending;
+    this.commit.watcher = this.subscribers;
     this.commit.sayClosed = (reason) => void this.append("log.closed", { reason });
   }
 
@@ -132,6 +136,7 @@ export class OpenLog implements AuditLog, Appender {
   heal(): void {
     if (this.closing !== null || this.commit.failure === null) return;
     const old = this.commit;
+    this.subscribers.forget();
     const { commit, begin } = this.parts.reopen(this.keys, old);
     this.lastDurable = old.durable ?? this.lastDurable;
     this.commit = commit;
@@ -285,11 +290,11 @@ export class OpenLog implements AuditLog, Appender {
 
   authFailed(failure: AuthFailureFields): number {
     if (this.commit.failure !== null) return -1;
-    const { code, cause, ip, port, tls, user, database, application, tokenSha256 } = failure;
+    const { code, cause, ip, port, tls, user, database, application, tokenSha256, via = "wire" } = failure;
     return this.append("auth.failed", {
       code,
       cause,
-      client: { ip, port, tls, application, user, via: "wire" },
+      client: { ip, port, tls, application, user, via },
       database: database === null ? null : { name: database },
       token: tokenSha256 === null ? null : { sha256: tokenSha256 },
     });
@@ -320,6 +325,10 @@ export class OpenLog implements AuditLog, Appender {
       first_row_us: null,
       sealed: null,
     });
+  }
+
+  subscribe(listener: (records: CommittedRecords) => void): () => void {
+    return this.subscribers.add(listener);
   }
 
   whenSafe(level: Durability, waiter: SafeWaiter): void {

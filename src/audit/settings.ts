@@ -23,6 +23,8 @@ export interface AuditSettings {
   readonly parameters: "keep" | "digest" | "drop";
   /** `captureRows`: delivered rows kept of each result; Number.MAX_SAFE_INTEGER: all. */
   readonly results: { readonly digest: boolean; readonly captureRows: number };
+  /** `lazy`: statements are analysed only where the policy asks for it; left out: `always`. */
+  readonly analysis?: "always" | "lazy";
   /** Segments older than this are pruned; null or absent: none. */
   readonly retentionSeconds?: number | null;
 }

@@ -131,6 +131,7 @@ export function buildOutcome(
   const { request } = outcome;
   const said = outcomeText(outcome);
   const kept = keptText(outcome);
+  const approval = outcome.approval === undefined ? "" : `,"approval":${JSON.stringify(outcome.approval)}`;
   let salt = commit.open.get(outcome.intent);
   let place: string | null = null;
   if (delivered !== null && salt === undefined) {
@@ -145,6 +146,7 @@ export function buildOutcome(
       to.outcomeRef.length +
       said.length +
       (kept?.length ?? 0) +
+      approval.length +
       6 * request.length,
   );
   const buf = batch.buf;
@@ -192,6 +194,7 @@ export function buildOutcome(
   buf.set(words.firstRow, p);
   p += words.firstRow.length;
   p += putNullable(buf, outcome.firstRowUs, p);
+  if (approval !== "") p += putLatin1(buf, approval, p);
   if (outcome.skipped === true) p += putLatin1(buf, ',"skipped":true', p);
   buf.set(words.sealed, p);
   p += words.sealed.length;

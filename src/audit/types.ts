@@ -1,4 +1,5 @@
 /** What the gateway holds of the audit log: the calls of a statement's walk, as cheap as they can be. */
+
 import type {
   ColumnRecord,
   DecisionRecord,
@@ -9,6 +10,7 @@ import type {
   StatementRecord,
   TransactionState,
 } from "../facts/audit.ts";
+import type { Via } from "../facts/session.ts";
 import type { Capture } from "./capture/capture.ts";
 import type { AuditUnavailable } from "./errors.ts";
 import type { ResultDigest } from "./record/digest.ts";
@@ -118,6 +120,8 @@ export interface OutcomeFields {
   readonly maskedCells?: readonly number[] | null;
   /** The server never executed it (skipped to Sync after an earlier error). */
   readonly skipped?: boolean;
+  /** The approval that it ran under. */
+  readonly approval?: string;
 }
 
 export interface SessionEndFields {
@@ -160,6 +164,18 @@ export interface AuthFailureFields {
   readonly database: string | null;
   readonly application: string | null;
   readonly tokenSha256: string | null;
+  /** The door; left out: "wire". */
+  readonly via?: Via;
+}
+
+/** Records that have become durable, for whoever follows the log live. */
+export interface CommittedRecords {
+  /** What was written, batch by batch, in order: `count` leaves from index `first` on; see leavesIn(). */
+  readonly batches: readonly { readonly bytes: Buffer; readonly first: number; readonly count: number }[];
+  /** Some before these were left out: too much was waiting, or the log had failed. */
+  readonly missed: boolean;
+  /** Covers them: a signed note and its number of leaves. */
+  readonly checkpoint: { readonly size: number; readonly note: Buffer };
 }
 
 export interface SafeWaiter {
@@ -205,6 +221,8 @@ export interface AuditLog {
   /** Any other leaf type of SPEC section 5: log.*, config.changed, admin.action … `fields` may not name v, id, type, time or node. Throws AuditUnavailable. */
   event(type: string, fields: Readonly<Record<string, unknown>>): number;
 
+  /** Calls back after each fdatasync with what has become durable, until the function given back is called. The listener must not throw. */
+  subscribe(listener: (records: CommittedRecords) => void): () => void;
   /**
    * Calls waiter.auditSafe() once everything appended so far is as durable as `level` asks ("process": handed to the
    * operating system; "disk" and "strict": fdatasync'ed under a signed checkpoint), waiter.auditFailed(error) otherwise.

@@ -1,20 +1,33 @@
 /** postern.yaml → validated, typed settings (SPEC.md section 2). */
 import { createHash } from "node:crypto";
 import { dirname, resolve } from "node:path";
+import type { ApprovalSettings } from "../approvals/settings.ts";
 import type { ExportSettings } from "../audit/export/settings.ts";
 import type { AnchorSettings, AuditSettings } from "../audit/settings.ts";
 import type { SecretSource } from "../facts/secret.ts";
 import type { GatewaySettings } from "../gateway/settings.ts";
 import type { ProviderSettings } from "../identity/settings.ts";
+import type { TokenSettings } from "../identity/tokens/settings.ts";
+import type { McpSettings } from "../mcp/settings.ts";
+import { buildApprovals } from "./build/approvals.ts";
+
 import { buildAnchors, buildAudit } from "./build/audit.ts";
 import { type Context, take } from "./build/context.ts";
 import { buildDatabases } from "./build/databases.ts";
 import { buildExports, buildIndex, type IndexSettings } from "./build/exports.ts";
 import { checkGroups } from "./build/groups.ts";
-import { buildIdentity, buildProviders, type IdentitySettings, providerNames } from "./build/identity.ts";
+import {
+  buildIdentity,
+  buildProviders,
+  buildTokens,
+  type IdentitySettings,
+  providerNames,
+} from "./build/identity.ts";
 import { buildListen, buildTls } from "./build/listen.ts";
+import { buildMcp } from "./build/mcp.ts";
 import { buildPolicy, type PolicyPlace } from "./build/policy.ts";
 import { buildStoreKeys } from "./build/storekeys.ts";
+import { buildStore, type StoreSettings } from "./build/store.ts";
 import { refuseUnavailable } from "./build/unavailable.ts";
 import { expectedText, explain } from "./explain.ts";
 import { FileFault, readText } from "./files.ts";
@@ -34,10 +47,16 @@ export interface Settings {
   readonly gateway: GatewaySettings;
   /** Address of console, API, health and metrics; null: not served. */
   readonly http: { readonly host: string; readonly port: number } | null;
+  /** Origin under which browsers reach it (https://postern.example.com); null: its own address. */
+  readonly publicUrl: string | null;
   readonly providers: readonly ProviderSettings[];
+  /** Postern's own tokens. */
+  readonly tokens: TokenSettings;
   readonly identity: IdentitySettings;
   /** Keys for what Postern must store; null: one of its own. */
   readonly storeKeys: readonly SecretSource[] | null;
+  /** null: there is no MCP endpoint. */
+  readonly mcp: McpSettings | null;
   readonly audit: AuditSettings;
   /** Where the policy lies: an absolute path, or a built-in policy's name. null: none. */
   readonly policy: PolicyPlace | null;
@@ -47,6 +66,10 @@ export interface Settings {
   readonly index: IndexSettings;
   /** Where checkpoints go besides the audit log. */
   readonly anchors: readonly AnchorSettings[];
+  /** Where nodes keep what they share. */
+  readonly store: StoreSettings;
+  /** What waits for a person. */
+  readonly approvals: ApprovalSettings;
   readonly admin: {
     readonly admins: readonly string[];
     readonly auditors: readonly string[];
@@ -125,16 +148,20 @@ export async function parseConfig(
 
   refuseUnavailable(context);
   const names = providerNames(context);
-  const { listeners, http } = buildListen(context);
+  const { listeners, http, publicUrl } = buildListen(context);
   const tls = await buildTls(context);
   const providers = buildProviders(context);
+  const tokens = buildTokens(context);
   const identity = buildIdentity(context);
   const storeKeys = buildStoreKeys(context);
+  const mcp = buildMcp(context, providers, http !== null);
   const databases = await buildDatabases(context, names);
   const audit = buildAudit(context);
   const policy = buildPolicy(context);
   const exports = await buildExports(context);
   const index = buildIndex(context);
+  const store = buildStore(context);
+  const approvals = buildApprovals(context, names);
   const anchors = buildAnchors(context, audit?.dir ?? null);
   const limits = take(context, ["limits"], limitsSchema);
   const protocol = take(context, ["protocol"], protocolSchema);
@@ -149,8 +176,16 @@ export async function parseConfig(
     if (admin !== null) checkGroups(context, ["admin", role], admin[role], names);
   await runAll(checks);
 
-  if (problems.length > 0 || audit === null || limits === null || protocol === null || admin === null)
+  if (
+    problems.length > 0 ||
+    audit === null ||
+    tokens === null ||
+    limits === null ||
+    protocol === null ||
+    admin === null
+  )
     throw new ConfigError(inOrder(problems));
+  if (store === null || approvals === null) throw new ConfigError(inOrder(problems));
   return {
     gateway: {
       listeners,
@@ -165,17 +200,31 @@ export async function parseConfig(
         startupSeconds: limits.startup_seconds,
         idleSeconds: limits.idle_seconds,
         holdSeconds: limits.hold_seconds,
+        sessionSeconds: limits.session_seconds ?? null,
+        warnSeconds: limits.warn_seconds,
+        finishSeconds: limits.finish_seconds,
+        refusals: {
+          same: limits.refusals.same,
+          session: limits.refusals.session,
+          principal: limits.refusals.principal,
+          pauseSeconds: limits.refusals.pause_seconds,
+        },
       },
     },
     http,
+    publicUrl,
     providers,
+    tokens,
     identity,
     storeKeys,
+    mcp,
     audit,
     policy,
     exports,
     index,
     anchors,
+    store,
+    approvals,
     admin,
     file: resolve(file),
     digest: `sha256:${createHash("sha256").update(text).digest("hex")}`,

@@ -64,7 +64,9 @@ export async function runDemo({ base, once, out, width, signal }: DemoOptions): 
     http: await choosePort(8432, "HTTP", out),
     postgres: postgres.port,
   };
-  const idp = await startIdp(state, await choosePort(9432, "OIDC provider", out));
+  const idp = await startIdp(state, await choosePort(9432, "OIDC provider", out), [
+    `http://127.0.0.1:${ports.http}`,
+  ]);
   running.defer(() => idp.stop());
   progress(`OIDC provider on ${idp.issuer}`);
   goOn();

@@ -48,4 +48,15 @@ export const approver: Person = {
   role: "approver",
 };
 
-export const people: readonly Person[] = [supportAgent, reportAgent, engineer, approver];
+export const security: Person = {
+  client: "security",
+  subject: "sam@example.com",
+  email: "sam@example.com",
+  groups: ["employees", "security", "audit"],
+  role: "security engineer",
+};
+
+export const people: readonly Person[] = [supportAgent, reportAgent, engineer, approver, security];
+
+/** Those who can log in with a browser: agents have no hands. */
+export const humans: readonly Person[] = people.filter(({ groups }) => groups.includes("employees"));

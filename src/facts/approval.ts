@@ -40,6 +40,10 @@ export interface HeldParameter {
 export interface HeldStatement {
   /** The exact text. */
   readonly sql: string;
+  /** With its literals stripped, for whoever may not see values (webhooks); null or left out: it could not be read. */
+  readonly stripped?: string | null;
+  /** Exact texts of the prepared statements and cursors that it names; left out: it names none. */
+  readonly prepared?: readonly string[];
   readonly fingerprint: string | null;
   readonly kind: string;
   readonly command: string;
@@ -50,6 +54,8 @@ export interface HeldStatement {
   readonly functions: readonly string[];
   readonly labels: readonly string[];
   readonly masked: readonly string[];
+  /** Labels that the requester would see in the clear; left out: none. */
+  readonly unmask?: readonly string[];
   readonly parameters: readonly HeldParameter[];
   readonly unboundedWrite: boolean;
 }
@@ -60,6 +66,7 @@ export interface ApprovalWarning {
     | "BIDI"
     | "LOOKALIKE"
     | "UNBOUNDED"
+    | "UNMASK"
     | "CASCADE"
     | "TRIGGER"
     | "FOREIGN_KEY"
@@ -160,4 +167,10 @@ export interface Approval {
   readonly url: string | null;
   /** SHA-256 (hex) of everything that is bound (docs/approvals.md). */
   readonly binding: string;
+  /** SHA-256 (hex) of what statements of the same shape share; null: it cannot be approved for a while. */
+  readonly shape: string | null;
+  /** A break-glass use that this reviews; null: none. */
+  readonly breakGlass: { readonly reason: string } | null;
+  /** Why it ended without a decision, or was taken back ("disconnect", "cancel", "restart", "time", "unused", or a person's words); null: it did not. */
+  readonly why: string | null;
 }

@@ -29,6 +29,15 @@ export interface StatementRecord {
   readonly labels: readonly string[] | null;
 }
 
+/** The approval that a statement ran under, or waited for. */
+export interface ApprovalRecord {
+  readonly id: string;
+  /** Who agreed; empty: nobody did. */
+  readonly approvers: readonly { readonly subject: string; readonly issuer: string }[];
+  /** It went ahead without asking; people look at it afterwards. */
+  readonly breakGlass?: boolean;
+}
+
 export interface DecisionRecord {
   readonly verdict: "allow" | "deny" | "approve";
   readonly rule: string | null;
@@ -38,6 +47,8 @@ export interface DecisionRecord {
   readonly policy: string | null;
   readonly masked: readonly string[];
   readonly limits: Readonly<Record<string, number>>;
+  /** What people agreed to it, or was asked of them; left out: nobody was asked. */
+  readonly approval?: ApprovalRecord | null;
   /** What rules that only observe would have decided. */
   readonly would?: { readonly verdict: "deny" | "approve"; readonly rule: string | null };
 }
@@ -53,4 +64,15 @@ export interface ColumnRecord {
   /** "schema.relation.column" where the server said so and the catalog knows it; else null. */
   readonly origin: string | null;
   readonly masked: boolean;
+}
+
+/** What happened to an approval, or was done by way of one, as a leaf of the audit log. */
+export interface ApprovalEvent {
+  readonly type:
+    | "approval.requested"
+    | "approval.decided"
+    | "approval.expired"
+    | "approval.used"
+    | "admin.action";
+  readonly fields: Readonly<Record<string, unknown>>;
 }

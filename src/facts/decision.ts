@@ -20,6 +20,8 @@ export interface ApproverDemand {
   readonly allowDelegator: boolean;
   /** true: refused with an approval id instead of waiting. */
   readonly ticket: boolean;
+  /** Who may go ahead without waiting, with a reason, and who looks at it afterwards; null: nobody. */
+  readonly breakGlass: { readonly groups: readonly string[]; readonly review: readonly string[] } | null;
 }
 
 /** What each matching rule said, for explain and the record. */

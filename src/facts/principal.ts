@@ -15,6 +15,15 @@ export interface TokenFacts {
   readonly sha256: string;
   readonly issued: number | null;
   readonly expires: number;
+  /** Of a Postern token: the tokens it comes from. Whatever revokes one of them revokes it too. Absent: none. */
+  readonly from?: readonly TokenSource[];
+}
+
+/** A token that another one was made of. */
+export interface TokenSource {
+  readonly jti: string | null;
+  readonly sha256: string;
+  readonly issued: number | null;
 }
 
 export interface Principal {

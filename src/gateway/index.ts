@@ -1,33 +1,54 @@
 /** The gateway: listeners, sessions and their limits. */
 import { createSecretKey, type KeyObject, randomBytes } from "node:crypto";
+import type { Duplex } from "node:stream";
 import type pino from "pino";
+import type { Approvals } from "../approvals/index.ts";
 import type { AuditLog } from "../audit/index.ts";
 import type { AuditSettings } from "../audit/settings.ts";
 import type { Identity } from "../identity/index.ts";
 import type { Protection } from "../identity/protection.ts";
+import type { Revocations } from "../identity/tokens/revoked.ts";
 import { createMaskKeys } from "../masking/index.ts";
 import { type BudgetKeeper, type CompiledPolicy, createBudgets } from "../policy/index.ts";
 import { encodeError } from "../protocol/index.ts";
 import { createSqlReader } from "../sql/index.ts";
-import { createJudging } from "./analyst/registry.ts";
+import type { Store } from "../store/types.ts";
+import { createJudging, type Judging } from "./analyst/registry.ts";
 import { createCancelKeys } from "./cancel.ts";
+import { type InnerClient, innerClient } from "./client/inner.ts";
 import { createListener, type Listener } from "./client/listener.ts";
+import type { SessionDescription } from "./describe.ts";
+import { type AccessDesk, createDesk } from "./desk.ts";
+import { createLifecycle, type Lifecycle } from "./lifecycle.ts";
 import type { AuthenticatedClient, AuthFailure } from "./ports.ts";
 import { type EndReason, type Session, type SessionDeps, SessionRefused, startSession } from "./session.ts";
 import type { GatewaySettings, TlsSettings } from "./settings.ts";
+import { createRefusalMemory } from "./statement/refusals.ts";
 import { createUpstreamPool, type UpstreamPool } from "./upstream/pool.ts";
 
+export { type AccessTable, type May, typeText } from "./access.ts";
+export type { InnerClient } from "./client/inner.ts";
+export type { SessionDescription } from "./describe.ts";
+export type { AccessDesk, Asker, DatabaseAccess, TableDetail } from "./desk.ts";
+export type { Lifecycle, RenewResult } from "./lifecycle.ts";
 export type { Session } from "./session.ts";
+export type { Judgement } from "./statement/judgement.ts";
+export type { Refusal } from "./statement/refuse.ts";
 
 export interface GatewayRooms {
   readonly identity: Identity;
   /** Waits after failed logins, shared with the HTTP side; absent: none. */
   readonly protection?: Protection;
   readonly audit: AuditLog;
-  readonly auditSettings: Pick<AuditSettings, "durability" | "parameters" | "results">;
+  readonly auditSettings: Pick<AuditSettings, "durability" | "parameters" | "results" | "analysis">;
   readonly logger: pino.Logger;
   /** null: no policy; every statement is forwarded and recorded. */
   readonly policy: PolicyRooms | null;
+  /** Who asks people; null or left out: nobody can be asked, and what needs approval is refused. */
+  readonly approvals?: Approvals | null;
+  /** What nodes share; absent: there is one node, and it ends its own sessions only. */
+  readonly store?: Store | null;
+  readonly revocations?: Revocations | null;
 }
 
 /** What deciding needs from outside. */
@@ -56,6 +77,23 @@ export interface Gateway {
   /** false once draining has begun. */
   readonly accepting: boolean;
   stats(): GatewayStats;
+  /** Protected columns that logins may read in the database itself, of those that were looked at. */
+  exposed(): ReturnType<Judging["exposed"]>;
+  /**
+   * Begins a session from within the process, under the same limits and by the same walk as on the wire. Gives the client's end of
+   * the stream at once: what comes first is AuthenticationOk … ReadyForQuery, or a FATAL ErrorResponse. Destroying it cancels what runs.
+   */
+  attach(client: InnerClient): Duplex;
+  /** Puts a refused token, shown at another door, on the record. Never throws. */
+  authFailed(failure: AuthFailure): void;
+  /** What callers may see and do. */
+  readonly access: AccessDesk;
+  /** Every open session and what it is doing, oldest first. */
+  describe(): readonly SessionDescription[];
+  /** Ends a session of this node at once: what runs is cancelled, FATAL 57P01. false: there is none of that id here. */
+  endSession(id: string, reason: string): boolean;
+  /** Deadlines, renewal, and ending sessions on any node. */
+  readonly lifecycle: Lifecycle;
   /** New connections get the new certificate; sessions keep theirs. */
   reloadTls(tls: TlsSettings): void;
   /** Stops accepting, lets running transactions finish for `graceMs`, then ends what is left. Resolves when all is closed. */
@@ -66,18 +104,13 @@ const shutdown: EndReason = {
   sqlstate: "57P01",
   message: "terminating connection due to administrator command",
   reason: "gateway shut down",
+  restart: true,
 };
 const idleTooLong: EndReason = {
   sqlstate: "57P05",
   message: "terminating connection due to idle time-out",
   reason: "idle time-out",
 };
-const tokenExpired: EndReason = {
-  sqlstate: "57P01",
-  message: "the token has expired; connect again with a fresh one",
-  reason: "token expired",
-};
-
 const auditLost: EndReason = {
   sqlstate: "58030",
   message: "the audit log is unavailable; the session ends, open transactions are rolled back",
@@ -90,7 +123,14 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
   const pools = new Map<string, UpstreamPool>();
   for (const database of settings.databases) pools.set(database.name, createUpstreamPool(database));
   const judging =
-    rooms.policy === null ? null : createJudging(rooms.policy.policies, rooms.policy.budgets, logger);
+    rooms.policy === null
+      ? null
+      : createJudging(
+          rooms.policy.policies,
+          rooms.policy.budgets,
+          logger,
+          createRefusalMemory(settings.limits.refusals),
+        );
   const deps: SessionDeps = {
     settings,
     auditSettings: rooms.auditSettings,
@@ -109,11 +149,13 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
     columnsCache: new Map(),
     cancelKeys: createCancelKeys(),
     judging,
+    approvals: rooms.approvals ?? null,
     parserBreaks: createBudgets(),
     maskKeys: createMaskKeys(rooms.policy?.maskKey ?? createSecretKey(randomBytes(32))),
     pools,
     logger,
   };
+  const access = createDesk(settings.databases, judging, logger);
   const sessions = new Map<string, Session>();
   /** Sessions and connections that are becoming sessions, by principal. */
   const perPrincipal = new Map<string, number>();
@@ -133,6 +175,7 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
       database: client.database,
       application: client.application,
       tokenSha256: client.principal.token.sha256,
+      via: client.via,
     });
     client.socket.end(encodeError({ severity: "FATAL", code: refused.sqlstate, message: refused.message }));
     setTimeout(() => client.socket.destroy(), 5_000).unref();
@@ -187,6 +230,7 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
       sessions.set(session.id, session);
       past.sessions++;
       if (!accepting) session.end(shutdown, false);
+      lifecycle.begun(session);
       void session.closed.then(() => {
         sessions.delete(session.id);
         release(who);
@@ -217,10 +261,18 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
     else perPrincipal.set(who, open);
   }
 
+  const lifecycle = createLifecycle({
+    sessions,
+    limits: settings.limits,
+    audit,
+    store: rooms.store ?? null,
+    revocations: rooms.revocations ?? null,
+    logger,
+  });
+
   /** Idle limits, the ends of tokens, and whether the audit log still lives: looked at once a second. */
   const sweep = setInterval(() => {
     const now = performance.now();
-    const wall = Date.now() / 1000;
     if (audit.failure === null) toldFailure = false;
     else if (!toldFailure) {
       toldFailure = true;
@@ -230,12 +282,13 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
       );
     }
     for (const session of sessions.values()) {
+      session.refreshGrants();
       // What PostgreSQL has open it rolls back; an idle session is told with its next statement.
       if (audit.failure !== null && !session.idle) session.end(auditLost, true);
-      else if (wall >= session.principal.token.expires) session.end(tokenExpired, false);
       else if (session.idle && now - session.lastActive > settings.limits.idleSeconds * 1000)
         session.end(idleTooLong, false);
     }
+    lifecycle.tick();
   }, 1_000);
   sweep.unref();
 
@@ -258,6 +311,7 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
     }
   } catch (error) {
     clearInterval(sweep);
+    lifecycle.close();
     await Promise.all(listeners.map((listener) => listener.close()));
     for (const pool of pools.values()) await pool.close();
     throw error;
@@ -289,6 +343,17 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
         bytesOut,
       };
     },
+    exposed: () => judging?.exposed() ?? [],
+    access,
+    authFailed: recordFailure,
+    attach(from) {
+      const { client, end } = innerClient(from);
+      void admitClient(client);
+      return end;
+    },
+    describe: () => [...sessions.values()].map((session) => session.describe()),
+    endSession: lifecycle.end,
+    lifecycle,
     reloadTls(tls) {
       for (const listener of listeners) listener.reloadTls(tls);
     },
@@ -305,7 +370,9 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
       for (const session of sessions.values()) session.end(shutdown, true);
       await Promise.all([...sessions.values()].map((session) => session.closed));
       await Promise.all(listeners.map((listener) => listener.close()));
+      lifecycle.close();
       for (const pool of pools.values()) await pool.close();
+      access.close();
       judging?.close();
       await deps.reader.close();
     },

@@ -3,7 +3,10 @@ import type { Principal } from "../facts/principal.ts";
 import type { DatabaseSettings, LoginSettings } from "./settings.ts";
 
 /** First login one of whose groups the principal has; null: refused. A group may be written "provider:group". */
-export function chooseLogin(database: DatabaseSettings, principal: Principal): LoginSettings | null {
+export function chooseLogin(
+  database: Pick<DatabaseSettings, "logins">,
+  principal: Principal,
+): LoginSettings | null {
   const plain = new Set(principal.groups);
   const qualified = new Set(principal.groups.map((group) => `${principal.provider}:${group}`));
   return (
@@ -30,6 +33,20 @@ export function startupParameters(
   parameters.set("postern.groups", clean(JSON.stringify(principal.groups)));
   parameters.set("postern.kind", principal.kind);
   return parameters;
+}
+
+/** The gateway's clock ends a statement first; the server's own only where there is no gateway any more. */
+const backstopMs = 5_000;
+
+/** Sets `statement_timeout` where no rule lets a statement run for ever; what the client asked for stays when it is shorter. */
+export function setBackstop(parameters: Map<string, string>, ceilingMs: number | null): void {
+  if (ceilingMs === null) return;
+  const limit = Math.min(ceilingMs + backstopMs, 0x7fffffff);
+  // Without a unit the value is in milliseconds; with one it is the client's to know, and the gateway's clock holds in any case.
+  const asked = parameters.get("statement_timeout");
+  if (asked !== undefined && !(/^\d{1,10}$/.test(asked) && (Number(asked) === 0 || Number(asked) > limit)))
+    return;
+  parameters.set("statement_timeout", String(limit));
 }
 
 /** A value of a start-up packet ends at its NUL byte. */

@@ -1,7 +1,9 @@
 /** What the parts of the gateway hand to each other. */
 import type { Duplex } from "node:stream";
 import type { Principal } from "../facts/principal.ts";
-import type { Claimed } from "../facts/session.ts";
+import type { Claimed, Via } from "../facts/session.ts";
+import type { Judgement } from "./statement/judgement.ts";
+import type { Refusal } from "./statement/refuse.ts";
 
 /** A socket as the relay needs it: net.Socket or tls.TLSSocket. */
 export interface WireSocket extends Duplex {
@@ -9,6 +11,25 @@ export interface WireSocket extends Duplex {
   setKeepAlive(on?: boolean, delayMs?: number): this;
   readonly bytesRead: number;
   readonly bytesWritten?: number;
+}
+
+/**
+ * What a session within the process is told beside its stream, where the stream could not say it or a database might forge it.
+ * Called while the walk goes on: it must return at once and may not throw.
+ */
+export interface Watch {
+  /** A statement was judged, when it is prepared and again when it is run. */
+  judged(judgement: Judgement): void;
+  /** The error that comes next in the stream is the gateway's own. */
+  refused(refusal: Refusal): void;
+}
+
+/** How a client wants its statements to be held. */
+export interface ApprovalWish {
+  /** It cannot wait: it is told to come again once people have agreed. */
+  readonly tickets: boolean;
+  /** Why it wants to go ahead without them (break-glass); null: it does not. */
+  readonly breakGlass: string | null;
 }
 
 /** A client that has shown a valid token and waits for its session; nothing was sent to it after the authentication request. */
@@ -21,6 +42,8 @@ export interface AuthenticatedClient {
   readonly port: number;
   /** TLS version, null when plain. */
   readonly tls: string | null;
+  /** The door it came by. */
+  readonly via: Via;
   /** Minor protocol version agreed with the client: 0 or 2. */
   readonly minor: 0 | 2;
   readonly principal: Principal;
@@ -30,7 +53,12 @@ export interface AuthenticatedClient {
   /** Allow-listed settings of the startup packet and its `options`, to be sent upstream; names in PostgreSQL's spelling, lower case. */
   readonly parameters: ReadonlyMap<string, string>;
   readonly claimed: Claimed;
+  readonly approvals: ApprovalWish;
   readonly replication: "off" | "physical" | "database";
+  /** Left out: a client of the wire. */
+  readonly watch?: Watch | undefined;
+  /** When the certificate that it showed ends, in seconds since the epoch; null or left out: it showed none. */
+  readonly certificateExpires?: number | null;
 }
 
 /** An upstream connection that is logged in and idle. */
@@ -66,4 +94,6 @@ export interface AuthFailure {
   readonly application: string | null;
   /** From the refused token, unverified. */
   readonly tokenSha256: string | null;
+  /** Left out: the wire. */
+  readonly via?: Via;
 }

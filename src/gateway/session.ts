@@ -19,6 +19,7 @@ import {
   encodeAuthenticationOk,
   encodeBackendKeyData,
   encodeError,
+  encodeNotice,
   encodeParameterStatus,
   encodeReadyForQuery,
   ProtocolError,
@@ -27,7 +28,10 @@ import {
 import type { SqlReader } from "../sql/index.ts";
 import type { Judging } from "./analyst/registry.ts";
 import type { CancelKeys } from "./cancel.ts";
-import { chooseLogin, startupParameters } from "./logins.ts";
+import { describeSession, type SessionDescription } from "./describe.ts";
+import { followGrants, type Granted, grantedTo } from "./granted.ts";
+import type { ApprovalDesk } from "./hold/desk.ts";
+import { chooseLogin, setBackstop, startupParameters } from "./logins.ts";
 import type { AuthenticatedClient, UpstreamConnection } from "./ports.ts";
 import { readsOnly } from "./readonly.ts";
 import type { DatabaseSettings, GatewaySettings, LoginSettings } from "./settings.ts";
@@ -35,6 +39,7 @@ import { concludeUnknown } from "./statement/conclude.ts";
 import { createFate, noteEnd } from "./statement/fate.ts";
 import { createGate, maxHeld } from "./statement/forward.ts";
 import { Disagreement } from "./statement/guard.ts";
+import { abandon, drop } from "./statement/hold.ts";
 import { createGuarding, sessionFacts } from "./statement/judgement.ts";
 import { createNames, type Shape } from "./statement/names.ts";
 import { createQueue, queueLength, shift } from "./statement/queue.ts";
@@ -49,7 +54,7 @@ import type { UpstreamPool } from "./upstream/pool.ts";
 /** What sessions share. */
 export interface SessionDeps {
   readonly settings: GatewaySettings;
-  readonly auditSettings: Pick<AuditSettings, "durability" | "parameters" | "results">;
+  readonly auditSettings: Pick<AuditSettings, "durability" | "parameters" | "results" | "analysis">;
   readonly audit: AuditLog;
   readonly reader: SqlReader;
   readonly allowed: DecisionContext;
@@ -59,6 +64,8 @@ export interface SessionDeps {
   readonly pools: ReadonlyMap<string, UpstreamPool>;
   /** null: no policy; every statement is forwarded and recorded. */
   readonly judging: Judging | null;
+  /** null: nobody can be asked; what needs approval is refused. */
+  readonly approvals: ApprovalDesk | null;
   readonly maskKeys: MaskKeys;
   /** How often principals break parsers. */
   readonly parserBreaks: BudgetKeeper;
@@ -75,9 +82,30 @@ export interface Session {
   readonly lastActive: number;
   /** Nothing is outstanding and no transaction is open. */
   readonly idle: boolean;
-  /** Ends the session with a FATAL error as soon as no statement is running; `now`: whatever is running. */
+  /** Ends the session with a FATAL error as soon as no statement is running and no transaction is open; `now`: whatever is running. */
   end(reason: EndReason, now: boolean): void;
+  /** What it is doing now. */
+  describe(): SessionDescription;
+  /** When its time is over, in seconds since the epoch, and what says so. */
+  readonly deadline: Deadline;
+  /** Whom its tokens stood for: the one it began with, and those it was renewed with. */
+  readonly principals: readonly Principal[];
+  /** Takes no more statements, and ends once what runs is answered; an open transaction is rolled back. Call it again until it has ended. */
+  expire(reason: EndReason): void;
+  /** Looks again at the groups that its principal has for a while. */
+  refreshGrants(): void;
+  /** Cancels what runs and ends at once; the outcome of what ran is still recorded. */
+  cutOff(reason: EndReason): void;
+  /** Tells the client something, if nothing is running now. false: not now. */
+  notice(message: string, hint: string): boolean;
+  /** Goes on until this principal's token ends; it was found to be the same one. */
+  renew(principal: Principal): void;
   readonly closed: Promise<void>;
+}
+
+export interface Deadline {
+  readonly at: number;
+  readonly cause: "token" | "certificate" | "limit";
 }
 
 export interface EndReason {
@@ -85,6 +113,8 @@ export interface EndReason {
   readonly message: string;
   /** For the record. */
   readonly reason: string;
+  /** The gateway itself ends: what waits for people is gone with it. */
+  readonly restart?: boolean;
 }
 
 /** Each costs a fresh parser, 10 ms and memory: nobody needs more of them. */
@@ -116,7 +146,8 @@ export async function startSession(client: AuthenticatedClient, deps: SessionDep
   const database = deps.settings.databases.find((d) => d.name === client.database);
   if (database === undefined)
     throw new SessionRefused("3D000", "UNKNOWN_DATABASE", "unknown database", "unknown database");
-  const login = chooseLogin(database, client.principal);
+  const granted = grantedTo(deps.approvals?.grants ?? null, client.principal, database.name);
+  const login = chooseLogin(database, granted.principal);
   if (login === null) {
     throw new SessionRefused(
       "28000",
@@ -138,8 +169,9 @@ export async function startSession(client: AuthenticatedClient, deps: SessionDep
   const readOnly =
     policy !== null &&
     client.replication === "off" &&
-    readsOnly(policy, client.principal, sessionFacts(client, database, login));
+    readsOnly(policy, granted.principal, sessionFacts(client, database, login));
   if (readOnly) parameters.set("default_transaction_read_only", "on");
+  if (policy !== null && client.replication === "off") setBackstop(parameters, policy.timeoutCeilingMs);
   const upstream = await openUpstream(client, database, login, parameters, deps);
   const id = uuidv7();
   let context: SessionContext;
@@ -153,7 +185,7 @@ export async function startSession(client: AuthenticatedClient, deps: SessionDep
         tls: client.tls,
         application: client.application,
         user: client.user,
-        via: "wire",
+        via: client.via,
       },
       claimed: client.claimed,
       database: {
@@ -177,7 +209,7 @@ export async function startSession(client: AuthenticatedClient, deps: SessionDep
       "audit log unavailable",
     );
   }
-  return runSession(id, context, client, database, login, readOnly, upstream, deps);
+  return runSession(id, context, client, database, login, granted, readOnly, upstream, deps);
 }
 
 async function openUpstream(
@@ -236,6 +268,7 @@ function runSession(
   client: AuthenticatedClient,
   database: DatabaseSettings,
   login: LoginSettings,
+  granted: Granted,
   readOnly: boolean,
   upstream: UpstreamConnection,
   deps: SessionDeps,
@@ -250,6 +283,10 @@ function runSession(
   let finished = false;
   let clientEnded = false;
   let endWhenIdle: EndReason | null = null;
+  let forced: EndReason | null = null;
+  const principals: Principal[] = [client.principal];
+  const beganAt = Date.now() / 1000;
+  let deadline = deadlineOf(client.principal);
   let reason = "client closed the connection";
   let linger: NodeJS.Timeout | null = null;
   const { promise: closed, resolve: resolveClosed } = Promise.withResolvers<void>();
@@ -279,7 +316,18 @@ function runSession(
     guard:
       deps.judging === null || client.replication !== "off"
         ? null
-        : createGuarding(id, deps.judging, client, database, login, readOnly, upstream.parameters),
+        : createGuarding(
+            id,
+            deps.judging,
+            client,
+            database,
+            login,
+            readOnly,
+            auditSettings.analysis === "lazy",
+            upstream.parameters,
+            deps.approvals,
+          ),
+    watch: client.watch ?? null,
     maskKeys: deps.maskKeys,
     maskOutput: new MaskOutput(),
     maskedColumns: new WeakMap(),
@@ -310,6 +358,14 @@ function runSession(
     copySync: false,
     crowded: false,
     wake: false,
+    hold: null,
+    pass: null,
+    gathered: false,
+    gatherOver: false,
+    deadline: () => deadline.at,
+    serverPid: upstream.pid,
+    tickets: client.approvals.tickets,
+    breakGlass: client.approvals.breakGlass,
     stalled: [],
     stalledBytes: 0,
     stall: null,
@@ -330,6 +386,7 @@ function runSession(
       capture: undefined,
     },
     leaving: false,
+    closing: false,
     auditLost: false,
     fatal: false,
     fail,
@@ -347,6 +404,7 @@ function runSession(
         { session: id, database: database.name, err: error },
         "a statement could not be analysed",
       ),
+    alarm: (message, facts) => deps.logger.warn({ session: id, database: database.name, ...facts }, message),
     resume: () =>
       guarded(() => {
         resume(walk);
@@ -358,9 +416,39 @@ function runSession(
     onLeaving: () => walk.toServer.whenWritten(() => walk.toClient.whenWritten(leave)),
     onIdle() {
       lastActive = performance.now();
-      if (endWhenIdle !== null && walk.transaction === "I") setImmediate(endIfIdle);
+      if (endWhenIdle !== null && (walk.transaction === "I" || walk.closing)) setImmediate(endIfIdle);
+      else grants?.idle();
     },
   };
+
+  const grants =
+    deps.approvals === null
+      ? null
+      : followGrants({
+          source: deps.approvals.grants,
+          base: client.principal,
+          database,
+          login,
+          granted,
+          readOnly,
+          walk,
+          judged: client.replication === "off",
+          record(held) {
+            if (audit.failure !== null) return auditFailed();
+            audit.event("admin.action", {
+              action: "access.in-force",
+              session: id,
+              principal: { issuer: client.principal.issuer, subject: client.principal.subject },
+              database: database.name,
+              grants: held.map(({ id: approval, group, until }) => ({
+                approval,
+                group,
+                until: new Date(until).toISOString(),
+              })),
+            });
+          },
+          end: (why) => cutOff(why),
+        });
 
   const cancelKey = deps.cancelKeys.add({
     minor: client.minor,
@@ -369,7 +457,11 @@ function runSession(
   });
 
   async function cancel(): Promise<void> {
-    if (finished || queueLength(walk.queue) === 0) return;
+    if (finished) return;
+    if (queueLength(walk.queue) === 0) {
+      drop(walk, "cancel");
+      return;
+    }
     walk.cancelling++;
     try {
       // What is to be cancelled may still wait for its record.
@@ -428,11 +520,53 @@ function runSession(
     finish(walk.toClient.whole ? fatal : null, false);
   }
 
+  function deadlineOf(principal: Principal): Deadline {
+    let earliest: Deadline = { at: principal.token.expires, cause: "token" };
+    const { certificateExpires = null } = client;
+    const { sessionSeconds = null } = settings.limits;
+    if (certificateExpires !== null && certificateExpires < earliest.at)
+      earliest = { at: certificateExpires, cause: "certificate" };
+    if (sessionSeconds !== null && beganAt + sessionSeconds < earliest.at)
+      earliest = { at: beganAt + sessionSeconds, cause: "limit" };
+    return earliest;
+  }
+
+  /** To the client it is over at once; what the server still says of the statement that ran is for the record. */
+  function cutOff(why: EndReason): void {
+    if (finished || forced !== null) return;
+    forced = why;
+    walk.closing = true;
+    if (queueLength(walk.queue) === 0 || client.replication !== "off") {
+      fail(why, why.reason);
+      return;
+    }
+    const whole = walk.toClient.whole && walk.toClient.held === 0;
+    walk.toClient.close();
+    if (whole && !socket.destroyed)
+      socket.write(encodeError({ severity: "FATAL", code: why.sqlstate, message: why.message }));
+    socket.end();
+    setTimeout(() => socket.destroy(), 1_000).unref();
+    onClientClose();
+  }
+
+  function notice(message: string, hint: string): boolean {
+    const free =
+      !finished &&
+      client.replication === "off" &&
+      queueLength(walk.queue) === 0 &&
+      walk.toClient.held === 0 &&
+      walk.toClient.whole;
+    if (free) walk.toClient.write([encodeNotice({ severity: "NOTICE", code: "01000", message, hint })], null);
+    return free;
+  }
+
   /** The end: what is outstanding is of unknown outcome, both connections close, the record says why. */
   function finish(last: Buffer | null, reusable: boolean): void {
     if (finished) return;
     finished = true;
     if (linger !== null) clearTimeout(linger);
+    grants?.stop();
+    abandon(walk, endWhenIdle?.restart === true ? "restart" : "disconnect");
     deps.cancelKeys.remove(cancelKey.pid);
     if (queueLength(walk.queue) > 0) void cancelUpstream(database, upstream.pid, upstream.key, cancelMs);
     walk.own?.lost();
@@ -498,6 +632,7 @@ function runSession(
   /** The client's end of stream is passed on: the server answers what it has got, then closes (PROTOCOL.md D8). */
   function onClientEnd(): void {
     clientEnded = true;
+    drop(walk, "disconnect");
     endOfClient();
   }
 
@@ -515,12 +650,13 @@ function runSession(
 
   /** The client's connection broke: what it was running is cancelled, and its outcome still awaited for the record. */
   function onClientClose(): void {
-    if (finished) return;
+    if (finished || linger !== null) return;
+    abandon(walk, "disconnect");
     if (queueLength(walk.queue) === 0) {
       finish(null, clean());
       return;
     }
-    reason = walk.leaving ? "client terminated" : "client connection lost";
+    reason = forced?.reason ?? (walk.leaving ? "client terminated" : "client connection lost");
     linger = setTimeout(() => finish(null, false), lingerMs);
     linger.unref();
     server.resume();
@@ -551,7 +687,7 @@ function runSession(
 
   function serverGone(): void {
     if (finished) return;
-    if (walk.leaving || socket.destroyed || socket.readableEnded) {
+    if (walk.leaving || forced !== null || socket.destroyed || socket.readableEnded) {
       finish(null, false);
       return;
     }
@@ -581,7 +717,7 @@ function runSession(
       finished ||
       endWhenIdle === null ||
       queueLength(walk.queue) > 0 ||
-      walk.transaction !== "I" ||
+      (walk.transaction !== "I" && !walk.closing) ||
       walk.toServer.held > 0
     )
       return;
@@ -604,6 +740,7 @@ function runSession(
     socket.on("data", onClientData);
     if (client.rest.length > 0) onClientData(client.rest);
   }
+  grants?.idle();
   server.resume();
   socket.resume();
   if (socket.destroyed) onClientClose();
@@ -619,13 +756,36 @@ function runSession(
       return lastActive;
     },
     get idle() {
-      return queueLength(walk.queue) === 0 && walk.transaction === "I";
+      return queueLength(walk.queue) === 0 && walk.transaction === "I" && walk.hold === null;
     },
     end(why, now) {
       endWhenIdle = why;
+      drop(walk, why.restart === true ? "restart" : "disconnect");
       // A replication stream has no statements to wait for.
       if (now || client.replication !== "off") fail(why, why.reason);
       else endIfIdle();
+    },
+    describe: () => ({
+      ...describeSession(id, client, login.user, walk, { started, lastActive }),
+      expires: Math.floor(deadline.at * 1000),
+    }),
+    get deadline() {
+      return deadline;
+    },
+    principals,
+    expire(why) {
+      if (finished) return;
+      walk.closing = true;
+      endWhenIdle = why;
+      if (client.replication !== "off") fail(why, why.reason);
+      else endIfIdle();
+    },
+    cutOff,
+    refreshGrants: () => guarded(() => grants?.refresh()),
+    notice,
+    renew(principal) {
+      principals.push(principal);
+      deadline = deadlineOf(principal);
     },
     closed,
   };

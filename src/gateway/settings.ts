@@ -1,6 +1,6 @@
 import type { SecretSource } from "../facts/secret.ts";
 
-export type AuthMethod = "password" | "oauthbearer" | "cert";
+export type AuthMethod = "password" | "oauthbearer" | "scram" | "cert";
 
 export interface ListenerSettings {
   /** Host and port, or the absolute path of a Unix socket. Port 0 takes a free one. */
@@ -32,12 +32,17 @@ export interface ServerSettings {
   };
 }
 
+/** `secrets`: columns with `access: none`; `all`: every protected column. */
+export type Hardened = "no" | "secrets" | "all";
+
 export interface LoginSettings {
   /** "group" or "provider:group"; any one of them is enough. */
   readonly groups: readonly string[];
   readonly user: string;
   /** null: trust or client certificate. */
   readonly password: SecretSource | null;
+  /** What the database itself must refuse to this login, lest nothing runs. Left out: no. */
+  readonly hardened?: Hardened;
 }
 
 /** Functions of the database's own that count as harmless. */
@@ -58,6 +63,15 @@ export interface DatabaseSettings {
   readonly pool: { readonly max: number; readonly minIdle: number; readonly reset: "discard_all" | "close" };
 }
 
+/** How much is refused before nothing is looked at for a while. Counts are for a minute. */
+export interface RefusalLimits {
+  /** The same statement for the same reason, by one principal. */
+  readonly same: number;
+  readonly session: number;
+  readonly principal: number;
+  readonly pauseSeconds: number;
+}
+
 export interface Limits {
   readonly statementBytes: number;
   readonly messageBytes: number;
@@ -66,6 +80,14 @@ export interface Limits {
   readonly startupSeconds: number;
   readonly idleSeconds: number;
   readonly holdSeconds: number;
+  /** Left out: those of statement/refusals.ts. */
+  readonly refusals?: RefusalLimits;
+  /** Longest session; left out: as long as its token lives. */
+  readonly sessionSeconds?: number | null;
+  /** How long before its end a session is told of it; left out: 300. */
+  readonly warnSeconds?: number;
+  /** How long a statement may run on behind the end of its session's time; left out: 900. */
+  readonly finishSeconds?: number;
 }
 
 export interface GatewaySettings {

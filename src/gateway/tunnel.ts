@@ -14,7 +14,9 @@ export function tunnel(walk: Walk, first: Buffer, guarded: (step: () => void) =>
   const request = uuidv7();
   guarded(() => {
     const index = intent(walk, request, statement.context, "simple", 0, "", "", "{}", "[]");
-    const streamed = run(request, [{ intent: index, statement: null, guard: null, harmless: true }]);
+    const streamed = run(request, [
+      { intent: index, statement: null, sql: null, guard: null, harmless: true },
+    ]);
     push(walk.queue, expected(Kind.query, walk.batch, streamed, null, null));
     walk.counters.statements++;
     walk.toServer.write(first.length > 0 ? [first] : [], walk.durability);

@@ -1,5 +1,5 @@
 /** Who is calling: tokens of the configured identity providers become principals (docs/identity.md). */
-import type { Principal } from "../facts/principal.ts";
+import type { Principal, TokenFacts } from "../facts/principal.ts";
 import type { Store } from "../store/types.ts";
 import { bindToCertificate } from "./binding.ts";
 import { createTokenCache } from "./cache.ts";
@@ -14,15 +14,23 @@ import { maxTokenBytes, sha256 } from "./compact.ts";
 import type { CallContext } from "./context.ts";
 import { configurationUrl } from "./discovery.ts";
 import { IdentityError } from "./errors.ts";
+import type { JsonObject } from "./json.ts";
+import { principalOfLogin } from "./login.ts";
 import { checkTogether, openProvider, type Provider } from "./provider.ts";
 import { createRevocations } from "./revocations.ts";
 import { looksLikeSaml, openSamlProvider, type SamlProvider, verifySamlToken } from "./saml/index.ts";
 import type { ProviderSettings } from "./settings.ts";
+import { type LogoutClaims, verifyLogoutToken } from "./special.ts";
+import { tokenPrefix } from "./tokens/format.ts";
+import { createGuard, type TokenGuard } from "./tokens/guard.ts";
+import type { PosternTokens } from "./tokens/index.ts";
+import type { Revocations } from "./tokens/revoked.ts";
 import { type VerifiedGrant, verifyGrant, verifyToken } from "./verify.ts";
 
 export { type ClientCertificate, certificateFacts } from "./certificate.ts";
 export type { CallContext } from "./context.ts";
 export { IdentityConfigError, IdentityError, type IdentityErrorCode } from "./errors.ts";
+export type { JsonObject } from "./json.ts";
 export type { SamlProvider } from "./saml/index.ts";
 export type { VerifiedGrant } from "./verify.ts";
 
@@ -41,17 +49,26 @@ export interface IdentityMetrics {
 export interface Identity {
   /** Gives the principal a token stands for. Rejects with IdentityError, and with nothing else. */
   authenticate(token: string, context?: CallContext): Promise<Principal>;
+  /**
+   * The principal of a person who has just logged in at a provider: `claims` as principalOfLogin takes them. Throws IdentityError; its code
+   * IDENTITY_INTERNAL for a provider that is not there.
+   */
+  login(provider: string, claims: JsonObject, token: TokenFacts): Principal;
+  /** SCRAM for Postern tokens; null when there is no store for them. */
+  readonly scram: TokenGuard["scram"] | null;
   /** Gives the principal a client certificate stands for that a listener's `client_ca` has verified. Rejects with IdentityError. */
   authenticateCertificate(certificate: ClientCertificate): Promise<Principal>;
-  /**
-   * Verifies an ID-JAG that was shown to the token endpoint; `audience`: the names of that endpoint's server. The caller sees to its being
-   * used once, and by the client it names. Rejects with IdentityError.
-   */
-  verifyGrant(token: string, audience: readonly string[]): Promise<VerifiedGrant>;
   /** The SAML providers, for logins in a browser. */
   readonly saml: readonly SamlProvider[];
   /** What SASL OAUTHBEARER tells a client without a token (RFC 7628 section 3.2.2): of the first provider that can be discovered. */
   readonly discovery: { readonly configurationUrl: string; readonly scope: string } | null;
+  /**
+   * Verifies an ID-JAG that was shown to the token endpoint; `audience`: the names of that endpoint's server. The caller sees to its being
+   * used once. Rejects with IdentityError.
+   */
+  verifyGrant(token: string, audience: readonly string[]): Promise<VerifiedGrant>;
+  /** Reads a back-channel logout token. Rejects with IdentityError. */
+  verifyLogout(token: string): Promise<LogoutClaims>;
   /** From now on refuses the token with this SHA-256 (hex). Throws TypeError when it is none. */
   revoke(tokenSha256: string): void;
   readonly metrics: IdentityMetrics;
@@ -65,6 +82,10 @@ export interface IdentityOptions {
   readonly now?: () => number;
   /** How long a fetch of discovery and keys may take altogether, in ms. */
   readonly fetchTimeoutMs?: number;
+  /** Postern's own tokens; absent: none are accepted. */
+  readonly tokens?: PosternTokens;
+  /** Absent: only what `revoke` was told counts. */
+  readonly revocations?: Revocations;
   /** Remembers which assertions were used, on all nodes; absent: in memory. */
   readonly store?: Store;
   /** Where users reach the HTTP listener, without a trailing slash; absent or null: not known. */
@@ -119,6 +140,7 @@ export async function createIdentity(
   const rules = { now, maxDelegationDepth: options.maxDelegationDepth ?? defaultDelegationDepth };
   const cache = createTokenCache(cacheLimits);
   const revocations = createRevocations();
+  const guard = createGuard(options.tokens ?? null, options.revocations ?? null);
   const metrics = { verified: 0, cached: 0, refused: 0, keysStale: 0, groupsMaybeTruncated: 0 };
 
   function refuseRevoked(tokenSha256: string, inputSha256: string | null): void {
@@ -126,8 +148,17 @@ export async function createIdentity(
       throw new IdentityError("TOKEN_REVOKED", "the token was revoked");
   }
 
-  async function authenticate(token: string): Promise<Principal> {
-    if (saml.length > 0 && looksLikeSaml(token)) return authenticateSaml(token);
+  async function authenticate(token: string, context: CallContext): Promise<Principal> {
+    if (token.startsWith(tokenPrefix)) return guard.lookup(token, context);
+    const principal =
+      saml.length > 0 && looksLikeSaml(token)
+        ? await authenticateSaml(token)
+        : await authenticateForeign(token);
+    guard.refuseRevoked(principal, context);
+    return principal;
+  }
+
+  async function authenticateForeign(token: string): Promise<Principal> {
     // Before anything is done with its bytes, even hashing them.
     if (token.length > maxTokenBytes) {
       throw new IdentityError("TOKEN_TOO_LARGE", `the token is longer than ${maxTokenBytes} bytes`);
@@ -168,10 +199,10 @@ export async function createIdentity(
     return principal;
   }
 
-  /** Rejects with IdentityError, and with nothing else. */
-  async function guarded<T>(attempt: () => Promise<T>): Promise<T> {
+  /** Counts refusals, and makes an IdentityError of every other failure. */
+  async function counted<T>(work: () => Promise<T>): Promise<T> {
     try {
-      return await attempt();
+      return await work();
     } catch (error) {
       metrics.refused += 1;
       if (error instanceof IdentityError) throw error;
@@ -183,21 +214,30 @@ export async function createIdentity(
   }
 
   return {
+    scram: options.tokens === undefined ? null : guard.scram,
     authenticate: (token, context = {}) =>
-      guarded(async () => bindToCertificate(await authenticate(token), context)),
+      counted(async () => bindToCertificate(await authenticate(token, context), context)),
     authenticateCertificate: (certificate) =>
-      guarded(async () => {
+      counted(async () => {
         const principal = principalOf(certificates, certificate, now());
         refuseRevoked(principal.token.sha256, null);
+        guard.refuseRevoked(principal, { audience: "wire" });
         metrics.verified += 1;
         return principal;
       }),
     verifyGrant: (token, audience) =>
-      guarded(async () => {
+      counted(async () => {
         if (token.length > maxTokenBytes) throw new IdentityError("TOKEN_TOO_LARGE", "the grant is too long");
         refuseRevoked(sha256(token), null);
         return verifyGrant(providers, token, audience, rules);
       }),
+    verifyLogout: (token) => counted(() => verifyLogoutToken(providers, token, now)),
+    login(name, claims, token) {
+      const provider = providers.find(({ settings: { name: own } }) => own === name);
+      if (provider === undefined)
+        throw new IdentityError("IDENTITY_INTERNAL", "the provider of a login is not configured any more");
+      return principalOfLogin(provider, claims, token, rules);
+    },
     saml,
     discovery: discoveryOf(settings),
     revoke(tokenSha256) {

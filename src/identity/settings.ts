@@ -15,6 +15,18 @@ export interface ClaimPaths {
   readonly agent: string;
 }
 
+/** Postern as a client of the provider, for logins in the console and on the command line. */
+export interface OidcClientSettings {
+  readonly id: string;
+  readonly secret: SecretSource | null;
+  /** Public client (no secret) of the command line; null or left out: `id`, if that one has no secret. */
+  readonly cli?: string | null;
+  /** Scopes that the command line asks for. */
+  readonly scopes?: readonly string[];
+  /** RFC 8707 resource indicator, for providers that need it to make access tokens for Postern. */
+  readonly resource?: string | null;
+}
+
 /** A group that follows from claims. */
 export interface GroupRule {
   /** A fixed name, or a CEL expression that gives one or more. */
@@ -49,7 +61,8 @@ export interface OidcProviderSettings extends PrincipalRules {
   /** Accepted `typ` header values, compared without case and without "application/". */
   readonly tokenTypes: readonly string[];
   readonly claims: ClaimPaths;
-  readonly client: { readonly id: string; readonly secret: SecretSource | null } | null;
+  /** For people who log in with a browser; null: they cannot. */
+  readonly client: OidcClientSettings | null;
   /** Longest accepted time since `iat`, in seconds; null: only `exp` bounds it. */
   readonly maxTokenAge: number | null;
   /** How its tokens differ from RFC 9068's; absent: not at all. */

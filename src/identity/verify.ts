@@ -21,6 +21,8 @@ import { checkTokenType } from "./tokentype.ts";
 
 /** Seconds by which the clocks of issuer and gateway may differ. */
 const clockTolerance = 30;
+/** A grant is handed over at once; one that lives longer is no ID-JAG as the draft means it. */
+const maxGrantSeconds = 3600;
 
 export interface Verified {
   readonly principal: Principal;
@@ -94,16 +96,21 @@ export async function verifyGrant(
   if (cnf !== undefined) throw new IdentityError("TOKEN_BOUND", "the grant is bound to a key");
   if (typeof clientId !== "string" || clientId === "")
     throw new IdentityError("TOKEN_CLAIMS", "the grant names no client_id");
-  await verifySignature(provider, token, compact, rules.now, audience);
+  await verifySignature(provider, token, compact, rules.now, {
+    audience,
+    requiredClaims: ["exp", "iat", "sub", "jti", "client_id"],
+  });
   const principal = toPrincipal(provider, compact, sha256(token), rules);
   const { jti } = principal.token;
   if (jti === null) throw new IdentityError("TOKEN_CLAIMS", "the grant has no jti");
+  if (principal.token.expires - (principal.token.issued ?? 0) > maxGrantSeconds)
+    throw new IdentityError("TOKEN_CLAIMS", "the grant lives longer than a grant may");
   const acting =
     principal.actor.length > 0 || clientId === principal.subject
       ? principal.actor
       : [{ subject: clientId, issuer: null }];
   return {
-    principal: deepFreeze({ ...principal, actor: acting }),
+    principal: deepFreeze<Principal>({ ...principal, kind: "agent", actor: acting }),
     clientId,
     jti,
     scope: typeof scope === "string" ? scope : null,
@@ -146,20 +153,32 @@ function choose(providers: readonly Provider[], { claims }: CompactToken): Provi
   return chosen;
 }
 
-async function verifySignature(
+/** What must stand in a token besides a good signature. */
+export interface Expected {
+  readonly audience: readonly string[];
+  readonly requiredClaims: readonly string[];
+}
+
+function expectedOf({ settings }: Provider): Expected {
+  const { audience, dialect } = settings;
+  return { audience, requiredClaims: dialect === "spiffe" ? ["exp", "sub"] : ["exp", "iat", "sub"] };
+}
+
+/** Verifies signature, issuer, audience and times. Throws IdentityError. */
+export async function verifySignature(
   provider: Provider,
   token: string,
   compact: CompactToken,
   now: () => number,
-  audience: readonly string[] = provider.settings.audience,
+  expected: Expected = expectedOf(provider),
 ): Promise<{ readonly key: Candidate; readonly stale: boolean }> {
   const found = await provider.keys.find(compact.algorithm, compact.keyId);
-  const key = await tryKeys(provider, token, found.keys, { now, audience });
+  const key = await tryKeys(provider, token, found.keys, now, expected);
   if (key !== null) return { key, stale: found.stale };
   // Without a key id a token of a new key looks like a forgery: ask the provider once more, no more often than for unknown ids.
   if (compact.keyId === null && (await provider.keys.renew())) {
     const renewed = await provider.keys.find(compact.algorithm, null);
-    const second = await tryKeys(provider, token, renewed.keys, { now, audience });
+    const second = await tryKeys(provider, token, renewed.keys, now, expected);
     if (second !== null) return { key: second, stale: renewed.stale };
   }
   throw new IdentityError("TOKEN_SIGNATURE", "the signature does not verify");
@@ -170,16 +189,17 @@ async function tryKeys(
   { settings }: Provider,
   token: string,
   keys: readonly Candidate[],
-  { now, audience }: { readonly now: () => number; readonly audience: readonly string[] },
+  now: () => number,
+  expected: Expected,
 ): Promise<Candidate | null> {
   const svid = settings.dialect === "spiffe";
   for (const key of keys) {
     try {
       await jwtVerify(token, await key.import(), {
         ...(svid ? {} : { issuer: settings.issuer }),
-        audience: [...audience],
+        audience: [...expected.audience],
         algorithms: [...settings.algorithms],
-        requiredClaims: svid ? ["exp", "sub"] : ["exp", "iat", "sub"],
+        requiredClaims: [...expected.requiredClaims],
         clockTolerance,
         currentDate: new Date(now()),
         ...(settings.maxTokenAge === null ? {} : { maxTokenAge: settings.maxTokenAge }),
@@ -223,7 +243,7 @@ function refusalOf(error: unknown): IdentityError | null {
 }
 
 /** Maps claims whose signature was verified. */
-function toPrincipal(
+export function toPrincipal(
   provider: Provider,
   { claims }: CompactToken,
   tokenSha256: string,

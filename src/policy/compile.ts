@@ -220,6 +220,8 @@ function assemble(
       analysis: labels.length > 0 || conditions.some((condition) => condition.needsAnalysis),
       estimate: conditions.some((condition) => condition.needsEstimate),
     },
+    permissive: labels.length === 0 && detect === null && neverRefuses(set),
+    timeoutCeilingMs: ceilingOf(set),
     observe:
       fallback.observe && observing === rules.length
         ? "all"
@@ -242,6 +244,29 @@ function assemble(
       conditions.some((condition) => condition.needsEstimate) && openQuestions(rules, askAll(rules, input)),
     cacheKey: keyMaker(conditions),
   };
+}
+
+function neverRefuses({ rules, default: fallback, observeDefault }: RuleSet): boolean {
+  if (fallback === "deny" && !observeDefault) return false;
+  return rules.every(
+    ({ then, observe, limits }) =>
+      (observe || (then !== "deny" && then !== "approve")) &&
+      Object.values(limits).every((limit) => limit === null),
+  );
+}
+
+/** Whatever rules match, the most generous of those that let something run has no more. */
+function ceilingOf({ rules, default: fallback, observeDefault }: RuleSet): number | null {
+  if (fallback === "allow" || observeDefault) return null;
+  let most = 0;
+  for (const { then, observe, limits } of rules) {
+    if (observe && (then === "deny" || then === "approve")) return null;
+    if (then !== "allow" && then !== "approve") continue;
+    const { timeoutMs } = limits;
+    if (timeoutMs === null) return null;
+    most = Math.max(most, timeoutMs);
+  }
+  return most === 0 ? null : most;
 }
 
 function publicLabel(label: LabelEntry & { readonly observe: boolean }): Label {

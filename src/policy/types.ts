@@ -150,6 +150,10 @@ export interface CompiledPolicy {
   readonly rules: readonly RuleSummary[];
   /** Whether statements must be analysed, and estimates may be asked for. */
   readonly needs: { readonly analysis: boolean; readonly estimate: boolean };
+  /** Nothing is ever denied, held, limited or hidden by it: whatever a statement is, it may run. */
+  readonly permissive: boolean;
+  /** No statement may run longer under any of the rules, in milliseconds; null: one has no such limit. */
+  readonly timeoutCeilingMs: number | null;
   /** `all`: nothing is enforced but masking; `some`: a rule or file only observes. */
   readonly observe: "none" | "some" | "all";
   /** Labels to be enforced on a database (name as in postern.yaml), `relax` of a decision applied. */

@@ -135,6 +135,14 @@ export function encodeAuthenticationSaslContinue(data: Buffer): Buffer {
     .finish();
 }
 
+/** AuthenticationSASLFinal: the mechanism's last data; AuthenticationOk follows. */
+export function encodeAuthenticationSaslFinal(data: Buffer): Buffer {
+  return writer("R", data.length + 4)
+    .int32(12)
+    .bytes(data)
+    .finish();
+}
+
 /** NegotiateProtocolVersion: the newest minor version of protocol 3 that is spoken here, and the `_pq_.` names that are not. */
 export function encodeNegotiate(minor: number, names: readonly string[]): Buffer {
   const w = writer("v")

@@ -11,6 +11,7 @@ export { certificateHash } from "./sasl/certificate.ts";
 export { md5Password } from "./sasl/md5.ts";
 export { decodeOauthBearer, encodeOauthFailure, isOauthFailureReply } from "./sasl/oauthbearer.ts";
 export { type ChannelBinding, type ScramClient, scramClient } from "./sasl/scram.ts";
+export { type ScramVerifier, scramMechanisms, scramServer } from "./sasl/scram-server.ts";
 export * from "./startup.ts";
-export { typeName } from "./values/types.ts";
+export { elementType, typeName } from "./values/types.ts";
 export { decodeParameter } from "./values.ts";

@@ -16,6 +16,7 @@ function metrics(trail: Arguments[4], size: number, captured = { results: 0, byt
       bytesIn: 0,
       bytesOut: 0,
     }),
+    exposed: () => [],
   } as unknown as Arguments[0];
   const identity = { metrics: {} } as unknown as Arguments[1];
   const audit = { size, captured, failure: null } as unknown as Arguments[2];

@@ -185,6 +185,7 @@ limits: { statement_bytes: 1MiB, message_bytes: 2097152, connections: 5, connect
     durability: "strict",
     parameters: "drop",
     results: { digest: false, captureRows: 0 },
+    analysis: "always",
     retentionSeconds: null,
   });
   expect(settings.anchors).toEqual([]);
@@ -330,8 +331,6 @@ limits: { hold_seconds: 5 }
   const { warnings } = await settingsOf(text);
   expect(warnings.map(({ line, column, key, what }) => `${line}:${column} ${key}: ${what}`)).toEqual([
     "13:11 databases[0].logins[1].groups: earlier logins have all of these groups",
-    "14:1 store: has no effect in this version of Postern yet",
-    "15:1 admin: has no effect in this version of Postern yet",
     "16:45 listen.postgres.auth: only the first way, password, is offered",
     "17:11 limits.hold_seconds: has no effect in this version of Postern yet",
   ]);
@@ -381,6 +380,9 @@ describe("hostile files", () => {
     "anchors",
     "limits",
     "store",
+    "approvals",
+    "webhooks",
+    "access",
     "__proto__",
     "constructor",
   ];
@@ -424,6 +426,7 @@ describe("hostile files", () => {
       "policy",
       "audit",
       "store",
+      "approvals",
       "protocol",
       "admin",
       "limits",

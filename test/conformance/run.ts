@@ -1,6 +1,6 @@
 /**
  * `npm run conformance`: real clients, directly against PostgreSQL and through Postern; what they say must be the same.
- * Options: --only NAME (part of a suite's name, may be repeated). Exit code 0 when nothing failed.
+ * Options: --only NAME (part of a suite's name, may be repeated); --policy allow-all (with analysis, nothing denied). Exit code 0 when nothing failed.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -16,7 +16,11 @@ import { runProgram } from "./support/program.ts";
 import { createReport } from "./support/report.ts";
 import { debianFolder, distribution, type Pair, startPair } from "./support/servers.ts";
 
-const { values: options } = parseArgs({ options: { only: { type: "string", multiple: true } } });
+const { values: options } = parseArgs({
+  options: { only: { type: "string", multiple: true }, policy: { type: "string" } },
+});
+/** With `--policy allow-all`: everything is allowed, and everything is analysed. */
+const policy = options.policy === undefined ? null : policyNamed(options.policy);
 const report = createReport((line) => console.log(line));
 const wanted = (name: string) =>
   options.only === undefined || options.only.some((part) => name.includes(part));
@@ -26,6 +30,11 @@ const psql = findProgram("psql");
 const major = psql === null ? "" : (/ (\d+)/.exec((await runProgram(psql, ["--version"])).stdout)?.[1] ?? "");
 const debian = major === "" ? null : debianFolder(major);
 console.log(`Conformance on ${distribution()}, Node ${process.versions.node}; ${await versions()}`);
+
+function policyNamed(name: string): string {
+  if (name === "allow-all") return "version: 1\ndefault: allow\nrules: []\n";
+  throw new Error(`there is no policy ${JSON.stringify(name)} for this; expected allow-all`);
+}
 
 /** What is installed here, of what the suites use. */
 async function versions(): Promise<string> {
@@ -56,7 +65,7 @@ async function on(
 ): Promise<void> {
   const chosen = Object.entries(suites).filter(([name]) => wanted(name));
   if (chosen.length === 0) return;
-  const pair = await startPair(folder);
+  const pair = await startPair(folder, policy);
   try {
     for (const [name, suite] of chosen) {
       const since = performance.now();

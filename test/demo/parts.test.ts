@@ -130,7 +130,8 @@ describe("connection lines", () => {
 describe("the written settings", () => {
   it("are ones that the gateway accepts without a warning", async () => {
     const state = openState(folder);
-    for (const role of ["shop_reader", "shop_writer", "shop_admin"]) state.secret(role);
+    for (const role of ["shop_reader", "shop_writer", "shop_admin", "client-postern-console"])
+      state.secret(role);
     state.write("policy.yaml", demoPolicy());
     expect(loadPolicy([{ file: "policy.yaml", text: demoPolicy() }]).labels.length).toBeGreaterThan(0);
     const text = demoConfig({ gateway: 6432, http: 8432, postgres: 54_321 }, "http://127.0.0.1:9432");

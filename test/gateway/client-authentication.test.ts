@@ -133,7 +133,7 @@ describe("token as password", () => {
       Object.defineProperty(socket, "remoteAddress", { value: "192.0.2.7" });
       greet(socket, false, {
         settings: { address: { host: "", port: 0 }, auth: ["password"], tls: "optional" },
-        offer: { certificate: false, ask: "password" },
+        offer: () => ({ certificate: false, ask: "password" }),
         protection: createProtection(null),
         identity,
         limits: {

@@ -106,8 +106,17 @@ rules:
         withinMs: 3_600_000,
         allowDelegator: false,
         ticket: false,
+        breakGlass: null,
       },
-      { rule: "b", groups: ["owners"], count: 1, withinMs: 900_000, allowDelegator: true, ticket: true },
+      {
+        rule: "b",
+        groups: ["owners"],
+        count: 1,
+        withinMs: 900_000,
+        allowDelegator: true,
+        ticket: true,
+        breakGlass: null,
+      },
     ]);
   });
 

@@ -54,6 +54,7 @@ export function sessionContext(node: string, record: SessionRecord): SessionCont
     run: claimed.run,
     intent: prompt === undefined ? undefined : sealedMark,
     traceparent: claimed.traceparent,
+    unmask: claimed.unmask,
   };
   const database = {
     name: d.name,
@@ -108,7 +109,16 @@ export function decisionContext(record: DecisionRecord, store: StoreBlob): Decis
     `"policy":${JSON.stringify(record.policy)},"masked":${short(JSON.stringify(record.masked))},` +
     `"limits":${JSON.stringify(record.limits)}` +
     `${record.would === undefined ? "" : `,"would":${JSON.stringify(record.would)}`}}`;
-  return { kind: "decision", text: Buffer.from(`,"decision":${text},"approval":null}\n`, "utf8") };
+  return {
+    kind: "decision",
+    text: Buffer.from(`,"decision":${text},"approval":${approvalText(record.approval)}}\n`, "utf8"),
+  };
+}
+
+function approvalText(approval: DecisionRecord["approval"]): string {
+  if (approval == null) return "null";
+  const { id, approvers, breakGlass } = approval;
+  return JSON.stringify({ id, approvers, ...(breakGlass === true ? { break_glass: true } : {}) });
 }
 
 /** The columns of a result as they were delivered. */

@@ -1,17 +1,33 @@
 /** Joins the rooms into a running gateway; `postern serve` and `postern demo` both start here. */
 import type pino from "pino";
-import { type HttpListener, startHttp } from "../../api/index.ts";
+import {
+  type ApiEnv,
+  builtConsole,
+  createConsoleSessions,
+  createRest,
+  type HttpListener,
+  startHttp,
+} from "../../api/index.ts";
+import type { Approvals } from "../../approvals/index.ts";
 import { type AuditLog, makeAnchors, openAuditLog } from "../../audit/index.ts";
 import type { Settings } from "../../config/index.ts";
 import { type Gateway, startGateway } from "../../gateway/index.ts";
 import type { Identity } from "../../identity/index.ts";
 import { createProtection } from "../../identity/protection.ts";
+import { createPosternTokens } from "../../identity/tokens/index.ts";
+import { openRevocations } from "../../identity/tokens/revoked.ts";
+import { mcpRoutes } from "../../mcp/index.ts";
 import type { CompiledPolicy } from "../../policy/index.ts";
+import type { Store } from "../../store/index.ts";
 import { keepAnchored, tellOpenNews } from "./anchor.ts";
+import { openApprovals } from "./approvals.ts";
 import { openIdentity } from "./identity.ts";
-import { gatewayMetrics } from "./metrics.ts";
+import { activityOf } from "./mcp.ts";
+import { approvalMetrics, gatewayMetrics } from "./metrics.ts";
+import { openOauth } from "./oauth.ts";
 import { openPolicy, readPolicy } from "./policy.ts";
 import { compareSettings } from "./reload.ts";
+import { openSettingsStore } from "./store.ts";
 import { startTrail } from "./trail.ts";
 import { packageVersion } from "./version.ts";
 
@@ -19,6 +35,8 @@ export interface ComposedGateway {
   readonly gateway: Gateway;
   readonly identity: Identity;
   readonly audit: AuditLog;
+  readonly store: Store;
+  readonly approvals: Approvals;
   /** null: the configuration names no http listener. */
   readonly http: HttpListener | null;
   /**
@@ -43,9 +61,17 @@ function recordPolicy(audit: AuditLog, next: CompiledPolicy, previous: CompiledP
   });
 }
 
+/** The http listener's own origin, as a browser on this machine reaches it. */
+function ownUrl(address: { readonly host: string; readonly port: number } | null, tls: boolean): string {
+  const { host, port } = address ?? { host: "127.0.0.1", port: 0 };
+  const name =
+    host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "[::1]" : host.includes(":") ? `[${host}]` : host;
+  return new URL(`${tls ? "https" : "http"}://${name}:${port}`).origin;
+}
+
 /**
- * Opens the audit log, then identity, then the listeners: nothing is accepted that could not be recorded.
- * Throws what openAuditLog, openPolicy, createIdentity, startGateway and startHttp throw; what was opened by then is closed again.
+ * Opens the audit log, then the store, then identity, then the listeners: nothing is accepted that could not be recorded.
+ * Throws StoreUnavailable and what openAuditLog, openPolicy, createIdentity, startGateway and startHttp throw; what was opened by then is closed again.
  */
 export async function composeGateway(settings: Settings, logger: pino.Logger): Promise<ComposedGateway> {
   await using opened = new AsyncDisposableStack();
@@ -62,7 +88,29 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
   audit.event("config.changed", { digest: settings.digest, previous: null, applied: ["*"], waiting: [] });
   const policy = openPolicy(settings.policy, settings.audit.keys);
   if (policy !== null) recordPolicy(audit, policy.policies.current, null);
+  const kept = await openSettingsStore(settings);
+  const { store } = kept;
+  opened.defer(() => store.close());
+  let current = settings;
+  let listening: HttpListener | null = null;
+  const publicUrl = () =>
+    settings.publicUrl ?? ownUrl(listening?.address ?? settings.http, settings.gateway.tls !== null);
+  const { approvals, webhooks, ...asking } = await openApprovals(
+    settings,
+    kept,
+    audit,
+    () => (settings.http === null ? null : publicUrl()),
+    logger,
+  );
+  opened.defer(() => asking.close());
+  const tokens = createPosternTokens({ store, settings: settings.tokens });
+  const revocations = await openRevocations(store);
+  opened.defer(() => revocations.close());
   const identity = await openIdentity(settings.providers, {
+    tokens,
+    revocations,
+    store,
+    publicUrl,
     maxDelegationDepth: settings.identity.maxDelegationDepth,
   });
   const protection = createProtection(settings.identity.lockout);
@@ -74,27 +122,83 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     auditSettings: settings.audit,
     logger,
     policy,
+    store,
+    approvals,
+    revocations,
   });
   let drained = false;
   opened.defer(async () => {
     if (!drained) await gateway.drain(0);
   });
-  const deps = {
+  const consoleSessions = createConsoleSessions(store, { secure: () => publicUrl().startsWith("https:") });
+  const rest = createRest({
     version,
-    readiness: () => ({ audit: audit.failure === null, gateway: gateway.accepting }),
-    metrics: () => gatewayMetrics(gateway, identity, audit, anchoring, trail),
+    node: settings.audit.node,
+    identity,
+    gateway,
+    audit,
+    store,
+    consoleSessions,
+    databases: settings.gateway.databases,
+    providers: () => current.providers,
+    roles: () => settings.admin,
+    publicUrl,
+    stepUpSeconds: settings.approvals.stepUpMs / 1000,
+    revoked: (principal) => revocations.find(principal, "api") !== null,
+  });
+  const oauth = openOauth({
+    settings: () => current,
+    identity,
+    tokens,
+    revocations,
+    store,
+    audit,
+    gateway,
+    publicUrl,
+  });
+  const activity = activityOf(audit, settings);
+  opened.defer(() => activity.close());
+  const mcp =
+    settings.mcp === null
+      ? null
+      : mcpRoutes<ApiEnv>({
+          gateway,
+          identity,
+          approvals,
+          settings: settings.mcp,
+          publicUrl,
+          activity: activity.recent,
+          version,
+          logger,
+        });
+  const deps = {
+    rest,
+    mounts: mcp === null ? [oauth] : [oauth, mcp],
+    consoleDir: builtConsole,
+    version,
+    readiness: () => ({
+      audit: audit.failure === null,
+      gateway: gateway.accepting,
+      store: store.failure === null,
+    }),
+    metrics: () => [
+      ...gatewayMetrics(gateway, identity, audit, anchoring, trail),
+      ...approvalMetrics(approvals.stats, webhooks.stats, store.failure),
+    ],
     onError: (error: Error) => logger.error({ err: error }, "http listener"),
   };
   const http = settings.http === null ? null : await startHttp(settings.http, deps, settings.gateway.tls);
+  listening = http;
   if (http !== null) opened.defer(() => http.close());
   const running = opened.move();
 
-  let current = settings;
   let stopping: Promise<void> | null = null;
   return {
     gateway,
     identity,
     audit,
+    store,
+    approvals,
     http,
     async reload(next) {
       const { tls, providers, applied, waiting } = compareSettings(current, next);

@@ -32,8 +32,13 @@ export async function openIdentity(
   });
   return {
     authenticate: (token, context) => current.authenticate(token, context),
-    authenticateCertificate: (certificate) => current.authenticateCertificate(certificate),
     verifyGrant: (token, audience) => current.verifyGrant(token, audience),
+    verifyLogout: (token) => current.verifyLogout(token),
+    get scram() {
+      return current.scram;
+    },
+    login: (provider, claims, token) => current.login(provider, claims, token),
+    authenticateCertificate: (certificate) => current.authenticateCertificate(certificate),
     get saml() {
       return current.saml;
     },

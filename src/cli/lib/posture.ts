@@ -2,7 +2,7 @@
 
 import { storedLineage } from "../../analysis/lineage/stored.ts";
 import { hasTree, type Probe, probe, probeText } from "../../analysis/probe.ts";
-import type { ProtectedColumn, ProtectedSet } from "../../analysis/protected.ts";
+import type { ProtectedSet } from "../../analysis/protected.ts";
 import {
   type CatalogQuery,
   type CatalogSnapshot,
@@ -11,6 +11,7 @@ import {
   loadGrants,
   relationText,
 } from "../../catalog/index.ts";
+import { readableColumns } from "../../gateway/analyst/exposure.ts";
 import type { Offline } from "../../gateway/analyst/offline.ts";
 import type { DatabaseSettings, LoginSettings } from "../../gateway/settings.ts";
 import type { CompiledPolicy } from "../../policy/index.ts";
@@ -44,7 +45,7 @@ export async function readPosture(
   const asked = found.trees ? await analyst.ask(probeText, [], null) : null;
   // What a view shows is what it reads: hardenFindings() tells of those that read past the login's grants.
   const stored = protectedSet.columns.filter(({ relation }) => !protectedSet.isView(relation));
-  const readable = await readableColumns(query, stored);
+  const readable = await readableColumns(query, protectedSet);
   const grants = await loadGrants(query);
   const findings = hardenFindings(catalog, grants, { readOnly, protectedColumns: stored }).filter(
     (finding) => !isMaskingView(finding, catalog, protectedSet),
@@ -89,27 +90,6 @@ function isMaskingView(
   return false;
 }
 
-/** Columns at once: a statement must not grow without bound. */
-const batch = 2_000;
-
-async function readableColumns(
-  query: CatalogQuery,
-  columns: readonly ProtectedColumn[],
-): Promise<ProtectedColumn[]> {
-  const readable: ProtectedColumn[] = [];
-  for (let from = 0; from < columns.length; from += batch) {
-    const part = columns.slice(from, from + batch);
-    const pairs = part.map(({ relation, attribute }) => `(${relation}, ${attribute})`).join(", ");
-    const rows = await query(
-      `select c.relation, c.attribute from (values ${pairs}) as c(relation, attribute)
- where pg_catalog.has_column_privilege(c.relation::oid, c.attribute::smallint, 'SELECT')`,
-    );
-    const keys = new Set(rows.map(([relation, attribute]) => `${relation}.${attribute}`));
-    readable.push(...part.filter(({ relation, attribute }) => keys.has(`${relation}.${attribute}`)));
-  }
-  return readable;
-}
-
 const more = "postern check --harden prints the SQL";
 
 /** Codes that say what the database could enforce as well, and how they are told when there are several. */
@@ -128,7 +108,7 @@ export function postureFindings({ findings, protectedSet, analysis, catalog }: P
     told.push({
       level: "risk",
       code: "NO_ANALYSIS",
-      what: "the server does not say what statements touch: what the policy must know of them is not known, and they are denied",
+      what: "the server does not say what statements touch: only plain SELECTs can be read without it, all else that must be analysed is denied",
       remedy: "connect without a pooler in between, to PostgreSQL 14 or later",
     });
   const owned = protectedSet.columns

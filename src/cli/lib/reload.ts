@@ -43,11 +43,14 @@ export function compareSettings(current: Settings, next: Settings): Changes {
 }
 
 const restartKeys: readonly (readonly [string, (settings: Settings) => unknown])[] = [
-  ["listen", (s) => [s.gateway.listeners, s.http]],
+  ["listen", (s) => [s.gateway.listeners, s.http, s.publicUrl]],
   ["databases", (s) => s.gateway.databases],
   ["audit", (s) => [s.audit, s.anchors, s.exports, s.index]],
+  ["store", (s) => s.store],
+  ["approvals", (s) => s.approvals],
   ["protocol", (s) => s.gateway.protocol],
   ["admin", (s) => s.admin],
+  ["mcp", (s) => s.mcp],
   ["limits", (s) => s.gateway.limits],
   ["identity.lockout", (s) => s.identity],
   // A policy can be exchanged for another one; whether there is one is decided at the start.

@@ -29,6 +29,7 @@ export function buildAudit(context: Context): AuditSettings | null {
     durability: input.durability,
     parameters: input.parameters,
     results: { digest: input.results.digest, captureRows: captureRows(input.results.capture_rows) },
+    analysis: input.analysis,
     retentionSeconds: input.retention ?? null,
   };
 }
@@ -82,7 +83,8 @@ function buildAnchor(
   return { kind: "postgres", url };
 }
 
-function webhookUrl(text: string): string | null {
+/** The URL as fetch() takes it; null: not https (or http to loopback), or with user and password. */
+export function webhookUrl(text: string): string | null {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || url.username !== "" || url.password !== "") return null;
   const host = url.hostname.replace(/^\[|\]$/g, "");

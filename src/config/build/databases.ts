@@ -83,6 +83,7 @@ function buildLogins(
     built.push({
       groups: login.groups,
       user: login.user,
+      hardened: login.hardened,
       password: buildPassword(context, login.password, { ...means, user: login.user }, [...path, "password"]),
     });
   }

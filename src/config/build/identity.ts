@@ -10,6 +10,7 @@ import type {
   ProviderSettings,
   SamlProviderSettings,
 } from "../../identity/settings.ts";
+import type { TokenSettings } from "../../identity/tokens/settings.ts";
 import { valueAt } from "../explain.ts";
 import { type Preset, presetOf } from "../presets.ts";
 import type { Path } from "../problem.ts";
@@ -21,6 +22,7 @@ import {
   provider as providerSchema,
   type RulesInput,
   type SamlInput,
+  tokens as tokensSchema,
 } from "../schema/identity.ts";
 import { secretSource } from "../secrets.ts";
 import { isSafeUrl } from "../units.ts";
@@ -34,6 +36,19 @@ export function providerNames(context: Context): readonly string[] {
   const providers = valueAt(context.raw, base);
   if (!Array.isArray(providers)) return [];
   return [...new Set(providers.map((p) => valueAt(p, ["name"])).filter((name) => typeof name === "string"))];
+}
+
+/** `identity.tokens`; null: not valid (the schema pass has said why). */
+export function buildTokens(context: Context): TokenSettings | null {
+  const input = take(context, ["identity", "tokens"], tokensSchema);
+  if (input === null) return null;
+  if (input.lifetime > input.longest)
+    context.problem(
+      ["identity", "tokens", "lifetime"],
+      "is more than identity.tokens.longest",
+      "at most that",
+    );
+  return { lifetime: input.lifetime, longest: input.longest, perPrincipal: input.per_principal };
 }
 
 /** What concerns all providers. */
@@ -153,7 +168,16 @@ function buildOidc(context: Context, input: OidcInput, path: Path): OidcProvider
       agent: claim("agent"),
     },
     ...buildRules(input, preset),
-    client: client === undefined ? null : { id: client.id, secret },
+    client:
+      client === undefined
+        ? null
+        : {
+            id: client.id,
+            cli: client.cli ?? (client.secret === undefined ? client.id : null),
+            secret,
+            scopes: [...new Set(["openid", ...client.scopes])],
+            resource: client.resource ?? null,
+          },
     maxTokenAge: input.max_token_age ?? null,
     ...(preset === null || preset.dialect === null ? {} : { dialect: preset.dialect }),
     ...(input.id_jag ? { idJag: true } : {}),

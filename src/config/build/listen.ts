@@ -2,7 +2,13 @@
 import type { ListenerSettings, TlsSettings } from "../../gateway/settings.ts";
 import { valueAt } from "../explain.ts";
 import type { Path } from "../problem.ts";
-import { defaultAddress, type ListenerInput, oneListener, tls as tlsSchema } from "../schema/root.ts";
+import {
+  defaultAddress,
+  type ListenerInput,
+  oneListener,
+  publicUrl,
+  tls as tlsSchema,
+} from "../schema/root.ts";
 import { tcpAddress } from "../schema/scalars.ts";
 import { type Address, isLoopback, isSafeUrl, parseAddress } from "../units.ts";
 import { type Context, isGiven, readNamed, take, takeItems } from "./context.ts";
@@ -11,6 +17,8 @@ import { checkCertificates, checkPrivateKey, warnOfDates } from "./pem.ts";
 export interface Listening {
   readonly listeners: readonly ListenerSettings[];
   readonly http: { readonly host: string; readonly port: number } | null;
+  /** Origin of the http listener as browsers know it, without a slash at the end; null: its own address. */
+  readonly publicUrl: string | null;
 }
 
 export function buildListen(context: Context): Listening {
@@ -27,7 +35,14 @@ export function buildListen(context: Context): Listening {
   else if (Array.isArray(valueAt(context.raw, base)))
     for (const [i, input] of takeItems(context, base, oneListener).entries()) add(input, [...base, i]);
   else add(take(context, base, oneListener), base);
-  return { listeners, http: buildHttp(context, taken) };
+  const url = isGiven(context, ["listen", "public_url"])
+    ? take(context, ["listen", "public_url"], publicUrl)
+    : null;
+  return {
+    listeners,
+    http: buildHttp(context, taken),
+    publicUrl: url === null ? null : new URL(url).origin,
+  };
 }
 
 function buildListener(context: Context, input: ListenerInput, path: Path): ListenerSettings | null {
@@ -54,12 +69,13 @@ function buildListener(context: Context, input: ListenerInput, path: Path): List
       "an oidc provider whose issuer is an https URL",
     );
   // libpq takes the first SASL mechanism it knows or fails, so that the gateway cannot offer two ways at once.
-  const asked = auth.filter((way) => way !== "cert");
+  // A client that shows a token by SCRAM names it as its user: that one way can stand beside another.
+  const asked = auth.filter((way) => way !== "cert" && way !== "scram");
   if (asked.length > 1)
     context.warning(
       [...path, "auth"],
       `only the first way, ${asked[0]}, is offered`,
-      "one way for each listener (and cert, for those who show one)",
+      "one way for each listener (and cert or scram, for those who show it)",
     );
   if (auth.includes("cert")) checkCertificateAuth(context, "path" in address, [...path, "auth"]);
   return { address, auth, tls: options?.tls ?? (local ? "optional" : "required") };

@@ -35,6 +35,10 @@ export const login = z.strictObject({
     description: "Who uses this login: any of these groups. With several providers write `provider:group`.",
   }),
   user: text("a PostgreSQL role", maxName),
+  hardened: z.enum(["no", "secrets", "all"], { error: "no, secrets or all" }).default("no").meta({
+    description:
+      "`all`: nothing runs under this login while the database itself would let it read a protected column; `secrets`: one with `access: none`. Looked at when it connects and whenever the catalog changes; `postern check --harden` prints the SQL.",
+  }),
   password: password.optional().meta({ description: "Default: none (trust, peer or client certificate)." }),
 });
 

@@ -81,8 +81,24 @@ const rules = {
 };
 
 const client = z.strictObject({
-  id: text("the client id that the provider gave Postern"),
-  secret: secret.optional(),
+  id: text("the client id that the provider gave Postern").meta({
+    description: "Client id. Its redirect URI at the provider: `listen.public_url` and `/login/callback`.",
+  }),
+  secret: secret
+    .optional()
+    .meta({ description: "Client secret. Default: none, a public client held by PKCE alone." }),
+  cli: text("the client id that the provider gave Postern's command line").optional().meta({
+    description:
+      "Public client of `postern login`, without a secret; its redirect URI at the provider: `http://127.0.0.1/callback` with any port. Default: `id`, if that one has none.",
+  }),
+  scopes: z
+    .array(text("a scope such as email", 256))
+    .max(32)
+    .default(["openid", "profile", "email"])
+    .meta({ description: "Scopes asked for at login; `openid` always is." }),
+  resource: text("the URI of a resource that the provider knows", 1024)
+    .optional()
+    .meta({ description: "RFC 8707 `resource` that the access token is for. Default: the provider's own." }),
 });
 
 const oidc = z
@@ -200,7 +216,21 @@ export const lockout = z
   .prefault({})
   .meta({ description: "Waits after failed logins." });
 
+export const tokens = z
+  .strictObject({
+    lifetime: duration(300, 3600)
+      .prefault("30m")
+      .meta({ description: "How long a `pgt_` token lives when nothing else is asked for." }),
+    longest: duration(300, 3600).prefault("60m").meta({
+      description: "The longest lifetime that may be asked for. None outlives the token it comes from.",
+    }),
+    per_principal: whole(1, 900).default(100).meta({ description: "Living tokens of one principal." }),
+  })
+  .prefault({})
+  .meta({ description: "Postern's own short-lived tokens (identity.md)." });
+
 export const identity = z.strictObject({
+  tokens,
   providers: z
     .array(provider)
     .min(1)

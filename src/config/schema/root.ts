@@ -1,8 +1,11 @@
 /** postern.yaml as a whole (SPEC.md section 2). docs/config.md and docs/postern.schema.json are made from this. */
 import { z } from "zod";
+import { isSafeUrl } from "../units.ts";
+import { approvals, store } from "./approvals.ts";
 import { databases } from "./databases.ts";
 import { auditExport, auditIndex } from "./exports.ts";
 import { identity } from "./identity.ts";
+import { mcp } from "./mcp.ts";
 import { address, duration, flag, folder, path, secret, size, tcpAddress, text, whole } from "./scalars.ts";
 import { storeKeys, vault } from "./vault.ts";
 
@@ -14,12 +17,12 @@ const listener = z
       description: "`host:port`, `[IPv6]:port` or `unix:/absolute/path`; port 0 takes a free one.",
     }),
     auth: z
-      .array(z.enum(["password", "oauthbearer", "cert"]))
+      .array(z.enum(["password", "oauthbearer", "scram", "cert"]))
       .min(1)
       .default(["password"])
       .meta({
         description:
-          "How clients show their token. `oauthbearer` needs PostgreSQL 18's libpq. `cert`: a client certificate, asked for before any token.",
+          "How clients show their token. `scram`: SCRAM-SHA-256 for clients whose user is `pgt_ID`, alone or beside another. `oauthbearer` needs PostgreSQL 18's libpq. `cert`: a client certificate, asked for before any token.",
       }),
     tls: z
       .enum(["required", "optional"])
@@ -29,6 +32,17 @@ const listener = z
   .meta({ title: "a listener with its options" });
 
 export const oneListener = z.union([address, listener], { error: addressExpected });
+
+const publicUrlExpected =
+  "an https URL without path, such as https://postern.example.com (http only on loopback)";
+export const publicUrl = z.string({ error: publicUrlExpected }).refine(
+  (value) => {
+    if (!isSafeUrl(value)) return false;
+    const { pathname, search, hash } = new URL(value);
+    return pathname === "/" && search === "" && hash === "" && !/[?#]$/.test(value);
+  },
+  { error: publicUrlExpected },
+);
 
 export const defaultAddress = "127.0.0.1:6432";
 
@@ -41,6 +55,10 @@ export const listen = z
     http: tcpAddress
       .optional()
       .meta({ description: "Console, REST, MCP, health and metrics. Default: none." }),
+    public_url: publicUrl.optional().meta({
+      description:
+        "Where browsers reach the http listener: `https://postern.example.com`. Default: `http` (or `https` with `tls`) and the listener's own address.",
+    }),
   })
   .prefault({})
   .meta({ description: "Addresses. Without `tls` only loopback addresses and Unix sockets are accepted." });
@@ -143,10 +161,10 @@ export const audit = z
       .meta({
         description: "Age from which whole segments of the log are pruned, on the record. Default: never.",
       }),
-    analysis: z
-      .enum(["always", "lazy"])
-      .default("always")
-      .meta({ description: "When statements are analysed." }),
+    analysis: z.enum(["always", "lazy"]).default("always").meta({
+      description:
+        "`always`: every statement, so that the trail says what it touched; `lazy`: only where the policy has labels or speaks of what statements touch or do.",
+    }),
   })
   .prefault({})
   .meta({ description: "The audit trail." });
@@ -180,9 +198,31 @@ export const limits = z
     idle_seconds: whole(1, maxSeconds)
       .default(3600)
       .meta({ description: "A session without a statement is ended after this." }),
+    session_seconds: whole(60, maxSeconds)
+      .optional()
+      .meta({ description: "Longest session. Default: as long as its token lives." }),
+    warn_seconds: whole(0, 86_400)
+      .default(300)
+      .meta({ description: "How long before its end a session is told of it by a NOTICE." }),
+    finish_seconds: whole(0, maxSeconds)
+      .default(900)
+      .meta({ description: "How long a statement may run on after its session's time is over." }),
     hold_seconds: whole(1, maxSeconds)
       .default(300)
       .meta({ description: "Longest wait of a held statement." }),
+    refusals: z
+      .strictObject({
+        same: whole(1, 1_000_000).default(100).meta({
+          description: "The same statement for the same reason, by one principal.",
+        }),
+        session: whole(1, 1_000_000).default(1000).meta({ description: "Any, in one session." }),
+        principal: whole(1, 1_000_000).default(2000).meta({ description: "Any, by one principal." }),
+        pause_seconds: whole(1, 3600).default(30).meta({
+          description: "How long nothing of theirs is looked at then (`CIRCUIT_OPEN`).",
+        }),
+      })
+      .prefault({})
+      .meta({ description: "Refused statements a minute, before a pause." }),
   })
   .prefault({})
   .meta({ description: "Bounds on what clients may use." });
@@ -195,12 +235,6 @@ export const protocol = z
   })
   .prefault({})
   .meta({ description: "Rarely needed parts of the protocol." });
-
-export const store = z
-  .string({ error: "sqlite:PATH or a postgres:// URL" })
-  .regex(/^(sqlite:.+|postgres(ql)?:\/\/.+)$/, { error: "sqlite:PATH or a postgres:// URL" })
-  .default("sqlite:./data/postern.db")
-  .meta({ description: "State shared by nodes. In this version: `sqlite:` only." });
 
 export const policy = path.meta({
   description:
@@ -218,7 +252,9 @@ export const root = z.strictObject({
   store,
   store_keys: storeKeys.optional(),
   vault: vault.optional(),
+  approvals,
   protocol,
   admin,
+  mcp,
   limits,
 });

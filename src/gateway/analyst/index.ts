@@ -13,6 +13,7 @@ import { encodeQuery } from "../../protocol/index.ts";
 import { parseSql } from "../../sql/index.ts";
 import type { DatabaseSettings, LoginSettings } from "../settings.ts";
 import { connectUpstream } from "../upstream/connect.ts";
+import { mustBeHardened, readableColumns } from "./exposure.ts";
 import { queryRows } from "./rows.ts";
 import { createTalk, type Talk, TalkLost } from "./talk.ts";
 
@@ -39,6 +40,11 @@ export function viewOf(policy: CompiledPolicy, catalog: CatalogSnapshot, databas
 export interface Analyst {
   /** How functions of the database are judged: for catalogs that are loaded elsewhere, too. */
   readonly trust: LoadOptions;
+  /**
+   * Protected columns that the login may read in the database itself, as of the newest view; null: not known. Of a login with
+   * `hardened: secrets` those with `access: none`. A login that must be hardened has none, or nothing runs.
+   */
+  readonly exposed: number | null;
   /** The newest view of `policy`, if the catalog is loaded and fresh; else null: await `ready()`. */
   view(policy: CompiledPolicy): View | null;
   /** Rejects when the catalog cannot be loaded. */
@@ -49,6 +55,8 @@ export interface Analyst {
   ask(text: string, types: readonly number[], searchPath: string | null): Promise<AskResult>;
   /** The planner's guess; null: it would not say. Rejects when the server cannot be asked. */
   estimate(text: string, types: readonly number[], searchPath: string | null): Promise<Estimate | null>;
+  /** The schemas in which names are looked up under a search_path, in order (current_schemas(true)). Rejects as `query` does. */
+  schemas(searchPath: string | null): Promise<readonly string[]>;
   /** Rejects when the server cannot be asked, or refuses. */
   query(sql: string): Promise<(string | null)[][]>;
   close(): void;
@@ -60,6 +68,15 @@ const answerBytes = 64 * 1024 * 1024;
 const connectMs = 10_000;
 /** How often the catalog's digest is looked at. */
 const catalogMs = 5_000;
+
+const maxPaths = 100;
+/** Both statements of one Query are one transaction: a path that was set for it is forgotten with it. */
+const schemasText = "select pg_catalog.unnest(pg_catalog.current_schemas(true))";
+
+/** PostgreSQL manual, "String Constants with C-Style Escapes": means the same whatever standard_conforming_strings is. */
+function literal(text: string): string {
+  return `E'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
+}
 
 /** How a configuration says that a database's functions are to be judged. */
 function trustOf({ functions }: DatabaseSettings): LoadOptions {
@@ -81,6 +98,13 @@ export function createAnalyst(
   let catalog: Catalog | null = null;
   let view: View | null = null;
   let closed = false;
+  let paths: { readonly of: CatalogSnapshot | null; readonly found: Map<string | null, readonly string[]> } =
+    {
+      of: null,
+      found: new Map(),
+    };
+  /** The view whose exposure was looked at, and how many columns it is. */
+  let examined: { readonly view: View; readonly exposed: number } | null = null;
 
   /** One connection, made anew when the last one is gone. */
   function line(prepare: (talk: Talk) => Promise<void>) {
@@ -136,13 +160,42 @@ export function createAnalyst(
     return view;
   }
 
+  async function examine(laid: View): Promise<void> {
+    if (examined?.view === laid) return;
+    const readable = laid.protectedSet.empty ? [] : await readableColumns(query, laid.protectedSet);
+    const exposed =
+      login.hardened === "secrets"
+        ? readable.filter(({ labels }) => labels.some(({ access }) => access === "none")).length
+        : readable.length;
+    if (exposed > 0 && exposed !== examined?.exposed)
+      logger.warn(
+        { database: database.name, login: login.user, columns: exposed },
+        mustBeHardened(login)
+          ? "the login may read protected columns in the database itself: nothing runs; postern check --harden prints the SQL"
+          : "the login may read protected columns in the database itself; postern check --harden prints the SQL",
+      );
+    examined = { view: laid, exposed };
+  }
+
   return {
     trust,
+    get exposed() {
+      return examined?.exposed ?? null;
+    },
     view(policy) {
-      return catalog?.isFresh === true ? laidOver(policy, catalog.current) : null;
+      if (catalog?.isFresh !== true) return null;
+      const laid = laidOver(policy, catalog.current);
+      // Grants are the catalog's, too: whoever must be hardened is looked at anew with each of its versions.
+      return mustBeHardened(login) && examined?.view !== laid ? null : laid;
     },
     async ready(policy) {
-      return laidOver(policy, await loaded().fresh());
+      const laid = laidOver(policy, await loaded().fresh());
+      if (mustBeHardened(login)) await examine(laid);
+      else if (examined?.view !== laid)
+        examine(laid).catch((error: unknown) =>
+          logger.warn({ database: database.name, err: error }, "grants could not be looked at"),
+        );
+      return laid;
     },
     bump() {
       catalog?.bump();
@@ -169,6 +222,23 @@ export function createAnalyst(
       );
       const { result } = reader;
       return result?.ok === true ? { rows: result.rows, cost: result.cost } : null;
+    },
+    async schemas(searchPath) {
+      // Schemas and the rights to use them are the catalog's: what was found holds for one version of it.
+      const of = loaded().current;
+      if (paths.of !== of) paths = { of, found: new Map() };
+      const kept = paths.found.get(searchPath);
+      if (kept !== undefined) return kept;
+      const rows =
+        searchPath === null
+          ? await query(schemasText)
+          : await query(
+              `select pg_catalog.set_config('search_path', ${literal(searchPath)}, true); ${schemasText}`,
+            );
+      const found = rows.slice(searchPath === null ? 0 : 1).map(([schema]) => schema ?? "");
+      if (paths.found.size >= maxPaths) paths.found.clear();
+      paths.found.set(searchPath, found);
+      return found;
     },
     query,
     close() {

@@ -1,6 +1,5 @@
 /** Reading one text for the tools: the statements of one message, with what the server says of each. */
 import { planMasks } from "../../analysis/plan.ts";
-import { readTouched } from "../../analysis/touched.ts";
 import type { Touched } from "../../facts/effects.ts";
 import type { CompiledPolicy, Estimate, PolicyDecision } from "../../policy/index.ts";
 import type { AnalysedStatement } from "../../policy/lab/analyser.ts";
@@ -24,6 +23,7 @@ import { inBlockBehind } from "../statement/place.ts";
 import type { Reason } from "../statement/state.ts";
 import type { Analyst, View } from "./index.ts";
 import { type Read, reportMasks } from "./report.ts";
+import { touchedBy } from "./touching.ts";
 
 /** A database cannot be asked: nothing can be said of a statement. The message holds no address. */
 export class OfflineUnavailable extends Error {
@@ -161,9 +161,9 @@ export class Reading {
             hint: "",
           });
         }
-        const found = readTouched(asked.trees, this.#view.catalog, {
-          settledSettings,
-          kind: kind === "expressions" ? "statement" : kind,
+        const found = await touchedBy(asked, { text, kind, settledSettings }, this.#view, this.#analyst, {
+          local: false,
+          searchPath: null,
         });
         // Functions of bare expressions count; what they give goes nowhere.
         touched.push(kind === "expressions" ? { ...found, outputs: null } : found);

@@ -4,6 +4,7 @@ import type { BudgetKeeper, CompiledPolicy } from "../../policy/index.ts";
 import { ByteCache } from "../../sql/index.ts";
 import type { DatabaseSettings, LoginSettings } from "../settings.ts";
 import type { Answer } from "../statement/judgement.ts";
+import { createRefusalMemory, type RefusalMemory } from "../statement/refusals.ts";
 import { type Analyst, createAnalyst } from "./index.ts";
 
 export interface AnswerCache {
@@ -15,7 +16,10 @@ export interface AnswerCache {
 export interface Judging {
   readonly policies: { readonly current: CompiledPolicy };
   readonly budgets: BudgetKeeper;
+  readonly memory: RefusalMemory;
   of(database: DatabaseSettings, login: LoginSettings): { analyst: Analyst; answers: AnswerCache };
+  /** Of each login that was asked for, and is known. */
+  exposed(): readonly { readonly database: string; readonly login: string; readonly columns: number }[];
   close(): void;
 }
 
@@ -27,11 +31,16 @@ export function createJudging(
   policies: { readonly current: CompiledPolicy },
   budgets: BudgetKeeper,
   logger: pino.Logger,
+  memory: RefusalMemory = createRefusalMemory(),
 ): Judging {
-  const known = new Map<string, { analyst: Analyst; answers: AnswerCache }>();
+  const known = new Map<
+    string,
+    { analyst: Analyst; answers: AnswerCache; database: string; login: string }
+  >();
   return {
     policies,
     budgets,
+    memory,
     of(database, login) {
       const key = JSON.stringify([database.name, login.user]);
       let one = known.get(key);
@@ -40,10 +49,20 @@ export function createJudging(
           answerBytes,
           (text, answer) => 2 * text.length + sizeOf(answer),
         );
-        one = { analyst: createAnalyst(database, login, logger), answers };
+        one = {
+          analyst: createAnalyst(database, login, logger),
+          answers,
+          database: database.name,
+          login: login.user,
+        };
         known.set(key, one);
       }
       return one;
+    },
+    exposed() {
+      return [...known.values()].flatMap(({ analyst: { exposed }, database, login }) =>
+        exposed === null ? [] : [{ database, login, columns: exposed }],
+      );
     },
     close() {
       for (const { analyst } of known.values()) analyst.close();

@@ -1,20 +1,26 @@
 /** Asking a client for its token and having it checked (PostgreSQL manual, "Start-up"; PROTOCOL.md B1, B4, B5). */
 import { createHash } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
+import { TLSSocket } from "node:tls";
 import type { Principal } from "../../facts/principal.ts";
 import { type ClientCertificate, certificateFacts } from "../../identity/certificate.ts";
 import type { CallContext } from "../../identity/context.ts";
 import { IdentityError } from "../../identity/errors.ts";
 import { nameOf, type Protection } from "../../identity/protection.ts";
+import type { ScramLogin } from "../../identity/tokens/guard.ts";
 import {
+  certificateHash,
   decodeOauthBearer,
   decodePassword,
   decodeSaslInitialResponse,
   encodeAuthenticationCleartext,
   encodeAuthenticationSasl,
   encodeAuthenticationSaslContinue,
+  encodeAuthenticationSaslFinal,
   encodeOauthFailure,
   isOauthFailureReply,
+  scramMechanisms,
+  scramServer,
 } from "../../protocol/index.ts";
 import type { Line } from "./line.ts";
 import { type Answer, Over, protocolRefusal, Refusal } from "./refusal.ts";
@@ -23,14 +29,16 @@ import { type Answer, Over, protocolRefusal, Refusal } from "./refusal.ts";
 export interface Authenticator {
   /** Rejects with an IdentityError: `code` from a closed list, `cause` for the audit log. */
   authenticate(token: string, context?: CallContext): Promise<Principal>;
+  /** For logins by SCRAM, with the user of the startup packet; null or absent: there are no tokens that can do it. */
+  readonly scram?: ((user: string, context: CallContext) => Promise<ScramLogin>) | null;
   /** Absent: no client certificates. Rejects as `authenticate`. */
   authenticateCertificate?(certificate: ClientCertificate): Promise<Principal>;
   /** Where a client learns how to get a token. */
   readonly discovery: { readonly configurationUrl: string; readonly scope: string } | null;
 }
 
-/** The ways of carrying a token that can be asked for; one listener asks for one (see `offered`). */
-export type Ask = "password" | "oauthbearer";
+/** The ways of carrying a token that can be asked for; each connection is asked for one (see `offered`). */
+export type Ask = "password" | "oauthbearer" | "scram";
 
 /** What a listener takes: a certificate, a token, or a certificate from who shows one and a token from the others. */
 export interface Offer {
@@ -45,6 +53,8 @@ export interface Judges {
 
 /** Largest authentication message, its length field included (auth.c, PG_MAX_AUTH_TOKEN_LENGTH). */
 const maxMessage = 65_535;
+/** The same for SCRAM (auth-scram.c, PG_MAX_SASL_MESSAGE_LENGTH), with the mechanism's name and lengths. */
+const maxScramMessage = 1024 + 64;
 /**
  * A refusal is answered only at a multiple of this time after the token came, so that a forged token, an unknown issuer
  * and an expired token cannot be told apart by the clock.
@@ -57,7 +67,7 @@ const oauthBearer = "OAUTHBEARER";
 /** One text for every cause: which of them it was is for the audit log. */
 function notAccepted(ask: Ask): Answer {
   return {
-    sqlstate: ask === "password" ? "28P01" : "28000",
+    sqlstate: ask === "oauthbearer" ? "28000" : "28P01",
     message:
       "authentication failed: the token was not accepted; get a fresh token and try again; details are in the gateway's audit log",
   };
@@ -86,6 +96,8 @@ export async function authenticate(
     case "oauthbearer":
       line.write(Buffer.concat([greeting, encodeAuthenticationSasl([oauthBearer])]));
       return byOauthBearer(line, judges);
+    case "scram":
+      return byScram(line, judges, greeting);
     case null:
       throw certificateRefusal("CERTIFICATE_MISSING", "the client showed no certificate");
   }
@@ -158,17 +170,83 @@ async function byOauthBearer(line: Line, judges: Judges): Promise<Principal> {
   throw new Over(notAccepted("oauthbearer"));
 }
 
+/**
+ * SASL SCRAM-SHA-256 (RFC 5802, RFC 7677; PostgreSQL, auth-scram.c): the user names a Postern token, its text is the password, and
+ * never crosses the wire. A user that names none gets a salt made up for it, and the same refusal at the end.
+ */
+async function byScram(line: Line, { identity, protection }: Judges, greeting: Buffer): Promise<Principal> {
+  const context = contextOf(line);
+  const binding = bindingData(line);
+  line.write(Buffer.concat([greeting, encodeAuthenticationSasl(scramMechanisms(binding))]));
+  const initial = decodeSaslInitialResponse(await message(line, maxScramMessage));
+  const started = performance.now();
+  let login: ScramLogin;
+  try {
+    if (identity.scram === undefined || identity.scram === null)
+      throw new IdentityError("TOKEN_UNKNOWN", "Postern tokens are not issued here");
+    login = await line.until(identity.scram(line.user ?? "", context));
+  } catch (error) {
+    if (error instanceof Over || error instanceof Refusal) throw error;
+    const verdict = await judge(() => Promise.reject(error));
+    if (!verdict.accepted) await refuse(line, verdict, null, started);
+    throw new Over(notAccepted("scram"));
+  }
+  const { secret } = login;
+  const exchange = scramServer(
+    initial.mechanism,
+    {
+      salt: Buffer.from(secret.salt, "base64"),
+      iterations: secret.iterations,
+      storedKey: Buffer.from(secret.storedKey, "base64"),
+      serverKey: Buffer.from(secret.serverKey, "base64"),
+    },
+    binding,
+  );
+  let first = initial.data;
+  if (first === null) {
+    line.write(encodeAuthenticationSaslContinue(Buffer.alloc(0)));
+    first = await message(line, maxScramMessage);
+  }
+  line.write(encodeAuthenticationSaslContinue(exchange.first(first)));
+  const proof = await message(line, maxScramMessage);
+  const asked = performance.now();
+  const final = exchange.final(proof);
+  const verdict: Verdict =
+    final === null
+      ? { accepted: false, code: "TOKEN_PROOF", cause: "the SCRAM proof is wrong, or there is no such token" }
+      : await line.until(judge(() => login.principal()));
+  if (!verdict.accepted || final === null) {
+    if (!verdict.accepted) {
+      if (!blameless.has(verdict.code)) protection.failed(line.ip, null);
+      await refuse(line, verdict, null, asked);
+    }
+    throw new Over(notAccepted("scram"));
+  }
+  protection.succeeded(line.ip, null);
+  line.write(encodeAuthenticationSaslFinal(final));
+  return verdict.principal;
+}
+
+/** tls-server-end-point data of the certificate that this connection's handshake showed (RFC 5929 section 4.1). */
+function bindingData({ socket }: Line): Buffer | null {
+  if (!(socket instanceof TLSSocket)) return null;
+  const certificate = socket.getCertificate();
+  return certificate !== null && "raw" in certificate && Buffer.isBuffer(certificate.raw)
+    ? certificateHash(certificate.raw)
+    : null;
+}
+
 /** The body of the next message, which must be one of authentication ('p'). Throws Over when the client leaves instead. */
-async function message(line: Line): Promise<Buffer> {
+async function message(line: Line, limit = maxMessage): Promise<Buffer> {
   const header = await line.take(5);
   if (header === null || header[0] === terminateType) throw new Over();
   if (header[0] !== passwordType)
     throw protocolRefusal(`expected password response, got message type ${header[0]}`);
   const length = header.readInt32BE(1);
   if (length < 4) throw protocolRefusal("invalid message length");
-  if (length > maxMessage)
+  if (length > limit)
     throw protocolRefusal(
-      `a message of authentication may have at most ${maxMessage} bytes; the token is too long`,
+      `a message of authentication may have at most ${limit} bytes; the token is too long`,
     );
   const body = await line.take(length - 4);
   if (body === null) throw protocolRefusal("the connection was closed in the middle of a message");
@@ -183,7 +261,11 @@ async function check(line: Line, judges: Judges, token: string): Promise<Princip
   const gate = name === null ? null : protection.admitName(line.ip, name);
   const verdict: Verdict =
     gate === null || gate.open
-      ? await line.until(judge(identity, token, contextOf(line)))
+      ? await line.until(
+          token === ""
+            ? Promise.resolve(tokenMissing)
+            : judge(() => identity.authenticate(token, contextOf(line))),
+        )
       : { accepted: false, code: "LOCKED_OUT", cause: lockedOut("in this name", gate.retryAfterSeconds) };
   if (verdict.accepted) {
     protection.succeeded(line.ip, name);
@@ -192,12 +274,23 @@ async function check(line: Line, judges: Judges, token: string): Promise<Princip
   if (!blameless.has(verdict.code)) protection.failed(line.ip, name);
   const sha256 = token === "" ? null : createHash("sha256").update(token).digest("hex");
   // One record for each wait: a flood of attempts must not become a flood of records.
-  if (gate === null || gate.open || gate.tell) line.report(verdict.code, verdict.cause, sha256);
+  await refuse(line, verdict, sha256, started, gate === null || gate.open || gate.tell);
+  return null;
+}
+
+/** Puts a refusal on the record (unless it was told already), and waits until it may be answered. */
+async function refuse(
+  line: Line,
+  verdict: Extract<Verdict, { accepted: false }>,
+  sha256: string | null,
+  started: number,
+  tell = true,
+): Promise<void> {
+  if (tell) line.report(verdict.code, verdict.cause, sha256);
   const spent = performance.now() - started;
   await line.until(
     pause(refusalStepMs * (Math.floor(spent / refusalStepMs) + 1) - spent, undefined, { ref: false }),
   );
-  return null;
 }
 
 /** Refusals that say nothing against the caller, or that follow from earlier ones. */
@@ -215,21 +308,23 @@ export function lockedOut(what: string, seconds: number): string {
 }
 
 /** A certificate that was verified may be what a token is bound to; any other is nothing. */
-function contextOf({ certificate }: Line): CallContext {
-  if (certificate === null || certificate.fault !== null) return {};
+function contextOf({ certificate, ip, database }: Line): CallContext {
+  const context: CallContext = { ip, via: "wire", audience: "wire", database };
+  if (certificate === null || certificate.fault !== null) return context;
   const { thumbprint, expires } = certificateFacts({ der: certificate.der });
-  return { certificate: thumbprint, certificateExpires: expires };
+  return { ...context, certificate: thumbprint, certificateExpires: expires };
 }
 
 type Verdict =
   | { readonly accepted: true; readonly principal: Principal }
   | { readonly accepted: false; readonly code: string; readonly cause: string };
 
+const tokenMissing: Verdict = { accepted: false, code: "TOKEN_MISSING", cause: "the password was empty" };
+
 /** Never rejects. */
-async function judge(identity: Authenticator, token: string, context: CallContext): Promise<Verdict> {
-  if (token === "") return { accepted: false, code: "TOKEN_MISSING", cause: "the password was empty" };
+async function judge(work: () => Promise<Principal>): Promise<Verdict> {
   try {
-    return { accepted: true, principal: await identity.authenticate(token, context) };
+    return { accepted: true, principal: await work() };
   } catch (error) {
     if (error instanceof IdentityError) return { accepted: false, code: error.code, cause: error.cause };
     // Not an error made for the record: its text could hold anything, the token included.

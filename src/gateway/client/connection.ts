@@ -1,6 +1,7 @@
 /** The life of a connection from accept to an authenticated client, or to its end. */
 import type { Socket } from "node:net";
 import type { Protection } from "../../identity/protection.ts";
+import { hideTokens } from "../../identity/tokens/format.ts";
 import { encodeNegotiate, ProtocolError } from "../../protocol/index.ts";
 import type { AuthenticatedClient, AuthFailure } from "../ports.ts";
 import type { Limits, ListenerSettings } from "../settings.ts";
@@ -14,7 +15,8 @@ import { clean } from "./text.ts";
 
 export interface ConnectionRules {
   readonly settings: ListenerSettings;
-  readonly offer: Offer;
+  /** How a client with this startup `user` may show its token. */
+  offer(user: string): Offer;
   readonly identity: Authenticator;
   readonly protection: Protection;
   readonly limits: Limits;
@@ -81,7 +83,8 @@ async function enter(
   startup: Extract<Opening, { kind: "startup" }>,
   rules: ConnectionRules,
 ): Promise<void> {
-  line.user = clean(startup.parameters.get("user") ?? "") || null;
+  // Whoever types a token where the user belongs shall not find it in the log.
+  line.user = clean(hideTokens(startup.parameters.get("user") ?? "")) || null;
   line.database = startup.parameters.get("database") || line.user;
   line.application = clean(startup.parameters.get("application_name") ?? "") || null;
   // Before anything that makes the client send its token.
@@ -93,7 +96,7 @@ async function enter(
   const gate = rules.protection.admit(line.ip);
   if (!gate.open) throw mustWait(gate);
   const { minor, greeting } = negotiate(startup);
-  const principal = await authenticate(line, rules.offer, rules, greeting);
+  const principal = await authenticate(line, rules.offer(facts.user), rules, greeting);
   if (!rules.databases.has(facts.database)) throw unknownDatabase(facts.database, principal.token.sha256);
   if (line.inbox.ended || line.raw.destroyed) throw new Over();
   const rest = line.handOver();
@@ -105,13 +108,15 @@ async function enter(
     ip: line.ip,
     port: line.port,
     tls: line.tls,
+    via: "wire",
     minor,
     principal,
-    user: facts.user,
+    user: hideTokens(facts.user),
     database: facts.database,
     application: facts.application,
     parameters: facts.settings,
     claimed: facts.claimed,
+    approvals: facts.approvals,
     replication: facts.replication,
   });
 }

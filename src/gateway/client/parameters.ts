@@ -5,6 +5,7 @@
  */
 import type { Claimed } from "../../facts/session.ts";
 import { parseOptions } from "../../protocol/index.ts";
+import type { ApprovalWish } from "../ports.ts";
 import { Refusal } from "./refusal.ts";
 import { clean, hasControl } from "./text.ts";
 
@@ -94,8 +95,12 @@ const claims: ReadonlyMap<string, { readonly field: keyof Claimed; readonly maxB
   ["postern.model", { field: "model", maxBytes: 128 }],
   ["postern.run", { field: "run", maxBytes: 128 }],
   ["postern.intent", { field: "intent", maxBytes: 2048 }],
+  ["postern.unmask", { field: "unmask", maxBytes: 512 }],
   ["postern.traceparent", { field: "traceparent", maxBytes: 256 }],
 ]);
+
+/** Longest reason for going ahead without approval. */
+const maxReasonBytes = 500;
 
 /** What a startup packet says, sorted. */
 export interface StartupFacts {
@@ -107,6 +112,7 @@ export interface StartupFacts {
   /** To be sent upstream; names in lower case. */
   readonly settings: ReadonlyMap<string, string>;
   readonly claimed: Claimed;
+  readonly approvals: ApprovalWish;
   readonly replication: "off" | "physical" | "database";
 }
 
@@ -126,6 +132,7 @@ export function readParameters(parameters: ReadonlyMap<string, string>): Startup
   const settings = new Map<string, string>();
   const claimed: { -readonly [K in keyof Claimed]: Claimed[K] } = {};
   let application: string | null = null;
+  let approvals: ApprovalWish = { tickets: false, breakGlass: null };
   for (const [sent, value] of inOrder(parameters)) {
     const name = sent.toLowerCase();
     const claim = claims.get(name);
@@ -136,6 +143,12 @@ export function readParameters(parameters: ReadonlyMap<string, string>): Startup
       const text = acceptClaim(name, value, claim.maxBytes);
       if (text === "") delete claimed[claim.field];
       else claimed[claim.field] = text;
+    } else if (name === "postern.hold") {
+      if (value !== "wait" && value !== "ticket") throw valueRefused(name, "wait or ticket");
+      approvals = { ...approvals, tickets: value === "ticket" };
+    } else if (name === "postern.break_glass") {
+      const reason = acceptClaim(name, value, maxReasonBytes);
+      approvals = { ...approvals, breakGlass: reason === "" ? null : reason };
     } else if (setting !== undefined) {
       const accepted = setting.accept === undefined ? value : setting.accept(value);
       if (accepted === null) throw valueRefused(setting.name, setting.expected ?? "");
@@ -150,6 +163,7 @@ export function readParameters(parameters: ReadonlyMap<string, string>): Startup
     application,
     settings,
     claimed,
+    approvals,
     replication: readReplication(parameters.get("replication")),
   };
 }
@@ -194,7 +208,7 @@ function nameRefused(sent: string): Refusal {
     answer: {
       sqlstate: "0A000",
       message: `startup parameter "${name}" is not allowed here`,
-      detail: `Allowed are: ${[...list.map((s) => s.name), "application_name", ...claims.keys()].join(", ")}.`,
+      detail: `Allowed are: ${[...list.map((s) => s.name), "application_name", ...claims.keys(), "postern.hold", "postern.break_glass"].join(", ")}.`,
       hint: "Remove it from the connection settings (also from options and PGOPTIONS); after connecting, SET may be allowed.",
     },
   });

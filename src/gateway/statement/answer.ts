@@ -286,7 +286,7 @@ function cutAtEnd(walk: Walk): Buffer | undefined {
     done(walk, head);
     if (behind === undefined) walk.skipping = true;
   }
-  return refusalError(cut);
+  return tell(walk, cut);
 }
 
 /** The server has changed more rows than it may: what it did is made to fail. null: it has not. */
@@ -389,7 +389,7 @@ function errorResponse(walk: Walk, body: Buffer): Buffer | null {
     push(queue, expected(Kind.sync, walk.batch++, null, null, null));
     walk.toServer.write([sync], null, true);
   }
-  return refusal === null ? scrubbed(walk, body, head.run?.request) : refusalError(refusal);
+  return refusal === null ? scrubbed(walk, body, head.run?.request) : tell(walk, refusal);
 }
 
 function readyForQuery(walk: Walk, chunk: Buffer, start: number, end: number): Buffer | null {
@@ -425,6 +425,11 @@ function readyForQuery(walk: Walk, chunk: Buffer, start: number, end: number): B
   walk.unsynced = false;
   walk.onIdle();
   return null;
+}
+
+function tell(walk: Walk, refusal: Refusal): Buffer {
+  walk.watch?.refused(refusal);
+  return refusalError(refusal);
 }
 
 /** The server's error as the client may see it; null: as it is. */

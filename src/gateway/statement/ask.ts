@@ -5,12 +5,12 @@
  */
 import { bindExecute, encodeAsk, parse } from "../../analysis/ask.ts";
 import { AskReader, type AskResult } from "../../analysis/ask-read.ts";
-import { readTouched } from "../../analysis/touched.ts";
 import { loadCatalog } from "../../catalog/index.ts";
 import type { CompiledPolicy } from "../../policy/index.ts";
 import { encodeClose, type Frame, sync } from "../../protocol/index.ts";
 import { type View, viewOf } from "../analyst/index.ts";
 import { queryRows } from "../analyst/rows.ts";
+import { touchedBy } from "../analyst/touching.ts";
 import { unavailable, unknowable } from "./facts.ts";
 import { type Guarding, type Judgement, type Question, unsettle } from "./judgement.ts";
 import { expected, Kind, push, queueLength } from "./queue.ts";
@@ -96,9 +96,9 @@ async function answer(walk: Walk, guard: Guarding, view: View, question: Questio
       ? await guard.analyst.ask(text, types, guard.searchPath)
       : await askHere(walk, text, types, view.catalog.login.mayQuietLog);
   if (asked.ok) {
-    const touched = readTouched(asked.trees, view.catalog, {
-      settledSettings: question.settledSettings,
-      kind: kind === "expressions" ? "statement" : kind,
+    const touched = await touchedBy(asked, { ...question, kind }, view, guard.analyst, {
+      local: guard.local !== "none",
+      searchPath: guard.searchPath,
     });
     const result = { kind: "touched", touched } as const;
     guard.fresh.set(key, result);
@@ -106,6 +106,14 @@ async function answer(walk: Walk, guard: Guarding, view: View, question: Questio
     if (touched.problems.length === 0) guard.answers.set(key, result);
     else if (guard.local === "none" && guard.attempts <= 2 && touched.problems.some(isStale))
       guard.analyst.bump();
+    return;
+  }
+  if (asked.sqlstate === lockNotAvailable && guard.local === "none" && walk.transaction === "T") {
+    // The lock may be this session's own: then it can be asked, and its transaction's end gives the lock back.
+    guard.local = "transaction";
+    guard.ddl = Math.max(guard.ddl, walk.batch - 1);
+    guard.localView = null;
+    unsettle(guard);
     return;
   }
   if (unknowable(asked)) throw new CannotAsk(unavailable);
@@ -118,6 +126,8 @@ async function answer(walk: Walk, guard: Guarding, view: View, question: Questio
     },
   });
 }
+
+const lockNotAvailable = "55P03";
 
 function isStale({ code }: { readonly code: string }): boolean {
   return code === "CATALOG_STALE";
@@ -138,7 +148,7 @@ async function alone(walk: Walk): Promise<void> {
 }
 
 /** Runs one request, which must end with one ReadyForQuery, on the client's connection to the server. */
-function exchange(walk: Walk, request: Buffer, onFrame: (frame: Frame) => void): Promise<void> {
+export function exchange(walk: Walk, request: Buffer, onFrame: (frame: Frame) => void): Promise<void> {
   return new Promise<void>((resolve, reject) => {
     walk.own = { tell: false, onFrame, done: resolve, lost: () => reject(new Error("the session is over")) };
     push(walk.queue, expected(Kind.own, walk.batch++, null, null, null));
@@ -190,7 +200,8 @@ async function askHere(
   return reader.result;
 }
 
-async function queryHere(walk: Walk, sql: string): Promise<(string | null)[][]> {
+/** Asks the session itself; nothing else may be outstanding. Rejects when the server refuses, or the session ends. */
+export async function queryHere(walk: Walk, sql: string): Promise<(string | null)[][]> {
   return queryRows((request, onFrame) => exchange(walk, request, onFrame), sql, ownRequest);
 }
 

@@ -140,6 +140,7 @@ function record(
     durationUs: Math.round((now - run.since) * 1000),
     firstRowUs: result.firstRow === 0 ? null : Math.round((result.firstRow - run.since) * 1000),
     skipped,
+    ...(run.approval === null ? {} : { approval: run.approval }),
   });
   if (index < 0) walk.auditLost = true;
   if (run.strict) walk.unsaid = true;
@@ -272,6 +273,7 @@ function applyNames(
             delivered: { rows: 0, bytes: 0 },
             bound: judged,
             described: false,
+            agreed: null,
             fields: null,
           });
         }

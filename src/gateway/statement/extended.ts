@@ -16,6 +16,10 @@ import type { MessageText } from "../../sql/index.ts";
 import { askFirst, noteForwarded } from "./ask.ts";
 import { ownName, ownNames } from "./facts.ts";
 import { type Delivered, guardOf } from "./guard.ts";
+import { agreedBind, holdBatch, stillAgreed } from "./heldbatch.ts";
+import { agreedRecord } from "./heldquery.ts";
+import type { Pass } from "./holding.ts";
+import { bindAgain } from "./holdreasons.ts";
 import {
   emptyShape,
   intent,
@@ -26,6 +30,7 @@ import {
   run,
   sealedOf,
   sealedWhole,
+  shownSql,
   typesJson,
   Use,
   valuesJson,
@@ -126,14 +131,15 @@ function parse(
 ): Verdict {
   if (message.poisoned) walk.poisoned();
   // Parse takes one statement. With several, or none that we can tell apart, the server's own answer decides.
-  let only: { readonly text: string; readonly shape: Shape } | undefined = message.statements[0];
+  let only: { readonly text: string; readonly shape: Shape; readonly comment: string | null } | undefined =
+    message.statements[0];
   let raw = message.parsed ? null : bytes;
-  if (only === undefined && message.parsed) only = { text: "", shape: emptyShape };
+  if (only === undefined && message.parsed) only = { text: "", shape: emptyShape, comment: null };
   if (only === undefined || message.statements.length > 1) {
     [only] = sealedWhole(bytes).statements;
     raw = bytes;
   }
-  const statement = prepare(walk, only?.text ?? "", only?.shape ?? opaqueShape, raw);
+  const statement = prepare(walk, only?.text ?? "", only?.shape ?? opaqueShape, raw, only?.comment ?? null);
   statement.types = types;
   statement.declared = types;
   statement.syntaxError = message.reason === "syntax";
@@ -142,8 +148,9 @@ function parse(
     const verdicts = judgeMessage(walk, walk.guard, [statement], questions);
     if (verdicts === null) return askFirst(walk, walk.guard, questions);
     const [judgement] = verdicts.judgements;
-    // What a person must approve may be prepared; it is held when it is executed.
-    if (judgement?.refusal != null && judgement.decision?.verdict !== "approve")
+    if (judgement !== undefined) walk.watch?.judged(judgement);
+    // What people must agree to may be prepared; it is held where it is bound.
+    if (judgement?.refusal != null && !judgement.awaits)
       return refuseExtended(walk, judgement.refusal, statement, judgement);
   }
   // The server refuses a name that it has already, and keeps the old statement: only its answer tells which one it is.
@@ -178,7 +185,8 @@ function awaitAnswer(walk: Walk, entry: Expected): Verdict {
   return "forward-flush";
 }
 
-export function onBind(walk: Walk, body: Buffer): Verdict {
+/** `at`: where the message begins in `chunk`. */
+export function onBind(walk: Walk, body: Buffer, chunk: Buffer, at: number): Verdict {
   const bind = decodeBind(body);
   const { names } = walk;
   const [portal, source] = [keyOf(walk, bind.portal), keyOf(walk, bind.statement)];
@@ -199,8 +207,11 @@ export function onBind(walk: Walk, body: Buffer): Verdict {
     const verdicts = judgeMessage(walk, walk.guard, [statement], questions);
     if (verdicts === null) return askFirst(walk, walk.guard, questions);
     bound = verdicts.judgements[0] ?? null;
-    if (bound?.refusal != null && bound.decision?.verdict !== "approve")
-      return refuseExtended(walk, bound.refusal, statement, bound);
+    if (bound?.refusal != null && !bound.awaits) return refuseExtended(walk, bound.refusal, statement, bound);
+  }
+  if (walk.guard !== null) {
+    const held = holdBatch(walk, walk.guard, { chunk, at, statement, bound: bind, judgement: bound });
+    if (held !== null) return held;
   }
   const uncertain = portal !== "" && (names.hidden || names.portals.has(portal));
   const change = setPortal(names, portal, {
@@ -213,6 +224,7 @@ export function onBind(walk: Walk, body: Buffer): Verdict {
     delivered: { rows: 0, bytes: 0 },
     bound,
     described: false,
+    agreed: walk.pass === null ? null : agreedBind(walk, statement, bind, bound),
     fields: null,
   });
   const entry = expected(Kind.bind, walk.batch, null, change, null);
@@ -271,14 +283,21 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
     portal?.cursor === true ? "cursor" : shape.copy === null ? "extended" : "copy";
   if (shape.names.length > 0 && !roomForNames(names, [statement])) return refuseExtended(walk, tooManyNames);
   let judgement: Judgement | null = null;
+  let pass: Pass | null = null;
   if (walk.guard !== null && shape.kind !== "empty") {
     const questions: Question[] = [];
     const verdicts = judgeMessage(walk, walk.guard, [statement], questions);
     if (verdicts === null) return askFirst(walk, walk.guard, questions);
     judgement = verdicts.judgements[0] ?? null;
+    if (judgement !== null) walk.watch?.judged(judgement);
     askDurability(walk, verdicts.judgements);
+    if (judgement?.awaits === true && walk.guard.desk !== null) {
+      if (portal === undefined || !stillAgreed(walk.guard, portal.agreed, judgement))
+        return refuseExtended(walk, bindAgain, statement);
+      pass = portal.agreed?.pass ?? null;
+    }
     const reason =
-      judgement?.refusal ??
+      (pass === null ? judgement?.refusal : null) ??
       (judgement === null ? null : outdatedPortal(portal?.bound ?? null, judgement)) ??
       uncountable([statement], verdicts.judgements) ??
       charge(walk, verdicts.judgements);
@@ -300,7 +319,8 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
     unsettles ||= use.unsettles;
   }
   sealed += portal?.values == null ? "}" : `,"parameters":${portal.values}}`;
-  const request = uuidv7();
+  const request = pass?.request ?? uuidv7();
+  if (pass !== null) pass.request = null;
   let index: number;
   try {
     index = intent(
@@ -313,7 +333,7 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
       name,
       sealed,
       portal?.typesJson ?? "[]",
-      judgement?.decisionRecord,
+      pass === null || judgement === null ? judgement?.decisionRecord : agreedRecord(walk, judgement, pass),
     );
   } catch (error) {
     return refuseUnrecorded(walk, error, false);
@@ -325,9 +345,15 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
     changes = true;
   }
   const guard = guardOf(judgement, shape.facts.copy, deliveredOf(walk, shape, portal));
-  const part = { intent: index, statement, guard, harmless: judgement !== null && harmless(judgement) };
+  const part = {
+    intent: index,
+    statement,
+    sql: shownSql(shape),
+    guard,
+    harmless: judgement !== null && harmless(judgement),
+  };
   const strict = walk.asked === "strict";
-  const running = run(request, [part], changes, false, strict);
+  const running = run(request, [part], changes, false, strict, pass?.approval.id ?? null);
   const entry = expected(Kind.execute, walk.batch, running, null, statement);
   if (judgement === null || walk.guard === null) {
     push(walk.queue, entry);
@@ -371,6 +397,12 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
   ];
 }
 
+/** A Flush, a Sync, or what is not of the extended protocol. */
+export function endSegment(walk: Walk): void {
+  walk.gathered = false;
+  walk.pass = null;
+}
+
 /** What the portal or cursor behind a statement has given so far. */
 function deliveredOf(walk: Walk, shape: Shape, portal: Portal | undefined): Delivered | null {
   for (const { kind, name } of shape.names)
@@ -400,6 +432,7 @@ function mustStandAlone(walk: Walk, judgement: Judgement, entry: Expected): bool
 
 export function onSync(walk: Walk): Verdict {
   walk.skipping = false;
+  endSegment(walk);
   if (walk.guard !== null) done(walk.guard);
   if (walk.copyIn) {
     // While the server reads COPY data it ignores Sync (PostgreSQL manual, "COPY Operations"). It is kept back, lest the
@@ -460,7 +493,7 @@ export function onFunctionCall(walk: Walk, body: Buffer): Verdict {
   }
   walk.counters.statements++;
   walk.texts = 0;
-  const part = { intent: index, statement, guard: null, harmless: false };
+  const part = { intent: index, statement, sql: null, guard: null, harmless: false };
   const entry = expected(Kind.functionCall, walk.batch++, run(request, [part], true), null, null);
   push(walk.queue, entry);
   // Nothing says what the function does.

@@ -16,6 +16,14 @@ export const unavailable: Reason = {
   retryable: true,
 };
 
+/** `hardened: true` in postern.yaml, and the database would not refuse by itself. */
+export const hardeningLost: Reason = {
+  sqlstate: "42501",
+  code: "HARDENING_LOST",
+  message: "policy: this login may read protected columns in the database itself, which it must not",
+  hint: "Tell the operator: postern check --harden prints the SQL that takes the right away.",
+};
+
 export const sendAlone: Reason = {
   sqlstate: "42501",
   code: "SEND_ALONE",

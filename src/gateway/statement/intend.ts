@@ -22,8 +22,9 @@ export function run(
   changes = false,
   unread = false,
   strict = false,
+  approval: string | null = null,
 ): Run {
-  return { request, since: performance.now(), parts, changes, unread, strict, at: 0 };
+  return { request, since: performance.now(), parts, changes, unread, strict, approval, at: 0 };
 }
 
 /** Appends one intent. Throws AuditUnavailable. */
@@ -62,6 +63,11 @@ export function readable(walk: Walk, bytes: Buffer): string | null {
   return text.includes("\ufffd") && !isUtf8(bytes) ? null : text;
 }
 
+/** A statement's text as others may see it: with its literals stripped; null when it could not be read. */
+export function shownSql(shape: Pick<Shape, "kind" | "stripped">): string | null {
+  return shape.kind === "unknown" ? null : shape.stripped;
+}
+
 export const opaqueShape = {
   stripped: "",
   fingerprint: null,
@@ -90,7 +96,7 @@ export function contextOf(walk: Walk, shape: Shape): StatementContext {
   let context = walk.contexts.get(shape);
   if (context === undefined) {
     context = walk.audit.statement({
-      sql: shape.kind === "unknown" ? null : shape.stripped,
+      sql: shownSql(shape),
       fingerprint: shape.fingerprint,
       kind: shape.kind,
       command: shape.command,
@@ -113,7 +119,13 @@ const nameWord = /prepare|deallocate|discard|declare|close/i;
 const dynamicWord = /prepare|deallocate|discard|exec/i;
 
 /** What the records of one statement text need. `raw`: the bytes, when the text could not be read. */
-export function prepare(walk: Walk, text: string, shape: Shape, raw: Buffer | null): PreparedStatement {
+export function prepare(
+  walk: Walk,
+  text: string,
+  shape: Shape,
+  raw: Buffer | null,
+  comment: string | null = null,
+): PreparedStatement {
   return {
     shape,
     context: contextOf(walk, shape),
@@ -128,6 +140,7 @@ export function prepare(walk: Walk, text: string, shape: Shape, raw: Buffer | nu
     types: [],
     typesJson: null,
     columns: null,
+    comment,
     judged: null,
   };
 }

@@ -4,7 +4,7 @@
  */
 import { planMasks } from "../../analysis/plan.ts";
 import { functionText } from "../../catalog/index.ts";
-import type { StatementFacts, Touched } from "../../facts/effects.ts";
+import type { Effect, StatementFacts, Touched } from "../../facts/effects.ts";
 import { isScanned } from "../../masking/index.ts";
 import {
   type Budget,
@@ -17,10 +17,12 @@ import {
 import { emptyFacts, type StaticFacts, settledSettings } from "../../sql/index.ts";
 import { detectionOf } from "../analyst/detection.ts";
 import type { View } from "../analyst/index.ts";
+import { decisionOf } from "./decided.ts";
 import {
   changesSettings,
   factsOf,
   givesRows,
+  hardeningLost,
   mayWrite,
   notUnderstood,
   planned,
@@ -31,9 +33,10 @@ import {
 } from "./facts.ts";
 import type { Answer, Guarding, Judgement, Question, ServerRefusal, Watched } from "./judgement.ts";
 import { unsettle } from "./judgement.ts";
-import { mayTell, outdated, sameMeaning } from "./meaning.ts";
+import { mayTell, needsNoAnalysis, outdated, sameMeaning } from "./meaning.ts";
 import { getPortal, type PreparedStatement, type Shape } from "./names.ts";
 import { changesNames, endsTransaction, inBlock, inBlockBehind, type Place } from "./place.ts";
+import { circuitOpen } from "./refusals.ts";
 import { unreadCode } from "./sideways.ts";
 import type { Reason, Walk } from "./state.ts";
 
@@ -71,6 +74,7 @@ function idOf(shape: Shape): string {
 
 /** The view that the session is judged by now; null: it must be loaded first. */
 function currentView(guard: Guarding, policy: CompiledPolicy): View | null {
+  if (guard.grantsEnd !== null && guard.grantsEnd <= Date.now()) guard.onGrantsEnd();
   const shared = guard.analyst.view(policy);
   const view = guard.local === "none" ? shared : shared === guard.localBase ? guard.localView : null;
   if (view !== null && view !== guard.view) {
@@ -85,6 +89,8 @@ export interface Verdicts {
   readonly judgements: readonly Judgement[];
   /** Index of the first that is refused; -1: none. */
   readonly refused: number;
+  /** Index of the first that may run once people have agreed; -1: none. */
+  readonly awaiting: number;
 }
 
 /**
@@ -97,7 +103,18 @@ export function judgeMessage(
   questions: Question[],
 ): Verdicts | null {
   const judgements: (Judgement | null)[] = [];
+  const paused = circuitOpen(walk);
+  if (paused !== null && !statements.every(withoutEffects)) {
+    const place = { statements: statements.length, inTransaction: inBlock(walk, guard) };
+    done(guard);
+    return {
+      judgements: statements.map((statement) => refusedBefore(walk, statement, paused, place)),
+      refused: 0,
+      awaiting: -1,
+    };
+  }
   let refused = -1;
+  let awaiting = -1;
   let open = false;
   let changed = false;
   let named = false;
@@ -108,11 +125,13 @@ export function judgeMessage(
     let judgement: Judgement | null;
     const uses = names.some(({ kind }) => kind === "execute" || kind === "fetch");
     if ((changed && (facts.tree.length > 0 || uses)) || (named && uses))
-      judgement = refusedBefore(walk, statement, sendAlone, place);
+      judgement = unasked(walk, guard, statement, place) ?? refusedBefore(walk, statement, sendAlone, place);
     else judgement = judge(walk, guard, statement, place, questions);
     judgements.push(judgement);
     if (judgement === null) open = true;
-    else if (judgement.refusal !== null && refused < 0) refused = index;
+    else if (judgement.awaits && guard.desk !== null) {
+      if (awaiting < 0) awaiting = index;
+    } else if (judgement.refusal !== null && refused < 0) refused = index;
     changed ||= changesMeaning(guard, statement, judgement);
     named ||= statements.length > 1 && changesNames(walk, statement);
     inTransaction = inBlockBehind(statement.shape) ?? inTransaction;
@@ -127,7 +146,42 @@ export function judgeMessage(
     (statement, index) => judgements[index] ?? refusedBefore(walk, statement, noMessage, place),
   );
   done(guard);
-  return { judgements: all, refused };
+  return { judgements: all, refused, awaiting };
+}
+
+/**
+ * Judges the statements of one batch of the extended protocol as they stand before anything of it is sent, each a message of its
+ * own. What comes behind one that changes what names mean is left out: it is judged when that has run. null: as judgeMessage.
+ */
+export function judgeBatch(
+  walk: Walk,
+  guard: Guarding,
+  statements: readonly PreparedStatement[],
+  questions: Question[],
+): readonly Judgement[] | null {
+  const judgements: Judgement[] = [];
+  let inTransaction = inBlock(walk, guard);
+  let open = false;
+  for (const statement of statements) {
+    const judgement = judge(walk, guard, statement, { statements: 1, inTransaction }, questions);
+    if (judgement === null) open = true;
+    else judgements.push(judgement);
+    if (changesMeaning(guard, statement, judgement) || changesNames(walk, statement)) break;
+    inTransaction = inBlockBehind(statement.shape) ?? inTransaction;
+  }
+  if (open) {
+    guard.attempts++;
+    return null;
+  }
+  done(guard);
+  return judgements;
+}
+
+/** Ending a transaction, mostly: that must always be possible. */
+function withoutEffects({ shape: { facts, names, kind } }: PreparedStatement): boolean {
+  return (
+    kind === "transaction" && facts.effects.length === 0 && facts.tree.length === 0 && names.length === 0
+  );
 }
 
 /** A FunctionCall is decided like a SELECT of the function it calls; null: as judgeMessage. */
@@ -146,9 +200,9 @@ export function judgeFunction(
   }
   const called = view?.catalog.func(oid);
   const place = { statements: 1, inTransaction: inBlock(walk, guard) };
-  const { unavailable: why } = guard;
+  const why = circuitOpen(walk) ?? guard.unavailable;
   done(guard);
-  if (view === null || called === undefined)
+  if (view === null || called === undefined || why !== null)
     return refusedBefore(walk, statement, why ?? unknownFunction, place);
   const name = functionText(view.catalog, oid);
   const unsafe = called.verdict.safe
@@ -251,8 +305,8 @@ function judgeAnew(
   const early = refusedStatically(shape, onlyObserved(policy, guard));
   if (early !== null && !statement.syntaxError) return refuse(early);
   if (guard.readOnly && shape.facts.readOnly === false) return refuse(staysReadOnly);
-  if (guard.unavailable !== null) return refuse(guard.unavailable);
-  if (guard.attempts > maxAttempts) return refuse(unavailable);
+  const unknown = guard.unavailable ?? (guard.attempts > maxAttempts ? unavailable : null);
+  if (unknown !== null) return unasked(walk, guard, statement, place) ?? refuse(unknown);
   const asks =
     shape.facts.tree.length > 0 ||
     shape.names.length > 0 ||
@@ -261,6 +315,7 @@ function judgeAnew(
     (guard.uncertain && shape.facts.transaction === "begin" && walk.transaction === "I" && !walk.unsynced);
   // What touches nothing needs no catalog: COMMIT and ROLLBACK must pass where nothing can be asked.
   const by = view ?? (asks ? null : (guard.analyst.view(policy) ?? guard.view));
+  if (asks && guard.hardened && by !== null && guard.analyst.exposed !== 0) return refuse(hardeningLost);
   if (by === null || (guard.uncertain && asks)) {
     guard.alone = asks;
     return null;
@@ -276,7 +331,10 @@ function judgeAnew(
     return null;
   }
   const used = usedBy(walk, statement, onlyObserved(policy, guard));
-  if ("refusal" in used) return refuse(used.refusal);
+  if ("refusal" in used)
+    return (policy.permissive ? unasked(walk, guard, statement, place) : null) ?? refuse(used.refusal);
+  if (guard.lazy && needsNoAnalysis(by))
+    return decided(walk, guard, by, statement, place, used.statements, null, questions);
   const touched: Touched[] = [];
   let open = false;
   for (const [nth, one] of used.statements.entries()) {
@@ -305,23 +363,48 @@ function judgeAnew(
           settledSettings: settledSettings(one.shape),
         });
       } else if (answer.kind === "refused")
-        return refuse(serverRefusal(answer.error, inner === null && one === statement));
+        // The server says it again, and better, when it is sent what it refused.
+        return (
+          unasked(walk, guard, statement, place) ??
+          refuse(serverRefusal(answer.error, inner === null && one === statement))
+        );
       else if (answer.kind === "touched") {
         // Functions of bare expressions count; what they give goes nowhere.
         own.push(kind === "expressions" ? { ...answer.touched, outputs: null } : answer.touched);
       }
     }
     const bound = used.bound[nth] ?? null;
-    if (!open && bound !== null && !sameMeaning(bound.touched, own)) return refuse(outdated);
+    if (!open && bound !== null && !needsNoAnalysis(by) && !sameMeaning(bound.touched, own))
+      return refuse(outdated);
     touched.push(...own);
   }
   if (open) return null;
   return decided(walk, guard, by, statement, place, used.statements, touched, questions);
 }
 
+/** A judgement without asking what the statement touches; null: something depends on that. */
+function unasked(walk: Walk, guard: Guarding, statement: PreparedStatement, place: Place): Judgement | null {
+  const policy = guard.policies.current;
+  const view = guard.view?.policy === policy ? guard.view : guard.analyst.view(policy);
+  if (view === null || guard.hardened || !needsNoAnalysis(view)) return null;
+  const used = usedBy(walk, statement, onlyObserved(policy, guard));
+  if ("refusal" in used && !policy.permissive) return null;
+  const judged = decided(
+    walk,
+    guard,
+    view,
+    statement,
+    place,
+    "refusal" in used ? [statement] : used.statements,
+    null,
+    [],
+  );
+  return judged === null ? null : { ...judged, reusable: false };
+}
+
 /** Nothing is enforced here: what is not understood may pass. */
 function onlyObserved(policy: CompiledPolicy, { session }: Guarding): boolean {
-  return policy.observe === "all" && policy.labelsFor(session.database).length === 0;
+  return policy.permissive || (policy.observe === "all" && policy.labelsFor(session.database).length === 0);
 }
 
 type Used =
@@ -389,7 +472,7 @@ function withoutPlace(fields: ReadonlyMap<string, string>): ReadonlyMap<string, 
   return rest;
 }
 
-/** Lays the policy over what is known. */
+/** Lays the policy over what is known. `analysed` null: nobody asked what the statement touches. */
 function decided(
   walk: Walk,
   guard: Guarding,
@@ -397,11 +480,13 @@ function decided(
   statement: PreparedStatement,
   { statements, inTransaction }: Place,
   used: readonly PreparedStatement[],
-  touched: readonly Touched[],
+  analysed: readonly Touched[] | null,
   questions: Question[],
 ): Judgement | null {
   const { shape } = statement;
+  const touched = analysed ?? [];
   const bare = factsOf(shape, touched, used, inTransaction, statements, statement.bytes);
+  const own = bare.effects;
   const labels = new Set<string>();
   const predicates = new Set<string>();
   let reason: Reason | null = null;
@@ -428,6 +513,7 @@ function decided(
   }
   const facts: StatementFacts = {
     ...bare,
+    effects: analysed === null ? unknownEffects(own, used) : own,
     labels: [...labels].sort(),
     labelsInPredicates: [...predicates].sort(),
   };
@@ -466,8 +552,10 @@ function decided(
   if (plan !== null && shape.facts.copy?.direction === "out")
     reason ??= unmaskable(shape.facts.copy, [...masked].sort()[0] ?? null);
   for (const one of used) reason ??= unreadCode(one.shape, view, decision.unmask);
+  // People cannot agree to what nobody understands, or what cannot be masked.
+  const awaits = decision.verdict === "approve" && reason === null;
   // A rule that denies says more than that the statement is not understood.
-  if (decision.verdict !== "allow") reason = ofDecision(decision);
+  if (awaits || decision.verdict === "deny") reason = ofDecision(decision);
   const rows = givesRows(shape.facts, shape);
   const outputs = rows ? (touched.find((one) => one.outputs !== null)?.outputs ?? null) : null;
   const copied = copiedColumns(shape.facts, outputs, view);
@@ -486,17 +574,33 @@ function decided(
     decision,
     budgets,
     durability: decision.durability ?? walk.durability,
+    awaits,
     refusal: reason,
-    ...records(walk, statement, facts, decision, reason, [...masked].sort(), touched.length > 0),
+    ...records(
+      walk,
+      statement,
+      analysed === null ? { ...facts, effects: null } : facts,
+      decision,
+      reason,
+      [...masked].sort(),
+      touched.length > 0,
+    ),
     plan: rows && hiding !== null ? { ...hiding, columns: sent(hiding.columns) } : null,
     watched: watched === null ? null : { ...watched, labelled: sent(watched.labelled) },
     outputs: outputs === null ? null : sent(outputs),
     masked: [...masked].sort(),
     facts,
     scrub: protects || mayTell(view, used, facts),
-    after: aftermath(used, facts),
+    // What is not analysed may change what names mean: nothing depends on that, as nothing depends on names.
+    after: aftermath(used, { ...facts, effects: own }),
     touched,
   };
+}
+
+/** Whatever functions it calls may do; only what has no query in it has no effects. */
+function unknownEffects(own: readonly Effect[], used: readonly PreparedStatement[]): readonly Effect[] {
+  if (used.every(({ shape }) => shape.facts.tree.length === 0)) return own;
+  return [...new Set<Effect>([...own, "execute", "read"])].sort();
 }
 
 /** Which outputs are looked into by content: those without a label, of types that can hold what is looked for. */
@@ -528,7 +632,8 @@ function aftermath(used: readonly PreparedStatement[], { effects }: StatementFac
       opaque ||
       effects.includes("ddl") ||
       effects.includes("admin") ||
-      used.some(({ shape }) => shape.kind === "lock"),
+      // Others, the gateway's own connection among them, wait for its lock.
+      used.some(({ shape }) => shape.kind === "lock" || shape.kind === "truncate"),
     temporary: opaque || used.some(({ shape }) => shape.facts.temporary),
     ends: used.some(({ shape }) => endsTransaction(shape)),
   };
@@ -594,6 +699,9 @@ function ofDecision(decision: PolicyDecision): Reason {
     code: decision.code ?? "POLICY_DENIED",
     message: `policy: ${decision.message ?? "the statement is not allowed"}`,
     hint: decision.hint ?? "",
+    ...(decision.verdict === "approve"
+      ? { approvers: decision.approvers.map(({ groups, count }) => ({ groups, count })) }
+      : {}),
     object: decision.object,
     rule: decision.rule,
   };
@@ -615,6 +723,7 @@ function refusedBefore(
     decision: null,
     budgets: [],
     durability: walk.durability,
+    awaits: false,
     refusal: reason,
     ...records(walk, statement, facts, null, reason, [], false),
     plan: null,
@@ -631,17 +740,15 @@ function refusedBefore(
 function records(
   walk: Walk,
   { shape }: PreparedStatement,
-  facts: StatementFacts,
+  facts: Omit<StatementFacts, "effects"> & { readonly effects: StatementFacts["effects"] | null },
   decision: PolicyDecision | null,
   reason: Reason | null,
   masked: readonly string[],
   analysed: boolean,
 ): Pick<Judgement, "statementRecord" | "decisionRecord"> {
   const known = <T>(list: T): T | null => (analysed ? list : null);
-  const { limits } = decision ?? {};
-  const shown: Record<string, number> = {};
-  if (limits !== undefined)
-    for (const [name, value] of Object.entries(limits)) if (value !== null) shown[name] = value;
+  const verdict =
+    reason === null ? "allow" : reason.code === decision?.code ? (decision?.verdict ?? "deny") : "deny";
   return {
     statementRecord: walk.audit.statement({
       sql: shape.kind === "unknown" ? null : shape.stripped,
@@ -655,15 +762,6 @@ function records(
       functions: known(facts.functions),
       labels: known(facts.labels),
     }),
-    decisionRecord: walk.audit.decision({
-      verdict: reason === null ? "allow" : decision?.verdict === "approve" ? "approve" : "deny",
-      rule: decision?.rule ?? null,
-      rules: decision?.rules ?? [],
-      code: reason?.code ?? null,
-      policy: walk.guard?.policies.current.digest ?? null,
-      masked,
-      limits: shown,
-      ...(decision?.would == null ? {} : { would: decision.would }),
-    }),
+    decisionRecord: decisionOf(walk, decision, verdict, reason?.code ?? null, masked),
   };
 }

@@ -13,10 +13,13 @@ import type {
   SessionFacts,
 } from "../../policy/index.ts";
 import type { TreeText } from "../../sql/index.ts";
+import { mustBeHardened } from "../analyst/exposure.ts";
 import type { Analyst, View } from "../analyst/index.ts";
 import type { AnswerCache, Judging } from "../analyst/registry.ts";
+import type { ApprovalDesk } from "../hold/desk.ts";
 import type { AuthenticatedClient } from "../ports.ts";
 import type { DatabaseSettings, LoginSettings } from "../settings.ts";
+import { fresh, type RefusalMemory, type Remembered } from "./refusals.ts";
 import type { Reason } from "./state.ts";
 
 /** The server's own error for a text that it was asked about. */
@@ -47,6 +50,8 @@ export interface Judgement {
   /** Rates that it counts against. */
   readonly budgets: readonly Budget[];
   readonly durability: Durability;
+  /** It may run once people have agreed, and then only; `refusal` says so. */
+  readonly awaits: boolean;
   /** null: it may run. */
   readonly refusal: Reason | null;
   readonly statementRecord: StatementContext;
@@ -130,10 +135,25 @@ export interface Guarding {
   readonly analyst: Analyst;
   readonly policies: { readonly current: CompiledPolicy };
   readonly budgets: BudgetKeeper;
-  readonly principal: Principal;
+  /** Who asks people; null: nobody can be asked, and what needs approval is refused. */
+  readonly desk: ApprovalDesk | null;
+  readonly memory: RefusalMemory;
+  /** What was refused to the principal of late, and in this session. */
+  readonly remembered: Remembered;
+  readonly refusals: ReturnType<typeof fresh>;
+  /** With the groups that it has for a while. */
+  principal: Principal;
+  /** When the first of them ends: milliseconds since the epoch; null: none does. */
+  grantsEnd: number | null;
+  /** One has ended, or may have. */
+  onGrantsEnd(): void;
   readonly session: SessionFacts;
   /** Its transactions are READ ONLY: no rule lets the principal change anything. */
-  readonly readOnly: boolean;
+  readOnly: boolean;
+  /** Nothing runs unless the database itself refuses the protected columns to its login. */
+  readonly hardened: boolean;
+  /** Statements are analysed only where the policy asks for it. */
+  readonly lazy: boolean;
   /** Answers that may be used again, shared by all sessions of one login. */
   readonly answers: AnswerCache;
   /** Grows whenever judgements of this session no longer hold. */
@@ -180,7 +200,7 @@ export function sessionFacts(
     role: login.user,
     application: client.application,
     clientIp: client.ip,
-    via: "wire",
+    via: client.via,
     tls: client.tls !== null,
     claimed: client.claimed,
   };
@@ -194,7 +214,9 @@ export function createGuarding(
   database: DatabaseSettings,
   login: LoginSettings,
   readOnly: boolean,
+  lazy: boolean,
   reported: ReadonlyMap<string, string>,
+  desk: ApprovalDesk | null = null,
 ): Guarding {
   const { analyst, answers } = judging.of(database, login);
   return {
@@ -203,9 +225,17 @@ export function createGuarding(
     answers,
     policies: judging.policies,
     budgets: judging.budgets,
+    desk,
     principal: client.principal,
+    memory: judging.memory,
+    remembered: judging.memory.of(client.principal),
+    refusals: fresh(),
+    grantsEnd: null,
+    onGrantsEnd: () => undefined,
     session: sessionFacts(client, database, login),
     readOnly,
+    hardened: mustBeHardened(login),
+    lazy,
     stand: 0,
     view: null,
     // The login's own may have changed since the gateway's own connection was made: the server tells (since PostgreSQL 18

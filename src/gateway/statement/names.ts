@@ -9,6 +9,7 @@ import type { ColumnsContext, StatementContext } from "../../audit/index.ts";
 import type { FieldDescription } from "../../protocol/index.ts";
 import type { StatementShape } from "../../sql/index.ts";
 import type { Delivered } from "./guard.ts";
+import type { Pass } from "./holding.ts";
 import type { Judgement } from "./judgement.ts";
 import type { Expected } from "./queue.ts";
 
@@ -36,8 +37,16 @@ export interface PreparedStatement {
   /** `[{"type":"int4"},…]` for `types`, built once. */
   typesJson: string | null;
   columns: ColumnsContext | null;
+  /** Its sqlcommenter comment, if it may be one. */
+  readonly comment: string | null;
   /** What was decided of it last. */
   judged: Judgement | null;
+}
+
+/** That a portal may run, and as what it was judged when people agreed. */
+export interface Agreed {
+  readonly pass: Pass;
+  readonly judged: string;
 }
 
 export interface Portal {
@@ -56,6 +65,8 @@ export interface Portal {
   readonly bound: Judgement | null;
   /** A Describe of it has been sent; its answer comes before any row. */
   described: boolean;
+  /** People have agreed to it; null: nobody was asked. */
+  readonly agreed: Agreed | null;
   fields: readonly FieldDescription[] | null;
 }
 

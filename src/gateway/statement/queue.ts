@@ -30,6 +30,8 @@ export interface Part {
   readonly intent: number;
   /** The statement, where its shape matters for the answer: it changes names, or copies. */
   readonly statement: PreparedStatement | null;
+  /** Its text with literals stripped, for whoever looks at the session; null: it was not read. */
+  readonly sql: string | null;
   /** What watches over it; null: nothing has to be watched. */
   readonly guard: Guard | null;
   /** Analysis proved that it changes nothing. */
@@ -48,6 +50,8 @@ export interface Run {
   readonly unread: boolean;
   /** Its outcome must be durable before the client learns of it. */
   readonly strict: boolean;
+  /** The approval that it runs under; null: none was needed. */
+  readonly approval: string | null;
   /** Index of the part the server is working on. */
   at: number;
 }

@@ -6,6 +6,7 @@ import type { Durability } from "../../facts/audit.ts";
 import { flush, frontendLimits, ProtocolError } from "../../protocol/index.ts";
 import {
   awaitNames,
+  endSegment,
   onBind,
   onClose,
   onDescribe,
@@ -17,6 +18,8 @@ import {
 } from "./extended.ts";
 import { holdCost, maxHeld } from "./forward.ts";
 import { collect, gather } from "./gather.ts";
+import { gatherOn } from "./heldbatch.ts";
+import { lookBehind } from "./hold.ts";
 import { stronger } from "./judgement.ts";
 import { Kind, maxQueued, pushCopyEnd, queueHead, queueLength } from "./queue.ts";
 import { onQuery, refuseLargeQuery } from "./simple.ts";
@@ -49,7 +52,9 @@ export function receive(walk: Walk, chunk: Buffer): void {
   if (walk.stall !== null) {
     walk.stalled.push(chunk);
     walk.stalledBytes += chunk.length + holdCost;
-    if (walk.stalledBytes > maxHeld) walk.client.pause();
+    if (walk.stall.until === "approval") lookBehind(walk);
+    else if (walk.stall.until === "gathered") gatherOn(walk);
+    else if (walk.stalledBytes > maxHeld) walk.client.pause();
     return;
   }
   scan(walk, chunk);
@@ -65,6 +70,8 @@ function slowDown(walk: Walk): void {
 export function ready(walk: Walk): boolean {
   walk.crowded = queueLength(walk.queue) > maxQueued;
   const { toServer, server, stalledBytes, crowded } = walk;
+  // While people think, the client is read on: its end must be noticed.
+  if (walk.stall?.until === "approval") return true;
   return !crowded && !server.writableNeedDrain && toServer.held <= maxHeld && stalledBytes <= maxHeld;
 }
 
@@ -147,7 +154,7 @@ function scan(walk: Walk, first: Buffer): void {
     const before = walk.audit.size;
     walk.asked = null;
     walk.beside = false;
-    const verdict = dispatch(walk, type, chunk.subarray(pos + 5, next));
+    const verdict = dispatch(walk, type, chunk.subarray(pos + 5, next), chunk, pos);
     if (verdict !== "later" && (type === 0x50 || (type >= 0x42 && type <= 0x45))) walk.unsynced = true; // P; B, C, D, E
     if (walk.audit.size !== before) recorded(walk, out);
     if (verdict === "later") {
@@ -206,17 +213,20 @@ function checkLength(walk: Walk, type: number, length: number): void {
   }
 }
 
-function dispatch(walk: Walk, type: number, body: Buffer): Verdict {
+function dispatch(walk: Walk, type: number, body: Buffer, chunk: Buffer, at: number): Verdict {
   if (walk.skipping && type !== 0x53 && type !== 0x58) return [];
+  // What runs may need the end of its copy, or the Sync behind it, to be answered.
+  if (walk.closing && type !== 0x53 && type !== 0x58 && type !== 0x63 && type !== 0x66) return [];
   // A client that was told of the refusal need not end its copy.
   if (type !== 0x63 && type !== 0x66) walk.copyRefused = false;
   switch (type) {
     case 0x51: // Q
+      endSegment(walk);
       return onQuery(walk, body);
     case 0x50: // P
       return onParse(walk, body);
     case 0x42: // B
-      return onBind(walk, body);
+      return onBind(walk, body, chunk, at);
     case 0x44: // D
       return onDescribe(walk, body);
     case 0x45: // E
@@ -228,8 +238,10 @@ function dispatch(walk: Walk, type: number, body: Buffer): Verdict {
       return onSync(walk);
     case 0x48: // H
       if (body.length !== 0) throw new ProtocolError("Flush has no body");
+      endSegment(walk);
       return "forward";
     case 0x46: // F
+      endSegment(walk);
       return onFunctionCall(walk, body);
     case 0x63: // c
     case 0x66: // f

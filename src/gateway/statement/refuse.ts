@@ -14,10 +14,15 @@ import {
   encodeError,
   encodeQuery,
 } from "../../protocol/index.ts";
+import { allowedInstead } from "./advice.ts";
+import { decisionOf } from "./decided.ts";
+import type { HeldMessage } from "./holding.ts";
+import type { ApprovalMention } from "./holdreasons.ts";
 import { contextOf, intent, opaqueShape, sealedOf } from "./intend.ts";
 import type { Judgement, ServerRefusal } from "./judgement.ts";
 import type { PreparedStatement } from "./names.ts";
 import { expected, Kind, push } from "./queue.ts";
+import { remember } from "./refusals.ts";
 import type { Reason, Walk } from "./state.ts";
 
 export interface Refusal {
@@ -33,6 +38,16 @@ export interface Refusal {
   /** What it is about: a column, a function, a relation, a setting. */
   readonly object?: string | null;
   readonly retryable?: boolean;
+  /** The approval that it waited for, or that it may come again under. */
+  readonly approval?: ApprovalMention;
+  /** Who may approve it, where people may. */
+  readonly approvers?: readonly { readonly groups: readonly string[]; readonly count: number }[];
+  /** What would be allowed in its place. */
+  readonly allowed?: string;
+  /** What to do now. */
+  readonly next?: string;
+  /** How often the principal was refused the same of late, this time included; left out: the first time. */
+  readonly repeated?: number;
   /** The server's own error, when it was asked and refused: the client gets that. */
   readonly server?: ServerRefusal;
 }
@@ -50,7 +65,10 @@ export function refusalError(refusal: Refusal): Buffer {
     position: null,
     retryable: refusal.retryable ?? refusal.code === "AUDIT_UNAVAILABLE",
     request_id: refusal.request,
-    approval: null,
+    approval: refusal.approval ?? null,
+    ...(refusal.approvers === undefined ? {} : { approvers: refusal.approvers }),
+    ...(refusal.allowed === undefined ? {} : { allowed: refusal.allowed }),
+    ...(refusal.repeated === undefined ? {} : { repeated: refusal.repeated }),
   });
   return encodeError({ code: refusal.sqlstate, message: refusal.message, detail, hint: refusal.hint });
 }
@@ -124,15 +142,21 @@ export function recordRefusal(
   protocol: StatementProtocol,
   statement: PreparedStatement | null,
   judgement: Judgement | null = null,
+  request: string = uuidv7(),
 ): Refusal {
-  const request = uuidv7();
   walk.counters.denied++;
   const decision = judgement?.decisionRecord ?? denial(walk, reason.code);
   const context = judgement?.statementRecord ?? statement?.context ?? contextOf(walk, opaqueShape);
   const sealed = statement === null ? "{}" : `${sealedOf(walk, statement)}}`;
   const index = intent(walk, request, context, protocol, 0, "", "", sealed, "[]", decision);
   recordDenied(walk, request, index, reason.sqlstate);
-  return { ...reason, request };
+  return { ...toldAs(walk, reason, statement), request };
+}
+
+/** A refusal with what helps whoever was refused. */
+function toldAs(walk: Walk, reason: Reason, statement: PreparedStatement | null): Reason {
+  const allowed = reason.allowed ?? allowedInstead(reason.code);
+  return remember(walk, allowed === undefined ? reason : { ...reason, allowed }, statement);
 }
 
 /** A denial that no rule of a policy is behind. */
@@ -155,8 +179,9 @@ function recordMessage(
   judgements: readonly Judgement[],
   at: number,
   reason: Reason,
+  request: string = uuidv7(),
+  extended = false,
 ): Refusal {
-  const request = uuidv7();
   walk.counters.denied++;
   for (const [index, statement] of statements.entries()) {
     const judgement = judgements[index];
@@ -167,7 +192,7 @@ function recordMessage(
         : judgement.decisionRecord
       : denial(walk, "OTHER_PART_DENIED");
     const context = judgement?.statementRecord ?? statement.context;
-    const protocol = statement.shape.copy === null ? "simple" : "copy";
+    const protocol = extended ? "extended" : statement.shape.copy === null ? "simple" : "copy";
     const leaf = intent(
       walk,
       request,
@@ -182,7 +207,7 @@ function recordMessage(
     );
     recordDenied(walk, request, leaf, judgement?.refusal?.sqlstate ?? reason.sqlstate);
   }
-  return { ...reason, request };
+  return { ...toldAs(walk, reason, statements[at] ?? null), request };
 }
 
 function recordDenied(walk: Walk, request: string, index: number, sqlstate: string): void {
@@ -203,17 +228,80 @@ function recordDenied(walk: Walk, request: string, index: number, sqlstate: stri
   });
 }
 
+/** What was judged of a held message's statements, as refused for `reason`. */
+function refusedParts(
+  walk: Walk,
+  { parts }: HeldMessage,
+  reason: Reason,
+): { statements: PreparedStatement[]; judgements: Judgement[] } {
+  const { approval } = reason;
+  return {
+    statements: parts.map(({ statement }) => statement),
+    judgements: parts.map(({ judgement }) =>
+      judgement.awaits
+        ? {
+            ...judgement,
+            refusal: reason,
+            decisionRecord: decisionOf(
+              walk,
+              judgement.decision,
+              "approve",
+              reason.code,
+              judgement.masked,
+              approval === undefined ? null : { id: approval.id, approvers: [] },
+            ),
+          }
+        : judgement,
+    ),
+  };
+}
+
+/** Puts a held message on the record as denied: it never ran. Throws AuditUnavailable. */
+export function recordHeld(walk: Walk, message: HeldMessage, reason: Reason, request: string): Refusal {
+  const { statements, judgements } = refusedParts(walk, message, reason);
+  const at = judgements.findIndex(({ refusal }) => refusal !== null);
+  return recordMessage(walk, statements, judgements, at, reason, request, message.protocol === "extended");
+}
+
+/** Refuses a message that was held, or may not be: the way of every refusal. */
+export function refuseHeld(
+  walk: Walk,
+  message: HeldMessage,
+  reason: Reason,
+  request: string,
+): readonly Buffer[] {
+  let refusal: Refusal;
+  try {
+    refusal = recordHeld(walk, message, reason, request);
+  } catch (error) {
+    if (!(error instanceof AuditUnavailable)) throw error;
+    refusal = { ...auditUnavailable, request };
+  }
+  return message.protocol === "extended" ? poisonBatch(walk, refusal) : poisonMessage(walk, refusal);
+}
+
+function poisonMessage(walk: Walk, refusal: Refusal): readonly Buffer[] {
+  const entry = expected(Kind.query, walk.batch++, null, null, null);
+  entry.refusal = refusal;
+  push(walk.queue, entry);
+  return [poisonQuery(refusal.request)];
+}
+
+function poisonBatch(walk: Walk, refusal: Refusal): readonly Buffer[] {
+  const entry = expected(Kind.describeStatement, walk.batch, null, null, null);
+  entry.refusal = refusal;
+  push(walk.queue, entry);
+  walk.skipping = true;
+  return [poisonExtended(walk.poison)];
+}
+
 /** Refuses a Query or FunctionCall: the reply has the shape ErrorResponse, ReadyForQuery. */
 export function refuseQuery(
   walk: Walk,
   reason: Reason,
   protocol: StatementProtocol = "simple",
 ): readonly Buffer[] {
-  const refusal = tryRecord(walk, reason, protocol);
-  const entry = expected(Kind.query, walk.batch++, null, null, null);
-  entry.refusal = refusal;
-  push(walk.queue, entry);
-  return [poisonQuery(refusal.request)];
+  return poisonMessage(walk, tryRecord(walk, reason, protocol));
 }
 
 /** Refuses a Query whose statements were judged; `at`: the first that may not run. */
@@ -223,18 +311,16 @@ export function refuseStatements(
   judgements: readonly Judgement[],
   at: number,
   reason: Reason,
+  request?: string,
 ): readonly Buffer[] {
   let refusal: Refusal;
   try {
-    refusal = recordMessage(walk, statements, judgements, at, reason);
+    refusal = recordMessage(walk, statements, judgements, at, reason, request);
   } catch (error) {
     if (!(error instanceof AuditUnavailable)) throw error;
     refusal = { ...auditUnavailable, request: uuidv7() };
   }
-  const entry = expected(Kind.query, walk.batch++, null, null, null);
-  entry.refusal = refusal;
-  push(walk.queue, entry);
-  return [poisonQuery(refusal.request)];
+  return poisonMessage(walk, refusal);
 }
 
 /** Refuses a message of an extended batch: the server skips to the next Sync, and so do we. */
@@ -244,12 +330,7 @@ export function refuseExtended(
   statement: PreparedStatement | null = null,
   judgement: Judgement | null = null,
 ): readonly Buffer[] {
-  const refusal = tryRecord(walk, reason, "extended", statement, judgement);
-  const entry = expected(Kind.describeStatement, walk.batch, null, null, null);
-  entry.refusal = refusal;
-  push(walk.queue, entry);
-  walk.skipping = true;
-  return [poisonExtended(walk.poison)];
+  return poisonBatch(walk, tryRecord(walk, reason, "extended", statement, judgement));
 }
 
 function tryRecord(

@@ -7,6 +7,8 @@ import { askFirst, noteForwarded } from "./ask.ts";
 import { concludeSkipped } from "./conclude.ts";
 import { holdCost } from "./forward.ts";
 import { type Delivered, guardOf } from "./guard.ts";
+import { agreed, holdQuery } from "./heldquery.ts";
+import type { Pass } from "./holding.ts";
 import {
   contextOf,
   emptyShape,
@@ -17,6 +19,7 @@ import {
   run,
   sealedOf,
   sealedWhole,
+  shownSql,
   Use,
 } from "./intend.ts";
 import { judgeMessage } from "./judge.ts";
@@ -113,21 +116,29 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
   }
   if (!roomForNames(walk.names, statements)) return refuseQuery(walk, tooManyNames);
   const raw = message.parsed ? null : bytes;
-  const prepared = statements.map((part) => prepare(walk, part.text, part.shape, raw));
+  const prepared = statements.map((part) => prepare(walk, part.text, part.shape, raw, part.comment));
   if (message.reason === "syntax") for (const statement of prepared) statement.syntaxError = true;
   let judgements: readonly Judgement[] | null = null;
+  let pass: Pass | null = null;
   if (walk.guard !== null && prepared.length > 0) {
     const questions: Question[] = [];
     const verdicts = judgeMessage(walk, walk.guard, prepared, questions);
     if (verdicts === null) return askFirst(walk, walk.guard, questions);
-    const { refused } = verdicts;
+    const { refused, awaiting } = verdicts;
     ({ judgements } = verdicts);
     askDurability(walk, judgements);
-    const reason =
-      judgements[refused]?.refusal ?? uncountable(prepared, judgements) ?? charge(walk, judgements);
+    const before = judgements[refused]?.refusal ?? uncountable(prepared, judgements);
+    if (before === null && (awaiting >= 0 || walk.hold !== null)) {
+      const held = holdQuery(walk, walk.guard, prepared, judgements, awaiting);
+      if (held === "later") return "later";
+      if (held !== null && "refused" in held) return held.refused;
+      pass = held;
+    }
+    const reason = before ?? charge(walk, judgements);
     if (reason !== null) return refuseStatements(walk, prepared, judgements, Math.max(refused, 0), reason);
+    if (pass !== null) judgements = agreed(walk, judgements, pass);
   }
-  const request = uuidv7();
+  const request = pass?.request ?? uuidv7();
   const parts: Part[] = [];
   const trusted = settled(walk);
   let changes = walk.touched || walk.unsettledBatch >= 0;
@@ -138,6 +149,7 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
       parts.push({
         intent: intent(walk, request, context, "simple", 0, "", "", '{"sql":""}', "[]"),
         statement: null,
+        sql: "",
         guard: null,
         harmless: true,
       });
@@ -180,6 +192,7 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
           names.length > 0 || shape.copy !== null || shape.facts.transaction !== null || statement.hides
             ? statement
             : null,
+        sql: shownSql(shape),
         guard: guardOf(judgement, shape.facts.copy, protocol === "cursor" ? cursor(walk, name) : null),
         harmless: judgement !== null && harmless(judgement),
       });
@@ -194,7 +207,7 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
   const entry = expected(
     Kind.query,
     walk.batch++,
-    run(request, parts, changes, unread, walk.asked === "strict"),
+    run(request, parts, changes, unread, walk.asked === "strict", pass?.approval.id ?? null),
     null,
     null,
   );

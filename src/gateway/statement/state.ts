@@ -12,12 +12,13 @@ import type { Durability, TransactionState } from "../../facts/audit.ts";
 import type { MaskPlan } from "../../facts/effects.ts";
 import type { MaskKeys, MaskOutput, SourceDigest } from "../../masking/index.ts";
 import type { SqlReader } from "../../sql/index.ts";
-import type { WireSocket } from "../ports.ts";
+import type { Watch, WireSocket } from "../ports.ts";
 import type { Limits } from "../settings.ts";
 import type { OwnExchange } from "./ask.ts";
 import type { Fate } from "./fate.ts";
 import type { Gate } from "./forward.ts";
 import type { Collecting } from "./gather.ts";
+import type { Holding, Pass } from "./holding.ts";
 import type { Guarding } from "./judgement.ts";
 import type { Names, Shape } from "./names.ts";
 import type { Expected, ReplyQueue } from "./queue.ts";
@@ -66,6 +67,8 @@ export interface Walk {
   readonly counters: Counters;
   /** null: no policy is loaded; every statement is forwarded and recorded. */
   readonly guard: Guarding | null;
+  /** Who is told beside the stream; null: a client of the wire. */
+  readonly watch: Watch | null;
   readonly maskKeys: MaskKeys;
   readonly maskOutput: MaskOutput;
   /** The records' pre-serialised columns of results that are masked, by their plan. */
@@ -124,6 +127,22 @@ export interface Walk {
   /** Chunks of the client that wait until `stall` is over. */
   readonly stalled: Buffer[];
   stalledBytes: number;
+  /** The message that waits for people; null: none does. */
+  hold: Holding | null;
+  /** People have agreed to the messages up to the next Flush or Sync; null: nobody was asked. */
+  pass: Pass | null;
+  /** What stands up to the next Flush or Sync has been looked at. */
+  gathered: boolean;
+  /** It is to be looked at as far as it has come. */
+  gatherOver: boolean;
+  /** When the session's time is over: seconds since the epoch. */
+  deadline(): number;
+  /** The server process of this session. */
+  readonly serverPid: number;
+  /** The client cannot wait for people. */
+  readonly tickets: boolean;
+  /** Why the client wants to go ahead without them; null: it does not. */
+  readonly breakGlass: string | null;
   /** Why nothing more is read from the client's stream for now. */
   stall: Stall | null;
   /** A cancel request for this session that the server has not taken yet. */
@@ -144,6 +163,8 @@ export interface Walk {
   readonly fate: Fate;
   /** The client has sent Terminate. */
   leaving: boolean;
+  /** The session's time is over: nothing new is taken, only what ends what runs. */
+  closing: boolean;
   /** An outcome could not be recorded: the session ends once the client has what came before. */
   auditLost: boolean;
   /** The server has sent a FATAL error: it closes the connection. */
@@ -154,6 +175,8 @@ export interface Walk {
   poisoned(): void;
   /** Cancels what the server is doing for this session. */
   cancel(): void;
+  /** Tells the operator of something that must not pass unseen. */
+  alarm(message: string, facts: Readonly<Record<string, unknown>>): void;
   /** Tells the operator of a failure that ends nothing. */
   notice(error: unknown): void;
   /** Ends the session: FATAL to the client if it can still read it. */
@@ -176,7 +199,11 @@ export type Stall =
   /** Until the server has been asked what the next message would do. */
   | { readonly until: "judged" }
   /** Until a cancel request that is under way has reached the server. */
-  | { readonly until: "cancelled" };
+  | { readonly until: "cancelled" }
+  /** Until people have decided on the message that is held. */
+  | { readonly until: "approval" }
+  /** Until what stands before the next Flush or Sync has come. */
+  | { readonly until: "gathered" };
 
 /** A refusal of a whole message, before it has a request id. */
 export type Reason = Omit<Refusal, "request">;

@@ -31,7 +31,7 @@ export interface RuleEntry {
   readonly limits: RuleLimits;
   readonly durability: Durability | null;
   readonly approvers: Omit<ApproverDemand, "rule"> | null;
-  /** Labels named by `unmask`. */
+  /** Labels whose masks are lifted: by `unmask` at once, by `approve` for the one statement that people agreed to. */
   readonly labels: readonly string[];
   readonly use: readonly { readonly label: string; readonly use: Use }[];
   readonly spot: Spot;
@@ -60,7 +60,7 @@ const belongs: Readonly<Partial<Record<Key, readonly Then[]>>> = {
   limits: ["allow", "approve", "limit"],
   durability: ["allow", "approve", "limit"],
   approvers: ["approve"],
-  labels: ["unmask"],
+  labels: ["unmask", "approve"],
   use: ["allow", "approve"],
 };
 const required: Readonly<Partial<Record<Then, readonly Key[]>>> = {
@@ -140,7 +140,7 @@ const second = 1000;
 const thirtyDays = 30 * 86_400 * second;
 
 function readApprovers(reader: Reader, spot: Spot): RuleEntry["approvers"] {
-  const keys = ["groups", "count", "within", "allow_delegator", "ticket"] as const;
+  const keys = ["groups", "count", "within", "allow_delegator", "ticket", "break_glass"] as const;
   const fields = reader.map(spot, keys, "{ groups: [data-stewards], count: 1, within: 15m }");
   if (fields === null) return null;
   const groups =
@@ -152,9 +152,28 @@ function readApprovers(reader: Reader, spot: Spot): RuleEntry["approvers"] {
     fields.within === undefined ? 15 * 60 * second : readDuration(reader, fields.within, second, thirtyDays);
   const allowDelegator = fields.allow_delegator === undefined ? false : reader.flag(fields.allow_delegator);
   const ticket = fields.ticket === undefined ? false : reader.flag(fields.ticket);
+  const breakGlass =
+    fields.break_glass === undefined ? undefined : readBreakGlass(reader, fields.break_glass, groups ?? []);
   if (groups === null || count === null || withinMs === null || allowDelegator === null || ticket === null)
     return null;
-  return { groups, count, withinMs, allowDelegator, ticket };
+  if (breakGlass === null) return null;
+  return { groups, count, withinMs, allowDelegator, ticket, breakGlass: breakGlass ?? null };
+}
+
+/** `review` left out: the rule's own approvers look at it afterwards. */
+function readBreakGlass(
+  reader: Reader,
+  spot: Spot,
+  approvers: readonly string[],
+): NonNullable<ApproverDemand["breakGlass"]> | null {
+  const fields = reader.map(spot, ["groups", "review"], "{ groups: [oncall], review: [security] }");
+  if (fields === null) return null;
+  const groups =
+    fields.groups === undefined
+      ? reader.fail(spot, "has no groups", "groups: the groups whose members may skip approval with a reason")
+      : reader.texts(fields.groups, "a group", 1, 50);
+  const review = fields.review === undefined ? approvers : reader.texts(fields.review, "a group", 1, 50);
+  return groups === null || review === null ? null : { groups, review };
 }
 
 function readLabels(reader: Reader, spot: Spot, mentions: Mentions): RuleEntry["labels"] {

@@ -61,8 +61,8 @@ const password = "conformance";
 const conf = { max_connections: "300", max_prepared_transactions: "10", wal_level: "logical" };
 const bin = join(import.meta.dirname, "../../../bin/postern.js");
 
-/** Starts both servers and the gateways; `debian`: of Debian's PostgreSQL in this folder, else of the one npm installed. */
-export async function startPair(debian: string | null): Promise<Pair> {
+/** Starts both servers and the gateways, under a policy's text if there is one; `debian`: of Debian's PostgreSQL in this folder, else of the one npm installed. */
+export async function startPair(debian: string | null, policy: string | null): Promise<Pair> {
   const folder = mkdtempSync(join(tmpdir(), "postern-conformance-"));
   const clusters: Pick<Cluster, "port" | "query" | "stop">[] = [];
   const children: ChildProcess[] = [];
@@ -98,7 +98,7 @@ export async function startPair(debian: string | null): Promise<Pair> {
       .setExpirationTime("2h")
       .sign(privateKey);
     const gateway = async (name: string, functionCall: boolean): Promise<Way> => {
-      const port = await startGateway(join(folder, name), right.port, functionCall, children);
+      const port = await startGateway(join(folder, name), right.port, functionCall, policy, children);
       return { name: "postern", port, password: token, tls: false };
     };
     return {
@@ -124,6 +124,7 @@ async function startGateway(
   folder: string,
   serverPort: number,
   functionCall: boolean,
+  policy: string | null,
   children: ChildProcess[],
 ): Promise<number> {
   const port = await freePort();
@@ -152,8 +153,9 @@ ${["postgres", ...databases].map(database).join("")}audit:
   durability: process
 protocol: { function_call: ${functionCall} }
 limits: { connections_per_principal: 100 }
-`,
+${policy === null ? "" : "policy: policy.yaml\n"}`,
   );
+  if (policy !== null) writeFileSync(join(folder, "policy.yaml"), policy);
   const child = spawn(process.execPath, [bin, "serve", "-c", join(folder, "postern.yaml")], {
     stdio: ["ignore", "ignore", "inherit"],
     env: { ...process.env, CONFORMANCE_PASSWORD: password, POSTERN_LOG: "error" },

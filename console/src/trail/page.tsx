@@ -1,0 +1,155 @@
+/** The trail: every statement on the record, latest first, found by the filters of `postern audit search`. */
+import { useMemo, useRef, useState } from "react";
+import { useServerEvent } from "../lib/events.ts";
+import { useKeys } from "../lib/keys.ts";
+import { navigate, useSearch } from "../lib/router.tsx";
+import { count } from "../lib/text.ts";
+import { useStats } from "../overview/stats.ts";
+import { Button } from "../ui/button.tsx";
+import { PageFrame } from "../ui/page.tsx";
+import { Empty, Failure, Loading } from "../ui/states.tsx";
+import { VirtualList } from "../ui/table.tsx";
+import { Facet, Quick, SetFilters } from "./facets.tsx";
+import { mayFit } from "./fresh.ts";
+import { useHits } from "./hits.ts";
+import { fromSearch, toSearch, trailLink } from "./query.ts";
+import { HitRow, hitLink } from "./row.tsx";
+import { SearchBar } from "./search.tsx";
+import "../plots/plots.css";
+import "./trail.css";
+
+const verdicts = [
+  { value: "allow", label: "Allowed", look: "allow" },
+  { value: "approve", label: "Held", look: "hold" },
+  { value: "deny", label: "Denied", look: "deny" },
+];
+const times = [
+  { value: "1h", label: "1 h" },
+  { value: "24h", label: "24 h" },
+  { value: "7d", label: "7 d" },
+  { value: "30d", label: "30 d" },
+];
+const week = 7 * 86_400_000;
+
+export default function TrailPage() {
+  const search = useSearch();
+  const query = useMemo(() => fromSearch(search), [search]);
+  const identity = toSearch(query);
+  // A new query is a new list: selection and scroll place begin anew.
+  return <Trail key={identity} />;
+}
+
+function Trail() {
+  const search = useSearch();
+  const query = useMemo(() => fromSearch(search), [search]);
+  const input = useRef<HTMLInputElement>(null);
+  const { found, rows, more, again } = useHits(query);
+  const [current, setCurrent] = useState(-1);
+  const [fresh, setFresh] = useState(0);
+  const stats = useStats(week, 86_400_000).data?.stats;
+  useServerEvent("statement", (event) => {
+    if (mayFit(query, event, Date.now())) setFresh((n) => n + 1);
+  });
+  const refresh = () => {
+    setFresh(0);
+    setCurrent(-1);
+    again();
+  };
+  const open = (at: number) => {
+    const row = rows[at];
+    if (row !== undefined) navigate(hitLink(row));
+  };
+  useKeys({
+    "/": () => input.current?.focus(),
+    j: () => setCurrent((at) => Math.min(rows.length - 1, at + 1)),
+    k: () => setCurrent((at) => Math.max(0, at - 1)),
+    r: refresh,
+    Enter: () => open(current),
+    o: () => open(current),
+  });
+  const known = useMemo(
+    () =>
+      stats === undefined
+        ? {}
+        : {
+            subject: stats.agents.map(({ name }) => name),
+            table: stats.tables.map(({ name }) => name),
+            rule: stats.rules.map(({ name }) => name),
+          },
+    [stats],
+  );
+  const filtered = toSearch(query) !== "";
+
+  return (
+    <PageFrame title="Trail" fixed>
+      <div className="trail-top">
+        <SearchBar query={query} known={known} input={input} onSearch={(next) => navigate(trailLink(next))} />
+        <div className="trail-quick">
+          <Quick query={query} name="verdict" label="Decision" options={verdicts} />
+          <Quick query={query} name="since" label="Period" options={times} />
+          <SetFilters query={query} />
+          <p className="trail-count faint" role="status">
+            {found.isPending
+              ? "Searching…"
+              : `${count(rows.length)}${found.hasNextPage ? "+" : ""} statement${rows.length === 1 && !found.hasNextPage ? "" : "s"}, latest first`}
+          </p>
+        </div>
+      </div>
+      <div className="trail-body">
+        <div className="trail-list card">
+          {fresh === 0 ? null : (
+            <button type="button" className="trail-fresh" onClick={refresh}>
+              {fresh === 1 ? "1 new statement" : `${count(fresh)} new statements`} — show
+            </button>
+          )}
+          {found.isPending ? (
+            <Loading label="Searching the trail" rows={9} />
+          ) : found.isError && rows.length === 0 ? (
+            <Failure error={found.error} onRetry={() => void found.refetch()} />
+          ) : rows.length === 0 ? (
+            <Empty
+              icon="trail"
+              title={filtered ? "Nothing on the record fits" : "Nothing is on the record yet"}
+              action={
+                filtered ? <Button onClick={() => navigate("/trail")}>Show everything</Button> : undefined
+              }
+            >
+              <p>
+                {filtered
+                  ? "All filters must fit. Take one away, or look at a longer period."
+                  : "Statements appear here as soon as somebody sends one through Postern. See Connect for ready-made lines."}
+              </p>
+            </Empty>
+          ) : (
+            <VirtualList
+              label="Statements, latest first"
+              className="trail-rows"
+              items={rows}
+              estimate={61}
+              keyOf={(row) => `${row.id} ${row.statementIndex}`}
+              row={(row, at) => <HitRow row={row} current={at === current} />}
+              onEnd={more}
+              current={current}
+            />
+          )}
+          {found.isFetchNextPageError ? (
+            <p className="trail-more" role="alert">
+              Earlier statements could not be fetched.{" "}
+              <Button look="quiet" onClick={() => void found.fetchNextPage()}>
+                Try again
+              </Button>
+            </p>
+          ) : null}
+        </div>
+        {stats === undefined ? null : (
+          <aside className="trail-facets" aria-label="Most frequent in the last 7 days">
+            <p className="faint">Last 7 days</p>
+            <Facet title="Callers" name="subject" query={query} counts={stats.agents} />
+            <Facet title="Tables" name="table" query={query} counts={stats.tables} />
+            <Facet title="Rules" name="rule" query={query} counts={stats.rules} />
+          </aside>
+        )}
+      </div>
+    </PageFrame>
+  );
+}

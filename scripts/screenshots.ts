@@ -1,0 +1,63 @@
+/**
+ * Pictures of the console's main pages, on sample data, into docs/img (or the folder given): `node scripts/screenshots.ts [FOLDER]`.
+ * Needs chromium (test/console/support/browser.ts says where it is looked for).
+ */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { desktop, launch, openPage, phone } from "../test/console/support/browser.ts";
+import { startDouble } from "../test/console/support/double.ts";
+import { buildConsole } from "./console.mjs";
+
+const folder = process.argv[2] ?? join(import.meta.dirname, "../docs/img");
+const only = process.argv[3];
+mkdirSync(folder, { recursive: true });
+buildConsole();
+const double = await startDouble({ lively: 150 });
+const browser = await launch();
+const first = double.state.pending[0]?.id ?? "";
+
+interface Shot {
+  readonly name: string;
+  readonly path: string;
+  /** Shown when the page is ready. */
+  readonly wait: string;
+  /** A button to press first. */
+  readonly press?: string;
+  readonly signedOut?: boolean;
+}
+
+const shots: readonly Shot[] = [
+  { name: "live", path: "/live", wait: ".said" },
+  { name: "approvals", path: "/approvals", wait: ".decision-bar" },
+  { name: "approval", path: `/approvals/${first}`, wait: ".decision-bar", press: "Try it out" },
+  { name: "decide", path: `/approvals/${first}`, wait: ".decision-bar", press: "Approve" },
+  { name: "connect", path: "/connect", wait: ".line-text", press: "Make a token" },
+  { name: "access", path: "/access", wait: ".table" },
+  { name: "login", path: "/login", wait: ".login-list" },
+];
+const sizes = [
+  ["", desktop],
+  ["-phone", phone],
+] as const;
+
+for (const shot of shots) {
+  if (only !== undefined && !shot.name.startsWith(only)) continue;
+  for (const [suffix, viewport] of sizes)
+    for (const colorScheme of ["light", "dark"] as const) {
+      const watched = await openPage(browser, double.url, { viewport, colorScheme, deviceScaleFactor: suffix === "" ? 1 : 2 });
+      // The address /login is the server's own page; the console's stands behind a page that nobody may see yet.
+      const { me } = double.state;
+      if (shot.name === "login") double.state.me = null;
+      await watched.page.goto(`${double.url}${shot.path}`);
+      await watched.page.waitForSelector(shot.wait);
+      double.state.me = me;
+      if (shot.press !== undefined) await watched.page.getByRole("button", { name: shot.press }).first().click();
+      await watched.page.waitForTimeout(shot.name === "live" ? 3_000 : 700);
+      const file = join(folder, `${shot.name}${suffix}-${colorScheme}.png`);
+      await watched.page.screenshot({ path: file });
+      console.log(file, ...watched.faults);
+      await watched.close();
+    }
+}
+await browser.close();
+await double.close();

@@ -1,0 +1,153 @@
+/**
+ * The console's sessions: a random cookie, of which the store holds only the SHA-256, with an idle and an absolute end. What the person
+ * was at login (groups above all) stays as it was until then, so the absolute end is kept short.
+ */
+import { createHash, randomBytes } from "node:crypto";
+import type { Principal } from "../facts/principal.ts";
+import type { Json, Store, StoredDocument } from "../store/types.ts";
+import { isPrincipal } from "./principal.ts";
+
+export const cookieName = "postern_session";
+const collection = "console-sessions";
+const absoluteMs = 8 * 3600_000;
+const idleMs = 3600_000;
+/** The store is told of use no more often than this. */
+const touchMs = 60_000;
+
+export interface ConsoleSession {
+  readonly principal: Principal;
+  /** Seconds since the epoch; null: the provider did not say. */
+  readonly authTime: number | null;
+  readonly csrf: string;
+  /** Milliseconds since the epoch: when it ends if it goes on being used. */
+  readonly until: number;
+}
+
+export interface NewSession {
+  readonly principal: Principal;
+  readonly authTime: number | null;
+  /** The provider's own name of its session (`sid`, OpenID Connect Back-Channel Logout section 2.1; SAML SessionIndex). */
+  readonly sid: string | null;
+}
+
+export interface ConsoleSessions {
+  /** Opens a session and gives the value of a Set-Cookie header. Rejects with StoreUnavailable. */
+  open(session: NewSession): Promise<string>;
+  /** The session of a Cookie header; null: none, or it is over. Rejects with StoreUnavailable. */
+  find(cookies: string | undefined): Promise<ConsoleSession | null>;
+  /** Ends the session of a Cookie header, and gives the Set-Cookie header that removes the cookie. */
+  close(cookies: string | undefined): Promise<string>;
+  /** Ends every session of a person at a provider, or only those of one `sid`. Gives how many. */
+  endOf(who: {
+    readonly provider: string;
+    readonly subject?: string;
+    readonly sid?: string;
+  }): Promise<number>;
+}
+
+export interface ConsoleSessionOptions {
+  /** Whether browsers reach the listener by https: then the cookie goes nowhere else. */
+  readonly secure: () => boolean;
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number;
+}
+
+export function createConsoleSessions(store: Store, options: ConsoleSessionOptions): ConsoleSessions {
+  const now = options.now ?? Date.now;
+
+  async function touch(found: StoredDocument, until: number): Promise<void> {
+    if (now() - found.updated < touchMs) return;
+    // Somebody else may have touched or ended it meanwhile: then this one has nothing to say.
+    const expires = Math.min(now() + idleMs, until);
+    await store.update(collection, found.key, found.version, found.value, { expires });
+  }
+
+  return {
+    async open({ principal, authTime, sid }) {
+      const secret = randomBytes(32).toString("base64url");
+      const until = now() + absoluteMs;
+      const value = { principal, authTime, until } as unknown as Json;
+      await store.insert(collection, keyOf(secret), value, {
+        tags: tagsOf(principal.provider, principal.subject, sid),
+        expires: Math.min(now() + idleMs, until),
+      });
+      return setCookie(secret, options.secure());
+    },
+    async find(cookies) {
+      const secret = readCookie(cookies, cookieName);
+      if (secret === null || !/^[\w-]{43}$/.test(secret)) return null;
+      const found = await store.get(collection, keyOf(secret));
+      if (found === null) return null;
+      const { principal, authTime, until } = (found.value ?? {}) as Record<string, unknown>;
+      const readable =
+        isPrincipal(principal) &&
+        typeof until === "number" &&
+        (authTime === null || typeof authTime === "number");
+      if (!readable || now() >= until || (found.expires !== null && now() >= found.expires)) {
+        await store.remove(collection, found.key);
+        return null;
+      }
+      await touch(found, until);
+      return { principal, authTime, until, csrf: csrfOf(secret) };
+    },
+    async close(cookies) {
+      const secret = readCookie(cookies, cookieName);
+      if (secret !== null) await store.remove(collection, keyOf(secret));
+      return `${cookieName}=; Max-Age=0; ${attributes(options.secure())}`;
+    },
+    async endOf({ provider, subject, sid }) {
+      const tags = [
+        ...(subject === undefined ? [] : [subjectTag(provider, subject)]),
+        ...(sid === undefined ? [] : [sidTag(provider, sid)]),
+      ];
+      if (tags.length === 0) return 0;
+      let count = 0;
+      for (;;) {
+        const { items } = await store.list(collection, { tags, limit: 100 });
+        if (items.length === 0) return count;
+        for (const { key } of items) if (await store.remove(collection, key)) count++;
+      }
+    },
+  };
+}
+
+function keyOf(secret: string): string {
+  return createHash("sha256").update(secret).digest("hex");
+}
+
+/** Follows from the cookie, which scripts cannot read: only this site is told it (GET /api/me). */
+function csrfOf(secret: string): string {
+  return createHash("sha256").update("postern csrf\0").update(secret).digest("base64url");
+}
+
+function tagsOf(provider: string, subject: string, sid: string | null): string[] {
+  return [subjectTag(provider, subject), ...(sid === null ? [] : [sidTag(provider, sid)])];
+}
+
+/** Hashed: names of people may be long, and hold what tags may not. */
+function subjectTag(provider: string, subject: string): string {
+  return `subject:${createHash("sha256").update(`${provider}\0${subject}`).digest("hex")}`;
+}
+
+function sidTag(provider: string, sid: string): string {
+  return `sid:${createHash("sha256").update(`${provider}\0${sid}`).digest("hex")}`;
+}
+
+function attributes(secure: boolean): string {
+  return `Path=/; HttpOnly; SameSite=Strict${secure ? "; Secure" : ""}`;
+}
+
+function setCookie(secret: string, secure: boolean): string {
+  return `${cookieName}=${secret}; Max-Age=${absoluteMs / 1000}; ${attributes(secure)}`;
+}
+
+/** The value of a cookie (RFC 6265 section 5.4); null when it is missing, or given twice. */
+export function readCookie(header: string | undefined, name: string): string | null {
+  const values = (header ?? "")
+    .split(";")
+    .map((pair) => pair.trim())
+    .filter((pair) => pair.startsWith(`${name}=`))
+    .map((pair) => pair.slice(name.length + 1));
+  const [value] = values;
+  return values.length === 1 && value !== undefined && value !== "" ? value : null;
+}

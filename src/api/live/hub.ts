@@ -1,0 +1,174 @@
+/** The live stream: follows the audit log once and tells every reader what it may see. */
+import type { AuditLog, CommittedRecords } from "../../audit/index.ts";
+import { leavesIn } from "../../audit/index.ts";
+import type { SessionDescription } from "../../gateway/index.ts";
+import type { Caller } from "../env.ts";
+import { ApiError } from "../failure.ts";
+import { isObject } from "../json.ts";
+import { LeafTeller, type LiveEvent } from "./events.ts";
+import { createReader, type StreamReader } from "./reader.ts";
+
+/** Records a second that are read for live views; of a busier log only some are shown, so that statements go first. */
+const mostPerSecond = 2_000;
+const beatMs = 15_000;
+const checkpointMs = 1_000;
+const maxReaders = 200;
+const maxReadersEach = 10;
+
+export interface HubDeps {
+  readonly node: string;
+  readonly audit: AuditLog;
+  sessionOf(id: string): SessionDescription | null;
+}
+
+export interface Hub {
+  /** A stream for a caller. Throws ApiError TOO_MANY_REQUESTS. `still`: asked now and then whether the caller still may read. */
+  open(caller: Caller, still: () => Promise<boolean>): StreamReader;
+  /** Tells all readers for whom `sees` holds of something that is not on the log. */
+  tell(type: string, data: string, sees: (caller: Caller) => boolean): void;
+  readonly readers: number;
+  close(): void;
+}
+
+interface Seat {
+  readonly caller: Caller;
+  readonly reader: StreamReader;
+  readonly still: () => Promise<boolean>;
+}
+
+export function createHub({ node, audit, sessionOf }: HubDeps): Hub {
+  const seats = new Set<Seat>();
+  const teller = new LeafTeller(node, sessionOf);
+  let unsubscribe: (() => void) | null = null;
+  let beat: NodeJS.Timeout | null = null;
+  let second = 0;
+  let taken = 0;
+  let told = 0;
+
+  function follow(): void {
+    unsubscribe ??= audit.subscribe(committed);
+    beat ??= setInterval(tick, beatMs).unref();
+  }
+
+  function rest(): void {
+    if (seats.size > 0) return;
+    unsubscribe?.();
+    unsubscribe = null;
+    if (beat !== null) clearInterval(beat);
+    beat = null;
+  }
+
+  function tick(): void {
+    for (const seat of seats) {
+      if (seat.caller.expires * 1000 <= Date.now()) seat.reader.end();
+      else
+        seat.still().then(
+          (may) => (may ? seat.reader.beat() : seat.reader.end()),
+          () => seat.reader.end(),
+        );
+    }
+  }
+
+  function committed({ batches, missed, checkpoint }: CommittedRecords): void {
+    if (missed) gap("busy", null);
+    let skipped = 0;
+    for (const { bytes, first, count } of batches) {
+      if (!admit(count)) {
+        skipped += count;
+        continue;
+      }
+      let index = first;
+      for (const line of leavesIn(bytes)) {
+        const event = read(index++, line);
+        if (event !== null) hand(event);
+      }
+    }
+    if (skipped > 0) gap("busy", skipped);
+    tellCheckpoint(checkpoint);
+  }
+
+  function read(index: number, line: Buffer): LiveEvent | null {
+    try {
+      const leaf: unknown = JSON.parse(line.toString("utf8"));
+      return isObject(leaf) ? teller.tell(index, leaf) : null;
+    } catch {
+      return null;
+    }
+  }
+
+  function admit(count: number): boolean {
+    const now = Math.floor(Date.now() / 1000);
+    if (now !== second) {
+      second = now;
+      taken = 0;
+    }
+    if (taken > 0 && taken + count > mostPerSecond) return false;
+    taken += count;
+    return true;
+  }
+
+  function hand({ id, type, data, owner }: LiveEvent): void {
+    for (const { caller, reader } of seats)
+      if (seesAll(caller) || (owner !== null && isOwn(caller, owner))) reader.send(type, data, id);
+  }
+
+  function gap(why: string, missed: number | null): void {
+    for (const { reader } of seats) reader.send("gap", JSON.stringify({ why, missed }));
+  }
+
+  function tellCheckpoint({ note }: { readonly note: Buffer }): void {
+    const now = Date.now();
+    if (now - told < checkpointMs) return;
+    told = now;
+    const checkpoint = checkpointOf(note);
+    const data = JSON.stringify({ log: audit.origin, checkpoint, failure: null });
+    for (const { caller, reader } of seats) if (seesAll(caller)) reader.send("log", data);
+  }
+
+  return {
+    open(caller, still) {
+      const own = [...seats].filter((seat) => isOwn(seat.caller, caller.principal)).length;
+      if (seats.size >= maxReaders || own >= maxReadersEach)
+        throw new ApiError("TOO_MANY_REQUESTS", "too many live views are open", { hint: "close one" });
+      const seat: Seat = {
+        caller,
+        still,
+        reader: createReader(() => {
+          seats.delete(seat);
+          rest();
+        }),
+      };
+      seats.add(seat);
+      follow();
+      return seat.reader;
+    },
+    tell(type, data, sees) {
+      for (const { caller, reader } of seats) if (sees(caller)) reader.send(type, data);
+    },
+    get readers() {
+      return seats.size;
+    },
+    close() {
+      for (const { reader } of seats) reader.end();
+      rest();
+    },
+  };
+}
+
+export function seesAll(caller: Caller): boolean {
+  return caller.roles.has("auditor");
+}
+
+export function isOwn(caller: Caller, owner: { readonly subject: string; readonly issuer: string }): boolean {
+  return caller.principal.subject === owner.subject && caller.principal.issuer === owner.issuer;
+}
+
+/** Size, root (hex) and time of a checkpoint of our own (docs/audit-format.md). */
+export function checkpointOf(note: Buffer): { size: number; root: string; time: string } {
+  const [, size = "", root = "", , time = ""] = note.toString("utf8").split("\n");
+  return {
+    size: Number(size),
+    root: Buffer.from(root, "base64").toString("hex"),
+    time: time.replace(/^time /, ""),
+  };
+}

@@ -1,0 +1,113 @@
+/** What of an approval goes on the audit log: no text of a statement, no value of a parameter. Pure. */
+import type { Approval, ApprovalVote } from "../facts/approval.ts";
+import type { ApprovalEvent } from "../facts/audit.ts";
+import type { Principal } from "../facts/principal.ts";
+
+type Shown = Omit<Approval, "url" | "missing">;
+
+function about({ id, kind, requester, session, request, database, login }: Shown) {
+  const { issuer, subject, provider, email, kind: who, actor } = requester;
+  return {
+    approval: id,
+    kind,
+    requester: { issuer, subject, provider, email, kind: who, actor },
+    session,
+    request,
+    database,
+    login,
+  };
+}
+
+export function requestedEvent(approval: Shown): ApprovalEvent {
+  const { mode, expires, demands, rules, policy, limits, statements, binding, shape, access } = approval;
+  return {
+    type: "approval.requested",
+    fields: {
+      ...about(approval),
+      mode,
+      expires,
+      demands,
+      rules,
+      policy,
+      limits,
+      statements: statements.map(({ fingerprint, command, effects, reads, writes, labels, masked }) => ({
+        fingerprint,
+        command,
+        effects,
+        reads,
+        writes,
+        labels,
+        masked,
+      })),
+      binding,
+      shape,
+      access,
+      break_glass: approval.breakGlass,
+    },
+  };
+}
+
+/** `state`: what the approval is after this vote. `void`: why a vote that was recorded did not count after all. */
+export function decidedEvent(
+  approval: Shown,
+  vote: ApprovalVote,
+  state: Approval["state"],
+  voided: string | null = null,
+): ApprovalEvent {
+  const { approver, verdict, reason, scope, authenticated } = vote;
+  return {
+    type: "approval.decided",
+    fields: {
+      ...about(approval),
+      approver: { ...approver, authenticated },
+      verdict,
+      reason,
+      scope,
+      state,
+      ...(voided === null ? {} : { void: voided }),
+    },
+  };
+}
+
+export function expiredEvent(approval: Shown): ApprovalEvent {
+  return {
+    type: "approval.expired",
+    fields: { ...about(approval), state: approval.state, why: approval.why },
+  };
+}
+
+export function usedEvent(approval: Shown, request: string | null, session: string | null): ApprovalEvent {
+  return {
+    type: "approval.used",
+    fields: {
+      ...about(approval),
+      used_by: { session, request },
+      uses_left: approval.usesLeft,
+      scope: approval.scope,
+      break_glass: approval.breakGlass,
+    },
+  };
+}
+
+/** `by`: null: its time was over. */
+export function adminEvent(
+  action: "access.granted" | "access.revoked" | "access.expired" | "approval.revoked",
+  approval: Shown,
+  by: Principal | null,
+  reason: string | null,
+): ApprovalEvent {
+  return {
+    type: "admin.action",
+    fields: {
+      action,
+      ...about(approval),
+      access: approval.access,
+      until: approval.expires,
+      by:
+        by === null
+          ? null
+          : { issuer: by.issuer, subject: by.subject, provider: by.provider, email: by.email, kind: by.kind },
+      reason,
+    },
+  };
+}
