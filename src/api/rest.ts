@@ -6,7 +6,8 @@ import type { AuditReader } from "../audit/read/reader.ts";
 import type { Principal } from "../facts/principal.ts";
 import type { Gateway } from "../gateway/index.ts";
 import type { DatabaseSettings } from "../gateway/settings.ts";
-import type { Identity } from "../identity/index.ts";
+import type { Identity, SamlProvider } from "../identity/index.ts";
+import type { Protection } from "../identity/protection.ts";
 import type { ProviderSettings } from "../identity/settings.ts";
 import type { CompiledPolicy } from "../policy/index.ts";
 import type { Store } from "../store/types.ts";
@@ -15,6 +16,7 @@ import type { ConsoleSessions } from "./console-sessions.ts";
 import type { ApiEnv } from "./env.ts";
 import { createHub, type Hub } from "./live/hub.ts";
 import { type LoginChoice, loginChoices, loginRoutes } from "./login/routes.ts";
+import { samlLogin } from "./login/saml.ts";
 import type { RoleGroups } from "./roles.ts";
 import { auditRoutes } from "./routes/audit.ts";
 import { eventRoutes } from "./routes/events.ts";
@@ -39,6 +41,8 @@ export interface RestParts {
   /** Origin under which browsers reach the http listener, without a slash at the end. */
   publicUrl(): string;
   readonly logger: pino.Logger;
+  /** Logins by SAML; left out: none. */
+  readonly saml?: { providers(): readonly SamlProvider[]; readonly protection: Protection };
   /** The active policy; left out: there is none. `files`: their texts; none when they are not those of the policy any more. */
   readonly policy?: {
     current(): CompiledPolicy;
@@ -130,6 +134,7 @@ export function createRest(parts: RestParts): Rest {
     routes,
     mount(app) {
       loginRoutes(deps)(app);
+      if (parts.saml !== undefined) samlLogin(deps, parts.saml)(app);
       mountRoutes(app, routes);
     },
     async close() {

@@ -26,8 +26,8 @@ import {
 import { buildListen, buildTls } from "./build/listen.ts";
 import { buildMcp } from "./build/mcp.ts";
 import { buildPolicy, type PolicyPlace } from "./build/policy.ts";
-import { buildStoreKeys } from "./build/storekeys.ts";
 import { buildStore, type StoreSettings } from "./build/store.ts";
+import { buildStoreKeys } from "./build/storekeys.ts";
 import { refuseUnavailable } from "./build/unavailable.ts";
 import { expectedText, explain } from "./explain.ts";
 import { FileFault, readText } from "./files.ts";

@@ -145,6 +145,7 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     publicUrl,
     stepUpSeconds: settings.approvals.stepUpMs / 1000,
     revoked: (principal) => revocations.find(principal, "api") !== null,
+    saml: { providers: () => identity.saml, protection },
   });
   const oauth = openOauth({
     settings: () => current,
