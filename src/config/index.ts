@@ -10,7 +10,6 @@ import type { ProviderSettings } from "../identity/settings.ts";
 import type { TokenSettings } from "../identity/tokens/settings.ts";
 import type { McpSettings } from "../mcp/settings.ts";
 import { buildApprovals } from "./build/approvals.ts";
-
 import { buildAnchors, buildAudit } from "./build/audit.ts";
 import { type Context, take } from "./build/context.ts";
 import { buildDatabases } from "./build/databases.ts";
@@ -28,7 +27,6 @@ import { buildMcp } from "./build/mcp.ts";
 import { buildPolicy, type PolicyPlace } from "./build/policy.ts";
 import { buildStore, type StoreSettings } from "./build/store.ts";
 import { buildStoreKeys } from "./build/storekeys.ts";
-import { refuseUnavailable } from "./build/unavailable.ts";
 import { expectedText, explain } from "./explain.ts";
 import { FileFault, readText } from "./files.ts";
 import { knownKeys } from "./keys.ts";
@@ -53,10 +51,10 @@ export interface Settings {
   /** Postern's own tokens. */
   readonly tokens: TokenSettings;
   readonly identity: IdentitySettings;
-  /** Keys for what Postern must store; null: one of its own. */
-  readonly storeKeys: readonly SecretSource[] | null;
   /** null: there is no MCP endpoint. */
   readonly mcp: McpSettings | null;
+  /** Keys for what Postern must store; null: one of its own. */
+  readonly storeKeys: readonly SecretSource[] | null;
   readonly audit: AuditSettings;
   /** Where the policy lies: an absolute path, or a built-in policy's name. null: none. */
   readonly policy: PolicyPlace | null;
@@ -146,15 +144,14 @@ export async function parseConfig(
   for (const fault of explain(shape.error?.issues ?? [], source.value, knownKeys))
     context.problem(fault.path, fault.what, fault.expected, fault.atKey ? "key" : "value");
 
-  refuseUnavailable(context);
   const names = providerNames(context);
   const { listeners, http, publicUrl } = buildListen(context);
   const tls = await buildTls(context);
   const providers = buildProviders(context);
   const tokens = buildTokens(context);
   const identity = buildIdentity(context);
-  const storeKeys = buildStoreKeys(context);
   const mcp = buildMcp(context, providers, http !== null);
+  const storeKeys = buildStoreKeys(context);
   const databases = await buildDatabases(context, names);
   const audit = buildAudit(context);
   const policy = buildPolicy(context);
@@ -216,8 +213,8 @@ export async function parseConfig(
     providers,
     tokens,
     identity,
-    storeKeys,
     mcp,
+    storeKeys,
     audit,
     policy,
     exports,

@@ -251,12 +251,14 @@ describe("one wrong setting", () => {
   });
 });
 
-test("authorities of client certificates that are not there", async () => {
-  await expectProblems(`${minimal()}tls: { cert: ‸a, key: ‸b, client_ca: ‸c }\n`, [
-    "tls.cert: the file does not exist; expected a readable PEM file",
-    "tls.key: the file does not exist; expected a readable PEM file",
-    "tls.client_ca: the file does not exist; expected a readable PEM file",
-  ]);
+describe("files of TLS", () => {
+  test("client certificates", async () => {
+    await expectProblems(`${minimal()}tls: { cert: ‸a, key: ‸b, client_ca: ‸c }\n`, [
+      "tls.cert: the file does not exist; expected a readable PEM file",
+      "tls.key: the file does not exist; expected a readable PEM file",
+      "tls.client_ca: the file does not exist; expected a readable PEM file",
+    ]);
+  });
 });
 
 describe("identity", () => {
