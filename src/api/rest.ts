@@ -7,7 +7,7 @@ import type { Principal } from "../facts/principal.ts";
 import type { Gateway } from "../gateway/index.ts";
 import type { DatabaseSettings } from "../gateway/settings.ts";
 import type { Identity, SamlProvider } from "../identity/index.ts";
-import type { Protection } from "../identity/protection.ts";
+import { createProtection, type Protection } from "../identity/protection.ts";
 import type { ProviderSettings } from "../identity/settings.ts";
 import type { CompiledPolicy } from "../policy/index.ts";
 import type { Store } from "../store/types.ts";
@@ -42,7 +42,9 @@ export interface RestParts {
   publicUrl(): string;
   readonly logger: pino.Logger;
   /** Logins by SAML; left out: none. */
-  readonly saml?: { providers(): readonly SamlProvider[]; readonly protection: Protection };
+  readonly saml?: { providers(): readonly SamlProvider[] };
+  /** Waits after failed logins, shared with the wire; left out: none. */
+  readonly protection?: Protection;
   /** The active policy; left out: there is none. `files`: their texts; none when they are not those of the policy any more. */
   readonly policy?: {
     current(): CompiledPolicy;
@@ -114,6 +116,7 @@ export function createRest(parts: RestParts): Rest {
     roles: parts.roles,
     publicUrl: parts.publicUrl,
     ...(revoked === undefined ? {} : { revoked }),
+    ...(parts.protection === undefined ? {} : { protection: parts.protection }),
   });
   const hub = createHub({
     node: parts.node,
@@ -137,7 +140,8 @@ export function createRest(parts: RestParts): Rest {
     routes,
     mount(app) {
       loginRoutes(deps)(app);
-      if (parts.saml !== undefined) samlLogin(deps, parts.saml)(app);
+      if (parts.saml !== undefined)
+        samlLogin(deps, parts.saml, parts.protection ?? createProtection(null))(app);
       mountRoutes(app, routes);
     },
     async close() {

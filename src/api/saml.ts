@@ -6,7 +6,7 @@ import { z } from "zod";
 import type { Principal } from "../facts/principal.ts";
 import { IdentityError } from "../identity/errors.ts";
 import type { SamlProvider } from "../identity/index.ts";
-import type { Protection } from "../identity/protection.ts";
+import { blameless, type Protection } from "../identity/protection.ts";
 import type { Json, Store } from "../store/types.ts";
 import { escapeHtml, loginPage } from "./login/page.ts";
 
@@ -87,7 +87,7 @@ export function samlRoutes<E extends Env>(deps: SamlRouteDeps<E>): (app: Hono<E>
             "IDENTITY_INTERNAL",
             `unexpected ${error instanceof Error ? error.name : "failure"}`,
           );
-    const ours = ["KEYS_UNAVAILABLE", "STORE_UNAVAILABLE", "IDENTITY_INTERNAL"].includes(known.code);
+    const ours = blameless.has(known.code);
     if (!ours) deps.protection.failed(deps.ip(context), null);
     deps.onFailure({ code: known.code, cause: known.cause }, context);
     return ours

@@ -13,11 +13,12 @@ import { localPath } from "./routes.ts";
 
 export function samlLogin(
   deps: RestDeps,
-  saml: { providers(): readonly SamlProvider[]; readonly protection: Protection },
+  saml: { providers(): readonly SamlProvider[] },
+  protection: Protection,
 ): (app: Hono<ApiEnv>) => void {
   return samlRoutes<ApiEnv>({
     providers: () => saml.providers(),
-    protection: saml.protection,
+    protection,
     store: deps.store,
     secure: () => deps.publicUrl().startsWith("https:"),
     ip: (context) => context.get("ip"),
