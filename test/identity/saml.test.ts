@@ -1,4 +1,5 @@
 /** SAML: what gets in, and every forgery that must not (IDENTITY.md). Assertions are signed with xml-crypto. */
+import { verify, X509Certificate } from "node:crypto";
 import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -6,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inflateRawSync } from "node:zlib";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { SignedXml } from "xml-crypto";
 import { createIdentity, type Identity, type SamlProvider } from "../../src/identity/index.ts";
 import type { SamlProviderSettings } from "../../src/identity/settings.ts";
 import type { Store } from "../../src/store/types.ts";
@@ -698,4 +700,40 @@ describe("what Postern says", () => {
       'ForceAuthn="true"',
     );
   });
+
+  test("a signed request, in both bindings, and the certificate in the metadata", async () => {
+    const own = createSamlIdp();
+    const one = await open({
+      signing: { cert: own.certificate.cert, key: { label: "test", read: async () => own.certificate.key } },
+    });
+    const { url, form } = await providerOf(one).begin("a state/+");
+    const query = new URL(url ?? "").search.slice(1);
+    const [covered = "", signature = ""] = query.split("&Signature=");
+    expect(covered).toMatch(/^SAMLRequest=[^&]+&RelayState=a%20state%2F%2B&SigAlg=[^&]+$/);
+    const key = new X509Certificate(own.certificate.cert).publicKey;
+    const bytes = Buffer.from(decodeURIComponent(signature), "base64");
+    expect(verify("sha256", Buffer.from(covered), key, bytes)).toBe(true);
+    const xml = Buffer.from(form?.fields.SAMLRequest ?? "", "base64").toString();
+    const checker = new SignedXml({ publicCert: own.certificate.cert });
+    checker.loadSignature(/<Signature[\s\S]*<\/Signature>/.exec(xml)?.[0] ?? "");
+    expect(checker.checkSignature(xml)).toBe(true);
+    expect(providerOf(one).metadata()).toContain('AuthnRequestsSigned="true"');
+    expect(providerOf(one).metadata()).toContain(
+      new X509Certificate(own.certificate.cert).raw.toString("base64"),
+    );
+    one.close();
+  });
+});
+
+test("two providers of one issuer are told apart by audience", async () => {
+  const both = await createIdentity(
+    [settings({ name: "a", audience: ["https://other.example.com"] }), settings({ name: "b" })],
+    {
+      publicUrl: () => publicUrl,
+    },
+  );
+  expect((await both.authenticate(asPassword(idp.sign(assertionXml())))).provider).toBe("b");
+  const foreign = idp.sign(assertionXml({ audience: ["https://third.example.com"] }));
+  await refused(both.authenticate(asPassword(foreign)), "TOKEN_AUDIENCE");
+  both.close();
 });
