@@ -6,7 +6,7 @@ import { page } from "../paging.ts";
 import type { RestDeps } from "../rest.ts";
 import { type Route, route } from "../routing.ts";
 import { endSession, listSessions } from "../schema/sessions.ts";
-import { iso, tellSession } from "../told.ts";
+import { tellSession } from "../told.ts";
 import { actingAs } from "./me.ts";
 
 const idShape = /^[0-9a-f-]{36}$/;
