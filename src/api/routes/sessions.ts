@@ -1,14 +1,12 @@
 /** Open sessions: listing and ending them. */
-import type { Principal } from "../../facts/principal.ts";
-import { IdentityError } from "../../identity/index.ts";
 import type { Caller } from "../env.ts";
 import { ApiError } from "../failure.ts";
 import { isOwn, seesAll } from "../live/hub.ts";
 import { page } from "../paging.ts";
 import type { RestDeps } from "../rest.ts";
 import { type Route, route } from "../routing.ts";
-import { endSession, listSessions, renewSession } from "../schema/sessions.ts";
-import { iso, tellSession } from "../told.ts";
+import { endSession, listSessions } from "../schema/sessions.ts";
+import { tellSession } from "../told.ts";
 import { actingAs } from "./me.ts";
 
 const idShape = /^[0-9a-f-]{36}$/;
@@ -26,14 +24,28 @@ export function sessionRoutes(deps: RestDeps): Route[] {
       const { items, next } = page(found, ({ id }) => id, { limit, after, shape: idShape });
       return { items: items.map((one) => tellSession(one, deps.node)), next };
     }),
-    route(endSession, ({ caller, params, query }) => {
+    route(endSession, async ({ caller, params, query }) => {
       const session = visible(caller).find(({ id }) => id === params.id);
       // Whoever may not see it is not told that it is there.
-      if (session === undefined) throw new ApiError("NOT_FOUND", "there is no such session on this node");
+      if (session === undefined) {
+        if (!caller.roles.has("admin") || !idShape.test(params.id ?? ""))
+          throw new ApiError("NOT_FOUND", "there is no such session on this node");
+        // Perhaps on another node: all are told.
+        deps.audit.event("admin.action", {
+          action: "session.end",
+          principal: actingAs(caller),
+          session: params.id,
+          reason: query.reason ?? "ended by an administrator",
+        });
+        await deps.gateway.lifecycle.endAnywhere(
+          params.id ?? "",
+          query.reason ?? "ended by an administrator",
+        );
+        return null;
+      }
       if (!caller.roles.has("admin") && !isOwn(caller, session.principal))
         throw new ApiError("FORBIDDEN", "only an admin may end the sessions of others");
-      const own = isOwn(caller, session.principal);
-      const reason = query.reason ?? (own ? "ended by its owner" : "ended by an administrator");
+      const reason = query.reason ?? "ended by an administrator";
       deps.audit.event("admin.action", {
         action: "session.end",
         principal: actingAs(caller),
@@ -43,26 +55,5 @@ export function sessionRoutes(deps: RestDeps): Route[] {
       deps.gateway.endSession(session.id, reason);
       return null;
     }),
-    route(renewSession, async ({ caller, params, body, ip }) => {
-      const session = visible(caller).find(({ id }) => id === params.id);
-      if (session === undefined) throw new ApiError("NOT_FOUND", "there is no such session on this node");
-      const principal = await freshPrincipal(deps, body.token, ip);
-      const renewed = deps.gateway.lifecycle.renew(session.id, principal);
-      if (renewed.ok) return { id: session.id, expires: iso(renewed.expires * 1000) };
-      if (renewed.code === "NOT_FOUND") throw new ApiError("NOT_FOUND", renewed.message);
-      throw new ApiError(renewed.code === "CHANGED" ? "CONFLICT" : "FORBIDDEN", renewed.message, {
-        reason: renewed.code,
-      });
-    }),
   ];
-}
-
-async function freshPrincipal(deps: RestDeps, token: string, ip: string): Promise<Principal> {
-  try {
-    return await deps.identity.authenticate(token, { ip, via: "api", audience: "wire" });
-  } catch (error) {
-    if (error instanceof IdentityError)
-      throw new ApiError("FORBIDDEN", "the token is not accepted", { reason: error.code });
-    throw error;
-  }
 }

@@ -8,6 +8,7 @@ import {
   createConsoleSessions,
   createRest,
   type HttpListener,
+  lifecycleRoutes,
   startHttp,
 } from "../../api/index.ts";
 import type { Approvals } from "../../approvals/index.ts";
@@ -30,7 +31,7 @@ import { approvalMetrics, gatewayMetrics } from "./metrics.ts";
 import { openOauth } from "./oauth.ts";
 import { openPolicy, readPolicy } from "./policy.ts";
 import { compareSettings } from "./reload.ts";
-import { anchorStates, connectToken, policyTexts } from "./rest.ts";
+import { anchorStates, connectToken, policyTexts } from "./restparts.ts";
 import { openSettingsStore } from "./store.ts";
 import { startTrail } from "./trail.ts";
 import { packageVersion } from "./version.ts";
@@ -140,7 +141,6 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
   const rest = createRest({
     logger,
     approvals,
-    revocations,
     protection,
     reader,
     auditDir: settings.audit.dir,
@@ -162,7 +162,8 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     roles: () => settings.admin,
     publicUrl,
     stepUpSeconds: settings.approvals.stepUpMs / 1000,
-    revoked: (principal) => revocations.find(principal, "api") !== null,
+    revoked: (principal) => !revocations.fresh || revocations.find(principal, "api") !== null,
+    more: lifecycleRoutes({ gateway, identity, tokens, revocations, audit }),
   });
   const oauth = openOauth({
     settings: () => current,
@@ -194,7 +195,11 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     mounts: mcp === null ? [oauth] : [oauth, mcp],
     consoleDir: builtConsole,
     version,
-    readiness: () => ({ audit: audit.failure === null, gateway: gateway.accepting }),
+    readiness: () => ({
+      audit: audit.failure === null,
+      gateway: gateway.accepting,
+      store: store.failure === null,
+    }),
     metrics: () => [
       ...gatewayMetrics(gateway, identity, audit, anchoring, trail),
       ...approvalMetrics(approvals.stats, webhooks.stats, store.failure),
