@@ -187,7 +187,7 @@ describe("authorization headers", () => {
   });
 
   test("whoever fails too often waits; the cause is on the record, the token is not", async () => {
-    const own = await startTestApi("limits: {}\n");
+    const own = await startTestApi({ lockout: true });
     try {
       let last = 0;
       for (let i = 0; i < 200 && last !== 429; i++)

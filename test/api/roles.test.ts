@@ -95,7 +95,7 @@ const allowed: Readonly<Record<string, readonly TestRole[] | "anyone">> = {
 
 async function ask(as: TestRole | { token: string } | null, key: string) {
   const [method = "", path = ""] = key.split(" ");
-  const url = path.replaceAll(/:\w+/g, nobody) + (queries[key] ?? "");
+  const url = path.replaceAll(":run", "no-such-run").replaceAll(/:\w+/g, nobody) + (queries[key] ?? "");
   if (key === "GET /api/events") {
     // It never ends by itself.
     const stop = new AbortController();
@@ -133,7 +133,9 @@ describe.each(specs.map(({ method, path }) => `${method} ${path}`))("%s", (key) 
   test.each(roles)("as %s", async (role) => {
     const { status, body } = await ask(role, key);
     const fits = may === "anyone" || may.includes(role);
-    if (fits) expect(status).toBe(success);
+    // A session that is not here may be on another node: all are told.
+    const told = key === "DELETE /api/sessions/:id" && role === "admin";
+    if (fits) expect(status).toBe(told ? 204 : success);
     else expect([status, body.error.code]).toEqual([403, "FORBIDDEN"]);
   });
 });
