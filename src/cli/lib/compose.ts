@@ -141,7 +141,6 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
   const rest = createRest({
     logger,
     approvals,
-    revocations,
     protection,
     reader,
     auditDir: settings.audit.dir,
