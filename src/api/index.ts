@@ -56,8 +56,7 @@ export async function startHttp(
     address: { host: address.host, port },
     reloadTls: (next) => secure?.setSecureContext(secureContext(next)),
     close() {
-      deps.rest?.close();
-      closing ??= close(server);
+      closing ??= Promise.all([deps.rest?.close(), close(server)]).then(() => {});
       return closing;
     },
   };

@@ -1,4 +1,6 @@
 /** Joins the rooms into a running gateway; `postern serve` and `postern demo` both start here. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import type pino from "pino";
 import {
   type ApiEnv,
@@ -133,6 +135,9 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
   });
   const consoleSessions = createConsoleSessions(store, { secure: () => publicUrl().startsWith("https:") });
   const rest = createRest({
+    logger,
+    logKey: () => readFileSync(join(settings.audit.keys, "log.vkey"), "utf8").trim(),
+    anchors: () => [],
     version,
     node: settings.audit.node,
     identity,
@@ -178,7 +183,11 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     mounts: mcp === null ? [oauth] : [oauth, mcp],
     consoleDir: builtConsole,
     version,
-    readiness: () => ({ audit: audit.failure === null, gateway: gateway.accepting }),
+    readiness: () => ({
+      audit: audit.failure === null,
+      gateway: gateway.accepting,
+      store: store.failure === null,
+    }),
     metrics: () => [
       ...gatewayMetrics(gateway, identity, audit, anchoring, trail),
       ...approvalMetrics(approvals.stats, webhooks.stats, store.failure),
