@@ -1,7 +1,7 @@
 /** `postern connect DB`: a local address for programs that know nothing of tokens. */
 import { randomBytes, randomUUID, timingSafeEqual } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
+import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { CliError } from "./account/error.ts";
 import { describeGateway, type Issued } from "./account/gateway.ts";
@@ -78,10 +78,12 @@ export async function connect(args: string[]): Promise<number> {
     scramOnly: auth.every((way) => way === "scram"),
     tell: (line: string) => void process.stderr.write(`postern connect: ${line}\n`),
   };
-  const server = createServer(
-    { noDelay: true, allowHalfOpen: true },
-    (socket) => void serveLocal(socket, rules),
-  );
+  const open = new Set<Socket>();
+  const server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
+    open.add(socket);
+    socket.on("close", () => open.delete(socket));
+    void serveLocal(socket, rules);
+  });
   server.maxConnections = most;
   try {
     const at = await listen(
@@ -106,6 +108,7 @@ export async function connect(args: string[]): Promise<number> {
   } finally {
     renewer.stop();
     server.close();
+    for (const socket of open) socket.destroy();
     if (folder !== null) rmSync(folder, { recursive: true, force: true });
   }
 }

@@ -64,6 +64,7 @@ const verbs: Readonly<Record<string, Verb>> = {
   revoke: {
     summary: "end sessions and refuse tokens on every node, at once",
     load: async () => (await import("./sessions.ts")).revoke,
+  },
   approvals: {
     summary: "list, show, approve and deny what waits for a person",
     load: async () => (await import("./approvals.ts")).approvals,

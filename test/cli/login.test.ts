@@ -12,7 +12,7 @@ import { cliClient, consoleClient } from "../../src/demo/idp-clients.ts";
 import { engineer } from "../../src/demo/people.ts";
 import { type DemoState, freePort, openState } from "../../src/demo/state.ts";
 import { Browser } from "../support/browser.ts";
-import { selfSigned } from "../support/certificates.ts";
+import { createAuthority } from "../support/certificates.ts";
 import { type Database, sharedCluster } from "../support/cluster.ts";
 import { postern, type Started, startPostern } from "./support.ts";
 
@@ -38,13 +38,15 @@ beforeAll(async () => {
   const httpPort = await freePort(0);
   plainUrl = `http://127.0.0.1:${httpPort}`;
   idp = await startIdp(state, await freePort(0), [plainUrl]);
-  const { cert, key } = selfSigned();
-  writeFileSync(ca, cert);
+  const authority = createAuthority();
+  const { cert, key } = authority.issue();
+  writeFileSync(ca, authority.cert);
+  writeFileSync(join(folder, "server.pem"), cert);
   writeFileSync(join(folder, "key.pem"), key);
   writeFileSync(join(folder, "password"), cluster.password);
   secure = await start("secure.yaml", {
     http: "localhost:0",
-    tls: "tls: { cert: cert.pem, key: key.pem }",
+    tls: "tls: { cert: server.pem, key: key.pem }",
     client: `{ id: ${consoleClient}, secret: { file: .postern-demo/secrets/client-${consoleClient} }, cli: ${cliClient} }`,
   });
   url = `https://localhost:${secure.http?.address.port}`;
@@ -116,7 +118,7 @@ async function begin(
 ): Promise<{ login: Started; shown: string }> {
   const login = startPostern(["login", ...args], { env: environment(extra) });
   running.push(login);
-  await expect.poll(() => login.stderr(), { timeout: 20_000 }).toMatch(pattern);
+  await expect.poll(() => login.stderr(), { timeout: 12_000 }).toMatch(pattern);
   return { login, shown: pattern.exec(login.stderr())?.[1] ?? "" };
 }
 
@@ -175,7 +177,9 @@ describe("postern login", () => {
     expect(page.text).toContain(match);
     // A yes that comes from elsewhere is none.
     const query = new URLSearchParams(
-      [...page.text.matchAll(/name="(\w+)" value="([^"]*)"/g)].map(([, n, v]) => [n ?? "", v ?? ""]),
+      [...page.text.matchAll(/name="(\w+)" value="([^"]*)"/g)].map(
+        ([, n, v]) => [n ?? "", v ?? ""] as [string, string],
+      ),
     );
     const allow = `${plainUrl}/cli/allow?${query}`;
     for (const site of ["cross-site", "none"])
@@ -347,7 +351,7 @@ describe("a login that is kept", () => {
     const at = JSON.parse(await local.printed(/\n/));
     const open = async () => {
       const client = new pg.Client({ host: at.host, port: at.port, database: "shop", user: "me" });
-      const over = new Promise<{ code?: string }>((done) => client.on("error", done));
+      const over = new Promise<Error>((done) => client.on("error", done));
       await client.connect();
       return over;
     };
