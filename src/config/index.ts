@@ -36,6 +36,7 @@ import {
   limits as limitsSchema,
   protocol as protocolSchema,
   root,
+  tracing as tracingSchema,
 } from "./schema/root.ts";
 import { maxFileBytes, readSource, type Source } from "./source.ts";
 
@@ -51,6 +52,8 @@ export interface Settings {
   /** Postern's own tokens. */
   readonly tokens: TokenSettings;
   readonly identity: IdentitySettings;
+  /** Whether statements become spans. */
+  readonly tracing: boolean;
   /** null: there is no MCP endpoint. */
   readonly mcp: McpSettings | null;
   readonly audit: AuditSettings;
@@ -212,6 +215,7 @@ export async function parseConfig(
     tokens,
     identity,
     mcp,
+    tracing: take(context, ["tracing"], tracingSchema)?.opentelemetry ?? false,
     audit,
     policy,
     exports,

@@ -27,6 +27,7 @@ import { approvalMetrics, gatewayMetrics } from "./metrics.ts";
 import { openOauth } from "./oauth.ts";
 import { openPolicy, readPolicy } from "./policy.ts";
 import { compareSettings } from "./reload.ts";
+import { startSpans } from "./spans.ts";
 import { openSettingsStore } from "./store.ts";
 import { startTrail } from "./trail.ts";
 import { packageVersion } from "./version.ts";
@@ -156,6 +157,8 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     gateway,
     publicUrl,
   });
+  const spans = await startSpans(audit, settings.tracing, version, logger);
+  opened.defer(() => spans?.close());
   const activity = activityOf(audit, settings);
   opened.defer(() => activity.close());
   const mcp =
