@@ -12,9 +12,7 @@ const folder = process.argv[2] ?? join(import.meta.dirname, "../docs/img");
 const only = process.argv[3];
 mkdirSync(folder, { recursive: true });
 buildConsole();
-const double = await startDouble({ lively: 150 });
 const browser = await launch();
-const first = double.state.pending[0]?.id ?? "";
 
 interface Shot {
   readonly name: string;
@@ -23,14 +21,13 @@ interface Shot {
   readonly wait: string;
   /** A button to press first. */
   readonly press?: string;
-  readonly signedOut?: boolean;
 }
 
 const shots: readonly Shot[] = [
   { name: "live", path: "/live", wait: ".said" },
-  { name: "approvals", path: "/approvals", wait: ".decision-bar" },
-  { name: "approval", path: `/approvals/${first}`, wait: ".decision-bar", press: "Try it out" },
-  { name: "decide", path: `/approvals/${first}`, wait: ".decision-bar", press: "Approve" },
+  { name: "approvals", path: "/approvals", wait: ".inbox-row" },
+  { name: "approval", path: "/approvals/FIRST", wait: ".decision-bar", press: "Try it out" },
+  { name: "decide", path: "/approvals/FIRST", wait: ".decision-bar", press: "Approve" },
   { name: "connect", path: "/connect", wait: ".line-text", press: "Make a token" },
   { name: "access", path: "/access", wait: ".table" },
   { name: "login", path: "/login", wait: ".login-list" },
@@ -44,20 +41,28 @@ for (const shot of shots) {
   if (only !== undefined && !shot.name.startsWith(only)) continue;
   for (const [suffix, viewport] of sizes)
     for (const colorScheme of ["light", "dark"] as const) {
-      const watched = await openPage(browser, double.url, { viewport, colorScheme, deviceScaleFactor: suffix === "" ? 1 : 2 });
+      const double = await startDouble({ lively: 150 });
+      const watched = await openPage(browser, double.url, {
+        viewport,
+        colorScheme,
+        deviceScaleFactor: suffix === "" ? 1 : 2,
+      });
       // The address /login is the server's own page; the console's stands behind a page that nobody may see yet.
       const { me } = double.state;
       if (shot.name === "login") double.state.me = null;
-      await watched.page.goto(`${double.url}${shot.path}`);
+      await watched.page.goto(
+        `${double.url}${shot.path.replace("FIRST", double.state.pending[0]?.id ?? "")}`,
+      );
       await watched.page.waitForSelector(shot.wait);
       double.state.me = me;
-      if (shot.press !== undefined) await watched.page.getByRole("button", { name: shot.press }).first().click();
+      if (shot.press !== undefined)
+        await watched.page.getByRole("button", { name: shot.press }).first().click();
       await watched.page.waitForTimeout(shot.name === "live" ? 3_000 : 700);
       const file = join(folder, `${shot.name}${suffix}-${colorScheme}.png`);
       await watched.page.screenshot({ path: file });
       console.log(file, ...watched.faults);
       await watched.close();
+      await double.close();
     }
 }
 await browser.close();
-await double.close();

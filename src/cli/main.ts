@@ -34,6 +34,14 @@ const verbs: Readonly<Record<string, Verb>> = {
       return (args) => policy(args, openAnalyser);
     },
   },
+  approvals: {
+    summary: "list, show, approve and deny what waits for a person",
+    load: async () => (await import("./approvals.ts")).approvals,
+  },
+  access: {
+    summary: "ask for a group for a while, list and revoke grants",
+    load: async () => (await import("./access.ts")).access,
+  },
   keys: {
     summary: "make, show and rotate the keys of the audit log",
     load: async () => (await import("./keys.ts")).keys,

@@ -55,7 +55,7 @@ export function describeSession(
     id,
     started: wall(times.started),
     lastActive: wall(times.lastActive),
-    principal: client.principal,
+    principal: walk.guard?.principal ?? client.principal,
     claimed: client.claimed,
     client: {
       ip: client.ip,

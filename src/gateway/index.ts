@@ -282,6 +282,7 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
       );
     }
     for (const session of sessions.values()) {
+      session.refreshGrants();
       // What PostgreSQL has open it rolls back; an idle session is told with its next statement.
       if (audit.failure !== null && !session.idle) session.end(auditLost, true);
       else if (session.idle && now - session.lastActive > settings.limits.idleSeconds * 1000)

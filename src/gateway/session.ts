@@ -29,6 +29,7 @@ import type { SqlReader } from "../sql/index.ts";
 import type { Judging } from "./analyst/registry.ts";
 import type { CancelKeys } from "./cancel.ts";
 import { describeSession, type SessionDescription } from "./describe.ts";
+import { followGrants, type Granted, grantedTo } from "./granted.ts";
 import type { ApprovalDesk } from "./hold/desk.ts";
 import { chooseLogin, setBackstop, startupParameters } from "./logins.ts";
 import type { AuthenticatedClient, UpstreamConnection } from "./ports.ts";
@@ -91,6 +92,8 @@ export interface Session {
   readonly principals: readonly Principal[];
   /** Takes no more statements, and ends once what runs is answered; an open transaction is rolled back. Call it again until it has ended. */
   expire(reason: EndReason): void;
+  /** Looks again at the groups that its principal has for a while. */
+  refreshGrants(): void;
   /** Cancels what runs and ends at once; the outcome of what ran is still recorded. */
   cutOff(reason: EndReason): void;
   /** Tells the client something, if nothing is running now. false: not now. */
@@ -143,7 +146,8 @@ export async function startSession(client: AuthenticatedClient, deps: SessionDep
   const database = deps.settings.databases.find((d) => d.name === client.database);
   if (database === undefined)
     throw new SessionRefused("3D000", "UNKNOWN_DATABASE", "unknown database", "unknown database");
-  const login = chooseLogin(database, client.principal);
+  const granted = grantedTo(deps.approvals?.grants ?? null, client.principal, database.name);
+  const login = chooseLogin(database, granted.principal);
   if (login === null) {
     throw new SessionRefused(
       "28000",
@@ -165,7 +169,7 @@ export async function startSession(client: AuthenticatedClient, deps: SessionDep
   const readOnly =
     policy !== null &&
     client.replication === "off" &&
-    readsOnly(policy, client.principal, sessionFacts(client, database, login));
+    readsOnly(policy, granted.principal, sessionFacts(client, database, login));
   if (readOnly) parameters.set("default_transaction_read_only", "on");
   if (policy !== null && client.replication === "off") setBackstop(parameters, policy.timeoutCeilingMs);
   const upstream = await openUpstream(client, database, login, parameters, deps);
@@ -205,7 +209,7 @@ export async function startSession(client: AuthenticatedClient, deps: SessionDep
       "audit log unavailable",
     );
   }
-  return runSession(id, context, client, database, login, readOnly, upstream, deps);
+  return runSession(id, context, client, database, login, granted, readOnly, upstream, deps);
 }
 
 async function openUpstream(
@@ -264,6 +268,7 @@ function runSession(
   client: AuthenticatedClient,
   database: DatabaseSettings,
   login: LoginSettings,
+  granted: Granted,
   readOnly: boolean,
   upstream: UpstreamConnection,
   deps: SessionDeps,
@@ -399,6 +404,7 @@ function runSession(
         { session: id, database: database.name, err: error },
         "a statement could not be analysed",
       ),
+    alarm: (message, facts) => deps.logger.warn({ session: id, database: database.name, ...facts }, message),
     resume: () =>
       guarded(() => {
         resume(walk);
@@ -411,8 +417,38 @@ function runSession(
     onIdle() {
       lastActive = performance.now();
       if (endWhenIdle !== null && (walk.transaction === "I" || walk.closing)) setImmediate(endIfIdle);
+      else grants?.idle();
     },
   };
+
+  const grants =
+    deps.approvals === null
+      ? null
+      : followGrants({
+          source: deps.approvals.grants,
+          base: client.principal,
+          database,
+          login,
+          granted,
+          readOnly,
+          walk,
+          judged: client.replication === "off",
+          record(held) {
+            if (audit.failure !== null) return auditFailed();
+            audit.event("admin.action", {
+              action: "access.in-force",
+              session: id,
+              principal: { issuer: client.principal.issuer, subject: client.principal.subject },
+              database: database.name,
+              grants: held.map(({ id: approval, group, until }) => ({
+                approval,
+                group,
+                until: new Date(until).toISOString(),
+              })),
+            });
+          },
+          end: (why) => cutOff(why),
+        });
 
   const cancelKey = deps.cancelKeys.add({
     minor: client.minor,
@@ -529,6 +565,7 @@ function runSession(
     if (finished) return;
     finished = true;
     if (linger !== null) clearTimeout(linger);
+    grants?.stop();
     abandon(walk, endWhenIdle?.restart === true ? "restart" : "disconnect");
     deps.cancelKeys.remove(cancelKey.pid);
     if (queueLength(walk.queue) > 0) void cancelUpstream(database, upstream.pid, upstream.key, cancelMs);
@@ -703,6 +740,7 @@ function runSession(
     socket.on("data", onClientData);
     if (client.rest.length > 0) onClientData(client.rest);
   }
+  grants?.idle();
   server.resume();
   socket.resume();
   if (socket.destroyed) onClientClose();
@@ -743,6 +781,7 @@ function runSession(
       else endIfIdle();
     },
     cutOff,
+    refreshGrants: () => guarded(() => grants?.refresh()),
     notice,
     renew(principal) {
       principals.push(principal);

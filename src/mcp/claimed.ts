@@ -22,6 +22,7 @@ const longest = {
   run: 128,
   intent: 2048,
   traceparent: 256,
+  unmask: 512,
 } as const satisfies Record<keyof Claimed, number>;
 
 export interface Provenance {

@@ -116,7 +116,8 @@ describe("stacked bars", () => {
           expect(bar.height).toBeGreaterThanOrEqual(1);
           expect(bar.y).toBeGreaterThanOrEqual(0);
           expect(bar.x + bar.width).toBeLessThanOrEqual(100.001);
-          const count = (given[bar.bucket]?.values as Readonly<Record<string, number>>)[bar.series] ?? 0;
+          const count =
+            (given[bar.bucket]?.values as Readonly<Record<string, number>> | undefined)?.[bar.series] ?? 0;
           expect(count).toBeGreaterThan(0);
           if ((count / top) * 100 >= 1) expect(bar.height).toBeCloseTo((count / top) * 100, 6);
         }

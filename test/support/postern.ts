@@ -9,6 +9,7 @@ import {
   type Approvals,
   createApprovals,
   defaultApprovalSettings,
+  type GrantSource,
 } from "../../src/approvals/index.ts";
 import type { AuditIo } from "../../src/audit/files.ts";
 import { type AuditLog, openAuditLog } from "../../src/audit/index.ts";
@@ -63,7 +64,13 @@ export interface TestOptions {
   /** People can be asked; `true`: under the default settings, with a store in memory. */
   readonly approvals?:
     | true
-    | { readonly settings?: Partial<ApprovalSettings>; readonly store?: Store; readonly node?: string };
+    | {
+        readonly settings?: Partial<ApprovalSettings>;
+        readonly store?: Store;
+        readonly node?: string;
+        /** In the place of the approvals' own. */
+        readonly grants?: GrantSource;
+      };
   /** Takes every line of the gateway's log, at the finest level. */
   readonly log?: (line: string) => void;
   /** System calls of the log. */
@@ -91,6 +98,8 @@ export interface TestPostern {
   /** null: without a store. */
   readonly tokens: PosternTokens | null;
   readonly revocations: Revocations | null;
+  /** Puts another policy in force, as a reload does. */
+  setPolicy(text: string): void;
   /** Throws when the test asked for none. */
   readonly approvals: Approvals;
   /** A token of a member of "testers", the only group with a login. */
@@ -198,7 +207,10 @@ export async function startTestPostern(options: TestOptions): Promise<TestPoster
           logger,
         });
   const gateway = await startGateway(settings, {
-    approvals,
+    approvals:
+      approvals === null || asking?.grants === undefined
+        ? approvals
+        : { ...approvals, grants: asking.grants },
     identity,
     audit,
     auditSettings,
@@ -222,6 +234,10 @@ export async function startTestPostern(options: TestOptions): Promise<TestPoster
     identity,
     tokens,
     revocations,
+    setPolicy(text) {
+      if (policies === null) throw new Error("no policy was asked for");
+      policies.current = loadPolicy([{ file: "policy.yaml", text }]);
+    },
     get approvals() {
       if (approvals === null) throw new Error("no approvals were asked for");
       return approvals;

@@ -93,7 +93,7 @@ function Connection() {
   const state = useStreamState();
   usePath();
   const [word, explain] = {
-    open: ["Live", "Events arrive as they happen"],
+    open: ["Connected", "Events arrive as they happen"],
     connecting: ["Connecting", "Waiting for the gateway's events"],
     waiting: ["Offline", "The connection to the gateway was lost; trying again"],
     refused: ["Not live", "The gateway sends you no events"],
@@ -101,7 +101,7 @@ function Connection() {
   return (
     <span className={`connection ${state}`} role="status" title={explain}>
       <span className="dot" aria-hidden="true" />
-      {word}
+      <span className="connection-word">{word}</span>
     </span>
   );
 }

@@ -6,9 +6,9 @@ import type { Approval } from "../lib/types.ts";
 import { Button } from "../ui/button.tsx";
 import { Icon } from "../ui/icons.tsx";
 import { Text } from "../ui/text.tsx";
-import { Countdown } from "../ui/time.tsx";
 import { toast } from "../ui/toast.tsx";
 import { mayDecide } from "./pending.ts";
+import { stillMissing } from "./words.ts";
 
 interface DecisionBarProps {
   readonly approval: Approval;
@@ -49,8 +49,8 @@ export function DecisionBar({ approval, onDecide }: DecisionBarProps) {
   const review = approval.kind === "review";
   return (
     <footer className="decision-bar">
-      <span className="decision-time">
-        <Countdown iso={approval.expires} />
+      <span className="decision-needs">
+        <Text value={stillMissing(approval).join(", and ")} />
       </span>
       <Button
         large

@@ -32,6 +32,7 @@ export default function Live() {
   const [wanted, setVerdict] = useSearchParam("verdict");
   const verdict = verdicts.find((option) => option.value === wanted)?.value ?? "";
   const [part, setPart] = useState<"statements" | "sessions">("statements");
+  const [filtering, setFiltering] = useState(false);
   const [ending, setEnding] = useState<Session | null>(null);
   const [stopping, setStopping] = useState<Target | null>(null);
   const { feed, pause } = useFeed();
@@ -54,7 +55,8 @@ export default function Live() {
   );
   const toggle = () => pause(!feed.paused);
   useKeys({ " ": toggle, "/": () => document.getElementById("live-principal")?.focus() });
-  const filtered = principal !== "" || agent !== "" || database !== "" || verdict !== "";
+  const filters = [principal, agent, database, verdict].filter((each) => each !== "").length;
+  const filtered = filters > 0;
   return (
     <PageFrame
       title="Live"
@@ -63,12 +65,22 @@ export default function Live() {
         auditor ? "Sessions and statements as they happen" : "Your own sessions and statements as they happen"
       }
       actions={
-        <Button icon={feed.paused ? "play" : "pause"} aria-pressed={feed.paused} onClick={toggle}>
-          {feed.paused ? (feed.waiting.length > 0 ? `Go on, ${feed.waiting.length} new` : "Go on") : "Pause"}
-        </Button>
+        <>
+          <Button
+            icon="search"
+            className="filter-toggle"
+            aria-expanded={filtering}
+            onClick={() => setFiltering(!filtering)}
+          >
+            {filters === 0 ? "Filter" : `Filter (${filters})`}
+          </Button>
+          <Button icon={feed.paused ? "play" : "pause"} aria-pressed={feed.paused} onClick={toggle}>
+            {feed.paused ? (feed.waiting.length > 0 ? `Go on (${feed.waiting.length})` : "Go on") : "Pause"}
+          </Button>
+        </>
       }
     >
-      <search className="filters">
+      <search className="filters" data-open={filtering}>
         <input
           id="live-principal"
           className="input"

@@ -1,7 +1,7 @@
 /** Open sessions, with what may be done about them. */
 import { useHasRole, useMe } from "../app/me.ts";
 import { Link } from "../lib/router.tsx";
-import { count } from "../lib/text.ts";
+import { count, plural } from "../lib/text.ts";
 import type { Session } from "../lib/types.ts";
 import { Badge, SessionBadge } from "../ui/badge.tsx";
 import { Button } from "../ui/button.tsx";
@@ -88,6 +88,7 @@ function Row({ session, onEnd, onStop }: RowProps) {
         <span className="mono">
           <Text value={session.client.ip} />
         </span>
+        <RelativeTime iso={session.started} />
         {session.client.application === null ? null : (
           <span className="cut">
             <Text value={session.client.application} />
@@ -108,14 +109,12 @@ function Row({ session, onEnd, onStop }: RowProps) {
       )}
       <div className="session-foot">
         <span className="faint tabular">
-          {count(counters.statements)} said
+          {plural(counters.statements, "statement")}
           {counters.denied > 0 ? (
             <>
               , <span className="denied">{count(counters.denied)} denied</span>
             </>
           ) : null}
-          {", since "}
-          <RelativeTime iso={session.started} />
         </span>
         <span className="session-actions">
           {session.approval === null ? null : (

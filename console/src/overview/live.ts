@@ -19,7 +19,7 @@ export function useLiveBuckets(since: number | null): readonly Bucket[] {
     const time = Date.parse(event.time);
     if (since === null || Number.isNaN(time)) return;
     const values: Record<string, number> = { [event.verdict]: 1 };
-    if (event.masked.length > 0) values["masked"] = 1;
+    if (event.masked.length > 0) values.masked = 1;
     setSeen((before) => {
       // What an answer has counted is not counted again.
       const kept = before.since === since ? before.events : before.events.filter((one) => one.time > since);
@@ -38,7 +38,7 @@ export interface LiveLog {
 export function useLiveLog(): LiveLog | null {
   const [log, setLog] = useState<LiveLog | null>(null);
   useServerEvent("log", (event) => {
-    const checkpoint = event["checkpoint"];
+    const checkpoint = event.checkpoint;
     if (typeof checkpoint !== "object" || checkpoint === null) return;
     const { size, time } = checkpoint as Readonly<Record<string, unknown>>;
     setLog({ size: typeof size === "number" ? size : null, time: typeof time === "string" ? time : null });

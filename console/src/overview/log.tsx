@@ -7,24 +7,24 @@ import { at, duration, relative } from "../lib/time.ts";
 import { strictBase64, toHex } from "../proof/bytes.ts";
 import { comparePin, loadPin } from "../proof/pin.ts";
 import { saveFile } from "../proof/save.ts";
-import type { CheckpointAnswer } from "../trail/types.ts";
+import type { Checkpoint } from "../trail/types.ts";
 import { Button } from "../ui/button.tsx";
 import { Icon } from "../ui/icons.tsx";
 import { Text } from "../ui/text.tsx";
 import { useLiveLog } from "./live.ts";
-import type { LogHealth } from "./stats.ts";
+import type { Stats } from "./stats.ts";
 
 /** An anchor older than this is told as trouble: anchors are written every ten seconds while records come. */
 const anchorOld = 15 * 60;
 /** A checkpoint is written at least every minute. */
 const checkpointOld = 5 * 60_000;
 
-export function LogCard({ log }: { readonly log: LogHealth }) {
+export function LogCard({ log }: { readonly log: Stats["log"] }) {
   const now = useNow();
   const live = useLiveLog();
   const answer = useQuery({
     queryKey: ["audit", "checkpoint"],
-    queryFn: ({ signal }) => api<CheckpointAnswer>("/api/audit/checkpoint", { signal }),
+    queryFn: ({ signal }) => api<Checkpoint>("/api/audit/checkpoint", { signal }),
     refetchInterval: 60_000,
   });
   const checkpoint = answer.data;
@@ -34,9 +34,7 @@ export function LogCard({ log }: { readonly log: LogHealth }) {
   const pin = checkpoint === undefined ? null : loadPin(checkpoint.log, localStorage);
   const root = checkpoint === undefined ? "" : hexRoot(checkpoint.root);
   const memory =
-    checkpoint === undefined || checkpoint.key === undefined
-      ? null
-      : comparePin(pin, { key: checkpoint.key, size: checkpoint.size, root });
+    checkpoint === undefined ? null : comparePin(pin, { key: checkpoint.key, size: checkpoint.size, root });
   const wrong =
     log.failure ??
     (memory?.kind === "other key"
@@ -93,7 +91,7 @@ export function LogCard({ log }: { readonly log: LogHealth }) {
         </dl>
         {checkpoint === undefined ? null : (
           <Button
-            icon="down"
+            icon="download"
             onClick={() =>
               saveFile(`postern-checkpoint-${checkpoint.size}.txt`, checkpoint.note, "text/plain")
             }

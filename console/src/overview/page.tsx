@@ -10,15 +10,15 @@ import { DecideTimes } from "../plots/decide.tsx";
 import { Sparkline } from "../plots/spark.tsx";
 import { type Bucket, fillBuckets, total } from "../plots/stack.ts";
 import { StackedBars } from "../plots/stacked.tsx";
-import { periods, stepFor } from "../plots/time.ts";
-import { TopBars } from "../plots/top.tsx";
+import { periods } from "../plots/time.ts";
+import { TopBars, type TopRow } from "../plots/top.tsx";
 import { trailLink } from "../trail/query.ts";
 import { Choice } from "../ui/form.tsx";
 import { PageFrame } from "../ui/page.tsx";
 import { Failure, Loading } from "../ui/states.tsx";
 import { useLiveBuckets } from "./live.ts";
 import { LogCard } from "./log.tsx";
-import { type Stats, useStats } from "./stats.ts";
+import { type Counted, type StatsCount, useStats } from "./stats.ts";
 import "../plots/plots.css";
 import "./overview.css";
 
@@ -32,8 +32,7 @@ const verdicts = series.map(({ name }) => name);
 export default function OverviewPage() {
   const [chosen, choose] = useSearchParam("period");
   const period = periods.find(({ name }) => name === chosen) ?? periods[1];
-  const step = stepFor(period.ms, 60);
-  const answer = useStats(period.ms, step);
+  const answer = useStats(period.ms);
   return (
     <PageFrame
       title="Overview"
@@ -56,32 +55,24 @@ export default function OverviewPage() {
       ) : answer.isError ? (
         <Failure error={answer.error} onRetry={() => void answer.refetch()} />
       ) : (
-        <Figures
-          stats={answer.data.stats}
-          until={answer.data.until}
-          ms={period.ms}
-          step={step}
-          since={period.name}
-        />
+        <Figures counted={answer.data} ms={period.ms} since={period.name} />
       )}
     </PageFrame>
   );
 }
 
 interface FiguresProps {
-  readonly stats: Stats;
-  /** When the counts were taken. */
-  readonly until: number;
+  readonly counted: Counted;
   readonly ms: number;
-  readonly step: number;
   readonly since: string;
 }
 
-function Figures({ stats, until, ms, step, since }: FiguresProps) {
+function Figures({ counted, ms, since }: FiguresProps) {
+  const { stats, step, until } = counted;
   const live = useLiveBuckets(until);
   const pending = usePendingCount();
   const end = Math.max(until, ...live.map(({ time }) => time + 1));
-  const buckets = fillBuckets([...stats.buckets, ...live], until - ms, end, step);
+  const buckets = fillBuckets([...counted.buckets, ...live], until - ms, end, step);
   const sum = (name: string) => buckets.reduce((all, bucket) => all + (bucket.values[name] ?? 0), 0);
   const statements = buckets.reduce((all, bucket) => all + total(bucket, verdicts), 0);
   const decided = useDecided();
@@ -106,7 +97,7 @@ function Figures({ stats, until, ms, step, since }: FiguresProps) {
           label="Denied"
           value={count(sum("deny"))}
           to={trailLink({ since, verdict: "deny" })}
-          values={buckets.map((b) => b.values["deny"] ?? 0)}
+          values={buckets.map((b) => b.values.deny ?? 0)}
           look="deny"
         />
         <Tile
@@ -120,14 +111,14 @@ function Figures({ stats, until, ms, step, since }: FiguresProps) {
                 : `${duration(stats.held.medianSeconds * 1000)} to decide`
           }
           to={pending > 0 ? "/approvals" : trailLink({ since, verdict: "approve" })}
-          values={buckets.map((b) => b.values["approve"] ?? 0)}
+          values={buckets.map((b) => b.values.approve ?? 0)}
           look="hold"
         />
         <Tile
           label="Masked"
           value={count(sum("masked"))}
           to={trailLink({ since })}
-          values={buckets.map((b) => b.values["masked"] ?? 0)}
+          values={buckets.map((b) => b.values.masked ?? 0)}
           look="mask"
         />
       </ul>
@@ -144,41 +135,27 @@ function Figures({ stats, until, ms, step, since }: FiguresProps) {
           unit="statements"
           look="allow"
           empty="Nobody has sent a statement."
-          rows={stats.agents.map((one) => ({
-            key: one.name,
-            name: one.name,
-            value: one.count,
-            bad: one.denied,
-            to: trailLink({ subject: one.name, since }),
-            ...(one.note === null ? {} : { note: one.note }),
-          }))}
+          rows={stats.agents.map((one) => row(one, trailLink({ subject: one.name, since })))}
         />
         <TopBars
           title="Tables"
           unit="statements"
           look="allow"
           empty="No statement touched a table."
-          rows={stats.tables.map((one) => ({
-            key: one.name,
-            name: one.name,
-            value: one.count,
-            bad: one.denied,
-            to: trailLink({ table: one.name, since }),
-          }))}
+          rows={stats.tables.map((one) => row(one, trailLink({ table: one.name, since })))}
         />
         <TopBars
-          title="Rules that denied or held"
-          unit="statements"
+          title="Rules that denied"
+          unit="statements denied"
           look="deny"
-          empty="No rule denied or held a statement."
+          empty="No rule denied a statement."
           rows={stats.rules
-            .filter((one) => one.note !== "allow" && one.note !== "limit" && one.note !== "unmask")
+            .filter((one) => one.denied > 0)
             .map((one) => ({
               key: one.name,
               name: one.name,
-              value: one.count,
-              to: trailLink({ rule: one.name, since }),
-              ...(one.note === null ? {} : { note: one.note }),
+              value: one.denied,
+              to: trailLink({ rule: one.name, verdict: "deny", since }),
             }))}
         />
         <DecideTimes
@@ -199,6 +176,10 @@ function Figures({ stats, until, ms, step, since }: FiguresProps) {
       </p>
     </>
   );
+}
+
+function row({ name, count: value, denied }: StatsCount, to: string): TopRow {
+  return { key: name, name, value, bad: denied, to };
 }
 
 interface TileProps {

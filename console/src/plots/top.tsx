@@ -73,6 +73,7 @@ export function TopBars({ title, rows, look, unit, empty, most = 7 }: TopProps) 
                   {row.bad === undefined || row.bad === 0 ? null : (
                     <rect
                       className="plot-bar deny"
+                      x={`${((row.value - row.bad) / top) * 100}%`}
                       width={`${Math.max(0.7, (row.bad / top) * 100)}%`}
                       height="6"
                       rx="3"

@@ -1,15 +1,15 @@
 /** What another policy would have done differently, by kind, with examples that lead to the record. */
-import { isRecord } from "../lib/api.ts";
 import { Link } from "../lib/router.tsx";
 import { count, plural } from "../lib/text.ts";
-import { list, text } from "../trail/record.ts";
-import type { Tone } from "../ui/badge.tsx";
+import { KindIcon, type Tone } from "../ui/badge.tsx";
 import { Icon, type IconName } from "../ui/icons.tsx";
 import { SqlLine } from "../ui/sql.tsx";
 import { Empty } from "../ui/states.tsx";
 import { Text } from "../ui/text.tsx";
 import { Time } from "../ui/time.tsx";
-import type { ReplayChange } from "./types.ts";
+import type { Replayed } from "./types.ts";
+
+type Change = Replayed["changes"][number];
 
 const looks: Readonly<Record<string, readonly [Tone, IconName, string]>> = {
   "newly denied": ["deny", "cross", "Newly denied"],
@@ -19,7 +19,7 @@ const looks: Readonly<Record<string, readonly [Tone, IconName, string]>> = {
   "newly shown": ["deny", "eye", "Newly shown in the clear"],
 };
 
-export function Changes({ changes }: { readonly changes: readonly ReplayChange[] }) {
+export function Changes({ changes }: { readonly changes: readonly Change[] }) {
   const real = changes.filter((change) => change.count > 0);
   if (real.length === 0)
     return (
@@ -41,14 +41,17 @@ export function Changes({ changes }: { readonly changes: readonly ReplayChange[]
           </span>
         </header>
         <ul className="examples">
-          {change.examples.filter(isRecord).map((example, at) => (
-            // biome-ignore lint/suspicious/noArrayIndexKey: examples may be equal
-            <Example key={at} example={example} />
+          {change.examples.map((example) => (
+            <Example key={example.request} example={example} />
           ))}
         </ul>
-        {change.count > change.examples.length ? (
+        {change.count > change.examples.reduce((sum, one) => sum + one.count, 0) ? (
           <p className="card-body faint">
-            and {plural(change.count - change.examples.length, "more statement")}
+            and{" "}
+            {plural(
+              change.count - change.examples.reduce((sum, one) => sum + one.count, 0),
+              "more statement",
+            )}
           </p>
         ) : null}
       </section>
@@ -56,55 +59,47 @@ export function Changes({ changes }: { readonly changes: readonly ReplayChange[]
   });
 }
 
-function Example({ example }: { readonly example: Readonly<Record<string, unknown>> }) {
-  const request = text(example, "request");
-  const time = text(example, "time");
-  const sql = text(example, "sql");
-  const who =
-    text(example, "principal.email") ?? text(example, "principal.subject") ?? text(example, "subject");
-  const before = text(example, "before.verdict") ?? text(example, "was.verdict") ?? text(example, "verdict");
-  const after = text(example, "now.verdict") ?? text(example, "after.verdict");
-  const rule = text(example, "now.rule") ?? text(example, "after.rule") ?? text(example, "rule");
-  const columns = list(example, "columns") ?? [];
-  const body = (
-    <>
-      <span className="example-head">
-        {who === null ? null : (
-          <strong>
-            <Text value={who} />
-          </strong>
-        )}
-        <span className="faint">
-          {before === null ? "" : before}
-          {after === null || after === before ? "" : ` → ${after}`}
-          {rule === null ? null : (
-            <>
-              {" "}
-              by <Text value={rule} />
-            </>
-          )}
-        </span>
-        {columns.length === 0 ? null : (
-          <span className="badge mask">
-            <Text value={columns.slice(0, 4).join(", ")} />
-          </span>
-        )}
-        <span className="example-time faint">{time === null ? null : <Time iso={time} />}</span>
-      </span>
-      <span className="hit-sql">
-        {sql === null ? <span className="faint">text sealed</span> : <SqlLine sql={sql} />}
-      </span>
-    </>
-  );
+function Example({ example }: { readonly example: Change["examples"][number] }) {
+  const { was, now, columns, why } = example;
+  const decided = now === null ? "" : now.verdict === was.verdict ? "" : ` → ${now.verdict}`;
+  const rule = now?.rule ?? null;
   return (
     <li>
-      {request === null ? (
-        <span className="example">{body}</span>
-      ) : (
-        <Link className="example" to={`/trail/${encodeURIComponent(request)}`}>
-          {body}
-        </Link>
-      )}
+      <Link className="example" to={`/trail/${encodeURIComponent(example.request)}`}>
+        <span className="example-head">
+          <KindIcon kind={example.kind} />
+          <strong>
+            <Text value={example.subject} />
+          </strong>
+          <span className="faint">
+            {was.verdict}
+            {decided}
+            {rule === null ? null : (
+              <>
+                {" "}
+                by <Text value={rule} />
+              </>
+            )}
+            {example.count > 1 ? `, ${count(example.count)} times` : ""}
+          </span>
+          {columns.length === 0 ? null : (
+            <span className="badge mask">
+              <Text value={columns.slice(0, 4).join(", ")} />
+            </span>
+          )}
+          <span className="example-time faint">
+            <Time iso={example.time} />
+          </span>
+        </span>
+        <span className="hit-sql">
+          {example.sql === null ? <span className="faint">text sealed</span> : <SqlLine sql={example.sql} />}
+        </span>
+        {why === null ? null : (
+          <span className="faint">
+            <Text value={why} />
+          </span>
+        )}
+      </Link>
     </li>
   );
 }

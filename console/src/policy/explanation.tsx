@@ -171,37 +171,36 @@ function Outputs({ outputs }: { readonly outputs: readonly ExplainedOutput[] }) 
                 <td data-label="Column">
                   <strong>
                     <Text value={output.name} />
-                  </strong>{" "}
-                  {output.type === undefined ? null : (
-                    <span className="faint">
-                      <Text value={output.type} />
-                    </span>
-                  )}
+                  </strong>
                 </td>
-                <td data-label="Comes from" className="mono">
-                  {output.sources.length === 0 ? (
-                    <span className="faint">no column</span>
-                  ) : (
-                    <Text value={output.sources.join(", ")} />
-                  )}
+                <td data-label="Comes from">
+                  <span className="mono">
+                    {output.sources.length === 0 ? (
+                      <span className="faint">no column</span>
+                    ) : (
+                      <Text value={output.sources.join(", ")} />
+                    )}
+                  </span>
                 </td>
                 <td data-label="Shown">
-                  {output.mask === null ? (
-                    <span className="faint">as it is</span>
-                  ) : (
-                    <>
-                      <span className="badge mask">
-                        <Icon name="masked" size={12} />
-                        <Text value={output.label ?? "masked"} />
-                      </span>{" "}
-                      <span>{capital(maskWords(output.mask))}</span>
-                    </>
-                  )}
-                  {output.why == null || output.why === "" ? null : (
-                    <span className="faint why">
-                      <Text value={output.why} />
-                    </span>
-                  )}
+                  <div>
+                    {output.mask === null ? (
+                      <span className="faint">as it is</span>
+                    ) : (
+                      <>
+                        <span className="badge mask">
+                          <Icon name="masked" size={12} />
+                          <Text value={output.label ?? "masked"} />
+                        </span>{" "}
+                        <span>{capital(maskWords(output.mask))}</span>
+                      </>
+                    )}
+                    {output.why == null || output.why === "" ? null : (
+                      <span className="faint why">
+                        <Text value={output.why} />
+                      </span>
+                    )}
+                  </div>
                 </td>
               </tr>
             ))}

@@ -1,6 +1,5 @@
 /** The policy: what is active, what it protects, what it would say, and what another one would have said. */
 import { useQuery } from "@tanstack/react-query";
-import { useHasRole } from "../app/me.ts";
 import { Link, useSearch } from "../lib/router.tsx";
 import { plural } from "../lib/text.ts";
 import { Badge } from "../ui/badge.tsx";
@@ -18,11 +17,11 @@ import "../trail/detail.css";
 import "./policy.css";
 
 const tabs = [
-  { name: "", label: "Rules", auditor: false },
-  { name: "columns", label: "Protected columns", auditor: false },
-  { name: "playground", label: "Playground", auditor: true },
-  { name: "replay", label: "Try a change", auditor: true },
-  { name: "source", label: "Source", auditor: false },
+  { name: "", label: "Rules" },
+  { name: "columns", label: "Protected columns" },
+  { name: "playground", label: "Playground" },
+  { name: "replay", label: "Try a change" },
+  { name: "source", label: "Source" },
 ] as const;
 
 export default function PolicyPage() {
@@ -32,12 +31,11 @@ export default function PolicyPage() {
     queryFn: ({ signal }) => loadPolicy(signal),
     staleTime: 30_000,
   });
-  const auditor = useHasRole("auditor");
-  const shown = tabs.filter((one) => auditor || !one.auditor);
+
   return (
     <PageFrame title="Policy" lead={found.data === undefined ? undefined : <Digest policy={found.data} />}>
       <nav className="tabs" aria-label="Parts of the policy">
-        {shown.map((one) => (
+        {tabs.map((one) => (
           <Link
             key={one.name}
             to={one.name === "" ? "/policy" : `/policy?tab=${one.name}`}
@@ -53,7 +51,7 @@ export default function PolicyPage() {
       ) : found.isError ? (
         <Failure error={found.error} onRetry={() => void found.refetch()} />
       ) : (
-        <Part tab={shown.some(({ name }) => name === tab) ? tab : ""} policy={found.data} />
+        <Part tab={tabs.some(({ name }) => name === tab) ? tab : ""} policy={found.data} />
       )}
     </PageFrame>
   );
@@ -62,7 +60,7 @@ export default function PolicyPage() {
 function Part({ tab, policy }: { readonly tab: string; readonly policy: Policy }) {
   switch (tab) {
     case "columns":
-      return <Columns policy={policy} />;
+      return <Columns />;
     case "playground":
       return <Playground policy={policy} />;
     case "replay":
@@ -88,10 +86,14 @@ function Digest({ policy }: { readonly policy: Policy }) {
             : "some rules only observe"}
         </Badge>
       )}
-      <code title="Digest of the active policy; every decision on the record names it">
-        {policy.digest.slice(0, 23)}…
-      </code>
-      <CopyButton text={policy.digest} what="digest" />
+      {policy.digest === null ? null : (
+        <>
+          <code title="Digest of the active policy; every decision on the record names it">
+            {policy.digest.slice(0, 23)}…
+          </code>
+          <CopyButton text={policy.digest} what="digest" />
+        </>
+      )}
     </span>
   );
 }

@@ -1,7 +1,7 @@
 /** A changed policy against what really happened: what would newly be denied, allowed, held or masked. Nothing is activated. */
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useEffect, useMemo, useState } from "react";
-import { api, isRecord } from "../lib/api.ts";
+import { api } from "../lib/api.ts";
 import { count, plural } from "../lib/text.ts";
 import { Badge } from "../ui/badge.tsx";
 import { Button } from "../ui/button.tsx";
@@ -13,7 +13,7 @@ import { Text } from "../ui/text.tsx";
 import { Changes } from "./changes.tsx";
 import { LazyEditor } from "./lazy-editor.tsx";
 import { marksOf, sayProblem } from "./marks.ts";
-import type { Policy, PolicyFile, PolicyProblem, Replayed } from "./types.ts";
+import type { Policy, PolicyCheck, PolicyFile, Replayed } from "./types.ts";
 
 const spans = [
   { value: "1", label: "1 day" },
@@ -27,7 +27,7 @@ type Days = (typeof spans)[number]["value"];
 const drafts = new Map<string, readonly PolicyFile[]>();
 
 export function Replay({ policy }: { readonly policy: Policy }) {
-  const [files, setFiles] = useState<readonly PolicyFile[]>(drafts.get(policy.digest) ?? policy.files);
+  const [files, setFiles] = useState<readonly PolicyFile[]>(drafts.get(policy.digest ?? "") ?? policy.files);
   const [at, setAt] = useState(0);
   const [days, setDays] = useState<Days>("7");
   const [goTo, setGoTo] = useState<{ readonly line: number; readonly column: number } | null>(null);
@@ -35,13 +35,13 @@ export function Replay({ policy }: { readonly policy: Policy }) {
   const check = useQuery({
     queryKey: ["policy", "check", settled],
     queryFn: ({ signal }) =>
-      api<unknown>("/api/policy/check", { method: "POST", body: { files: settled }, signal }),
+      api<PolicyCheck>("/api/policy/check", { method: "POST", body: { files: settled }, signal }),
     staleTime: Number.POSITIVE_INFINITY,
     gcTime: 10_000,
     refetchOnWindowFocus: false,
     placeholderData: (before) => before,
   });
-  const problems = useMemo(() => problemsOf(check.data), [check.data]);
+  const problems = useMemo(() => check.data?.problems ?? [], [check.data]);
   const replay = useMutation({
     mutationFn: () =>
       api<Replayed>("/api/policy/replay", {
@@ -61,7 +61,7 @@ export function Replay({ policy }: { readonly policy: Policy }) {
   const changed = files.some((one, index) => one.text !== policy.files[index]?.text);
   const edit = (text: string) => {
     const next = files.map((one, index) => (index === at ? { ...one, text } : one));
-    drafts.set(policy.digest, next);
+    drafts.set(policy.digest ?? "", next);
     setFiles(next);
   };
   return (
@@ -86,7 +86,7 @@ export function Replay({ policy }: { readonly policy: Policy }) {
               <Button
                 look="quiet"
                 onClick={() => {
-                  drafts.delete(policy.digest);
+                  drafts.delete(policy.digest ?? "");
                   setFiles(policy.files);
                 }}
               >
@@ -149,8 +149,7 @@ export function Replay({ policy }: { readonly policy: Policy }) {
         </div>
         <div className="ask-run">
           <span className="label">Against the last</span>
-          <Choice<Days>
-            label="Against the last" value={days} onChange={setDays} options={spans} />
+          <Choice<Days> label="Against the last" value={days} onChange={setDays} options={spans} />
           <Button
             look="primary"
             icon="play"
@@ -200,16 +199,4 @@ function useSettled<Value>(value: Value, ms: number): Value {
     return () => clearTimeout(timer);
   }, [value, ms]);
   return settled;
-}
-
-function problemsOf(answer: unknown): readonly PolicyProblem[] {
-  const list = isRecord(answer) ? answer["problems"] : undefined;
-  return (Array.isArray(list) ? list : []).filter(isRecord).map((one) => ({
-    file: String(one["file"] ?? ""),
-    line: Number(one["line"] ?? 1),
-    column: Number(one["column"] ?? 1),
-    key: String(one["key"] ?? ""),
-    what: String(one["what"] ?? one["message"] ?? "is wrong"),
-    expected: String(one["expected"] ?? ""),
-  }));
 }

@@ -1,11 +1,13 @@
 /** The active rules in their order of force, and the labels. */
 import { Link } from "../lib/router.tsx";
+import { visible } from "../lib/text.ts";
 import { trailLink } from "../trail/query.ts";
 import { Badge, type Tone } from "../ui/badge.tsx";
 import { Text } from "../ui/text.tsx";
 import { Condition } from "./cel.tsx";
+import { entryAt } from "./entry.ts";
 import type { Policy, PolicyLabel, PolicyRule } from "./types.ts";
-import { groupTitles, labelWords, order, ruleWords } from "./words.ts";
+import { groupTitles, labelWords, order } from "./words.ts";
 
 const tones: Readonly<Record<(typeof order)[number], Tone>> = {
   deny: "deny",
@@ -30,7 +32,7 @@ export function Rules({ policy }: { readonly policy: Policy }) {
             </header>
             <ul className="rule-list">
               {rules.map((rule) => (
-                <Rule key={rule.name} rule={rule} tone={tones[then]} />
+                <Rule key={rule.name} rule={rule} tone={tones[then]} files={policy.files} />
               ))}
             </ul>
           </section>
@@ -55,8 +57,14 @@ export function Rules({ policy }: { readonly policy: Policy }) {
   );
 }
 
-function Rule({ rule, tone }: { readonly rule: PolicyRule; readonly tone: Tone }) {
-  const words = ruleWords(rule);
+interface RuleProps {
+  readonly rule: PolicyRule;
+  readonly tone: Tone;
+  readonly files: Policy["files"];
+}
+
+function Rule({ rule, tone, files }: RuleProps) {
+  const source = entryAt(files.find(({ name }) => name === rule.file)?.text ?? "", rule.line);
   return (
     <li className="rule">
       <div className="rule-head">
@@ -64,7 +72,7 @@ function Rule({ rule, tone }: { readonly rule: PolicyRule; readonly tone: Tone }
         <strong>
           <Text value={rule.name} />
         </strong>
-        {rule.observe === true ? <Badge tone="hold">only observes</Badge> : null}
+        {rule.observe ? <Badge tone="hold">only observes</Badge> : null}
         <Link className="rule-uses faint" to={trailLink({ rule: rule.name })}>
           In the trail
         </Link>
@@ -77,24 +85,15 @@ function Rule({ rule, tone }: { readonly rule: PolicyRule; readonly tone: Tone }
       <p className="rule-when">
         <span className="faint">when</span> <Condition text={rule.when} />
       </p>
-      {rule.message == null ? null : (
-        <p className="faint">
-          says: <Text value={rule.message} />
-        </p>
-      )}
-      {words.length === 0 && (rule.labels?.length ?? 0) === 0 ? null : (
-        <p className="badges">
-          {words.map((word) => (
-            <Badge key={word}>
-              <Text value={word} />
-            </Badge>
-          ))}
-          {rule.labels?.map((label) => (
-            <Badge key={label} tone="mask">
-              <Text value={label} />
-            </Badge>
-          ))}
-        </p>
+      {source === null ? null : (
+        <details className="rule-source">
+          <summary>As written</summary>
+          <section className="policy-source" tabIndex={0} aria-label={`Source of ${visible(rule.name)}`}>
+            <pre>
+              <Text value={source} />
+            </pre>
+          </section>
+        </details>
       )}
     </li>
   );

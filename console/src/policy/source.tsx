@@ -23,9 +23,11 @@ export function Source({ policy }: { readonly policy: Policy }) {
             <span className="faint">{bytes(new Blob([file.text]).size)}</span>
             <CopyButton text={file.text} what="file" />
           </header>
-          <pre className="policy-source" tabIndex={0} role="region" aria-label={file.name}>
-            <Text value={file.text} />
-          </pre>
+          <section className="policy-source" tabIndex={0} aria-label={file.name}>
+            <pre>
+              <Text value={file.text} />
+            </pre>
+          </section>
         </section>
       ))}
     </>

@@ -1,7 +1,5 @@
 /** The policy in words. */
 import { isRecord } from "../lib/api.ts";
-import { duration } from "../lib/time.ts";
-import { limitWords } from "../trail/limits.ts";
 import type { PolicyLabel, PolicyRule } from "./types.ts";
 
 /** Order of force: what comes first wins. */
@@ -21,7 +19,7 @@ export function maskWords(mask: unknown): string {
   if (!isRecord(mask)) return "masked";
   const { kind, first, last, unit, keep, date } = mask;
   if (isRecord(keep))
-    return `keeps the first ${Number(keep["first"] ?? 0)} and last ${Number(keep["last"] ?? 0)} characters`;
+    return `keeps the first ${Number(keep.first ?? 0)} and last ${Number(keep.last ?? 0)} characters`;
   if (typeof date === "string") return `cut to the ${date}`;
   if (kind === "keep")
     return `keeps the first ${Number(first ?? 0)} and last ${Number(last ?? 0)} characters`;
@@ -44,28 +42,17 @@ const uses: Readonly<Record<string, string>> = {
 };
 
 /** What a label does, as a sentence. */
-export function labelWords(label: Pick<PolicyLabel, "access" | "mask" | "use">): string {
+export function labelWords(label: {
+  readonly access: PolicyLabel["access"];
+  readonly mask: unknown;
+  readonly use: string | null;
+}): string {
   if (label.access === "none") return "Cannot be read at all.";
-  return `${capital(maskWords(label.mask))}; ${uses[label.use] ?? label.use}.`;
+  return `${capital(maskWords(label.mask))}; ${uses[label.use ?? "output"] ?? label.use ?? ""}.`;
 }
 
 export function capital(text: string): string {
   return text.slice(0, 1).toUpperCase() + text.slice(1);
-}
-
-/** Obligations of a rule: limits and approvers. */
-export function ruleWords(rule: PolicyRule): readonly string[] {
-  const words: string[] = [];
-  const approvers = rule.approvers;
-  if (isRecord(approvers)) {
-    const groups = Array.isArray(approvers["groups"]) ? approvers["groups"].map(String).join(", ") : "?";
-    const within = approvers["withinMs"];
-    words.push(
-      `${Number(approvers["count"] ?? 1)} of ${groups}${typeof within === "number" ? ` within ${duration(within)}` : ""}`,
-    );
-  }
-  if (isRecord(rule.limits)) words.push(...limitWords(rule.limits));
-  return words;
 }
 
 const quoted = /"([^"\\]{1,60})"\s+in\s+principal\.groups/g;

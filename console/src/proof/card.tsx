@@ -39,7 +39,7 @@ async function fetchAndCheck(
   signal: AbortSignal,
 ): Promise<Checked> {
   const answer = await api<unknown>(`/api/audit/${encodeURIComponent(id)}/proof`, { signal });
-  const given = isRecord(answer) ? answer["proof"] : undefined;
+  const given = isRecord(answer) ? answer.proof : undefined;
   const text = typeof given === "string" ? given : JSON.stringify(given ?? answer);
   const read = readProof(text);
   const origin = read.ok ? read.value.log : "";
@@ -112,7 +112,7 @@ export function ProofCard(props: ProofCardProps) {
     <Frame title={title} tone={tone} icon={icon} word={word}>
       <p className="proof-summary">{summary(report, verdict)}</p>
       <div className="proof-actions">
-        <Button icon="down" onClick={() => saveFile(`postern-evidence-${id}.json`, text)}>
+        <Button icon="download" onClick={() => saveFile(`postern-evidence-${id}.json`, text)}>
           Evidence
         </Button>
         <Button look="quiet" aria-expanded={open} onClick={() => setOpen(!open)}>

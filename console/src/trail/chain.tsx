@@ -11,9 +11,11 @@ import type { Json } from "./types.ts";
 interface ChainProps {
   readonly intent: Json;
   readonly email: string | null;
+  /** The claimed prompt, where its seal was opened. */
+  readonly prompt: string | null;
 }
 
-export function Chain({ intent, email }: ChainProps) {
+export function Chain({ intent, email, prompt }: ChainProps) {
   const subject = text(intent, "principal.subject") ?? "somebody";
   const kind = kindOf(text(intent, "principal.kind"));
   const actors = objects(intent, "principal.actor").map((one) => text(one, "subject") ?? "?");
@@ -31,7 +33,7 @@ export function Chain({ intent, email }: ChainProps) {
       <ol className="chain">
         <Station
           icon={<KindIcon kind={actors.length > 0 ? "human" : kind} />}
-          role={actors.length > 0 ? "on whose behalf" : kind}
+          part={actors.length > 0 ? "on whose behalf" : kind}
         >
           <strong>
             <Text value={email ?? subject} />
@@ -61,7 +63,7 @@ export function Chain({ intent, email }: ChainProps) {
           <Station
             key={actor}
             icon={<KindIcon kind="agent" />}
-            role={at === actors.length - 1 ? "acted" : "through"}
+            part={at === actors.length - 1 ? "acted" : "through"}
           >
             <strong>
               <Text value={actor} />
@@ -69,7 +71,7 @@ export function Chain({ intent, email }: ChainProps) {
           </Station>
         ))}
         {says === "" && claimed.run === undefined && claimed.intent === undefined ? null : (
-          <Station icon={<Icon name="info" size={16} />} role="claims" claimed>
+          <Station icon={<Icon name="info" size={16} />} part="claims" claimed>
             {says === "" ? null : (
               <span>
                 to be <Text value={says} />
@@ -82,12 +84,17 @@ export function Chain({ intent, email }: ChainProps) {
             )}
             {claimed.intent === undefined ? null : (
               <span>
-                prompt: {claimed.intent === "(sealed)" ? "sealed" : <Text value={claimed.intent} />}
+                prompt:{" "}
+                {prompt === null && claimed.intent === "(sealed)" ? (
+                  "sealed"
+                ) : (
+                  <Text value={(prompt ?? claimed.intent).slice(0, 2000)} />
+                )}
               </span>
             )}
           </Station>
         )}
-        <Station icon={<Icon name="connect" size={16} />} role="session">
+        <Station icon={<Icon name="connect" size={16} />} part="session">
           <span>
             <Text value={text(intent, "client.application") ?? "no application name"} /> from{" "}
             <Text value={`${text(intent, "client.ip") ?? "?"}:${number(intent, "client.port") ?? "?"}`} />
@@ -100,7 +107,7 @@ export function Chain({ intent, email }: ChainProps) {
             />
           </span>
         </Station>
-        <Station icon={<Icon name="database" size={16} />} role="database">
+        <Station icon={<Icon name="database" size={16} />} part="database">
           <span>
             <strong>
               <Text value={text(intent, "database.name") ?? "?"} />

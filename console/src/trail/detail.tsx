@@ -1,6 +1,7 @@
 /** One message of a client: who, what was decided and why, what it touched, what came back, and proof of it all. */
 import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
+import { useHasRole } from "../app/me.ts";
 import type { PageProps } from "../app/pages.tsx";
 import { api } from "../lib/api.ts";
 import { useKeys } from "../lib/keys.ts";
@@ -23,19 +24,18 @@ import { Sentence } from "./sentence.tsx";
 import { StatementCard } from "./statement.tsx";
 import { pieceText, tell } from "./tell.ts";
 import { TouchesCard } from "./touches.tsx";
-import type { PlacedRecord, RequestDetail, StatementPart } from "./types.ts";
+import type { AuditRequest, Json, PlacedRecord, StatementPart } from "./types.ts";
 import { undoneWords } from "./undone.ts";
 import "./trail.css";
 import "./detail.css";
 
 export default function StatementPage({ params }: PageProps) {
-  const request = params["request"] ?? "";
+  const request = params.request ?? "";
   const found = useQuery({
     queryKey: ["audit", "request", request],
-    queryFn: ({ signal }) => api<RequestDetail>(`/api/audit/${encodeURIComponent(request)}`, { signal }),
+    queryFn: ({ signal }) => api<AuditRequest>(`/api/audit/${encodeURIComponent(request)}`, { signal }),
     // A statement under way gets its outcome in a moment.
-    refetchInterval: ({ state }) =>
-      state.data?.parts.some((part) => part.outcome === null && part.intent !== null) ? 2_000 : false,
+    refetchInterval: ({ state }) => (state.data?.parts.some((part) => part.outcome === null) ? 2_000 : false),
   });
   useKeys({ Escape: () => navigate("/trail"), u: () => navigate("/trail") });
   if (found.isPending)
@@ -50,7 +50,7 @@ export default function StatementPage({ params }: PageProps) {
         <Failure error={found.error} onRetry={() => void found.refetch()} />
       </PageFrame>
     );
-  if (found.data.parts.length === 0)
+  if (found.data.parts.length === 0 && found.data.others.length === 0)
     return (
       <PageFrame title="Statement">
         <Empty
@@ -63,15 +63,20 @@ export default function StatementPage({ params }: PageProps) {
   return <Request detail={found.data} />;
 }
 
-function Request({ detail }: { readonly detail: RequestDetail }) {
+function Request({ detail }: { readonly detail: AuditRequest }) {
   const [chosen, choose] = useSearchParam("part");
   const { parts } = detail;
   const at = Math.min(parts.length - 1, Math.max(0, Number.parseInt(chosen, 10) || 0));
   const part = parts[at];
-  if (part === undefined) return null;
   return (
     <PageFrame
-      title={parts.length > 1 ? `Statement ${at + 1} of ${parts.length}` : "Statement"}
+      title={
+        part === undefined
+          ? "Record"
+          : parts.length > 1
+            ? `Statement ${at + 1} of ${parts.length}`
+            : "Statement"
+      }
       lead={
         <span className="detail-crumbs">
           <Link to="/trail">Trail</Link> <span aria-hidden="true">/</span>{" "}
@@ -80,26 +85,32 @@ function Request({ detail }: { readonly detail: RequestDetail }) {
           </code>
         </span>
       }
-      actions={<RunLinks part={part} detail={detail} />}
+      actions={
+        <RunLinks record={part?.intent.record ?? detail.others[0]?.record ?? {}} approval={detail.approval} />
+      }
     >
       {parts.length > 1 ? (
         <Parts parts={parts} at={at} onChoose={(next) => choose(next === 0 ? "" : String(next))} />
       ) : null}
-      {part.intent === null ? (
-        <Other part={part} />
-      ) : (
+      {part === undefined ? null : (
         <Part key={part.intent.id} part={part} intent={part.intent} detail={detail} />
       )}
+      {detail.others.map((other) => (
+        <Other key={other.id} placed={other} />
+      ))}
     </PageFrame>
   );
 }
 
-function RunLinks({ part, detail }: { readonly part: StatementPart; readonly detail: RequestDetail }) {
-  const record = part.intent?.record ?? part.outcome?.record ?? {};
+interface RunLinksProps {
+  readonly record: Json;
+  readonly approval: string | null;
+}
+
+function RunLinks({ record, approval }: RunLinksProps) {
+  const auditor = useHasRole("auditor");
   const run = text(record, "claimed.run");
   const session = text(record, "session");
-  const approval =
-    typeof detail.approval === "string" ? detail.approval : (detail.approval?.id ?? text(record, "approval"));
   return (
     <>
       {approval === null ? null : (
@@ -107,7 +118,7 @@ function RunLinks({ part, detail }: { readonly part: StatementPart; readonly det
           Approval
         </ButtonLink>
       )}
-      {run === null ? null : (
+      {run === null || !auditor ? null : (
         <ButtonLink to={`/runs/${encodeURIComponent(run)}`} icon="agent">
           Story of the run
         </ButtonLink>
@@ -132,16 +143,16 @@ function Parts({ parts, at, onChoose }: PartsProps) {
   return (
     <nav className="detail-parts" aria-label={plural(parts.length, "statement")}>
       {parts.slice(0, 200).map((part, index) => {
-        const record = part.intent?.record ?? {};
+        const { record } = part.intent;
         const told = toldOf(record, part.outcome?.record ?? null);
         return (
           <Button
-            key={part.intent?.id ?? index}
+            key={part.intent.id}
             look={index === at ? "plain" : "quiet"}
             aria-current={index === at ? "true" : undefined}
             onClick={() => onChoose(index)}
           >
-            <MarkIcon mark={markOf(told)} /> {index + 1} <Text value={told.command} />
+            <MarkIcon mark={markOf(told)} /> {index + 1} <Text value={told.command ?? ""} />
           </Button>
         );
       })}
@@ -152,7 +163,7 @@ function Parts({ parts, at, onChoose }: PartsProps) {
 interface PartProps {
   readonly part: StatementPart;
   readonly intent: PlacedRecord;
-  readonly detail: RequestDetail;
+  readonly detail: AuditRequest;
 }
 
 function Part({ part, intent, detail }: PartProps) {
@@ -160,7 +171,7 @@ function Part({ part, intent, detail }: PartProps) {
   const outcome = part.outcome?.record ?? null;
   const told = useMemo(() => toldOf(record, outcome, emailOf(detail)), [record, outcome, detail]);
   const pieces = tell(told);
-  const undone = undoneWords(part.undone ?? null);
+  const undone = undoneWords(part.undone);
   const time = text(record, "time");
   return (
     <>
@@ -184,13 +195,13 @@ function Part({ part, intent, detail }: PartProps) {
           <ResultCard outcome={outcome} masked={told.masked} />
         </div>
         <div className="detail-side">
-          <Chain intent={record} email={emailOf(detail)} />
+          <Chain intent={record} email={emailOf(detail)} prompt={part.claimedIntent} />
           <ProofCard
             title="decision record"
             id={intent.id}
             record={record}
             index={intent.index}
-            log={intent.log ?? null}
+            log={intent.log}
           />
           {part.outcome === null ? null : (
             <ProofCard
@@ -198,7 +209,7 @@ function Part({ part, intent, detail }: PartProps) {
               id={part.outcome.id}
               record={part.outcome.record}
               index={part.outcome.index}
-              log={part.outcome.log ?? intent.log ?? null}
+              log={part.outcome.log}
             />
           )}
         </div>
@@ -207,15 +218,13 @@ function Part({ part, intent, detail }: PartProps) {
   );
 }
 
-/** The address in the session's record, which is sealed, where it was opened. */
-function emailOf(detail: RequestDetail): string | null {
-  return text(detail.session, "email") ?? text(detail.session, "principal.email");
+/** The e-mail address, which is sealed in the record, where the session's seal was opened. */
+function emailOf({ session }: AuditRequest): string | null {
+  return session?.principal.email ?? null;
 }
 
 /** A record that is no statement: told as it is. */
-function Other({ part }: { readonly part: StatementPart }) {
-  const placed = part.outcome;
-  if (placed === null) return <Empty icon="trail" title="There is no such record" />;
+function Other({ placed }: { readonly placed: PlacedRecord }) {
   return (
     <div className="detail-grid">
       <div className="detail-main">
@@ -225,9 +234,11 @@ function Other({ part }: { readonly part: StatementPart }) {
               <Text value={text(placed.record, "type") ?? "Record"} />
             </h2>
           </header>
-          <pre className="detail-raw" tabIndex={0} role="region" aria-label="The record">
-            <Text value={JSON.stringify(placed.record, null, 2)} />
-          </pre>
+          <section className="detail-raw" tabIndex={0} aria-label="The record">
+            <pre>
+              <Text value={JSON.stringify(placed.record, null, 2)} />
+            </pre>
+          </section>
         </section>
       </div>
       <div className="detail-side">
@@ -236,7 +247,7 @@ function Other({ part }: { readonly part: StatementPart }) {
           id={placed.id}
           record={placed.record}
           index={placed.index}
-          log={placed.log ?? null}
+          log={placed.log}
         />
       </div>
     </div>

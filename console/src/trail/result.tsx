@@ -77,12 +77,14 @@ export function ResultCard({ outcome, masked }: ResultCardProps) {
                     <td data-label="Type" className="faint">
                       <Text value={text(column, "type") ?? "?"} />
                     </td>
-                    <td data-label="Comes from" className="mono">
-                      {text(column, "origin") === null ? (
-                        <span className="faint">computed</span>
-                      ) : (
-                        <Text value={text(column, "origin") ?? ""} />
-                      )}
+                    <td data-label="Comes from">
+                      <span className="mono">
+                        {text(column, "origin") === null ? (
+                          <span className="faint">computed</span>
+                        ) : (
+                          <Text value={text(column, "origin") ?? ""} />
+                        )}
+                      </span>
                     </td>
                     <td data-label="Masked">
                       {at(column, "masked") === true ? (

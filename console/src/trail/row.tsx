@@ -20,10 +20,11 @@ export function hitLink({
   return `/trail/${place}${statementIndex > 0 ? `?part=${statementIndex}` : ""}`;
 }
 
-export type Mark = "allow" | "deny" | "hold" | "fail" | "open";
+export type Mark = "allow" | "deny" | "hold" | "fail" | "open" | "none";
 
 /** How a statement ended, at a glance. */
 export function markOf({ verdict, status }: Pick<Told, "verdict" | "status">): Mark {
+  if (verdict === null) return "none";
   if (verdict === "deny" || status === "denied") return "deny";
   if (status === null) return verdict === "approve" ? "hold" : "open";
   if (status === "ok") return "allow";
@@ -36,6 +37,7 @@ const marks: Readonly<Record<Mark, readonly [IconName, string]>> = {
   hold: ["clock", "held, cut off or unseen"],
   fail: ["warning", "failed"],
   open: ["more", "no outcome yet"],
+  none: ["info", "no statement"],
 };
 
 export function MarkIcon({ mark, size = 14 }: { readonly mark: Mark; readonly size?: number }) {
@@ -54,7 +56,8 @@ export const HitRow = memo(function HitRow({
   readonly row: Row;
   readonly current: boolean;
 }) {
-  const statement = row.command !== "" || row.verdict === "deny" || row.sql !== "";
+  const statement = row.verdict !== null;
+  const undone = row.undone === null ? null : row.undone.fate === "rolled_back" ? "undone" : "perhaps undone";
   return (
     <Link
       to={hitLink(row)}
@@ -63,19 +66,24 @@ export const HitRow = memo(function HitRow({
     >
       <MarkIcon mark={markOf(row)} />
       <span className="hit-told">
-        {statement ? <Sentence pieces={tell(row)} /> : <Text value={row.sentence} />}
+        {statement ? <Sentence pieces={tell(row, false)} /> : <Text value={row.sentence} />}
         <span className="hit-sql">
-          {row.sql === "" ? <span className="faint">text sealed</span> : <SqlLine sql={row.sql} />}
+          {undone === null ? null : <span className="badge hold">{undone}</span>}
+          {!statement ? null : row.sql === null || row.sql === "" ? (
+            <span className="faint">text sealed</span>
+          ) : (
+            <SqlLine sql={row.sql} />
+          )}
         </span>
       </span>
-      <span className="hit-where">
-        <span className="cut">
-          <Text value={row.database ?? ""} />
-        </span>
-        <span className="faint tabular">{took(row.durationUs)}</span>
-      </span>
-      <span className="hit-time faint">
+      <span className="hit-side">
         <Time iso={row.time} />
+        <span className="hit-where faint">
+          <span className="cut">
+            <Text value={row.database} />
+          </span>
+          <span className="tabular nowrap">{took(row.durationUs)}</span>
+        </span>
       </span>
     </Link>
   );

@@ -29,7 +29,7 @@ import "./detail.css";
 import "./run.css";
 
 export default function RunPage({ params }: PageProps) {
-  const run = params["run"] ?? "";
+  const run = params.run ?? "";
   const found = useQuery({
     queryKey: ["audit", "run", run],
     queryFn: ({ signal }) => api<RunStory>(`/api/audit/runs/${encodeURIComponent(run)}`, { signal }),
@@ -65,7 +65,7 @@ function Story({ story }: { readonly story: RunStory }) {
   const shown = fitting.slice(0, most);
   const first = story.first === null ? 0 : timeOf(story.first);
   const last = story.last === null ? first : timeOf(story.last);
-  const pass = story.passes[0];
+  const people = [...new Set(story.passes.flatMap(({ subject }) => (subject === null ? [] : [subject])))];
   return (
     <PageFrame
       title="Agent run"
@@ -86,9 +86,10 @@ function Story({ story }: { readonly story: RunStory }) {
       <section className="run-head card" aria-label="In short">
         <p className="run-told">
           <strong>
-            <Text value={pass?.subject ?? "Somebody"} />
-          </strong>{" "}
-          sent {plural(story.statements.length, "statement")} in {duration(Math.max(0, last - first))}
+            <Text value={people[0] ?? "Somebody"} />
+          </strong>
+          {people.length > 1 ? ` and ${plural(people.length - 1, "other")}` : ""} sent{" "}
+          {plural(story.statements.length, "statement")} in {duration(Math.max(0, last - first))}
           {story.passes.length > 1 ? `, in ${plural(story.passes.length, "pass", "passes")}` : ""}
           {story.first === null ? null : (
             <span className="faint">
@@ -144,12 +145,13 @@ function Story({ story }: { readonly story: RunStory }) {
                     ? null
                     : story.passes.find((p) => p.pass === statement.pass);
                 const step = <Step key={statement.step} statement={statement} first={first} />;
-                return heading == null
-                  ? [step]
-                  : [
-                      <Pass key={`pass ${heading.pass}`} pass={heading} only={story.passes.length === 1} />,
-                      step,
-                    ];
+                if (heading == null) return [step];
+                const again = shown.slice(0, at).some(({ pass }) => pass === heading.pass);
+                const only = story.passes.length === 1;
+                return [
+                  <Pass key={`pass before ${statement.step}`} pass={heading} only={only} again={again} />,
+                  step,
+                ];
               })}
             </ol>
           )}
@@ -179,24 +181,37 @@ function Sum({ value, tone, one, many }: SumProps) {
   return value === 0 ? null : <Badge tone={tone}>{plural(value, one, many)}</Badge>;
 }
 
+interface PassProps {
+  readonly pass: RunPass;
+  readonly only: boolean;
+  /** It has been introduced above: another pass ran between. */
+  readonly again: boolean;
+}
+
 /** Where a session (or trace) of the run begins, and what its caller claimed then. */
-function Pass({ pass, only }: { readonly pass: RunPass; readonly only: boolean }) {
+function Pass({ pass, only, again }: PassProps) {
   const says = Object.entries(pass.claimed).filter(([name]) => name !== "run");
   return (
     <li className="pass">
       <p>
-        <strong>{only ? "Session" : `Pass ${pass.pass}`}</strong>{" "}
+        <strong>{only ? "Session" : `Pass ${pass.pass}${again ? ", again" : ""}`}</strong>
+        {pass.subject === null ? null : (
+          <>
+            {" "}
+            <Text value={pass.subject} />
+          </>
+        )}{" "}
         <Link to={trailLink({ session: pass.session })} className="mono faint">
           <Text value={pass.session.slice(0, 13)} />
         </Link>
-        {says.length === 0 ? null : (
+        {says.length === 0 || again ? null : (
           <span className="claimed-note">
             {" "}
             claims <Text value={says.map(([name, value]) => `${name} ${value}`).join(", ")} />
           </span>
         )}
       </p>
-      {pass.prompt === null ? null : (
+      {pass.prompt === null || again ? null : (
         <blockquote className="prompt" title="The caller says so itself; nobody has proved it">
           <span className="chain-role">prompt, as claimed</span>
           {pass.prompt === "(sealed)" ? (

@@ -133,7 +133,8 @@ export function SearchBar({ query, known, input, onSearch }: SearchProps) {
       </Button>
       <div id={listId} className="trail-options" role="listbox" aria-label="Suggestions" hidden={!shown}>
         {options.map((option, at) => (
-          <div tabIndex={-1}
+          <div
+            tabIndex={-1}
             key={option.insert}
             id={`${listId}-${at}`}
             role="option"

@@ -5,7 +5,7 @@ import { Text } from "../ui/text.tsx";
 import type { RunStory } from "./types.ts";
 
 export function Shapes({ evolution }: { readonly evolution: RunStory["evolution"] }) {
-  const { shapes, changes } = evolution;
+  const { shapes = [], changes = [] } = evolution;
   if (shapes.length === 0) return null;
   const number = new Map(shapes.map((shape, at) => [shape.fingerprint, at + 1]));
   return (

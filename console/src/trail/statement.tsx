@@ -1,4 +1,5 @@
 /** The statement's text: exact where the reader may see it, else with its literals stripped, as the record has it. */
+import { visible } from "../lib/text.ts";
 import type { HeldParameter } from "../lib/types.ts";
 import { Badge } from "../ui/badge.tsx";
 import { SqlView } from "../ui/sql.tsx";
@@ -14,7 +15,7 @@ interface StatementCardProps {
 export function StatementCard({ part, intent }: StatementCardProps) {
   const stripped = text(intent, "statement.sql");
   const parameters = parametersOf(part.parameters, intent);
-  const exact = typeof part.sql === "string" ? part.sql : null;
+  const exact = part.sql;
   const shown = exact ?? stripped;
   return (
     <section className="card" aria-label="Statement">
@@ -23,7 +24,14 @@ export function StatementCard({ part, intent }: StatementCardProps) {
           <Text value={text(intent, "statement.command") ?? "Statement"} />
         </h2>
         {exact === null ? (
-          <Badge icon="lock" title="The exact text is sealed; your role or this gateway does not open it">
+          <Badge
+            icon="lock"
+            title={
+              part.sealed === null
+                ? "The exact text is sealed; your role does not open it"
+                : `The exact text is sealed: ${visible(part.sealed)}`
+            }
+          >
             literals sealed
           </Badge>
         ) : (
@@ -42,7 +50,7 @@ export function StatementCard({ part, intent }: StatementCardProps) {
           <SqlView sql={shown} parameters={exact === null ? [] : parameters} />
         )}
         {parameters.length === 0 || exact === null ? null : (
-          <table className="table parameters">
+          <table className="parameters">
             <caption className="visually-hidden">Parameters</caption>
             <tbody>
               {parameters.slice(0, 100).map((parameter, index) => (

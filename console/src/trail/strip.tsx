@@ -16,7 +16,7 @@ interface StripProps {
 }
 
 /** Many ticks in one pixel are one tick of the worst of them. */
-const worse = ["allow", "open", "hold", "fail", "deny"] as const;
+const worse = ["none", "allow", "open", "hold", "fail", "deny"] as const;
 
 export function RunStrip({ statements, first, last }: StripProps) {
   const box = useRef<HTMLDivElement>(null);

@@ -5,9 +5,14 @@ import type { Claimed, Who } from "../lib/types.ts";
 import { KindIcon } from "./badge.tsx";
 import { Text } from "./text.tsx";
 
+/** A person is known by their address, an agent or service by its name. */
+function nameOf({ kind, email, subject, actor }: Who): string {
+  return kind === "human" || actor.length > 0 ? (email ?? subject) : subject;
+}
+
 /** "agent-support for jane@example.com" as one string, for titles and notifications. */
 export function whoText(who: Who): string {
-  const name = who.email ?? who.subject;
+  const name = nameOf(who);
   const actor = who.actor[0]?.subject;
   return visible(actor === undefined ? name : `${actor} for ${name}`);
 }
@@ -15,9 +20,9 @@ export function whoText(who: Who): string {
 /** A caller; `plain` leaves the icon out. */
 export function WhoName({ who, plain = false }: { readonly who: Who; readonly plain?: boolean }) {
   const actor = who.actor[0]?.subject;
-  const name = who.email ?? who.subject;
+  const name = nameOf(who);
   return (
-    <span className="who" title={visible(who.subject)}>
+    <span className="who" title={visible(who.email === null ? who.subject : `${who.subject}, ${who.email}`)}>
       {plain ? null : <KindIcon kind={who.kind} />}
       <span className="who-name">
         {actor === undefined ? null : (

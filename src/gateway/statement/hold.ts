@@ -117,7 +117,7 @@ function stall(walk: Walk, holding: Holding, work: Promise<HoldAnswer>): void {
   walk.stall = until;
   work
     .catch((error: unknown): HoldAnswer => {
-      if (!holding.gone.signal.aborted) walk.notice(error);
+      if (!holding.gone.signal.aborted) walk.alarm("people cannot be asked for approval", { err: error });
       return refusal(holding, approvalUnavailable);
     })
     .then((answer) => {
@@ -196,8 +196,17 @@ async function ask(walk: Walk, guard: Guarding, holding: Holding, message: HeldM
     throw error;
   }
   holding.approval = approval;
-  if (gathered.ask.breakGlass !== null)
+  if (gathered.ask.breakGlass !== null) {
+    const { subject, issuer } = requester;
+    walk.alarm("break-glass: a statement goes ahead without approval", {
+      approval: approval.id,
+      request: holding.request,
+      subject,
+      issuer,
+      rules: gathered.ask.rules,
+    });
     return { kind: "pass", pass: passOf(guard, holding, message, approval, true) };
+  }
   const decision = heldOf(message)?.decision ?? null;
   if (gathered.ask.mode === "ticket") return refusal(holding, ticket(approval, decision, message.ticket));
   if (holding.gone.signal.aborted) {
@@ -363,7 +372,9 @@ export function abandon(walk: Walk, why: "disconnect" | "restart"): void {
   stop(holding);
   leave(walk, holding, why);
   try {
-    const told = holding.answer?.kind === "refused" ? holding.answer.reason : goneWhileHeld;
+    const late = walk.deadline() * 1000 <= Date.now();
+    const told =
+      holding.answer?.kind === "refused" ? holding.answer.reason : late ? tokenOver : goneWhileHeld;
     recordHeld(walk, holding.message, told, holding.request);
   } catch (error) {
     // The log has failed: nothing was forwarded, and that is told elsewhere.
@@ -374,7 +385,9 @@ export function abandon(walk: Walk, why: "disconnect" | "restart"): void {
 function leave(walk: Walk, holding: Holding, why: "disconnect" | "cancel" | "restart"): void {
   const { approval, desk } = holding;
   if (approval === null || approval.mode !== "wait") return;
-  desk.leave(approval.id, why).catch((error: unknown) => walk.notice(error));
+  desk
+    .leave(approval.id, why)
+    .catch((error: unknown) => walk.alarm("a request for approval could not be withdrawn", { err: error }));
 }
 
 function codeOf(error: unknown): string | null {

@@ -75,6 +75,7 @@ function idOf(shape: Shape): string {
 
 /** The view that the session is judged by now; null: it must be loaded first. */
 function currentView(guard: Guarding, policy: CompiledPolicy): View | null {
+  if (guard.grantsEnd !== null && guard.grantsEnd <= Date.now()) guard.onGrantsEnd();
   const shared = guard.analyst.view(policy);
   const view = guard.local === "none" ? shared : shared === guard.localBase ? guard.localView : null;
   if (view !== null && view !== guard.view) {

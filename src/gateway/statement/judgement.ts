@@ -139,14 +139,19 @@ export interface Guarding {
   readonly budgets: BudgetKeeper;
   /** Who asks people; null: nobody can be asked, and what needs approval is refused. */
   readonly desk: ApprovalDesk | null;
-  readonly principal: Principal;
   readonly memory: RefusalMemory;
   /** What was refused to the principal of late, and in this session. */
   readonly remembered: Remembered;
   readonly refusals: ReturnType<typeof fresh>;
+  /** With the groups that it has for a while. */
+  principal: Principal;
+  /** When the first of them ends: milliseconds since the epoch; null: none does. */
+  grantsEnd: number | null;
+  /** One has ended, or may have. */
+  onGrantsEnd(): void;
   readonly session: SessionFacts;
   /** Its transactions are READ ONLY: no rule lets the principal change anything. */
-  readonly readOnly: boolean;
+  readOnly: boolean;
   /** Nothing runs unless the database itself refuses the protected columns to its login. */
   readonly hardened: boolean;
   /** Statements are analysed only where the policy asks for it. */
@@ -227,6 +232,8 @@ export function createGuarding(
     memory: judging.memory,
     remembered: judging.memory.of(client.principal),
     refusals: fresh(),
+    grantsEnd: null,
+    onGrantsEnd: () => undefined,
     session: sessionFacts(client, database, login),
     readOnly,
     hardened: mustBeHardened(login),

@@ -175,6 +175,8 @@ export interface Walk {
   poisoned(): void;
   /** Cancels what the server is doing for this session. */
   cancel(): void;
+  /** Tells the operator of something that must not pass unseen. */
+  alarm(message: string, facts: Readonly<Record<string, unknown>>): void;
   /** Tells the operator of a failure that ends nothing. */
   notice(error: unknown): void;
   /** Ends the session: FATAL to the client if it can still read it. */
