@@ -25,7 +25,7 @@ import type { Store } from "../../store/index.ts";
 import { keepAnchored, tellOpenNews } from "./anchor.ts";
 import { openApprovals } from "./approvals.ts";
 import { openIdentity } from "./identity.ts";
-import { activityOf } from "./mcp.ts";
+import { activityOf, openFacade } from "./mcp.ts";
 import { approvalMetrics, gatewayMetrics } from "./metrics.ts";
 import { openOauth } from "./oauth.ts";
 import { openPolicy, readPolicy } from "./policy.ts";
@@ -181,9 +181,18 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
           version,
           logger,
         });
+  const facade = openFacade({
+    settings,
+    store,
+    audit,
+    tokens,
+    consoleSessions,
+    publicUrl,
+    revoked: (principal) => !revocations.fresh || revocations.find(principal, "api") !== null,
+  });
   const deps = {
     rest,
-    mounts: mcp === null ? [oauth] : [oauth, mcp],
+    mounts: [oauth, mcp, facade].filter((mount) => mount !== null),
     consoleDir: builtConsole,
     version,
     readiness: () => ({
