@@ -1,5 +1,6 @@
 /** The OAuth endpoints and the lifecycle routes, over a gateway with a real PostgreSQL behind it. */
 import pg from "pg";
+import pino from "pino";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createApp } from "../../src/api/app.ts";
 import { createConsoleSessions, createRest, lifecycleRoutes, oauthRoutes } from "../../src/api/index.ts";
@@ -58,6 +59,9 @@ function build() {
     roles: () => roles,
     publicUrl: () => url,
     stepUpSeconds: 600,
+    logger: pino({ level: "silent" }),
+    logKey: () => "",
+    anchors: () => [],
     more: lifecycleRoutes({ gateway, identity, tokens, revocations, audit }),
   } as Parameters<typeof createRest>[0]);
   return createApp(
