@@ -61,10 +61,12 @@ export interface Double {
   };
   /** Sets or replaces a route: "GET /api/x/:id". */
   on(route: string, answer: Route): void;
-  /** Sends an event to every open stream. */
-  emit(type: string, data: unknown): void;
+  /** Sends an event to every open stream; gives its id. */
+  emit(type: string, data: unknown): number;
   /** How many streams are open. */
   readonly streams: number;
+  /** How many streams were opened since the start. */
+  readonly opened: number;
   /** Ends the open streams, as a restart of the gateway would. */
   dropStreams(): void;
   close(): Promise<void>;
@@ -78,6 +80,8 @@ export async function startDouble(
   const streams = new Set<ServerResponse>();
   const asked: Asked[] = [];
   let eventId = 1;
+  let opened = 0;
+  const told: { readonly id: number; readonly text: string }[] = [];
   const state: Double["state"] = {
     me: ada,
     sessions: [
@@ -109,8 +113,10 @@ export async function startDouble(
 
   const emit = (type: string, data: unknown) => {
     const text = `id: ${eventId}\nevent: ${type}\ndata: ${JSON.stringify(data)}\n\n`;
+    told.push({ id: eventId, text });
     eventId += 1;
     for (const stream of streams) stream.write(text);
+    return eventId - 1;
   };
   const notFound: Answer = {
     status: 404,
@@ -308,6 +314,15 @@ export async function startDouble(
       if (state.me === null) return send(response, unauthenticated);
       response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
       response.write(": hello\n\n");
+      opened += 1;
+      const last = Number(request.headers["last-event-id"] ?? Number.NaN);
+      const recent = Number(url.searchParams.get("recent") ?? 0);
+      const missed = Number.isNaN(last)
+        ? recent > 0
+          ? told.slice(-recent)
+          : []
+        : told.filter(({ id }) => id > last);
+      for (const { text } of missed) response.write(text);
       streams.add(response);
       response.on("close", () => streams.delete(response));
       return;
@@ -373,6 +388,9 @@ export async function startDouble(
     emit,
     get streams() {
       return streams.size;
+    },
+    get opened() {
+      return opened;
     },
     dropStreams() {
       for (const stream of streams) stream.destroy();
