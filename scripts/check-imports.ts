@@ -31,7 +31,7 @@ const allowed: Record<string, readonly string[]> = {
     "policy",
     "approvals",
   ],
-  config: ["identity", "audit", "gateway", "policy", "approvals"],
+  config: ["identity", "audit", "gateway", "policy", "approvals", "mcp"],
   mcp: ["gateway", "approvals", "identity", "policy", "protocol"],
   api: ["gateway", "approvals", "audit", "policy", "identity", "config", "store"],
   cli: everything,

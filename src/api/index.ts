@@ -10,7 +10,11 @@ export { builtConsole } from "./console.ts";
 export { type ConsoleSessions, createConsoleSessions } from "./console-sessions.ts";
 export type { ApiEnv, Caller, Role } from "./env.ts";
 export type { Metric } from "./metrics.ts";
+export type { WellKnown, WellKnownProvider } from "./oauth/wellknown.ts";
+export { type OauthDeps, oauthRoutes } from "./oauth.ts";
 export { createRest, type Rest, type RestParts } from "./rest.ts";
+export { rolesOf } from "./roles.ts";
+export { lifecycleRoutes } from "./routes/lifecycle.ts";
 
 export interface HttpListener {
   /** Where it listens: the port is the real one when 0 was asked for. */
@@ -52,8 +56,7 @@ export async function startHttp(
     address: { host: address.host, port },
     reloadTls: (next) => secure?.setSecureContext(secureContext(next)),
     close() {
-      deps.rest?.close();
-      closing ??= close(server);
+      closing ??= Promise.all([deps.rest?.close(), close(server)]).then(() => {});
       return closing;
     },
   };

@@ -1,11 +1,14 @@
 /** REST and login: the parts of a running gateway that they stand on, and their routes. */
 import type { Context, Hono } from "hono";
+import type pino from "pino";
 import type { AuditLog } from "../audit/index.ts";
+import type { AuditReader } from "../audit/read/reader.ts";
 import type { Principal } from "../facts/principal.ts";
 import type { Gateway } from "../gateway/index.ts";
 import type { DatabaseSettings } from "../gateway/settings.ts";
 import type { Identity } from "../identity/index.ts";
 import type { ProviderSettings } from "../identity/settings.ts";
+import type { CompiledPolicy } from "../policy/index.ts";
 import type { Store } from "../store/types.ts";
 import { type Callers, createCallers } from "./caller.ts";
 import type { ConsoleSessions } from "./console-sessions.ts";
@@ -13,9 +16,12 @@ import type { ApiEnv } from "./env.ts";
 import { createHub, type Hub } from "./live/hub.ts";
 import { type LoginChoice, loginChoices, loginRoutes } from "./login/routes.ts";
 import type { RoleGroups } from "./roles.ts";
+import { auditRoutes } from "./routes/audit.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { meRoutes } from "./routes/me.ts";
+import { policyRoutes } from "./routes/policy.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
+import { statsRoutes } from "./routes/stats.ts";
 import { mountRoutes, type Route } from "./routing.ts";
 
 /** What REST is given. Functions are asked anew: their answers change when the configuration is reloaded. */
@@ -23,19 +29,41 @@ export interface RestParts {
   readonly version: string;
   readonly node: string;
   readonly identity: Pick<Identity, "authenticate" | "login">;
-  readonly gateway: Pick<Gateway, "addresses" | "sessions" | "describe" | "endSession">;
+  readonly gateway: Pick<Gateway, "addresses" | "sessions" | "describe" | "endSession" | "lifecycle">;
   readonly audit: AuditLog;
   readonly store: Store;
   readonly consoleSessions: ConsoleSessions;
-  readonly databases: readonly Pick<DatabaseSettings, "name" | "logins">[];
+  readonly databases: readonly DatabaseSettings[];
   providers(): readonly ProviderSettings[];
   roles(): RoleGroups;
   /** Origin under which browsers reach the http listener, without a slash at the end. */
   publicUrl(): string;
+  readonly logger: pino.Logger;
+  /** The active policy; left out: there is none. `files`: their texts; none when they are not those of the policy any more. */
+  readonly policy?: {
+    current(): CompiledPolicy;
+    files(): readonly { readonly name: string; readonly text: string }[];
+  };
+  /** Folder of the logs, for replay; left out: it is not read. */
+  readonly auditDir?: string;
+  /** Reads the audit trail; left out: it is not told. */
+  readonly reader?: Pick<AuditReader, "ask">;
+  /** The log's first verifier key. */
+  logKey(): string;
+  /** Where checkpoints are kept besides the log. */
+  anchors(): {
+    anchor: string;
+    anchored: number;
+    unanchored: number;
+    failing: boolean;
+    ageSeconds: number | null;
+  }[];
   /** A person who decides must have logged in at most so long ago. */
   readonly stepUpSeconds: number;
   /** Whether a principal was shut out since its session began; left out: nobody ever is. */
   readonly revoked?: (principal: Principal) => boolean;
+  /** Routes of other parts that belong to REST and its OpenAPI document. */
+  readonly more?: readonly Route[];
   /** What an operator should know, for every person who logs in. */
   readonly warnings?: () => string[];
 }
@@ -52,7 +80,7 @@ export interface Rest {
   readonly hub: Hub;
   readonly routes: readonly Route[];
   mount(app: Hono<ApiEnv>): void;
-  close(): void;
+  close(): Promise<void>;
 }
 
 export function createRest(parts: RestParts): Rest {
@@ -88,7 +116,17 @@ export function createRest(parts: RestParts): Rest {
     audit,
     sessionOf: (id) => gateway.sessions.get(id)?.describe() ?? null,
   });
-  const routes = [...meRoutes(deps), ...sessionRoutes(deps), ...eventRoutes(hub)];
+  const policy = policyRoutes(deps);
+  const routes = [
+    ...meRoutes(deps),
+    ...sessionRoutes(deps),
+    ...eventRoutes(hub),
+    // Before the routes whose paths would take theirs for an id.
+    ...statsRoutes(deps),
+    ...auditRoutes(deps),
+    ...policy.routes,
+    ...(parts.more ?? []),
+  ];
   return {
     callers,
     hub,
@@ -97,6 +135,9 @@ export function createRest(parts: RestParts): Rest {
       loginRoutes(deps)(app);
       mountRoutes(app, routes);
     },
-    close: () => hub.close(),
+    async close() {
+      hub.close();
+      await policy.close();
+    },
   };
 }

@@ -1,6 +1,6 @@
 /** What waits for a person: requests, votes, single use, and groups for a while (docs/approvals.md). */
 
-export { type Approvals, type ApprovalsDeps, createApprovals } from "./approvals.ts";
+export { type ApprovalStats, type Approvals, type ApprovalsDeps, createApprovals } from "./approvals.ts";
 export type { AccessWish, ApprovalAsk } from "./ask.ts";
 export { type BindingParts, type BoundStatement, bindingOf, requesterKey, shapeOf } from "./binding.ts";
 export {
@@ -18,3 +18,4 @@ export {
   defaultApprovalSettings,
   type WebhookSettings,
 } from "./settings.ts";
+export { createWebhooks, type Webhooks } from "./webhooks/index.ts";

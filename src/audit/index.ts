@@ -2,6 +2,7 @@
 export { type Anchoring, startAnchoring } from "./anchors/anchoring.ts";
 export { makeAnchors } from "./anchors/make.ts";
 export type { Anchor } from "./anchors/types.ts";
+export { webhookSignature } from "./anchors/webhook.ts";
 export type { Capture } from "./capture/capture.ts";
 export { AuditOpenError, AuditUnavailable } from "./errors.ts";
 export { type OpenNews, openAuditLog } from "./open.ts";

@@ -34,9 +34,21 @@ const verbs: Readonly<Record<string, Verb>> = {
       return (args) => policy(args, openAnalyser);
     },
   },
+  approvals: {
+    summary: "list, show, approve and deny what waits for a person",
+    load: async () => (await import("./approvals.ts")).approvals,
+  },
+  access: {
+    summary: "ask for a group for a while, list and revoke grants",
+    load: async () => (await import("./access.ts")).access,
+  },
   keys: {
     summary: "make, show and rotate the keys of the audit log",
     load: async () => (await import("./keys.ts")).keys,
+  },
+  mcp: {
+    summary: "MCP on standard input and output, handed on to the gateway",
+    load: async () => (await import("./mcp.ts")).mcp,
   },
   version: { summary: "print the version", load: async () => (await import("./version.ts")).version },
 };

@@ -3,6 +3,7 @@ import type pino from "pino";
 import { AuditOpenError } from "../audit/index.ts";
 import { ConfigError, formatProblem, loadConfig, type Settings } from "../config/index.ts";
 import { IdentityConfigError } from "../identity/index.ts";
+import { StoreUnavailable } from "../store/index.ts";
 import { configOption, readArgs } from "./lib/args.ts";
 import { type ComposedGateway, composeGateway } from "./lib/compose.ts";
 import { asConfigError } from "./lib/identity.ts";
@@ -161,6 +162,7 @@ function tellWhyNot(error: unknown, file: string): number {
     process.stderr.write(`postern serve: ${text}\n`);
     return code;
   };
+  if (error instanceof StoreUnavailable) return say(error.message, 1);
   if (error instanceof AuditOpenError)
     return say(`the audit log does not open (${error.code}): ${error.message}`, 1);
   const { code, syscall, address, port } = error as NodeJS.ErrnoException & {

@@ -4,19 +4,29 @@ import { dirname, resolve } from "node:path";
 import type { ApprovalSettings } from "../approvals/settings.ts";
 import type { ExportSettings } from "../audit/export/settings.ts";
 import type { AnchorSettings, AuditSettings } from "../audit/settings.ts";
+import type { SecretSource } from "../facts/secret.ts";
 import type { GatewaySettings } from "../gateway/settings.ts";
 import type { ProviderSettings } from "../identity/settings.ts";
+import type { TokenSettings } from "../identity/tokens/settings.ts";
+import type { McpSettings } from "../mcp/settings.ts";
 import { buildApprovals } from "./build/approvals.ts";
 import { buildAnchors, buildAudit } from "./build/audit.ts";
 import { type Context, take } from "./build/context.ts";
 import { buildDatabases } from "./build/databases.ts";
 import { buildExports, buildIndex, type IndexSettings } from "./build/exports.ts";
 import { checkGroups } from "./build/groups.ts";
-import { buildProviders, providerNames } from "./build/identity.ts";
+import {
+  buildIdentity,
+  buildProviders,
+  buildTokens,
+  type IdentitySettings,
+  providerNames,
+} from "./build/identity.ts";
 import { buildListen, buildTls } from "./build/listen.ts";
+import { buildMcp } from "./build/mcp.ts";
 import { buildPolicy, type PolicyPlace } from "./build/policy.ts";
 import { buildStore, type StoreSettings } from "./build/store.ts";
-import { refuseUnavailable } from "./build/unavailable.ts";
+import { buildStoreKeys } from "./build/storekeys.ts";
 import { expectedText, explain } from "./explain.ts";
 import { FileFault, readText } from "./files.ts";
 import { knownKeys } from "./keys.ts";
@@ -38,6 +48,13 @@ export interface Settings {
   /** Origin under which browsers reach it (https://postern.example.com); null: its own address. */
   readonly publicUrl: string | null;
   readonly providers: readonly ProviderSettings[];
+  /** Postern's own tokens. */
+  readonly tokens: TokenSettings;
+  readonly identity: IdentitySettings;
+  /** null: there is no MCP endpoint. */
+  readonly mcp: McpSettings | null;
+  /** Keys for what Postern must store; null: one of its own. */
+  readonly storeKeys: readonly SecretSource[] | null;
   readonly audit: AuditSettings;
   /** Where the policy lies: an absolute path, or a built-in policy's name. null: none. */
   readonly policy: PolicyPlace | null;
@@ -127,11 +144,14 @@ export async function parseConfig(
   for (const fault of explain(shape.error?.issues ?? [], source.value, knownKeys))
     context.problem(fault.path, fault.what, fault.expected, fault.atKey ? "key" : "value");
 
-  refuseUnavailable(context);
   const names = providerNames(context);
   const { listeners, http, publicUrl } = buildListen(context);
   const tls = await buildTls(context);
   const providers = buildProviders(context);
+  const tokens = buildTokens(context);
+  const identity = buildIdentity(context);
+  const mcp = buildMcp(context, providers, http !== null);
+  const storeKeys = buildStoreKeys(context);
   const databases = await buildDatabases(context, names);
   const audit = buildAudit(context);
   const policy = buildPolicy(context);
@@ -153,7 +173,14 @@ export async function parseConfig(
     if (admin !== null) checkGroups(context, ["admin", role], admin[role], names);
   await runAll(checks);
 
-  if (problems.length > 0 || audit === null || limits === null || protocol === null || admin === null)
+  if (
+    problems.length > 0 ||
+    audit === null ||
+    tokens === null ||
+    limits === null ||
+    protocol === null ||
+    admin === null
+  )
     throw new ConfigError(inOrder(problems));
   if (store === null || approvals === null) throw new ConfigError(inOrder(problems));
   return {
@@ -170,11 +197,24 @@ export async function parseConfig(
         startupSeconds: limits.startup_seconds,
         idleSeconds: limits.idle_seconds,
         holdSeconds: limits.hold_seconds,
+        sessionSeconds: limits.session_seconds ?? null,
+        warnSeconds: limits.warn_seconds,
+        finishSeconds: limits.finish_seconds,
+        refusals: {
+          same: limits.refusals.same,
+          session: limits.refusals.session,
+          principal: limits.refusals.principal,
+          pauseSeconds: limits.refusals.pause_seconds,
+        },
       },
     },
     http,
     publicUrl,
     providers,
+    tokens,
+    identity,
+    mcp,
+    storeKeys,
     audit,
     policy,
     exports,

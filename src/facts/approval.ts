@@ -40,6 +40,8 @@ export interface HeldParameter {
 export interface HeldStatement {
   /** The exact text. */
   readonly sql: string;
+  /** With its literals stripped, for whoever may not see values (webhooks); null or left out: it could not be read. */
+  readonly stripped?: string | null;
   /** Exact texts of the prepared statements and cursors that it names; left out: it names none. */
   readonly prepared?: readonly string[];
   readonly fingerprint: string | null;
@@ -52,6 +54,8 @@ export interface HeldStatement {
   readonly functions: readonly string[];
   readonly labels: readonly string[];
   readonly masked: readonly string[];
+  /** Labels that the requester would see in the clear; left out: none. */
+  readonly unmask?: readonly string[];
   readonly parameters: readonly HeldParameter[];
   readonly unboundedWrite: boolean;
 }
@@ -62,6 +66,7 @@ export interface ApprovalWarning {
     | "BIDI"
     | "LOOKALIKE"
     | "UNBOUNDED"
+    | "UNMASK"
     | "CASCADE"
     | "TRIGGER"
     | "FOREIGN_KEY"

@@ -9,6 +9,8 @@ export interface Claimed {
   readonly run?: string;
   readonly intent?: string;
   readonly traceparent?: string;
+  /** Labels whose masks it would like lifted, separated by commas; whether they are is the policy's and people's to say. */
+  readonly unmask?: string;
 }
 
 export interface ClientFacts {

@@ -50,26 +50,50 @@ export function describeSession(
   const wall = (time: number) => Math.round(Date.now() - (performance.now() - time));
   const run = queueHead(walk.queue)?.run ?? null;
   const part = run?.parts[run.at] ?? null;
+  const held = heldOf(walk);
   return {
     id,
     started: wall(times.started),
     lastActive: wall(times.lastActive),
-    principal: client.principal,
+    principal: walk.guard?.principal ?? client.principal,
     claimed: client.claimed,
     client: {
       ip: client.ip,
       application: client.application,
       user: client.user,
-      via: "wire",
+      via: client.via,
       tls: client.tls,
     },
     database: client.database,
     login,
-    state: queueLength(walk.queue) > 0 ? "active" : walk.transaction === "I" ? "idle" : "in transaction",
+    state: held !== null ? "waiting for approval" : stateOf(walk),
     statement:
-      run === null || part === null ? null : { sql: part.sql, started: wall(run.since), verdict: "allow" },
+      held !== null
+        ? { sql: held.sql, started: wall(held.since), verdict: "approve" }
+        : run === null || part === null
+          ? null
+          : {
+              sql: part.sql,
+              started: wall(run.since),
+              verdict: run.approval === null ? "allow" : "approve",
+            },
     counters: { ...walk.counters },
-    approval: null,
+    approval: held?.approval ?? run?.approval ?? null,
     expires: client.principal.token.expires * 1000,
+  };
+}
+
+function stateOf(walk: Walk): SessionState {
+  return queueLength(walk.queue) > 0 ? "active" : walk.transaction === "I" ? "idle" : "in transaction";
+}
+
+/** What waits for people; null: nothing does, or they have decided. */
+function heldOf({ hold }: Walk): { sql: string | null; since: number; approval: string | null } | null {
+  if (hold === null || hold.answer !== null || hold.approval === null) return null;
+  const first = hold.message.parts.find(({ judgement }) => judgement.awaits)?.statement.shape;
+  return {
+    sql: first === undefined || first.kind === "unknown" ? null : first.stripped,
+    since: hold.since,
+    approval: hold.approval.id,
   };
 }

@@ -6,6 +6,7 @@ import type { Approvals } from "../approvals/index.ts";
 import type { AuditLog } from "../audit/index.ts";
 import type { AuditSettings } from "../audit/settings.ts";
 import type { Identity } from "../identity/index.ts";
+import type { Protection } from "../identity/protection.ts";
 import type { Revocations } from "../identity/tokens/revoked.ts";
 import { createMaskKeys } from "../masking/index.ts";
 import { type BudgetKeeper, type CompiledPolicy, createBudgets } from "../policy/index.ts";
@@ -17,29 +18,37 @@ import { createCancelKeys } from "./cancel.ts";
 import { type InnerClient, innerClient } from "./client/inner.ts";
 import { createListener, type Listener } from "./client/listener.ts";
 import type { SessionDescription } from "./describe.ts";
+import { type AccessDesk, createDesk } from "./desk.ts";
 import { createLifecycle, type Lifecycle } from "./lifecycle.ts";
 import type { AuthenticatedClient, AuthFailure } from "./ports.ts";
 import { type EndReason, type Session, type SessionDeps, SessionRefused, startSession } from "./session.ts";
 import type { GatewaySettings, TlsSettings } from "./settings.ts";
+import { createRefusalMemory } from "./statement/refusals.ts";
 import { createUpstreamPool, type UpstreamPool } from "./upstream/pool.ts";
 
+export { type AccessTable, type May, typeText } from "./access.ts";
 export type { InnerClient } from "./client/inner.ts";
 export type { SessionDescription } from "./describe.ts";
+export type { AccessDesk, Asker, DatabaseAccess, TableDetail } from "./desk.ts";
 export type { Lifecycle, RenewResult } from "./lifecycle.ts";
 export type { Session } from "./session.ts";
+export type { Judgement } from "./statement/judgement.ts";
+export type { Refusal } from "./statement/refuse.ts";
 
 export interface GatewayRooms {
   readonly identity: Identity;
+  /** Waits after failed logins, shared with the HTTP side; absent: none. */
+  readonly protection?: Protection;
   readonly audit: AuditLog;
   readonly auditSettings: Pick<AuditSettings, "durability" | "parameters" | "results" | "analysis">;
   readonly logger: pino.Logger;
   /** null: no policy; every statement is forwarded and recorded. */
   readonly policy: PolicyRooms | null;
+  /** Who asks people; null or left out: nobody can be asked, and what needs approval is refused. */
+  readonly approvals?: Approvals | null;
   /** What nodes share; absent: there is one node, and it ends its own sessions only. */
   readonly store?: Store | null;
   readonly revocations?: Revocations | null;
-  /** Who asks people; null or left out: nobody can be asked, and what needs approval is refused. */
-  readonly approvals?: Approvals | null;
 }
 
 /** What deciding needs from outside. */
@@ -75,6 +84,10 @@ export interface Gateway {
    * the stream at once: what comes first is AuthenticationOk … ReadyForQuery, or a FATAL ErrorResponse. Destroying it cancels what runs.
    */
   attach(client: InnerClient): Duplex;
+  /** Puts a refused token, shown at another door, on the record. Never throws. */
+  authFailed(failure: AuthFailure): void;
+  /** What callers may see and do. */
+  readonly access: AccessDesk;
   /** Every open session and what it is doing, oldest first. */
   describe(): readonly SessionDescription[];
   /** Ends a session of this node at once: what runs is cancelled, FATAL 57P01. false: there is none of that id here. */
@@ -110,7 +123,14 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
   const pools = new Map<string, UpstreamPool>();
   for (const database of settings.databases) pools.set(database.name, createUpstreamPool(database));
   const judging =
-    rooms.policy === null ? null : createJudging(rooms.policy.policies, rooms.policy.budgets, logger);
+    rooms.policy === null
+      ? null
+      : createJudging(
+          rooms.policy.policies,
+          rooms.policy.budgets,
+          logger,
+          createRefusalMemory(settings.limits.refusals),
+        );
   const deps: SessionDeps = {
     settings,
     auditSettings: rooms.auditSettings,
@@ -135,6 +155,7 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
     pools,
     logger,
   };
+  const access = createDesk(settings.databases, judging, logger);
   const sessions = new Map<string, Session>();
   /** Sessions and connections that are becoming sessions, by principal. */
   const perPrincipal = new Map<string, number>();
@@ -261,6 +282,7 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
       );
     }
     for (const session of sessions.values()) {
+      session.refreshGrants();
       // What PostgreSQL has open it rolls back; an idle session is told with its next statement.
       if (audit.failure !== null && !session.idle) session.end(auditLost, true);
       else if (session.idle && now - session.lastActive > settings.limits.idleSeconds * 1000)
@@ -277,6 +299,7 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
         await createListener(address, {
           tls: settings.tls,
           identity,
+          ...(rooms.protection === undefined ? {} : { protection: rooms.protection }),
           limits: settings.limits,
           databases: settings.databases.map((d) => d.name),
           onClient: (client) => void admitClient(client),
@@ -321,6 +344,8 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
       };
     },
     exposed: () => judging?.exposed() ?? [],
+    access,
+    authFailed: recordFailure,
     attach(from) {
       const { client, end } = innerClient(from);
       void admitClient(client);
@@ -347,6 +372,7 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
       await Promise.all(listeners.map((listener) => listener.close()));
       lifecycle.close();
       for (const pool of pools.values()) await pool.close();
+      access.close();
       judging?.close();
       await deps.reader.close();
     },

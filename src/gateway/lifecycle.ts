@@ -99,8 +99,8 @@ export function createLifecycle(rooms: LifecycleRooms): Lifecycle {
     const session = sessions.get(id);
     session?.cutOff({
       sqlstate: "57P01",
-      message: "terminating connection due to administrator command",
-      reason: `ended: ${reason.slice(0, 512)}`,
+      message: "the session was ended by an administrator",
+      reason: reason.slice(0, 512),
     });
     return session !== undefined;
   }

@@ -2,6 +2,8 @@
 import type { Duplex } from "node:stream";
 import type { Principal } from "../facts/principal.ts";
 import type { Claimed, Via } from "../facts/session.ts";
+import type { Judgement } from "./statement/judgement.ts";
+import type { Refusal } from "./statement/refuse.ts";
 
 /** A socket as the relay needs it: net.Socket or tls.TLSSocket. */
 export interface WireSocket extends Duplex {
@@ -9,6 +11,17 @@ export interface WireSocket extends Duplex {
   setKeepAlive(on?: boolean, delayMs?: number): this;
   readonly bytesRead: number;
   readonly bytesWritten?: number;
+}
+
+/**
+ * What a session within the process is told beside its stream, where the stream could not say it or a database might forge it.
+ * Called while the walk goes on: it must return at once and may not throw.
+ */
+export interface Watch {
+  /** A statement was judged, when it is prepared and again when it is run. */
+  judged(judgement: Judgement): void;
+  /** The error that comes next in the stream is the gateway's own. */
+  refused(refusal: Refusal): void;
 }
 
 /** How a client wants its statements to be held. */
@@ -42,6 +55,8 @@ export interface AuthenticatedClient {
   readonly claimed: Claimed;
   readonly approvals: ApprovalWish;
   readonly replication: "off" | "physical" | "database";
+  /** Left out: a client of the wire. */
+  readonly watch?: Watch | undefined;
   /** When the certificate that it showed ends, in seconds since the epoch; null or left out: it showed none. */
   readonly certificateExpires?: number | null;
 }

@@ -28,11 +28,10 @@ import {
 import type { SqlReader } from "../sql/index.ts";
 import type { Judging } from "./analyst/registry.ts";
 import type { CancelKeys } from "./cancel.ts";
-
 import { describeSession, type SessionDescription } from "./describe.ts";
+import { followGrants, type Granted, grantedTo } from "./granted.ts";
 import type { ApprovalDesk } from "./hold/desk.ts";
 import { chooseLogin, setBackstop, startupParameters } from "./logins.ts";
-
 import type { AuthenticatedClient, UpstreamConnection } from "./ports.ts";
 import { readsOnly } from "./readonly.ts";
 import type { DatabaseSettings, GatewaySettings, LoginSettings } from "./settings.ts";
@@ -83,8 +82,6 @@ export interface Session {
   readonly lastActive: number;
   /** Nothing is outstanding and no transaction is open. */
   readonly idle: boolean;
-  /** The approval that it waits for; null: none. */
-  readonly waitsFor: string | null;
   /** Ends the session with a FATAL error as soon as no statement is running and no transaction is open; `now`: whatever is running. */
   end(reason: EndReason, now: boolean): void;
   /** What it is doing now. */
@@ -95,6 +92,8 @@ export interface Session {
   readonly principals: readonly Principal[];
   /** Takes no more statements, and ends once what runs is answered; an open transaction is rolled back. Call it again until it has ended. */
   expire(reason: EndReason): void;
+  /** Looks again at the groups that its principal has for a while. */
+  refreshGrants(): void;
   /** Cancels what runs and ends at once; the outcome of what ran is still recorded. */
   cutOff(reason: EndReason): void;
   /** Tells the client something, if nothing is running now. false: not now. */
@@ -147,7 +146,8 @@ export async function startSession(client: AuthenticatedClient, deps: SessionDep
   const database = deps.settings.databases.find((d) => d.name === client.database);
   if (database === undefined)
     throw new SessionRefused("3D000", "UNKNOWN_DATABASE", "unknown database", "unknown database");
-  const login = chooseLogin(database, client.principal);
+  const granted = grantedTo(deps.approvals?.grants ?? null, client.principal, database.name);
+  const login = chooseLogin(database, granted.principal);
   if (login === null) {
     throw new SessionRefused(
       "28000",
@@ -169,7 +169,7 @@ export async function startSession(client: AuthenticatedClient, deps: SessionDep
   const readOnly =
     policy !== null &&
     client.replication === "off" &&
-    readsOnly(policy, client.principal, sessionFacts(client, database, login));
+    readsOnly(policy, granted.principal, sessionFacts(client, database, login));
   if (readOnly) parameters.set("default_transaction_read_only", "on");
   if (policy !== null && client.replication === "off") setBackstop(parameters, policy.timeoutCeilingMs);
   const upstream = await openUpstream(client, database, login, parameters, deps);
@@ -209,7 +209,7 @@ export async function startSession(client: AuthenticatedClient, deps: SessionDep
       "audit log unavailable",
     );
   }
-  return runSession(id, context, client, database, login, readOnly, upstream, deps);
+  return runSession(id, context, client, database, login, granted, readOnly, upstream, deps);
 }
 
 async function openUpstream(
@@ -268,6 +268,7 @@ function runSession(
   client: AuthenticatedClient,
   database: DatabaseSettings,
   login: LoginSettings,
+  granted: Granted,
   readOnly: boolean,
   upstream: UpstreamConnection,
   deps: SessionDeps,
@@ -326,6 +327,7 @@ function runSession(
             upstream.parameters,
             deps.approvals,
           ),
+    watch: client.watch ?? null,
     maskKeys: deps.maskKeys,
     maskOutput: new MaskOutput(),
     maskedColumns: new WeakMap(),
@@ -360,6 +362,7 @@ function runSession(
     pass: null,
     gathered: false,
     gatherOver: false,
+    deadline: () => deadline.at,
     serverPid: upstream.pid,
     tickets: client.approvals.tickets,
     breakGlass: client.approvals.breakGlass,
@@ -401,6 +404,7 @@ function runSession(
         { session: id, database: database.name, err: error },
         "a statement could not be analysed",
       ),
+    alarm: (message, facts) => deps.logger.warn({ session: id, database: database.name, ...facts }, message),
     resume: () =>
       guarded(() => {
         resume(walk);
@@ -413,8 +417,38 @@ function runSession(
     onIdle() {
       lastActive = performance.now();
       if (endWhenIdle !== null && (walk.transaction === "I" || walk.closing)) setImmediate(endIfIdle);
+      else grants?.idle();
     },
   };
+
+  const grants =
+    deps.approvals === null
+      ? null
+      : followGrants({
+          source: deps.approvals.grants,
+          base: client.principal,
+          database,
+          login,
+          granted,
+          readOnly,
+          walk,
+          judged: client.replication === "off",
+          record(held) {
+            if (audit.failure !== null) return auditFailed();
+            audit.event("admin.action", {
+              action: "access.in-force",
+              session: id,
+              principal: { issuer: client.principal.issuer, subject: client.principal.subject },
+              database: database.name,
+              grants: held.map(({ id: approval, group, until }) => ({
+                approval,
+                group,
+                until: new Date(until).toISOString(),
+              })),
+            });
+          },
+          end: (why) => cutOff(why),
+        });
 
   const cancelKey = deps.cancelKeys.add({
     minor: client.minor,
@@ -531,6 +565,7 @@ function runSession(
     if (finished) return;
     finished = true;
     if (linger !== null) clearTimeout(linger);
+    grants?.stop();
     abandon(walk, endWhenIdle?.restart === true ? "restart" : "disconnect");
     deps.cancelKeys.remove(cancelKey.pid);
     if (queueLength(walk.queue) > 0) void cancelUpstream(database, upstream.pid, upstream.key, cancelMs);
@@ -652,7 +687,7 @@ function runSession(
 
   function serverGone(): void {
     if (finished) return;
-    if (walk.leaving || socket.destroyed || socket.readableEnded) {
+    if (walk.leaving || forced !== null || socket.destroyed || socket.readableEnded) {
       finish(null, false);
       return;
     }
@@ -705,6 +740,7 @@ function runSession(
     socket.on("data", onClientData);
     if (client.rest.length > 0) onClientData(client.rest);
   }
+  grants?.idle();
   server.resume();
   socket.resume();
   if (socket.destroyed) onClientClose();
@@ -722,9 +758,6 @@ function runSession(
     get idle() {
       return queueLength(walk.queue) === 0 && walk.transaction === "I" && walk.hold === null;
     },
-    get waitsFor() {
-      return walk.hold?.answer === null ? (walk.hold.approval?.id ?? null) : null;
-    },
     end(why, now) {
       endWhenIdle = why;
       drop(walk, why.restart === true ? "restart" : "disconnect");
@@ -732,7 +765,10 @@ function runSession(
       if (now || client.replication !== "off") fail(why, why.reason);
       else endIfIdle();
     },
-    describe: () => describeSession(id, client, login.user, walk, { started, lastActive }),
+    describe: () => ({
+      ...describeSession(id, client, login.user, walk, { started, lastActive }),
+      expires: Math.floor(deadline.at * 1000),
+    }),
     get deadline() {
       return deadline;
     },
@@ -745,6 +781,7 @@ function runSession(
       else endIfIdle();
     },
     cutOff,
+    refreshGrants: () => guarded(() => grants?.refresh()),
     notice,
     renew(principal) {
       principals.push(principal);

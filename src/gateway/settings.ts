@@ -63,6 +63,15 @@ export interface DatabaseSettings {
   readonly pool: { readonly max: number; readonly minIdle: number; readonly reset: "discard_all" | "close" };
 }
 
+/** How much is refused before nothing is looked at for a while. Counts are for a minute. */
+export interface RefusalLimits {
+  /** The same statement for the same reason, by one principal. */
+  readonly same: number;
+  readonly session: number;
+  readonly principal: number;
+  readonly pauseSeconds: number;
+}
+
 export interface Limits {
   readonly statementBytes: number;
   readonly messageBytes: number;
@@ -71,6 +80,8 @@ export interface Limits {
   readonly startupSeconds: number;
   readonly idleSeconds: number;
   readonly holdSeconds: number;
+  /** Left out: those of statement/refusals.ts. */
+  readonly refusals?: RefusalLimits;
   /** Longest session; left out: as long as its token lives. */
   readonly sessionSeconds?: number | null;
   /** How long before its end a session is told of it; left out: 300. */

@@ -41,11 +41,11 @@ export interface PublicJwk {
 
 /**
  * Reads one member of a JWK set (RFC 7517 section 5). Gives null for every key Postern must not or cannot use: meant for encryption, of an
- * unknown type, weak, or published together with its private part.
+ * unknown type, weak, or published together with its private part. `keyUse`: another `use` that stands for signatures.
  */
-export function readPublicJwk(jwk: JsonObject): PublicJwk | null {
+export function readPublicJwk(jwk: JsonObject, keyUse = "sig"): PublicJwk | null {
   const { kty, use, key_ops: operations, alg, kid, crv } = jwk;
-  if (use !== undefined && use !== "sig") return null;
+  if (use !== undefined && use !== "sig" && use !== keyUse) return null;
   if (operations !== undefined && !(Array.isArray(operations) && operations.includes("verify"))) return null;
   if (alg !== undefined && typeof alg !== "string") return null;
   if (kid !== undefined && typeof kid !== "string") return null;

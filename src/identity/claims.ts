@@ -8,7 +8,6 @@ const maxSubjectBytes = 1024;
 const maxTextBytes = 1024;
 const maxGroups = 1000;
 const maxGroupBytes = 512;
-const maxActors = 8;
 /** 9999-12-31: later times cannot be written in a record. */
 const maxTime = 253_402_300_799;
 /** Okta cuts a groups claim at 100 without a word. */
@@ -74,13 +73,16 @@ export function maybeTruncated(groups: readonly string[]): boolean {
 }
 
 /** Microsoft Entra: `hasgroups`, or claims kept elsewhere as in OpenID Connect Core section 5.6.2. */
-function refuseOverage(claims: JsonObject): void {
+export function refuseOverage(claims: JsonObject): void {
   const { _claim_names: names, _claim_sources: sources, hasgroups } = claims;
   const elsewhere = [names, sources].some(
     (marker) => marker !== undefined && !(isObject(marker) && Object.keys(marker).length === 0),
   );
   const flagged = hasgroups !== undefined && hasgroups !== false && hasgroups !== "false";
-  const pointer = Object.keys(claims).some((name) => name.startsWith("groups:src"));
+  // SAML has an attribute of its own in place of the groups above 150.
+  const pointer = Object.keys(claims).some(
+    (name) => name.startsWith("groups:src") || name.toLowerCase().endsWith("/claims/groups.link"),
+  );
   if (elsewhere || flagged || pointer) {
     throw new IdentityError(
       "GROUPS_OVERAGE",
@@ -92,10 +94,17 @@ function refuseOverage(claims: JsonObject): void {
 /**
  * Who acts on the subject's behalf, nearest first. RFC 8693 section 4.1: the outermost `act` is the current actor. Without `act`, and for
  * an agent that is not itself the subject, the client the token was issued to (RFC 8693 section 4.3, `azp` of OpenID Connect Core).
+ * `may_act` says who could act one day, not who does, and is not read (RFC 8693 section 4.4).
  */
 export function readActors(
   claims: JsonObject,
-  facts: { readonly paths: ClaimPaths; readonly subject: string; readonly agent: boolean },
+  facts: {
+    readonly paths: ClaimPaths;
+    readonly subject: string;
+    readonly agent: boolean;
+    /** Longest chain accepted. */
+    readonly maxDepth: number;
+  },
 ): readonly Actor[] {
   const client = readClient(claims, facts.paths);
   const actors: Actor[] = [];
@@ -105,7 +114,8 @@ export function readActors(
     if (!isText(sub, maxSubjectBytes)) throw bad("act names no sub");
     if (iss !== undefined && !isText(iss, maxTextBytes)) throw bad("act.iss is not a text");
     actors.push({ subject: sub, issuer: iss ?? null });
-    if (actors.length > maxActors) throw bad(`more than ${maxActors} actors`);
+    if (actors.length > facts.maxDepth)
+      throw new IdentityError("TOKEN_DELEGATION", `handed on more than ${facts.maxDepth} times`);
     act = act.act;
   }
   if (actors.length === 0 && facts.agent && client !== null && client !== facts.subject) {
@@ -147,7 +157,7 @@ export function readAudience(claims: JsonObject): readonly string[] {
 }
 
 /** Not empty, not too long, no control characters: a NUL would end the text in a start-up packet, a line break would forge a log line. */
-function isText(value: unknown, maxBytes: number): value is string {
+export function isText(value: unknown, maxBytes: number): value is string {
   return (
     typeof value === "string" &&
     value !== "" &&

@@ -27,20 +27,27 @@ export function urlFault(text: string): string | null {
 }
 
 /**
- * GETs a document. `what` names it in errors. Throws FetchError for anything but a complete 200 answer of at most 256 KiB; a redirect is
+ * GETs a document. `what` names it in errors. Throws FetchError for anything but a complete 200 answer of at most `maxBytes`; a redirect is
  * refused because the next host was not configured by anyone.
  */
 export async function fetchDocument(
   url: string,
   what: string,
-  options: { readonly fetch: typeof fetch; readonly signal: AbortSignal },
+  options: {
+    readonly fetch: typeof fetch;
+    readonly signal: AbortSignal;
+    /** Default: JSON. */
+    readonly accept?: string;
+    /** Default: 256 KiB. */
+    readonly maxBytes?: number;
+  },
 ): Promise<Uint8Array> {
   const fault = urlFault(url);
   if (fault !== null) throw new FetchError(`${what}: ${fault}`);
   try {
     const response = await options.fetch(url, {
       method: "GET",
-      headers: { accept: "application/json, application/jwk-set+json" },
+      headers: { accept: options.accept ?? "application/json, application/jwk-set+json" },
       redirect: "manual",
       credentials: "omit",
       cache: "no-store",
@@ -54,20 +61,20 @@ export async function fetchDocument(
         response.status,
       );
     }
-    return await readBounded(response, what);
+    return await readBounded(response, what, options.maxBytes ?? maxDocumentBytes);
   } catch (error) {
     if (error instanceof FetchError) throw error;
     throw new FetchError(`${what}: ${reason(error, options.signal)}`);
   }
 }
 
-async function readBounded(response: Response, what: string): Promise<Uint8Array> {
+async function readBounded(response: Response, what: string, maxBytes: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   // Leaving the loop early cancels the stream. The bytes counted are those after decompression.
   for await (const chunk of response.body ?? []) {
     size += chunk.byteLength;
-    if (size > maxDocumentBytes) throw new FetchError(`${what}: larger than ${maxDocumentBytes} bytes`);
+    if (size > maxBytes) throw new FetchError(`${what}: larger than ${maxBytes} bytes`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);

@@ -1,6 +1,14 @@
 /** Who is calling: tokens of the configured identity providers become principals (docs/identity.md). */
 import type { Principal, TokenFacts } from "../facts/principal.ts";
+import type { Store } from "../store/types.ts";
+import { bindToCertificate } from "./binding.ts";
 import { createTokenCache } from "./cache.ts";
+import {
+  type CertificateProvider,
+  type ClientCertificate,
+  certificateProvider,
+  principalOf,
+} from "./certificate.ts";
 import { maybeTruncated } from "./claims.ts";
 import { maxTokenBytes, sha256 } from "./compact.ts";
 import type { CallContext } from "./context.ts";
@@ -10,18 +18,21 @@ import type { JsonObject } from "./json.ts";
 import { principalOfLogin } from "./login.ts";
 import { checkTogether, openProvider, type Provider } from "./provider.ts";
 import { createRevocations } from "./revocations.ts";
+import { looksLikeSaml, openSamlProvider, type SamlProvider, verifySamlToken } from "./saml/index.ts";
 import type { ProviderSettings } from "./settings.ts";
-import { type LogoutClaims, type VerifiedGrant, verifyGrant, verifyLogoutToken } from "./special.ts";
+import { type LogoutClaims, verifyLogoutToken } from "./special.ts";
 import { tokenPrefix } from "./tokens/format.ts";
 import { createGuard, type TokenGuard } from "./tokens/guard.ts";
 import type { PosternTokens } from "./tokens/index.ts";
 import type { Revocations } from "./tokens/revoked.ts";
-import { verifyToken } from "./verify.ts";
+import { type VerifiedGrant, verifyGrant, verifyToken } from "./verify.ts";
 
+export { type ClientCertificate, certificateFacts } from "./certificate.ts";
 export type { CallContext } from "./context.ts";
 export { IdentityConfigError, IdentityError, type IdentityErrorCode } from "./errors.ts";
 export type { JsonObject } from "./json.ts";
-export type { VerifiedGrant } from "./special.ts";
+export type { SamlProvider } from "./saml/index.ts";
+export type { VerifiedGrant } from "./verify.ts";
 
 export interface IdentityMetrics {
   /** Tokens whose signature was verified anew. */
@@ -45,6 +56,10 @@ export interface Identity {
   login(provider: string, claims: JsonObject, token: TokenFacts): Principal;
   /** SCRAM for Postern tokens; null when there is no store for them. */
   readonly scram: TokenGuard["scram"] | null;
+  /** Gives the principal a client certificate stands for that a listener's `client_ca` has verified. Rejects with IdentityError. */
+  authenticateCertificate(certificate: ClientCertificate): Promise<Principal>;
+  /** The SAML providers, for logins in a browser. */
+  readonly saml: readonly SamlProvider[];
   /** What SASL OAUTHBEARER tells a client without a token (RFC 7628 section 3.2.2): of the first provider that can be discovered. */
   readonly discovery: { readonly configurationUrl: string; readonly scope: string } | null;
   /**
@@ -71,12 +86,21 @@ export interface IdentityOptions {
   readonly tokens?: PosternTokens;
   /** Absent: only what `revoke` was told counts. */
   readonly revocations?: Revocations;
+  /** Remembers which assertions were used, on all nodes; absent: in memory. */
+  readonly store?: Store;
+  /** Where users reach the HTTP listener, without a trailing slash; absent or null: not known. */
+  readonly publicUrl?: () => string | null;
+  /** Longest `act` chain accepted. Default 4. */
+  readonly maxDelegationDepth?: number;
 }
 
 /** The cache holds at most so many tokens, and so many bytes of them. */
 const cacheLimits = { maxEntries: 4096, maxWeight: 8_388_608 };
 /** Below the 10 s a client has for its start-up. */
 const defaultFetchTimeoutMs = 5000;
+const defaultDelegationDepth = 4;
+/** What fits into an authentication message (PG_MAX_AUTH_TOKEN_LENGTH). */
+const maxSamlTokenLength = 65_535;
 
 /**
  * Makes the providers of postern.yaml ready. Nothing is fetched until the first token comes, so a provider that cannot be reached
@@ -89,15 +113,31 @@ export async function createIdentity(
   const now = options.now ?? Date.now;
   checkTogether(settings);
   const providers: Provider[] = [];
+  const saml: SamlProvider[] = [];
+  const certificates: CertificateProvider[] = [];
+  const deps = {
+    fetch: options.fetch ?? fetch,
+    now,
+    timeoutMs: options.fetchTimeoutMs ?? defaultFetchTimeoutMs,
+    store: options.store ?? null,
+    publicUrl: options.publicUrl ?? (() => null),
+  };
   for (const provider of settings) {
-    providers.push(
-      await openProvider(provider, {
-        fetch: options.fetch ?? fetch,
-        now,
-        timeoutMs: options.fetchTimeoutMs ?? defaultFetchTimeoutMs,
-      }),
-    );
+    switch (provider.type) {
+      case "oidc":
+        providers.push(await openProvider(provider, deps));
+        break;
+      case "saml":
+        saml.push(await openSamlProvider(provider, deps));
+        break;
+      case "mtls":
+        certificates.push(certificateProvider(provider));
+        break;
+      default:
+        throw new TypeError(`no such provider: ${String(provider satisfies never)}`);
+    }
   }
+  const rules = { now, maxDelegationDepth: options.maxDelegationDepth ?? defaultDelegationDepth };
   const cache = createTokenCache(cacheLimits);
   const revocations = createRevocations();
   const guard = createGuard(options.tokens ?? null, options.revocations ?? null);
@@ -110,7 +150,10 @@ export async function createIdentity(
 
   async function authenticate(token: string, context: CallContext): Promise<Principal> {
     if (token.startsWith(tokenPrefix)) return guard.lookup(token, context);
-    const principal = await authenticateForeign(token);
+    const principal =
+      saml.length > 0 && looksLikeSaml(token)
+        ? await authenticateSaml(token)
+        : await authenticateForeign(token);
     guard.refuseRevoked(principal, context);
     return principal;
   }
@@ -130,7 +173,7 @@ export async function createIdentity(
       }
       cache.delete(tokenSha256);
     }
-    const verified = await verifyToken(providers, token, tokenSha256, now);
+    const verified = await verifyToken(providers, token, tokenSha256, rules);
     // It may have been revoked while the keys were on their way.
     refuseRevoked(tokenSha256, verified.inputSha256);
     const { principal, provider, keyId, inputSha256 } = verified;
@@ -142,6 +185,17 @@ export async function createIdentity(
       const stillTrusted = () => provider.keys.holds(keyId);
       cache.set(tokenSha256, { principal, until, weight: token.length, inputSha256, stillTrusted });
     }
+    return principal;
+  }
+
+  /** Never from the cache: an assertion is good once. */
+  async function authenticateSaml(token: string): Promise<Principal> {
+    if (token.length > maxSamlTokenLength)
+      throw new IdentityError("TOKEN_TOO_LARGE", `the assertion is longer than ${maxSamlTokenLength} bytes`);
+    refuseRevoked(sha256(token), null);
+    const principal = await verifySamlToken(saml, token);
+    refuseRevoked(principal.token.sha256, null);
+    metrics.verified += 1;
     return principal;
   }
 
@@ -161,15 +215,30 @@ export async function createIdentity(
 
   return {
     scram: options.tokens === undefined ? null : guard.scram,
-    authenticate: (token, context = {}) => counted(() => authenticate(token, context)),
-    verifyGrant: (assertion, audience) => counted(() => verifyGrant(providers, assertion, audience, now)),
+    authenticate: (token, context = {}) =>
+      counted(async () => bindToCertificate(await authenticate(token, context), context)),
+    authenticateCertificate: (certificate) =>
+      counted(async () => {
+        const principal = principalOf(certificates, certificate, now());
+        refuseRevoked(principal.token.sha256, null);
+        guard.refuseRevoked(principal, { audience: "wire" });
+        metrics.verified += 1;
+        return principal;
+      }),
+    verifyGrant: (token, audience) =>
+      counted(async () => {
+        if (token.length > maxTokenBytes) throw new IdentityError("TOKEN_TOO_LARGE", "the grant is too long");
+        refuseRevoked(sha256(token), null);
+        return verifyGrant(providers, token, audience, rules);
+      }),
     verifyLogout: (token) => counted(() => verifyLogoutToken(providers, token, now)),
     login(name, claims, token) {
       const provider = providers.find(({ settings: { name: own } }) => own === name);
       if (provider === undefined)
         throw new IdentityError("IDENTITY_INTERNAL", "the provider of a login is not configured any more");
-      return principalOfLogin(provider, claims, token);
+      return principalOfLogin(provider, claims, token, rules);
     },
+    saml,
     discovery: discoveryOf(settings),
     revoke(tokenSha256) {
       const known = cache.get(tokenSha256.toLowerCase());
@@ -179,14 +248,15 @@ export async function createIdentity(
     metrics,
     close() {
       for (const provider of providers) provider.keys.close();
+      for (const provider of saml) provider.close();
       cache.clear();
     },
   };
 }
 
 function discoveryOf(settings: readonly ProviderSettings[]): Identity["discovery"] {
-  for (const { issuer } of settings) {
-    const url = configurationUrl(issuer);
+  for (const provider of settings) {
+    const url = provider.type === "oidc" ? configurationUrl(provider.issuer) : null;
     if (url !== null) return { configurationUrl: url, scope: "openid" };
   }
   return null;

@@ -26,7 +26,7 @@ export interface KeySet {
  * Reads a JWK set (RFC 7517 section 5). Unusable keys in it are passed over, as the section asks; a text that is not a set throws
  * SyntaxError.
  */
-export function readKeySet(bytes: Uint8Array): KeySet {
+export function readKeySet(bytes: Uint8Array, keyUse = "sig"): KeySet {
   const { keys: members } = parseStrictObject(bytes);
   if (!Array.isArray(members)) throw new SyntaxError("not a JWK set");
   if (members.length > maxKeys) throw new SyntaxError(`more than ${maxKeys} keys`);
@@ -37,7 +37,7 @@ export function readKeySet(bytes: Uint8Array): KeySet {
   }[] = [];
   for (const member of members) {
     if (!isObject(member)) throw new SyntaxError("a key is not an object");
-    const jwk = readPublicJwk(member);
+    const jwk = readPublicJwk(member, keyUse);
     if (jwk !== null) keys.push({ jwk, id: JSON.stringify(jwk), imported: new Map() });
   }
   const ids = new Set(keys.map((key) => key.id));

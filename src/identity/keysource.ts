@@ -45,6 +45,8 @@ interface SourceOptions {
   readonly provider: string;
   readonly issuer: string;
   readonly now: () => number;
+  /** A `use` of keys besides "sig" (SPIFFE bundles: "jwt-svid"). */
+  readonly keyUse?: string;
 }
 
 function keySource(plan: LoadPlan, options: SourceOptions, close: () => void): KeySource {
@@ -146,7 +148,7 @@ export function remoteKeys(
         const signal = AbortSignal.any([closing.signal, AbortSignal.timeout(options.timeoutMs)]);
         const get = (url: string, what: string) => fetchDocument(url, what, { fetch: options.fetch, signal });
         const url = jwks ?? (await discoverKeysUrl(options.issuer, get));
-        return readKeySet(await get(url, "JWKS"));
+        return readKeySet(await get(url, "JWKS"), options.keyUse);
       },
       refreshMs,
       retryWithKeysMs,
@@ -171,7 +173,7 @@ export function fileKeys(path: string, options: SourceOptions): KeySource {
       async load() {
         const stamp = stampOf(await fs.stat(path, { bigint: true }));
         if (stamp === seen) return null;
-        const loaded = await readKeyFile(path);
+        const loaded = await readKeyFile(path, options.keyUse);
         seen = stamp;
         return loaded;
       },
@@ -185,12 +187,12 @@ export function fileKeys(path: string, options: SourceOptions): KeySource {
 }
 
 /** Reads a key file. Throws SyntaxError for its content, or the system's error. */
-export async function readKeyFile(path: string): Promise<KeySet> {
+export async function readKeyFile(path: string, keyUse?: string): Promise<KeySet> {
   await using file = await fs.open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   const stat = await file.stat();
   if (!stat.isFile()) throw new SyntaxError("not a regular file");
   if (stat.size > maxFileBytes) throw new SyntaxError(`larger than ${maxFileBytes} bytes`);
-  return readKeySet(await file.readFile());
+  return readKeySet(await file.readFile(), keyUse);
 }
 
 function stampOf(stat: BigIntStats): string {

@@ -1,6 +1,7 @@
 /** One OIDC provider of postern.yaml, its settings checked and compiled. */
 import { knownAlgorithms } from "./algorithms.ts";
 import { normaliseType } from "./compact.ts";
+import { compileDerivation, type Derivation } from "./derive.ts";
 import { discoveryFault } from "./discovery.ts";
 import { IdentityConfigError, quote } from "./errors.ts";
 import { urlFault } from "./fetch.ts";
@@ -14,6 +15,7 @@ export interface Provider {
   readonly types: ReadonlySet<string>;
   readonly algorithms: ReadonlySet<string>;
   readonly kindOf: KindOf;
+  readonly derivation: Derivation;
   readonly keys: KeySource;
 }
 
@@ -27,7 +29,7 @@ export interface ProviderDeps {
  * Checks a provider's settings and makes it ready. Nothing is fetched. A key file is read once, so that a wrong path shows at start.
  * Throws IdentityConfigError.
  */
-export async function openProvider(settings: ProviderSettings, deps: ProviderDeps): Promise<Provider> {
+export async function openProvider(settings: OidcProviderSettings, deps: ProviderDeps): Promise<Provider> {
   const fail = (key: string, what: string) => new IdentityConfigError(settings.name, key, what);
   if (settings.issuer === "") throw fail("issuer", "an issuer is expected");
   if (settings.audience.length === 0 || settings.audience.includes(""))
@@ -58,6 +60,7 @@ export async function openProvider(settings: ProviderSettings, deps: ProviderDep
     types: new Set(settings.tokenTypes.map(normaliseType)),
     algorithms: new Set(settings.algorithms),
     kindOf: compileKinds(settings.name, settings.kinds),
+    derivation: compileDerivation(settings.name, settings),
     keys: await openKeys(settings, deps, fail),
   };
 }
@@ -67,7 +70,8 @@ async function openKeys(
   deps: ProviderDeps,
   fail: (key: string, what: string) => IdentityConfigError,
 ): Promise<KeySource> {
-  const options = { provider: settings.name, issuer: settings.issuer, ...deps };
+  const keyUse = settings.dialect === "spiffe" ? { keyUse: "jwt-svid" } : {};
+  const options = { provider: settings.name, issuer: settings.issuer, ...keyUse, ...deps };
   const { jwks } = settings;
   if (jwks === null) {
     const fault = discoveryFault(settings.issuer);
@@ -100,6 +104,7 @@ export function checkTogether(providers: readonly ProviderSettings[]): void {
     for (const earlier of providers.slice(0, index)) {
       if (earlier.name === provider.name)
         throw new IdentityConfigError(provider.name, "name", "two providers have this name");
+      if (provider.type !== "oidc" || earlier.type !== "oidc") continue;
       const shared = provider.audience.find((audience) => earlier.audience.includes(audience));
       if (earlier.issuer === provider.issuer && shared !== undefined) {
         throw new IdentityConfigError(

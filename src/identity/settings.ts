@@ -27,7 +27,29 @@ export interface OidcClientSettings {
   readonly resource?: string | null;
 }
 
-export interface OidcProviderSettings {
+/** A group that follows from claims. */
+export interface GroupRule {
+  /** A fixed name, or a CEL expression that gives one or more. */
+  readonly group: string | { readonly expression: string };
+  /** CEL condition; null: always. */
+  readonly when: string | null;
+}
+
+/** What every kind of provider may say of its principals. */
+export interface PrincipalRules {
+  readonly kinds: readonly KindRule[];
+  readonly groupsFrom?: readonly GroupRule[];
+  /** CEL conditions that must all be true of a token's claims. */
+  readonly require?: readonly string[];
+}
+
+/**
+ * "spiffe": JWT-SVIDs, which need no `iss` and no `iat`, and whose keys are marked `use: jwt-svid`; `issuer` is the trust domain's SPIFFE ID.
+ * "entra": the claims of Entra Agent ID say who acts.
+ */
+export type TokenDialect = "spiffe" | "entra";
+
+export interface OidcProviderSettings extends PrincipalRules {
   readonly name: string;
   readonly type: "oidc";
   readonly issuer: string;
@@ -39,11 +61,47 @@ export interface OidcProviderSettings {
   /** Accepted `typ` header values, compared without case and without "application/". */
   readonly tokenTypes: readonly string[];
   readonly claims: ClaimPaths;
-  readonly kinds: readonly KindRule[];
   /** For people who log in with a browser; null: they cannot. */
   readonly client: OidcClientSettings | null;
   /** Longest accepted time since `iat`, in seconds; null: only `exp` bounds it. */
   readonly maxTokenAge: number | null;
+  /** How its tokens differ from RFC 9068's; absent: not at all. */
+  readonly dialect?: TokenDialect;
+  /** Its ID-JAGs are taken at the token endpoint. */
+  readonly idJag?: boolean;
 }
 
-export type ProviderSettings = OidcProviderSettings;
+export interface SamlProviderSettings extends PrincipalRules {
+  readonly name: string;
+  readonly type: "saml";
+  /** URL, or the absolute path of a file. */
+  readonly metadata: string;
+  /** Which provider in the metadata; null: there is only one. */
+  readonly entityId: string | null;
+  /** The first is Postern's own entityID; the assertion's audience must be one of them. */
+  readonly audience: readonly string[];
+  /** Names of attributes; `subject` null: the NameID. */
+  readonly attributes: {
+    readonly subject: string | null;
+    readonly groups: string;
+    readonly email: string;
+  };
+  /** What must be signed: the assertion, or the response around it will do. */
+  readonly signed: "assertion" | "response";
+  /** Longest session, in seconds; SessionNotOnOrAfter may end it earlier. */
+  readonly sessionSeconds: number;
+  /** Where browsers deliver responses; null: /saml/acs under the public URL. */
+  readonly acs: string | null;
+}
+
+/** Certificates that a listener's `client_ca` has verified. */
+export interface MtlsProviderSettings extends PrincipalRules {
+  readonly name: string;
+  readonly type: "mtls";
+  /** The certificate's name that says who it is. */
+  readonly subject: "spiffe" | "dns" | "email" | "cn";
+  /** SPIFFE trust domains, or DNS or mail domains, of which the name must be; empty: any. */
+  readonly domains: readonly string[];
+}
+
+export type ProviderSettings = OidcProviderSettings | SamlProviderSettings | MtlsProviderSettings;

@@ -1,4 +1,5 @@
 /** Tokens that are signed by the right issuer and still are no login: ID tokens, logout tokens, proofs, grants. */
+import { certificateThumbprint } from "./binding.ts";
 import { normaliseType } from "./compact.ts";
 import { IdentityError, quote } from "./errors.ts";
 import type { JsonObject } from "./json.ts";
@@ -60,7 +61,8 @@ export function checkTokenType(type: string, claims: JsonObject, accepted: Reado
   if (found !== undefined)
     throw new IdentityError("TOKEN_TYPE", `an ID token is no login (it carries ${found})`);
   // RFC 7800: the token is good only together with a proof of its key, which a password cannot give (RFC 9449 section 7.2, RFC 8705 section 3).
-  if (Object.hasOwn(claims, "cnf"))
+  // A certificate's thumbprint is compared with the connection's certificate afterwards (RFC 8705).
+  if (Object.hasOwn(claims, "cnf") && certificateThumbprint(claims.cnf) === null)
     throw new IdentityError(
       "TOKEN_BOUND",
       "the token is bound to a key and no proof of it can be shown here",

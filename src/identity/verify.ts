@@ -10,15 +10,19 @@ import {
   readTime,
   readTokenId,
 } from "./claims.ts";
-import { type CompactToken, readCompact } from "./compact.ts";
+import { type CompactToken, readCompact, sha256 } from "./compact.ts";
+import { entraAgent } from "./entra.ts";
 import { IdentityError, quote } from "./errors.ts";
 import { deepFreeze } from "./json.ts";
 import type { Candidate } from "./keyset.ts";
 import type { Provider } from "./provider.ts";
+import { spiffeId } from "./spiffe.ts";
 import { checkTokenType } from "./tokentype.ts";
 
 /** Seconds by which the clocks of issuer and gateway may differ. */
 const clockTolerance = 30;
+/** A grant is handed over at once; one that lives longer is no ID-JAG as the draft means it. */
+const maxGrantSeconds = 3600;
 
 export interface Verified {
   readonly principal: Principal;
@@ -29,22 +33,26 @@ export interface Verified {
   readonly staleKeys: boolean;
 }
 
-/** Verifies a token whose text has the given SHA-256, at a time in ms since the epoch. Throws IdentityError. */
+export interface VerifyRules {
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  readonly maxDelegationDepth: number;
+}
+
+/** Verifies a token whose text has the given SHA-256. Throws IdentityError. */
 export async function verifyToken(
   providers: readonly Provider[],
   token: string,
   tokenSha256: string,
-  now: () => number,
+  rules: VerifyRules,
 ): Promise<Verified> {
   const compact = readCompact(token);
   const provider = choose(providers, compact);
-  if (!provider.algorithms.has(compact.algorithm)) {
-    throw new IdentityError("TOKEN_ALGORITHM", `algorithm ${quote(compact.algorithm)} is not accepted`);
-  }
+  checkAlgorithm(provider, compact);
   checkTokenType(compact.type, compact.claims, provider.types);
-  const { key, stale } = await verifySignature(provider, token, compact, now);
+  const { key, stale } = await verifySignature(provider, token, compact, rules.now);
   return {
-    principal: toPrincipal(provider, compact, tokenSha256, now()),
+    principal: toPrincipal(provider, compact, tokenSha256, rules),
     provider,
     keyId: key.id,
     inputSha256: compact.inputSha256,
@@ -52,16 +60,86 @@ export async function verifyToken(
   };
 }
 
+/** An identity assertion authorization grant: another application's word, through the user's provider, that it may act for the user. */
+export interface VerifiedGrant {
+  readonly principal: Principal;
+  /** The application that may use the grant; whoever presents it must be this client. */
+  readonly clientId: string;
+  /** Good once: remember it until it ends. */
+  readonly jti: string;
+  readonly scope: string | null;
+  readonly resource: string | null;
+}
+
+/**
+ * Verifies an ID-JAG (draft-ietf-oauth-identity-assertion-authz-grant). It is no login: it is shown to the token endpoint alone, whose name
+ * its `aud` must be. Only providers that say `id_jag: true` may vouch so. Throws IdentityError.
+ */
+export async function verifyGrant(
+  providers: readonly Provider[],
+  token: string,
+  audience: readonly string[],
+  rules: VerifyRules,
+): Promise<VerifiedGrant> {
+  const compact = readCompact(token);
+  if (compact.type !== "oauth-id-jag+jwt")
+    throw new IdentityError("TOKEN_TYPE", `typ ${quote(compact.type)} is not that of an ID-JAG`);
+  const { iss, client_id: clientId, scope, resource, cnf } = compact.claims;
+  const provider = providers.find((one) => one.settings.issuer === iss && one.settings.idJag === true);
+  if (provider === undefined)
+    throw new IdentityError("TOKEN_ISSUER", "no provider with this issuer may vouch by ID-JAG");
+  const named = readAudience(compact.claims);
+  // One audience, and that ours: a grant for several would be good at each of them.
+  if (named.length !== 1 || !audience.includes(named[0] ?? ""))
+    throw new IdentityError("TOKEN_AUDIENCE", `the grant is for ${named.slice(0, 3).map(quote).join(", ")}`);
+  checkAlgorithm(provider, compact);
+  if (cnf !== undefined) throw new IdentityError("TOKEN_BOUND", "the grant is bound to a key");
+  if (typeof clientId !== "string" || clientId === "")
+    throw new IdentityError("TOKEN_CLAIMS", "the grant names no client_id");
+  await verifySignature(provider, token, compact, rules.now, {
+    audience,
+    requiredClaims: ["exp", "iat", "sub", "jti", "client_id"],
+  });
+  const principal = toPrincipal(provider, compact, sha256(token), rules);
+  const { jti } = principal.token;
+  if (jti === null) throw new IdentityError("TOKEN_CLAIMS", "the grant has no jti");
+  if (principal.token.expires - (principal.token.issued ?? 0) > maxGrantSeconds)
+    throw new IdentityError("TOKEN_CLAIMS", "the grant lives longer than a grant may");
+  const acting =
+    principal.actor.length > 0 || clientId === principal.subject
+      ? principal.actor
+      : [{ subject: clientId, issuer: null }];
+  return {
+    principal: deepFreeze<Principal>({ ...principal, kind: "agent", actor: acting }),
+    clientId,
+    jti,
+    scope: typeof scope === "string" ? scope : null,
+    resource: typeof resource === "string" ? resource : null,
+  };
+}
+
+function checkAlgorithm(provider: Provider, compact: CompactToken): void {
+  if (!provider.algorithms.has(compact.algorithm))
+    throw new IdentityError("TOKEN_ALGORITHM", `algorithm ${quote(compact.algorithm)} is not accepted`);
+}
+
 /**
  * The provider that answers for a token, by its unverified `iss` and `aud`. This comes before any key is fetched: a stranger's token makes
  * the gateway call nobody, and each provider's keys verify tokens of its own issuer only (RFC 8725 section 3.8).
  */
 function choose(providers: readonly Provider[], { claims }: CompactToken): Provider {
-  const { iss } = claims;
-  if (typeof iss !== "string") throw new IdentityError("TOKEN_ISSUER", "the token names no issuer");
-  const sameIssuer = providers.filter((provider) => provider.settings.issuer === iss);
+  const { iss, sub } = claims;
+  const domain = typeof sub === "string" ? (spiffeId(sub)?.trustDomain ?? null) : null;
+  // A JWT-SVID is known by the trust domain of its subject; whether it also names an issuer is up to the trust domain (JWT-SVID section 3).
+  const sameIssuer = providers.filter(({ settings }) =>
+    settings.dialect === "spiffe"
+      ? domain !== null && settings.issuer === `spiffe://${domain}`
+      : settings.issuer === iss,
+  );
+  if (typeof iss !== "string" && sameIssuer.length === 0)
+    throw new IdentityError("TOKEN_ISSUER", "the token names no issuer");
   if (sameIssuer.length === 0)
-    throw new IdentityError("TOKEN_ISSUER", `issuer ${quote(iss)} is not configured`);
+    throw new IdentityError("TOKEN_ISSUER", `issuer ${quote(String(iss))} is not configured`);
   const audience = readAudience(claims);
   const chosen = sameIssuer.find(({ settings }) =>
     settings.audience.some((expected) => audience.includes(expected)),
@@ -81,13 +159,18 @@ export interface Expected {
   readonly requiredClaims: readonly string[];
 }
 
+function expectedOf({ settings }: Provider): Expected {
+  const { audience, dialect } = settings;
+  return { audience, requiredClaims: dialect === "spiffe" ? ["exp", "sub"] : ["exp", "iat", "sub"] };
+}
+
 /** Verifies signature, issuer, audience and times. Throws IdentityError. */
 export async function verifySignature(
   provider: Provider,
   token: string,
   compact: CompactToken,
   now: () => number,
-  expected: Expected = { audience: provider.settings.audience, requiredClaims: ["exp", "iat", "sub"] },
+  expected: Expected = expectedOf(provider),
 ): Promise<{ readonly key: Candidate; readonly stale: boolean }> {
   const found = await provider.keys.find(compact.algorithm, compact.keyId);
   const key = await tryKeys(provider, token, found.keys, now, expected);
@@ -109,10 +192,11 @@ async function tryKeys(
   now: () => number,
   expected: Expected,
 ): Promise<Candidate | null> {
+  const svid = settings.dialect === "spiffe";
   for (const key of keys) {
     try {
       await jwtVerify(token, await key.import(), {
-        issuer: settings.issuer,
+        ...(svid ? {} : { issuer: settings.issuer }),
         audience: [...expected.audience],
         algorithms: [...settings.algorithms],
         requiredClaims: [...expected.requiredClaims],
@@ -161,36 +245,44 @@ function refusalOf(error: unknown): IdentityError | null {
 /** Maps claims whose signature was verified. */
 export function toPrincipal(
   provider: Provider,
-  { claims }: CompactToken,
+  { claims, inputSha256 }: CompactToken,
   tokenSha256: string,
-  now: number,
+  { now, maxDelegationDepth }: VerifyRules,
 ): Principal {
-  const { settings } = provider;
-  const issued = readTime(claims, "iat");
+  const { settings, derivation } = provider;
+  const issued = settings.dialect === "spiffe" && claims.iat === undefined ? null : readTime(claims, "iat");
   const expires = readTime(claims, "exp");
-  if (issued * 1000 > now + clockTolerance * 1000)
+  if (issued !== null && issued * 1000 > now() + clockTolerance * 1000)
     throw new IdentityError("TOKEN_NOT_YET_VALID", "iat is in the future");
   // RFC 7519 section 4.1.2: whatever claim is mapped to the subject, the token itself must have one.
   readSubject(claims, "sub");
   const subject = readSubject(claims, settings.claims.subject);
-  const groups = readGroups(claims, settings.claims.groups);
-  const kind = provider.kindOf(claims, groups);
+  const groups = derivation.groups(claims, readGroups(claims, settings.claims.groups));
+  derivation.admit(claims, groups);
+  const agent = settings.dialect === "entra" && entraAgent(claims);
+  const kind = agent ? "agent" : provider.kindOf(claims, groups);
   return deepFreeze<Principal>({
     subject,
     issuer: settings.issuer,
     email: readEmail(claims, settings.claims.email),
     kind,
     groups,
-    actor: readActors(claims, { paths: settings.claims, subject, agent: kind === "agent" }),
+    actor: readActors(claims, {
+      paths: settings.claims,
+      subject,
+      agent: kind === "agent",
+      maxDepth: maxDelegationDepth,
+    }),
     provider: settings.name,
     claims,
     token: {
       jti: readTokenId(claims),
       sha256: tokenSha256,
+      input: inputSha256,
       issued,
       // With max_token_age a token ends for us before its own time, and so do the sessions it opened.
       expires:
-        settings.maxTokenAge === null
+        settings.maxTokenAge === null || issued === null
           ? expires
           : Math.min(expires, Math.floor(issued + settings.maxTokenAge)),
     },

@@ -15,6 +15,8 @@ export interface BudgetKeeper {
   charge(principal: Principal, budgets: readonly Budget[], now: number): Charge;
   /** Counts rows that were delivered against every `rows` rate. A result may overdraw it: the next statement then waits. */
   spend(principal: Principal, budgets: readonly Budget[], rows: number, now: number): void;
+  /** What is left of each rate; nothing is taken. */
+  left(principal: Principal, budgets: readonly Budget[], now: number): readonly number[];
   /** Principal-and-rule pairs kept. */
   readonly size: number;
 }
@@ -78,6 +80,8 @@ export function createBudgets(most = defaultMost): BudgetKeeper {
       for (const budget of budgets)
         if (budget.unit === "rows") bucketOf(principal, budget, now).left -= Math.max(0, rows);
     },
+    left: (principal, budgets, now) =>
+      budgets.map((budget) => Math.max(0, Math.floor(bucketOf(principal, budget, now).left + 1e-9))),
     get size() {
       return buckets.size;
     },

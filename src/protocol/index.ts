@@ -13,5 +13,5 @@ export { decodeOauthBearer, encodeOauthFailure, isOauthFailureReply } from "./sa
 export { type ChannelBinding, type ScramClient, scramClient } from "./sasl/scram.ts";
 export { type ScramVerifier, scramMechanisms, scramServer } from "./sasl/scram-server.ts";
 export * from "./startup.ts";
-export { typeName } from "./values/types.ts";
+export { elementType, typeName } from "./values/types.ts";
 export { decodeParameter } from "./values.ts";

@@ -279,7 +279,7 @@ describe("postern serve", () => {
     const answer: unknown = await ready.json();
     expect([ready.status, answer]).toEqual([
       503,
-      { status: "not ready", checks: { audit: true, gateway: false } },
+      { status: "not ready", checks: { audit: true, gateway: false, store: true } },
     ]);
     expect((await agent.query("select 1 as one")).rows).toEqual([{ one: 1 }]);
     serving.child.kill("SIGTERM");

@@ -174,7 +174,7 @@ describe("one wrong setting", () => {
     ],
     [
       "approvals: { step_up: ‸5s }",
-      "approvals.step_up: \"5s\" is not accepted; expected a time from 60s to 86400s, such as 30s, 15m, 8h or a number of seconds",
+      'approvals.step_up: "5s" is not accepted; expected a time from 60s to 86400s, such as 30s, 15m, 8h or a number of seconds',
     ],
     [
       "listen: { postgres: ‸6432 }",
@@ -251,40 +251,11 @@ describe("one wrong setting", () => {
   });
 });
 
-describe("what this version cannot do is refused", () => {
-  const refused = "is not available in this version of Postern";
-  const cases: readonly [added: string, problem: string][] = [
-    [
-      "listen: { postgres: { address: 127.0.0.1:1, auth: [‸cert] } }",
-      `listen.postgres.auth[0]: ${refused}; expected password or oauthbearer`,
-    ],
-    [
-      "listen: { postgres: [127.0.0.1:1, { address: 127.0.0.1:2, auth: [password, ‸cert] }] }",
-      `listen.postgres[1].auth[1]: ${refused}; expected password or oauthbearer`,
-    ],
-  ];
-  test.each(cases)("%s", async (added, problem) => {
-    await expectProblems(`${minimal()}${added}\n`, [problem]);
-  });
-
-  test("SAML", async () => {
-    const text = `${minimal("identity")}identity:\n  providers:\n    - { name: adfs, ‸type: saml, metadata: ./m.xml, audience: x }\n`;
-    await expectProblems(text, [`identity.providers[0].type: ${refused}; expected oidc`]);
-  });
-
-  test.each(["{ vault: secret/x }", "{ aws_rds_iam: true }"])("password %s", async (password) => {
-    const text = minimal().replace("{ env: PW }", password.replace("{ ", "{ ‸"));
-    const key = password.includes("vault") ? "vault" : "aws_rds_iam";
-    await expectProblems(text, [
-      `databases[0].logins[0].password.${key}: ${refused}; expected env, file or command`,
-    ]);
-  });
-
+describe("files of TLS", () => {
   test("client certificates", async () => {
-    await expectProblems(`${minimal()}tls: { cert: ‸a, key: ‸b, ‸client_ca: ‸c }\n`, [
+    await expectProblems(`${minimal()}tls: { cert: ‸a, key: ‸b, client_ca: ‸c }\n`, [
       "tls.cert: the file does not exist; expected a readable PEM file",
       "tls.key: the file does not exist; expected a readable PEM file",
-      `tls.client_ca: ${refused}; expected no client_ca (clients show tokens)`,
       "tls.client_ca: the file does not exist; expected a readable PEM file",
     ]);
   });
@@ -300,9 +271,9 @@ describe("identity", () => {
     ],
     [
       "    - { name: a, type: ‸ldap }",
-      'identity.providers[0].type: "ldap" is not accepted; expected oidc or saml',
+      'identity.providers[0].type: "ldap" is not accepted; expected oidc, saml or mtls',
     ],
-    ["    - ‸{ name: a }", "identity.providers[0].type: is missing; expected oidc or saml"],
+    ["    - ‸{ name: a }", "identity.providers[0].type: is missing; expected oidc, saml or mtls"],
     [
       "    - { name: a, type: oidc, issuer: ‸'http://i', audience: x }",
       "identity.providers[0].issuer: its keys cannot be discovered safely; expected an https URL (or http on loopback), or jwks: URL or file:PATH",

@@ -33,7 +33,14 @@ describe("ticks of counts", () => {
   });
 
   test("are written short", () => {
-    expect([0, 950, 1200, 15_000, 999_999, 3_000_000].map(shortCount)).toEqual(["0", "950", "1.2k", "15k", "1000k", "3M"]);
+    expect([0, 950, 1200, 15_000, 999_999, 3_000_000].map(shortCount)).toEqual([
+      "0",
+      "950",
+      "1.2k",
+      "15k",
+      "1000k",
+      "3M",
+    ]);
   });
 });
 
@@ -59,7 +66,14 @@ describe("time axes", () => {
   test("hours fall on whole hours of the reader's clock", () => {
     const from = new Date(2026, 10, 22, 9, 17).getTime();
     const ticks = timeTicks(from, from + 6 * hour, 6);
-    expect(ticks.map((t) => tickLabel(t, 6 * hour))).toEqual(["10:00", "11:00", "12:00", "13:00", "14:00", "15:00"]);
+    expect(ticks.map((t) => tickLabel(t, 6 * hour))).toEqual([
+      "10:00",
+      "11:00",
+      "12:00",
+      "13:00",
+      "14:00",
+      "15:00",
+    ]);
     expect(stepFor(24 * hour, 48)).toBe(hour / 2);
   });
 
@@ -102,11 +116,14 @@ describe("stacked bars", () => {
           expect(bar.height).toBeGreaterThanOrEqual(1);
           expect(bar.y).toBeGreaterThanOrEqual(0);
           expect(bar.x + bar.width).toBeLessThanOrEqual(100.001);
-          const count = (given[bar.bucket]?.values as Record<string, number> | undefined)?.[bar.series] ?? 0;
+          const count =
+            (given[bar.bucket]?.values as Readonly<Record<string, number>> | undefined)?.[bar.series] ?? 0;
           expect(count).toBeGreaterThan(0);
           if ((count / top) * 100 >= 1) expect(bar.height).toBeCloseTo((count / top) * 100, 6);
         }
-        expect(bars.length).toBe(given.flatMap((b) => series.filter((s) => (b.values[s as "deny"] ?? 0) > 0)).length);
+        expect(bars.length).toBe(
+          given.flatMap((b) => series.filter((s) => (b.values[s as "deny"] ?? 0) > 0)).length,
+        );
       }),
     );
   });
@@ -139,13 +156,11 @@ describe("time to decide", () => {
       }),
     );
     expect(decideBins([-1, Number.NaN, Number.POSITIVE_INFINITY]).every((bin) => bin.count === 0)).toBe(true);
-    expect(decideBins([4, 5, 59, 60, 1e9]).filter((bin) => bin.count > 0).map((bin) => bin.label)).toEqual([
-      "< 5 s",
-      "< 15 s",
-      "< 1 min",
-      "< 2 min",
-      "≥ 4 h",
-    ]);
+    expect(
+      decideBins([4, 5, 59, 60, 1e9])
+        .filter((bin) => bin.count > 0)
+        .map((bin) => bin.label),
+    ).toEqual(["< 5 s", "< 15 s", "< 1 min", "< 2 min", "≥ 4 h"]);
   });
 
   test("quantiles are values that were there", () => {

@@ -46,8 +46,12 @@ describe("the query line", () => {
     expect(readQuery(line).problems.join("\n")).toContain(problem);
   });
 
-  const value = fc.string({ minLength: 1, maxLength: 30 }).filter((s) => !s.includes('"') && s.trim() !== "" && s.trim() === s);
-  const free = filterNames.filter((f) => !("values" in f) && f.name !== "since" && f.name !== "until").map(({ name }) => name);
+  const value = fc
+    .string({ minLength: 1, maxLength: 30 })
+    .filter((s) => !s.includes('"') && s.trim() !== "" && s.trim() === s);
+  const free = filterNames
+    .filter((f) => !("values" in f) && f.name !== "since" && f.name !== "until")
+    .map(({ name }) => name);
   const query = fc
     .uniqueArray(fc.tuple(fc.constantFrom(...free), value), { selector: ([name]) => name, maxLength: 5 })
     .map((pairs) => Object.fromEntries(pairs) as Partial<Record<Filter, string>>);
@@ -92,6 +96,7 @@ describe("the question to the API", () => {
   test("times are read as the command line reads them", () => {
     expect(moment("2d", now)).toBe(now - 2 * 86_400_000);
     expect(moment("2026-11-22", now)).toBe(Date.parse("2026-11-22"));
-    for (const wrong of ["", "1w", "d", "1234567h", "22.11.2026", "2026-13-45"]) expect(moment(wrong, now)).toBeNull();
+    for (const wrong of ["", "1w", "d", "1234567h", "22.11.2026", "2026-13-45"])
+      expect(moment(wrong, now)).toBeNull();
   });
 });

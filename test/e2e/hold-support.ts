@@ -51,12 +51,16 @@ export function person(
   };
 }
 
-/** The approval that waits; the newest, if there are several. */
-export async function pending(postern: TestPostern, timeoutMs = 15_000): Promise<Approval> {
+/** The approval that waits; the newest, if there are several. `mode`: only those of this one. */
+export async function pending(
+  postern: TestPostern,
+  { mode, kind = "statement" }: { mode?: Approval["mode"]; kind?: Approval["kind"] } = {},
+  timeoutMs = 15_000,
+): Promise<Approval> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
-    const { items } = await postern.approvals.list({ state: "pending", limit: 10 });
-    const last = items.at(-1);
+    const { items } = await postern.approvals.list({ state: "pending", kind, limit: 100 });
+    const last = items.findLast((one) => mode === undefined || one.mode === mode);
     if (last !== undefined) return last;
     if (Date.now() > deadline) throw new Error("nothing waits for approval");
     await sleep(20);

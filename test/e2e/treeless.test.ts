@@ -79,7 +79,9 @@ async function code(sql: string, values: unknown[] = []): Promise<string> {
     () => null,
     (error: pg.DatabaseError) => error,
   );
-  return refused === null ? "ran" : ((JSON.parse(refused.detail ?? "{}") as { code?: string }).code ?? refused.message);
+  return refused === null
+    ? "ran"
+    : ((JSON.parse(refused.detail ?? "{}") as { code?: string }).code ?? refused.message);
 }
 
 test("plain statements run, and are masked", async () => {

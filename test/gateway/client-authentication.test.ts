@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { greet } from "../../src/gateway/client/connection.ts";
 import { Line } from "../../src/gateway/client/line.ts";
 import type { AuthFailure } from "../../src/gateway/ports.ts";
+import { createProtection } from "../../src/identity/protection.ts";
 import {
   askPassword,
   type Bench,
@@ -132,7 +133,8 @@ describe("token as password", () => {
       Object.defineProperty(socket, "remoteAddress", { value: "192.0.2.7" });
       greet(socket, false, {
         settings: { address: { host: "", port: 0 }, auth: ["password"], tls: "optional" },
-        offer: () => "password",
+        offer: () => ({ certificate: false, ask: "password" }),
+        protection: createProtection(null),
         identity,
         limits: {
           statementBytes: 1,

@@ -110,7 +110,8 @@ describe("the allow-list", () => {
       fc.property(fc.string(), fc.string(), (name, value) => {
         const known =
           allowedSettings.has(name.toLowerCase()) || /^(user|database|options|replication|_pq_\.)/.test(name);
-        if (known || /^(application_name|postern\.(agent|model|run|intent|traceparent))$/i.test(name)) return;
+        if (known || /^(application_name|postern\.(agent|model|run|intent|traceparent|unmask))$/i.test(name))
+          return;
         expect(refused({ [name]: value }).code).toBe("PARAMETER_REFUSED");
       }),
     );

@@ -9,14 +9,23 @@ import {
   type Approvals,
   createApprovals,
   defaultApprovalSettings,
+  type GrantSource,
 } from "../../src/approvals/index.ts";
 import type { AuditIo } from "../../src/audit/files.ts";
 import { type AuditLog, openAuditLog } from "../../src/audit/index.ts";
 import type { AuditSettings } from "../../src/audit/settings.ts";
 import { type Gateway, startGateway } from "../../src/gateway/index.ts";
-import type { DatabaseSettings, GatewaySettings, Hardened, Limits } from "../../src/gateway/settings.ts";
+import type {
+  DatabaseSettings,
+  GatewaySettings,
+  Hardened,
+  Limits,
+  ListenerSettings,
+} from "../../src/gateway/settings.ts";
 import { createIdentity, type Identity } from "../../src/identity/index.ts";
 import type { KindRule } from "../../src/identity/settings.ts";
+import { createPosternTokens, type PosternTokens } from "../../src/identity/tokens/index.ts";
+import { openRevocations, type Revocations } from "../../src/identity/tokens/revoked.ts";
 import { createBudgets, loadPolicy } from "../../src/policy/index.ts";
 import { memoryStore, type Store } from "../../src/store/index.ts";
 import { startTestIdp } from "./idp.ts";
@@ -55,11 +64,22 @@ export interface TestOptions {
   /** People can be asked; `true`: under the default settings, with a store in memory. */
   readonly approvals?:
     | true
-    | { readonly settings?: Partial<ApprovalSettings>; readonly store?: Store; readonly node?: string };
+    | {
+        readonly settings?: Partial<ApprovalSettings>;
+        readonly store?: Store;
+        readonly node?: string;
+        /** In the place of the approvals' own. */
+        readonly grants?: GrantSource;
+      };
   /** Takes every line of the gateway's log, at the finest level. */
   readonly log?: (line: string) => void;
   /** System calls of the log. */
   readonly io?: AuditIo;
+  /** What nodes share; with it there are Postern tokens and revocations. The caller closes it. */
+  readonly store?: Store;
+  /** An issuer that several gateways trust; the caller closes it. */
+  readonly idp?: Awaited<ReturnType<typeof startTestIdp>>;
+  readonly auth?: ListenerSettings["auth"];
 }
 
 export interface Leaf {
@@ -75,6 +95,11 @@ export interface TestPostern {
   readonly auditSettings: AuditSettings;
   readonly idp: Awaited<ReturnType<typeof startTestIdp>>;
   readonly identity: Identity;
+  /** null: without a store. */
+  readonly tokens: PosternTokens | null;
+  readonly revocations: Revocations | null;
+  /** Puts another policy in force, as a reload does. */
+  setPolicy(text: string): void;
   /** Throws when the test asked for none. */
   readonly approvals: Approvals;
   /** A token of a member of "testers", the only group with a login. */
@@ -109,7 +134,7 @@ export function testDatabase(options: TestOptions): DatabaseSettings {
 
 export async function startTestPostern(options: TestOptions): Promise<TestPostern> {
   const folder = mkdtempSync(join(tmpdir(), "postern-e2e-"));
-  const idp = await startTestIdp();
+  const idp = options.idp ?? (await startTestIdp());
   const auditSettings: AuditSettings = {
     dir: join(folder, "audit"),
     keys: join(folder, "keys"),
@@ -124,23 +149,34 @@ export async function startTestPostern(options: TestOptions): Promise<TestPoster
     version: "test",
     ...(options.io === undefined ? {} : { io: options.io }),
   });
-  const identity = await createIdentity([
+  const { store: shared } = options;
+  const tokens = shared === undefined ? null : createPosternTokens({ store: shared });
+  const revocations = shared === undefined ? null : await openRevocations(shared);
+  const identity = await createIdentity(
+    [
+      {
+        name: "corp",
+        type: "oidc",
+        issuer: idp.issuer,
+        audience: ["postern"],
+        jwks: null,
+        algorithms: ["RS256", "ES256", "EdDSA"],
+        tokenTypes: ["at+jwt", "JWT"],
+        claims: { subject: "sub", groups: "groups", email: "email", agent: "client_id" },
+        kinds: options.kinds ?? [],
+        client: null,
+        maxTokenAge: null,
+      },
+    ],
     {
-      name: "corp",
-      type: "oidc",
-      issuer: idp.issuer,
-      audience: ["postern"],
-      jwks: null,
-      algorithms: ["RS256", "ES256", "EdDSA"],
-      tokenTypes: ["at+jwt", "JWT"],
-      claims: { subject: "sub", groups: "groups", email: "email", agent: "client_id" },
-      kinds: options.kinds ?? [],
-      client: null,
-      maxTokenAge: null,
+      ...(tokens === null ? {} : { tokens }),
+      ...(revocations === null ? {} : { revocations }),
     },
-  ]);
+  );
   const settings: GatewaySettings = {
-    listeners: [{ address: { host: "127.0.0.1", port: 0 }, auth: ["password"], tls: "optional" }],
+    listeners: [
+      { address: { host: "127.0.0.1", port: 0 }, auth: options.auth ?? ["password"], tls: "optional" },
+    ],
     tls: null,
     databases: [testDatabase(options)],
     protocol: { functionCall: options.functionCall ?? false },
@@ -171,11 +207,16 @@ export async function startTestPostern(options: TestOptions): Promise<TestPoster
           logger,
         });
   const gateway = await startGateway(settings, {
-    approvals,
+    approvals:
+      approvals === null || asking?.grants === undefined
+        ? approvals
+        : { ...approvals, grants: asking.grants },
     identity,
     audit,
     auditSettings,
     logger,
+    store: shared ?? null,
+    revocations,
     policy:
       policies === null
         ? null
@@ -191,6 +232,12 @@ export async function startTestPostern(options: TestOptions): Promise<TestPoster
     auditSettings,
     idp,
     identity,
+    tokens,
+    revocations,
+    setPolicy(text) {
+      if (policies === null) throw new Error("no policy was asked for");
+      policies.current = loadPolicy([{ file: "policy.yaml", text }]);
+    },
     get approvals() {
       if (approvals === null) throw new Error("no approvals were asked for");
       return approvals;
@@ -206,7 +253,8 @@ export async function startTestPostern(options: TestOptions): Promise<TestPoster
       if (asking?.store === undefined) await store?.close();
       await audit.close();
       identity.close();
-      await idp.close();
+      revocations?.close();
+      if (options.idp === undefined) await idp.close();
       rmSync(folder, { recursive: true, force: true });
     },
   };

@@ -21,6 +21,12 @@ export interface Page {
 /** In the order of the navigation. */
 export const pages: readonly Page[] = [
   {
+    path: "/",
+    roles: ["auditor"],
+    nav: { label: "Overview", icon: "overview", phone: false },
+    View: lazy(() => import("../overview/page.tsx")),
+  },
+  {
     path: "/live",
     roles: [],
     nav: { label: "Live", icon: "live", phone: true },
@@ -33,6 +39,20 @@ export const pages: readonly Page[] = [
     View: lazy(() => import("../approvals/page.tsx")),
   },
   { path: "/approvals/:id", roles: [], nav: null, View: lazy(() => import("../approvals/page.tsx")) },
+  {
+    path: "/trail",
+    roles: [],
+    nav: { label: "Trail", icon: "trail", phone: true },
+    View: lazy(() => import("../trail/page.tsx")),
+  },
+  { path: "/trail/:request", roles: [], nav: null, View: lazy(() => import("../trail/detail.tsx")) },
+  { path: "/runs/:run", roles: ["auditor"], nav: null, View: lazy(() => import("../trail/run.tsx")) },
+  {
+    path: "/policy",
+    roles: ["auditor", "approver"],
+    nav: { label: "Policy", icon: "policy", phone: false },
+    View: lazy(() => import("../policy/page.tsx")),
+  },
   {
     path: "/connect",
     roles: [],

@@ -45,10 +45,21 @@ export function DecideTimes({ title, approved, denied, empty, height = 170 }: De
         <p className="plot-none">{empty}</p>
       ) : (
         <div ref={box} className="plot-box">
-          <svg className="plot-svg" width={width} height={height} role="img" aria-label={`${title}: ${describe(yes, no)}`}>
+          <svg
+            className="plot-svg"
+            width={width}
+            height={height}
+            role="img"
+            aria-label={`${title}: ${describe(yes, no)}`}
+          >
             {ticks.map((tick) => (
               <g key={tick} className="plot-tick">
-                <line x1={left} x2={width - 2} y1={Math.round(y(tick)) + 0.5} y2={Math.round(y(tick)) + 0.5} />
+                <line
+                  x1={left}
+                  x2={width - 2}
+                  y1={Math.round(y(tick)) + 0.5}
+                  y2={Math.round(y(tick)) + 0.5}
+                />
                 <text x={left - 6} y={y(tick) + 4} textAnchor="end">
                   {shortCount(tick)}
                 </text>
@@ -59,7 +70,13 @@ export function DecideTimes({ title, approved, denied, empty, height = 170 }: De
               const x = left + at * slot + 2;
               return (
                 <g key={bin.label}>
-                  <rect className="plot-bar allow" x={x} y={y(bin.count)} width={Math.max(1, slot - 4)} height={bottom - y(bin.count)} />
+                  <rect
+                    className="plot-bar allow"
+                    x={x}
+                    y={y(bin.count)}
+                    width={Math.max(1, slot - 4)}
+                    height={bottom - y(bin.count)}
+                  />
                   <rect
                     className="plot-bar deny"
                     x={x}

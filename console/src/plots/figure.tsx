@@ -52,8 +52,7 @@ export function Figure({ title, series = [], actions, children, numbers }: Figur
 
 function NumbersTable({ caption, numbers }: { readonly caption: string; readonly numbers: Numbers }) {
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling area must be reachable by keyboard
-    <div className="plot-table" tabIndex={0} role="region" aria-label={`${caption}, as a table`}>
+    <section className="plot-table" tabIndex={0} aria-label={`${caption}, as a table`}>
       <table>
         <caption className="visually-hidden">{caption}</caption>
         <thead>
@@ -81,6 +80,6 @@ function NumbersTable({ caption, numbers }: { readonly caption: string; readonly
           ))}
         </tbody>
       </table>
-    </div>
+    </section>
   );
 }

@@ -13,7 +13,13 @@ export function Sparkline({ values, look = "accent", width = 96, height = 28 }: 
   const points = sparkPoints(values, width, height);
   if (points === "") return null;
   return (
-    <svg className={`spark ${look}`} width={width} height={height} viewBox={`0 0 ${width} ${height}`} aria-hidden="true">
+    <svg
+      className={`spark ${look}`}
+      width={width}
+      height={height}
+      viewBox={`0 0 ${width} ${height}`}
+      aria-hidden="true"
+    >
       <polygon className="spark-area" points={`1,${height - 1} ${points} ${width - 1},${height - 1}`} />
       <polyline className="spark-line" points={points} />
     </svg>

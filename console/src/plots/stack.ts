@@ -52,7 +52,12 @@ export interface Area {
  * One rectangle for each bucket and series above 0, the first series at the bottom. `top`: the count at the area's top. A count
  * above 0 is never drawn thinner than one unit: a single denial in a sea of reads must be seen.
  */
-export function stackBars(buckets: readonly Bucket[], series: readonly string[], top: number, area: Area): readonly Bar[] {
+export function stackBars(
+  buckets: readonly Bucket[],
+  series: readonly string[],
+  top: number,
+  area: Area,
+): readonly Bar[] {
   const slot = buckets.length === 0 ? 0 : (area.right - area.left) / buckets.length;
   const gap = slot > 6 ? 2 : slot > 3 ? 1 : 0;
   const height = linear(0, top, 0, area.bottom - area.top);
@@ -64,7 +69,14 @@ export function stackBars(buckets: readonly Bucket[], series: readonly string[],
       if (!(value > 0)) continue;
       const size = Math.max(1, height(value));
       y -= size;
-      bars.push({ bucket: at, series: name, x: area.left + at * slot, y: Math.max(area.top, y), width: slot - gap, height: size });
+      bars.push({
+        bucket: at,
+        series: name,
+        x: area.left + at * slot,
+        y: Math.max(area.top, y),
+        width: slot - gap,
+        height: size,
+      });
     }
   }
   return bars;

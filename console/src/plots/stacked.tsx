@@ -71,7 +71,10 @@ export function StackedBars({ title, series, buckets, step, height = 210, onOpen
     >
       <p className="plot-readout" aria-live="polite">
         {bucket === null ? (
-          <span className="faint">{count(all)} in all{onOpen === undefined ? "" : "; pick a bar to see it, open it to find its statements"}</span>
+          <span className="faint">
+            {count(all)} in all
+            {onOpen === undefined ? "" : "; pick a bar to see it, open it to find its statements"}
+          </span>
         ) : (
           <>
             <strong>{bucketLabel(bucket.time, step)}</strong>
@@ -89,7 +92,6 @@ export function StackedBars({ title, series, buckets, step, height = 210, onOpen
           className={`plot-svg${onOpen === undefined ? "" : " opens"}`}
           width={width}
           height={height}
-          // biome-ignore lint/a11y/noNoninteractiveTabindex: arrow keys pick a bar, which is read out
           tabIndex={0}
           role="img"
           aria-label={`${title}. ${count(all)} in all. Arrow keys move through the bars${onOpen === undefined ? "" : ", Enter finds the statements of one"}.`}
@@ -102,14 +104,25 @@ export function StackedBars({ title, series, buckets, step, height = 210, onOpen
         >
           {ticks.map((tick) => (
             <g key={tick} className="plot-tick">
-              <line x1={area.left} x2={area.right} y1={Math.round(y(tick)) + 0.5} y2={Math.round(y(tick)) + 0.5} />
+              <line
+                x1={area.left}
+                x2={area.right}
+                y1={Math.round(y(tick)) + 0.5}
+                y2={Math.round(y(tick)) + 0.5}
+              />
               <text x={area.left - 6} y={y(tick) + 4} textAnchor="end">
                 {shortCount(tick)}
               </text>
             </g>
           ))}
           {at === null ? null : (
-            <rect className="plot-cursor" x={area.left + at * slot} y={area.top} width={slot} height={area.bottom - area.top} />
+            <rect
+              className="plot-cursor"
+              x={area.left + at * slot}
+              y={area.top}
+              width={slot}
+              height={area.bottom - area.top}
+            />
           )}
           {bars.map((bar) => (
             <rect
@@ -122,7 +135,13 @@ export function StackedBars({ title, series, buckets, step, height = 210, onOpen
             />
           ))}
           {timeTicks(first, end, Math.max(2, Math.floor(width / 110))).map((tick) => (
-            <text key={tick} className="plot-time" x={x(tick)} y={height - 6} textAnchor={x(tick) < 60 ? "start" : "middle"}>
+            <text
+              key={tick}
+              className="plot-time"
+              x={x(tick)}
+              y={height - 6}
+              textAnchor={x(tick) < 60 ? "start" : "middle"}
+            >
               {tickLabel(tick, end - first)}
             </text>
           ))}

@@ -54,7 +54,11 @@ export function timeTicks(from: number, to: number, wanted = 6): readonly number
 }
 
 const clockFormat = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
-const secondsFormat = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const secondsFormat = new Intl.DateTimeFormat("en-GB", {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+});
 const dayFormat = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
 
 /** What a tick says on an axis of `span`: "14:00", "14:00:15", or "21 Nov" at midnight and on axes of days. */
@@ -70,7 +74,9 @@ export function bucketLabel(start: number, width: number): string {
   const from = new Date(start);
   if (width >= day) {
     const last = new Date(start + width - 1);
-    return width >= 2 * day ? `${dayFormat.format(from)} – ${dayFormat.format(last)}` : dayFormat.format(from);
+    return width >= 2 * day
+      ? `${dayFormat.format(from)} – ${dayFormat.format(last)}`
+      : dayFormat.format(from);
   }
   const format = width < minute ? secondsFormat : clockFormat;
   return `${dayFormat.format(from)}, ${format.format(from)}–${format.format(new Date(start + width))}`;

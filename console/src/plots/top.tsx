@@ -56,11 +56,28 @@ export function TopBars({ title, rows, look, unit, empty, most = 7 }: TopProps) 
                   {count(row.value)}
                   <span className="visually-hidden"> {unit}</span>
                 </span>
-                <svg className="top-line" width="100%" height="6" aria-hidden="true" preserveAspectRatio="none">
+                <svg
+                  className="top-line"
+                  width="100%"
+                  height="6"
+                  aria-hidden="true"
+                  preserveAspectRatio="none"
+                >
                   <rect className="top-rail" width="100%" height="6" rx="3" />
-                  <rect className={`plot-bar ${look}`} width={`${Math.max(0.7, (row.value / top) * 100)}%`} height="6" rx="3" />
+                  <rect
+                    className={`plot-bar ${look}`}
+                    width={`${Math.max(0.7, (row.value / top) * 100)}%`}
+                    height="6"
+                    rx="3"
+                  />
                   {row.bad === undefined || row.bad === 0 ? null : (
-                    <rect className="plot-bar deny" width={`${Math.max(0.7, (row.bad / top) * 100)}%`} height="6" rx="3" />
+                    <rect
+                      className="plot-bar deny"
+                      x={`${((row.value - row.bad) / top) * 100}%`}
+                      width={`${Math.max(0.7, (row.bad / top) * 100)}%`}
+                      height="6"
+                      rx="3"
+                    />
                   )}
                 </svg>
               </Link>

@@ -1,8 +1,8 @@
 /** Filters to click: what was decided, when, and the names that come up most. */
 import { Link } from "../lib/router.tsx";
 import { count, visible } from "../lib/text.ts";
-import { Text } from "../ui/text.tsx";
 import type { StatsCount } from "../overview/stats.ts";
+import { Text } from "../ui/text.tsx";
 import { type Filter, type Query, trailLink } from "./query.ts";
 
 /** `query` without its text form changed: one filter set or taken away. */
@@ -49,7 +49,11 @@ export function SetFilters({ query }: { readonly query: Query }) {
     <ul className="set-filters" aria-label="Filters that are set">
       {others.map(([name, value]) => (
         <li key={name}>
-          <Link to={trailLink(withFilter(query, name, null))} className="set-filter" aria-label={`Take away ${name} ${visible(value)}`}>
+          <Link
+            to={trailLink(withFilter(query, name, null))}
+            className="set-filter"
+            aria-label={`Take away ${name} ${visible(value)}`}
+          >
             <span className="faint">{name === "text" ? "words" : name}</span>
             <span className="cut">
               <Text value={value} />

@@ -2,37 +2,16 @@
 import { type InfiniteData, useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useMemo } from "react";
 import { api } from "../lib/api.ts";
-import type { AuditHit, Page } from "../lib/types.ts";
 import { type Query, toApi, toSearch } from "./query.ts";
+import type { Told } from "./tell.ts";
+import type { AuditHit, AuditPage } from "./types.ts";
 
 /** Hits for one question to the API. */
 const pageSize = 200;
 
 /** What a row of the list shows, and no more: many thousands of them are held. */
-export type Row = Pick<
-  AuditHit,
-  | "id"
-  | "time"
-  | "request"
-  | "statementIndex"
-  | "principal"
-  | "claimed"
-  | "database"
-  | "sql"
-  | "command"
-  | "verdict"
-  | "rule"
-  | "code"
-  | "reads"
-  | "writes"
-  | "masked"
-  | "status"
-  | "sqlstate"
-  | "rows"
-  | "rowsAffected"
-  | "durationUs"
-  | "sentence"
->;
+export type Row = Told &
+  Pick<AuditHit, "id" | "time" | "request" | "statementIndex" | "sql" | "durationUs" | "undone" | "sentence">;
 
 /** SQL in a row is one line. */
 const sqlKept = 600;
@@ -40,7 +19,7 @@ const sentenceKept = 400;
 
 function rowOf(hit: AuditHit): Row {
   const { subject, email, kind, actor } = hit.principal;
-  const { agent } = hit.claimed ?? {};
+  const { agent } = hit.claimed;
   return {
     id: hit.id,
     time: hit.time,
@@ -49,7 +28,7 @@ function rowOf(hit: AuditHit): Row {
     principal: { subject, email, kind, actor: actor.slice(0, 1) },
     claimed: agent === undefined ? {} : { agent },
     database: hit.database,
-    sql: clip(hit.sql, sqlKept),
+    sql: hit.sql === null ? null : clip(hit.sql, sqlKept),
     command: hit.command,
     verdict: hit.verdict,
     rule: hit.rule,
@@ -62,13 +41,14 @@ function rowOf(hit: AuditHit): Row {
     rows: hit.rows,
     rowsAffected: hit.rowsAffected,
     durationUs: hit.durationUs,
-    sentence: clip(hit.sentence, sentenceKept),
+    undone: hit.undone,
+    // The server says the time first, which has its own column.
+    sentence: clip(hit.sentence.replace(/^\d{4}-\d\d-\d\d [\d:.]+ {1,2}/, ""), sentenceKept),
   };
 }
 
-function clip(text: string | null, length: number): string {
-  // slice alone would keep the whole text in memory behind its piece.
-  return text === null ? "" : text.length <= length ? text : `${text.slice(0, length)}`;
+function clip(text: string, length: number): string {
+  return text.length <= length ? text : text.slice(0, length);
 }
 
 function few(names: readonly string[] | null): readonly string[] | null {
@@ -84,11 +64,17 @@ export function useHits(query: Query) {
   const client = useQueryClient();
   const search = toSearch(query);
   const key = useMemo(() => ["audit", "search", search], [search]);
-  const found = useInfiniteQuery<HitPage, Error, InfiniteData<HitPage, string | null>, readonly string[], string | null>({
+  const found = useInfiniteQuery<
+    HitPage,
+    Error,
+    InfiniteData<HitPage, string | null>,
+    readonly string[],
+    string | null
+  >({
     queryKey: key,
     initialPageParam: null,
     queryFn: async ({ pageParam, signal }) => {
-      const page = await api<Page<AuditHit>>(toApi(query, Date.now(), pageParam, pageSize), { signal });
+      const page = await api<AuditPage>(toApi(query, Date.now(), pageParam, pageSize), { signal });
       return { rows: page.items.map(rowOf), next: page.next };
     },
     getNextPageParam: (page) => page.next,

@@ -1,5 +1,6 @@
 /** The trail: every statement on the record, latest first, found by the filters of `postern audit search`. */
 import { useMemo, useRef, useState } from "react";
+import { useHasRole } from "../app/me.ts";
 import { useServerEvent } from "../lib/events.ts";
 import { useKeys } from "../lib/keys.ts";
 import { navigate, useSearch } from "../lib/router.tsx";
@@ -46,7 +47,8 @@ function Trail() {
   const { found, rows, more, again } = useHits(query);
   const [current, setCurrent] = useState(-1);
   const [fresh, setFresh] = useState(0);
-  const stats = useStats(week, 86_400_000).data?.stats;
+  const auditor = useHasRole("auditor");
+  const stats = useStats(week, auditor).data?.stats;
   useServerEvent("statement", (event) => {
     if (mayFit(query, event, Date.now())) setFresh((n) => n + 1);
   });
@@ -110,7 +112,9 @@ function Trail() {
             <Empty
               icon="trail"
               title={filtered ? "Nothing on the record fits" : "Nothing is on the record yet"}
-              action={filtered ? <Button onClick={() => navigate("/trail")}>Show everything</Button> : undefined}
+              action={
+                filtered ? <Button onClick={() => navigate("/trail")}>Show everything</Button> : undefined
+              }
             >
               <p>
                 {filtered

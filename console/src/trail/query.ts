@@ -82,7 +82,8 @@ export function readQuery(line: string): ReadQuery {
       problems.push(wrong);
       continue;
     }
-    if (query[name] !== undefined && query[name] !== value) problems.push(`${name}: is there twice; the last one counts.`);
+    if (query[name] !== undefined && query[name] !== value)
+      problems.push(`${name}: is there twice; the last one counts.`);
     query[name] = value.slice(0, longest);
   }
   if (words.length > 0) query.text = words.join(" ").slice(0, longest);
@@ -124,7 +125,8 @@ export function writeQuery(query: Query): string {
   const parts: string[] = [];
   for (const { name } of filterNames) {
     const value = query[name];
-    if (value !== undefined && value !== "") parts.push(`${name}:${/[\s"]/.test(value) ? `"${value.replaceAll('"', "")}"` : value}`);
+    if (value !== undefined && value !== "")
+      parts.push(`${name}:${/[\s"]/.test(value) ? `"${value.replaceAll('"', "")}"` : value}`);
   }
   if (query.text !== undefined && query.text !== "") parts.push(query.text);
   return parts.join(" ");
@@ -134,7 +136,8 @@ export function writeQuery(query: Query): string {
 export function fromSearch(search: URLSearchParams): Query {
   const query: Partial<Record<Filter, string>> = {};
   for (const [name, value] of search)
-    if (isFilter(name) && value !== "" && problemOf(name, value) === null) query[name] = value.slice(0, longest);
+    if (isFilter(name) && value !== "" && problemOf(name, value) === null)
+      query[name] = value.slice(0, longest);
   return query;
 }
 

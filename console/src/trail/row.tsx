@@ -7,19 +7,24 @@ import { Text } from "../ui/text.tsx";
 import { Time } from "../ui/time.tsx";
 import type { Row } from "./hits.ts";
 import { Sentence } from "./sentence.tsx";
-import { tell, type Told } from "./tell.ts";
+import { type Told, tell } from "./tell.ts";
 import { took } from "./took.ts";
 
 /** Where a statement of the list is shown. */
-export function hitLink({ request, statementIndex, id }: Pick<Row, "request" | "statementIndex" | "id">): string {
+export function hitLink({
+  request,
+  statementIndex,
+  id,
+}: Pick<Row, "request" | "statementIndex" | "id">): string {
   const place = encodeURIComponent(request === "" || request === null ? id : request);
   return `/trail/${place}${statementIndex > 0 ? `?part=${statementIndex}` : ""}`;
 }
 
-export type Mark = "allow" | "deny" | "hold" | "fail" | "open";
+export type Mark = "allow" | "deny" | "hold" | "fail" | "open" | "none";
 
 /** How a statement ended, at a glance. */
 export function markOf({ verdict, status }: Pick<Told, "verdict" | "status">): Mark {
+  if (verdict === null) return "none";
   if (verdict === "deny" || status === "denied") return "deny";
   if (status === null) return verdict === "approve" ? "hold" : "open";
   if (status === "ok") return "allow";
@@ -32,6 +37,7 @@ const marks: Readonly<Record<Mark, readonly [IconName, string]>> = {
   hold: ["clock", "held, cut off or unseen"],
   fail: ["warning", "failed"],
   open: ["more", "no outcome yet"],
+  none: ["info", "no statement"],
 };
 
 export function MarkIcon({ mark, size = 14 }: { readonly mark: Mark; readonly size?: number }) {
@@ -43,23 +49,41 @@ export function MarkIcon({ mark, size = 14 }: { readonly mark: Mark; readonly si
   );
 }
 
-export const HitRow = memo(function HitRow({ row, current }: { readonly row: Row; readonly current: boolean }) {
-  const statement = row.command !== "" || row.verdict === "deny" || row.sql !== "";
+export const HitRow = memo(function HitRow({
+  row,
+  current,
+}: {
+  readonly row: Row;
+  readonly current: boolean;
+}) {
+  const statement = row.verdict !== null;
+  const undone = row.undone === null ? null : row.undone.fate === "rolled_back" ? "undone" : "perhaps undone";
   return (
-    <Link to={hitLink(row)} className={`hit${current ? " current" : ""}`} aria-current={current ? "true" : undefined}>
+    <Link
+      to={hitLink(row)}
+      className={`hit${current ? " current" : ""}`}
+      aria-current={current ? "true" : undefined}
+    >
       <MarkIcon mark={markOf(row)} />
       <span className="hit-told">
-        {statement ? <Sentence pieces={tell(row)} /> : <Text value={row.sentence} />}
-        <span className="hit-sql">{row.sql === "" ? <span className="faint">text sealed</span> : <SqlLine sql={row.sql} />}</span>
-      </span>
-      <span className="hit-where">
-        <span className="cut">
-          <Text value={row.database ?? ""} />
+        {statement ? <Sentence pieces={tell(row, false)} /> : <Text value={row.sentence} />}
+        <span className="hit-sql">
+          {undone === null ? null : <span className="badge hold">{undone}</span>}
+          {!statement ? null : row.sql === null || row.sql === "" ? (
+            <span className="faint">text sealed</span>
+          ) : (
+            <SqlLine sql={row.sql} />
+          )}
         </span>
-        <span className="faint tabular">{took(row.durationUs)}</span>
       </span>
-      <span className="hit-time faint">
+      <span className="hit-side">
         <Time iso={row.time} />
+        <span className="hit-where faint">
+          <span className="cut">
+            <Text value={row.database} />
+          </span>
+          <span className="tabular nowrap">{took(row.durationUs)}</span>
+        </span>
       </span>
     </Link>
   );

@@ -72,7 +72,6 @@ export function SearchBar({ query, known, input, onSearch }: SearchProps) {
 
   return (
     <form
-      role="search"
       className="trail-search"
       onSubmit={(event) => {
         event.preventDefault();
@@ -113,7 +112,7 @@ export function SearchBar({ query, known, input, onSearch }: SearchProps) {
           onKeyDown={press}
         />
         {line === "" ? (
-          <kbd aria-hidden="true">/</kbd>
+          <kbd>/</kbd>
         ) : (
           <button
             type="button"
@@ -132,9 +131,10 @@ export function SearchBar({ query, known, input, onSearch }: SearchProps) {
       <Button type="submit" look="primary">
         Search
       </Button>
-      <ul id={listId} className="trail-options" role="listbox" aria-label="Suggestions" hidden={!shown}>
+      <div id={listId} className="trail-options" role="listbox" aria-label="Suggestions" hidden={!shown}>
         {options.map((option, at) => (
-          <li
+          <div
+            tabIndex={-1}
             key={option.insert}
             id={`${listId}-${at}`}
             role="option"
@@ -146,9 +146,9 @@ export function SearchBar({ query, known, input, onSearch }: SearchProps) {
           >
             <span className="mono">{visible(option.label)}</span>
             <span className="faint">{option.help}</span>
-          </li>
+          </div>
         ))}
-      </ul>
+      </div>
       {problems.length === 0 ? null : (
         <p className="trail-problems" id={`${listId}-problems`} role="alert">
           {problems.map(visible).join(" ")}

@@ -17,7 +17,10 @@ const most = 8;
 const spans = ["15m", "1h", "6h", "24h", "7d", "30d"];
 
 /** The word around the caret: from where to where, and what stands before the caret. */
-function wordAt(line: string, caret: number): { readonly start: number; readonly end: number; readonly head: string } {
+function wordAt(
+  line: string,
+  caret: number,
+): { readonly start: number; readonly end: number; readonly head: string } {
   let start = Math.min(caret, line.length);
   while (start > 0 && !/\s/.test(line[start - 1] ?? "")) start -= 1;
   let end = Math.min(caret, line.length);
@@ -40,7 +43,8 @@ export function suggest(line: string, caret: number, known: Known): readonly Sug
   const [, name = "", begun = ""] = named;
   const filter: FilterName | undefined = filterNames.find((one) => one.name === name);
   if (filter === undefined) return [];
-  const values = filter.values ?? (name === "since" || name === "until" ? spans : (known[name as Filter] ?? []));
+  const values =
+    filter.values ?? (name === "since" || name === "until" ? spans : (known[name as Filter] ?? []));
   const wanted = begun.toLowerCase();
   return values
     .filter((value) => value.toLowerCase().includes(wanted) && value !== begun && !value.includes('"'))
@@ -54,7 +58,11 @@ export function suggest(line: string, caret: number, known: Known): readonly Sug
 }
 
 /** The line with `insert` in place of the word at the caret. */
-export function replaceToken(line: string, caret: number, insert: string): { readonly line: string; readonly caret: number } {
+export function replaceToken(
+  line: string,
+  caret: number,
+  insert: string,
+): { readonly line: string; readonly caret: number } {
   const { start, end } = wordAt(line, caret);
   const space = insert.endsWith(":") || line.slice(end).startsWith(" ") ? "" : " ";
   const head = line.slice(0, start) + insert + space;

@@ -1,5 +1,5 @@
 /** Statements as sentences: "agent-support for jane@example.com read 3 rows of public.customers (email masked)". */
-import type { AuditHit } from "../lib/types.ts";
+import type { Claimed, OutcomeStatus, Verdict, Who } from "../lib/types.ts";
 import type { Filter } from "./query.ts";
 
 export type Tone = "plain" | "who" | "object" | "count" | "good" | "bad" | "wait" | "masked" | "faint";
@@ -12,23 +12,26 @@ export interface Piece {
 }
 
 /** What a sentence is made from. Hits of a search have it, steps of a run too. */
-export type Told = Pick<
-  AuditHit,
-  | "principal"
-  | "claimed"
-  | "database"
-  | "command"
-  | "verdict"
-  | "rule"
-  | "code"
-  | "reads"
-  | "writes"
-  | "masked"
-  | "status"
-  | "sqlstate"
-  | "rows"
-  | "rowsAffected"
->;
+export interface Told {
+  readonly principal: Pick<Who, "subject" | "email" | "kind" | "actor">;
+  readonly claimed: Claimed;
+  readonly database: string;
+  /** PostgreSQL's command tag; null: not known. */
+  readonly command: string | null;
+  /** null: the record is no statement. */
+  readonly verdict: Verdict | null;
+  readonly rule: string | null;
+  readonly code: string | null;
+  /** null: not analysed. */
+  readonly reads: readonly string[] | null;
+  readonly writes: readonly string[] | null;
+  readonly masked: readonly string[];
+  /** null: no outcome on the record yet. */
+  readonly status: OutcomeStatus | null;
+  readonly sqlstate: string | null;
+  readonly rows: number | null;
+  readonly rowsAffected: number | null;
+}
 
 function plain(text: string): Piece {
   return { text, tone: "plain" };
@@ -40,9 +43,9 @@ export function rowsText(count: number): string {
   return `${whole.format(count)} row${count === 1 ? "" : "s"}`;
 }
 
-/** The sentence, who included. */
-export function tell(hit: Told): readonly Piece[] {
-  return [...whoPieces(hit), plain(" "), ...tellDeed(hit)];
+/** The sentence, who included; `claims`: also what the caller says it is. */
+export function tell(hit: Told, claims = true): readonly Piece[] {
+  return [...whoPieces(claims ? hit : { ...hit, claimed: {} }), plain(" "), ...tellDeed(hit)];
 }
 
 /** Who it was: the actor before the person on whose behalf it acts. */
@@ -55,7 +58,12 @@ export function whoPieces({ principal, claimed }: Pick<Told, "principal" | "clai
   const says = principal.kind === "human" ? undefined : claimed.agent;
   const person: Piece = { text: name, tone: "who", find };
   if (says === undefined || says === name || says === "") return [person];
-  return [person, { text: " (says it is ", tone: "faint" }, { text: says, tone: "faint", find: ["agent", says] }, { text: ")", tone: "faint" }];
+  return [
+    person,
+    { text: " (says it is ", tone: "faint" },
+    { text: says, tone: "faint", find: ["agent", says] },
+    { text: ")", tone: "faint" },
+  ];
 }
 
 /** What was done, or would have been, and how it ended. */
@@ -63,17 +71,28 @@ export function tellDeed(hit: Told): readonly Piece[] {
   const refused = hit.verdict === "deny" || hit.status === "denied";
   if (refused)
     return [
-      { text: hit.verdict === "approve" ? "was not approved" : "was denied", tone: "bad", find: ["verdict", hit.verdict] },
+      {
+        text: hit.verdict === "approve" ? "was not approved" : "was denied",
+        tone: "bad",
+        find: ["verdict", hit.verdict ?? "deny"],
+      },
       ...byRule(hit),
       plain(`: ${wish(hit)}`),
       ...objectPieces(hit),
     ];
   const held: readonly Piece[] =
-    hit.verdict === "approve" ? [{ text: "after approval ", tone: "wait", find: ["verdict", "approve"] }] : [];
+    hit.verdict === "approve"
+      ? [{ text: "after approval ", tone: "wait", find: ["verdict", "approve"] }]
+      : [];
   switch (hit.status) {
     case null:
       return hit.verdict === "approve"
-        ? [{ text: "waits for approval", tone: "wait" }, ...byRule(hit), plain(`: ${wish(hit)}`), ...objectPieces(hit)]
+        ? [
+            { text: "waits for approval", tone: "wait" },
+            ...byRule(hit),
+            plain(`: ${wish(hit)}`),
+            ...objectPieces(hit),
+          ]
         : [{ text: "has asked", tone: "faint" }, plain(`: ${wish(hit)}`), ...objectPieces(hit)];
     case "ok":
       return [...held, ...deed(hit)];
@@ -88,7 +107,12 @@ export function tellDeed(hit: Told): readonly Piece[] {
     case "cut": {
       const word = hit.status === "cut" ? "was cut off" : "was cancelled";
       const after = hit.rows === null || hit.rows === 0 ? "" : ` after ${rowsText(hit.rows)}`;
-      return [...held, { text: `${word}${after}`, tone: "wait", find: ["status", hit.status] }, plain(`: ${wish(hit)}`), ...objectPieces(hit)];
+      return [
+        ...held,
+        { text: `${word}${after}`, tone: "wait", find: ["status", hit.status] },
+        plain(`: ${wish(hit)}`),
+        ...objectPieces(hit),
+      ];
     }
     default:
       return [
@@ -130,10 +154,12 @@ const wishes: Readonly<Record<string, string>> = {
 
 /** What it wanted, for statements that did not get through. */
 function wish(hit: Told): string {
-  const known = wishes[hit.command];
-  if (known === undefined) return hit.command === "" ? "a statement" : hit.command;
-  if (mainObjects(hit).length > 0) return `${hit.command === "SELECT" && (hit.writes?.length ?? 0) > 0 ? "writing" : known} `;
-  return hit.command;
+  const known = wishes[hit.command ?? ""];
+  const command = hit.command ?? "";
+  if (known === undefined) return command === "" ? "a statement" : command;
+  if (mainObjects(hit).length > 0)
+    return `${hit.command === "SELECT" && (hit.writes?.length ?? 0) > 0 ? "writing" : known} `;
+  return command;
 }
 
 function mainObjects({ reads, writes }: Told): readonly string[] {
@@ -143,17 +169,31 @@ function mainObjects({ reads, writes }: Told): readonly string[] {
 const dataCommands = new Set(["SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "COPY", "FETCH"]);
 
 function deed(hit: Told): readonly Piece[] {
+  const command = hit.command ?? "";
   const objects = mainObjects(hit);
-  const words = dataCommands.has(hit.command);
+  const words = dataCommands.has(command);
   if (!words || objects.length === 0) {
-    const ran: readonly Piece[] = [plain("ran "), { text: hit.command === "" ? "a statement" : hit.command, tone: "object" }];
+    const ran: readonly Piece[] = [
+      plain("ran "),
+      { text: command === "" ? "a statement" : command, tone: "object" },
+    ];
     const gave: readonly Piece[] =
       words && hit.rows !== null ? [plain(" and got "), { text: rowsText(hit.rows), tone: "count" }] : [];
-    return [...ran, ...(words || objects.length === 0 ? [] : [plain(" on "), ...names(objects)]), ...gave, ...maskedPieces(hit)];
+    return [
+      ...ran,
+      ...(words || objects.length === 0 ? [] : [plain(" on "), ...names(objects)]),
+      ...gave,
+      ...maskedPieces(hit),
+    ];
   }
-  const doing = verb(hit.command, hit.writes);
+  const doing = verb(command, hit.writes);
   const count = doing === "read" ? hit.rows : (hit.rowsAffected ?? hit.rows);
-  const relation: Readonly<Record<string, string>> = { read: "of", added: "to", changed: "in", deleted: "from" };
+  const relation: Readonly<Record<string, string>> = {
+    read: "of",
+    added: "to",
+    changed: "in",
+    deleted: "from",
+  };
   const counted: readonly Piece[] =
     count === null ? [] : [{ text: rowsText(count), tone: "count" }, plain(` ${relation[doing] ?? "of"} `)];
   return [plain(`${doing} `), ...counted, ...names(objects), ...maskedPieces(hit)];
@@ -163,7 +203,7 @@ function deed(hit: Told): readonly Piece[] {
 function objectPieces(hit: Told): readonly Piece[] {
   const objects = mainObjects(hit);
   if (objects.length === 0) return [];
-  return wishes[hit.command] === undefined ? [plain(" on "), ...names(objects)] : names(objects);
+  return wishes[hit.command ?? ""] === undefined ? [plain(" on "), ...names(objects)] : names(objects);
 }
 
 function names(objects: readonly string[]): readonly Piece[] {
@@ -183,8 +223,18 @@ function short(name: string): string {
 function maskedPieces({ masked }: Told): readonly Piece[] {
   if (masked.length === 0) return [];
   const columns = [...new Set(masked.map((name) => name.slice(name.lastIndexOf(".") + 1)))];
-  const shown = columns.length > 3 ? `${columns.slice(0, 3).join(", ")} and ${columns.length - 3} more` : columns.join(", ");
-  return [plain(" "), { text: `(${shown} masked)`, tone: "masked", ...(masked[0] === undefined ? {} : { find: ["column", masked[0]] as const }) }];
+  const shown =
+    columns.length > 3
+      ? `${columns.slice(0, 3).join(", ")} and ${columns.length - 3} more`
+      : columns.join(", ");
+  return [
+    plain(" "),
+    {
+      text: `(${shown} masked)`,
+      tone: "masked",
+      ...(masked[0] === undefined ? {} : { find: ["column", masked[0]] as const }),
+    },
+  ];
 }
 
 /** The sentence as text, for screen readers and titles. */

@@ -142,7 +142,8 @@ export class LeafTeller {
       time: time(leaf, "time"),
       session,
       request: text(leaf, "request") ?? "",
-      index: place ?? null,
+      // Nearly all messages hold one statement; of an outcome whose statement was not seen no more is known.
+      index: place ?? 0,
       intent,
       status: word(at(leaf, "status"), ["ok", "error", "denied", "cancelled", "cut", "unknown"]),
       sqlstate: text(leaf, "sqlstate"),

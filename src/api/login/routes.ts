@@ -33,9 +33,12 @@ export interface LoginChoice {
 
 /** The providers through which people can log in, as settings have them now. */
 export function loginChoices(providers: readonly ProviderSettings[]): LoginChoice[] {
-  return providers
-    .filter((provider) => provider.client !== null)
-    .map(({ name, type }) => ({ name, type, url: `/login?provider=${encodeURIComponent(name)}` }));
+  return providers.flatMap((provider) => {
+    const { name, type } = provider;
+    if (type === "mtls" || (type === "oidc" && provider.client === null)) return [];
+    const path = type === "saml" ? "/saml/login" : "/login";
+    return [{ name, type, url: `${path}?provider=${encodeURIComponent(name)}` }];
+  });
 }
 
 const words: Readonly<Record<LoginErrorCode, readonly [text: string, status: number]>> = {

@@ -45,7 +45,7 @@ export const outcomeEvent = z
     time: iso,
     session: z.string(),
     request: z.string(),
-    index: z.number().nullable(),
+    index: z.number(),
     intent: z.number().nullable().meta({ description: "Log index of the statement." }),
     status: z.enum(["ok", "error", "denied", "cancelled", "cut", "unknown"]),
     sqlstate: z.string().nullable(),

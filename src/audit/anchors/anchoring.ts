@@ -18,6 +18,8 @@ export interface AnchorState {
   readonly failures: number;
   /** The latest attempt failed. */
   readonly failing: boolean;
+  /** When it last kept one, milliseconds since the epoch; null: not since the start. */
+  readonly keptAt: number | null;
 }
 
 /** For the gateway's log. `unanchored`: records that a loss of this log would take away unseen, by this anchor. */
@@ -90,12 +92,13 @@ export function startAnchoring(
   tick();
 
   const states = (): AnchorState[] =>
-    runners.map(({ anchor, anchored, failures, failing }) => ({
+    runners.map(({ anchor, anchored, failures, failing, keptAt }) => ({
       anchor: anchor.name,
       anchored,
       unanchored: Math.max(0, log.size - anchored),
       failures,
       failing: failing > 0,
+      keptAt,
     }));
   let stopping: Promise<AnchorState[]> | null = null;
   return {

@@ -14,6 +14,8 @@ export class AnchorRunner {
   readonly anchor: Anchor;
   /** Leaves of the newest checkpoint that it has kept. */
   anchored = 0;
+  /** When it did, milliseconds since the epoch; null: not since the start. */
+  keptAt: number | null = null;
   /** Failed attempts, all and in a row. */
   failures = 0;
   failing = 0;
@@ -51,6 +53,7 @@ export class AnchorRunner {
       // A place that does not mind the signal must not hold its successor up.
       await Promise.race([this.anchor.put(checkpoint, signal), aborted(signal)]);
       this.anchored = checkpoint.size;
+      this.keptAt = Date.now();
       this.retryAt = 0;
       if (this.failing > 0)
         this.tell({ kind: "works-again", anchor: this.anchor.name, size: checkpoint.size });

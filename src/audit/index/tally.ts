@@ -9,16 +9,32 @@ const separator = "\u0000";
 export class Tally {
   private readonly counts = new Map<string, number>();
   private readonly touched = new Map<string, number>();
+  private readonly unitMs: number;
+
+  /** `unitMs`: what is counted together; the index counts by the hour. */
+  constructor(unitMs = hourMs) {
+    this.unitMs = unitMs;
+  }
 
   /** Counts a statement; `status` null: it has no outcome yet. `by` -1 takes it back. */
   statement(intent: Json, status: string | null, by: 1 | -1 = 1): void {
-    this.add(this.counts, [...head(intent), text(intent, "decision.rule") ?? "", status ?? ""], by);
+    this.add(
+      this.counts,
+      [...head(intent, this.unitMs), text(intent, "decision.rule") ?? "", status ?? ""],
+      by,
+    );
   }
 
+  /** What it touches, what kind of principal it is of, and whether it was masked. */
   relations(intent: Json): void {
+    const front = head(intent, this.unitMs);
+    const kind = text(intent, "principal.kind");
+    if (kind !== null) this.add(this.touched, [...front, kind, "kind"], 1);
+    if ((list(intent, "decision.masked") ?? []).length > 0)
+      this.add(this.touched, [...front, "", "masked"], 1);
     for (const access of ["reads", "writes"] as const)
       for (const relation of new Set(list(intent, `statement.${access}`) ?? []))
-        this.add(this.touched, [...head(intent), relation, access], 1);
+        this.add(this.touched, [...front, relation, access], 1);
   }
 
   private add(to: Map<string, number>, key: readonly (string | number)[], by: number): void {
@@ -55,12 +71,12 @@ export class Tally {
   }
 }
 
-/** Hour (since the epoch), principal, database, verdict. NUL separates: PostgreSQL's names and the token's texts are kept apart from it. */
-function head(intent: Json): (string | number)[] {
+/** Hour (or other unit) since the epoch, principal, database, verdict. NUL separates: PostgreSQL's names and the token's texts are kept apart from it. */
+function head(intent: Json, unitMs: number): (string | number)[] {
   const time = timeOf(intent);
   const clean = (value: string | null) => (value ?? "").replaceAll(separator, "\ufffd");
   return [
-    Number.isNaN(time) ? 0 : Math.floor(time / hourMs),
+    Number.isNaN(time) ? 0 : Math.floor(time / unitMs),
     clean(text(intent, "principal.subject")),
     clean(text(intent, "database.name")),
     clean(text(intent, "decision.verdict")),

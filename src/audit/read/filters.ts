@@ -4,6 +4,9 @@ import { type TextQuery, textOf, textQuery } from "./words.ts";
 
 export interface SearchFilters {
   readonly subject?: string;
+  readonly issuer?: string;
+  /** The agent that the caller claims to be, or one that acts on the subject's behalf. */
+  readonly agent?: string;
   readonly group?: string;
   /** SHA-256 of the token (hex) or its `jti`. */
   readonly token?: string;
@@ -55,6 +58,16 @@ export function runNames(leaf: Json): string[] {
   return names.filter((n) => n !== null && n !== "") as string[];
 }
 
+/** The agents that a record names: the claimed one, those that act, and the principal where it is one. */
+function agentsOf(leaf: Json): string[] {
+  const actors = at(leaf, "principal.actor");
+  return [
+    text(leaf, "claimed.agent"),
+    text(leaf, "principal.kind") === "agent" ? text(leaf, "principal.subject") : null,
+    ...(Array.isArray(actors) ? actors.map((one) => text(one, "subject")) : []),
+  ].filter((name) => name !== null);
+}
+
 /** Rules that a record names. */
 export function rulesOf(leaf: Json): string[] {
   const one = text(leaf, "decision.rule");
@@ -95,6 +108,8 @@ export class RecordFilter {
     const same = (wanted: string | undefined, path: string) =>
       wanted === undefined || text(leaf, path) === wanted;
     if (!same(f.subject, "principal.subject") || !same(f.session, "session")) return false;
+    if (!same(f.issuer, "principal.issuer")) return false;
+    if (f.agent !== undefined && !agentsOf(leaf).includes(f.agent)) return false;
     if (!same(f.request, "request") || !same(f.type, "type") || !same(f.verdict, "decision.verdict"))
       return false;
     if (!same(f.database, "database.name") || !same(f.fingerprint, "statement.fingerprint")) return false;

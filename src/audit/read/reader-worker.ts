@@ -1,14 +1,18 @@
 /** The worker's side of reader.ts. */
 import { parentPort, workerData } from "node:worker_threads";
 import { lowPriority } from "../low.ts";
-import { findLogs, originOf } from "./leaves.ts";
+import { at, findLogs, type LogPlace, originOf } from "./leaves.ts";
+import { overview } from "./overview.ts";
+import { proveRecord } from "./prove.ts";
+import { readRange } from "./range.ts";
 import type { AuditReaderSettings, ReadAnswers, ReadJob, ReadQuestion, ReadReply } from "./reader.ts";
 import { runStory } from "./run.ts";
+import { listRuns } from "./runlist.ts";
 import { readRun } from "./runs.ts";
 import { searchLog } from "./search.ts";
 import { showRequest } from "./show.ts";
 import { addStats, logStats } from "./stats.ts";
-import { readUndone, type ToldHit } from "./undone.ts";
+import { readUndone, type ToldHit, type Undone } from "./undone.ts";
 
 const { dir, keys } = workerData as AuditReaderSettings;
 lowPriority();
@@ -31,10 +35,12 @@ function answer(question: ReadQuestion): ReadAnswers[keyof ReadAnswers] {
   const notices: string[] = [];
   switch (question.kind) {
     case "search": {
-      const { filters, limit } = question;
+      const { filters, limit, before } = question;
       const hits: ToldHit[] = [];
       for (const log of logs) {
-        const found = searchLog(log, filters, limit, { keys: filters.value === undefined ? null : keys });
+        const from = before?.[log.name];
+        const own = from === undefined ? filters : { ...filters, before: from };
+        const found = searchLog(log, own, limit, { keys: filters.value === undefined ? null : keys });
         const undone = readUndone(log, found.hits);
         hits.push(...found.hits.map((hit) => ({ ...hit, undone: undone.get(hit.index) ?? null })));
         if (found.notice !== null) notices.push(`${log.name}: ${found.notice}`);
@@ -45,14 +51,20 @@ function answer(question: ReadQuestion): ReadAnswers[keyof ReadAnswers] {
       return { hits: hits.slice(-limit), notices };
     }
     case "show":
-      return {
-        records: logs.flatMap((log) =>
-          showRequest(log, originOf(log) ?? "", question.request, question.open ? keys : null),
-        ),
-      };
+      return show(logs, question.request, question.open);
     case "run": {
       const found = readRun(logs, question.run, question.open ? keys : null);
       return { story: runStory(question.run, found.records), notices: found.notices };
+    }
+    case "overview":
+      return overview(logs, question.filters);
+    case "runs":
+      return listRuns(logs, question.filters);
+    case "prove":
+      return proveRecord(logs, question.id);
+    case "range": {
+      const log = logs.find(({ name }) => name === question.log);
+      return { entries: log === undefined ? [] : readRange(log, question.from, question.count) };
     }
     case "stats": {
       const results = logs.map((log) => {
@@ -63,4 +75,24 @@ function answer(question: ReadQuestion): ReadAnswers[keyof ReadAnswers] {
       return { stats: addStats(results), notices };
     }
   }
+}
+
+function show(logs: readonly LogPlace[], request: string, open: boolean): ReadAnswers["show"] {
+  const undone: Record<string, Undone> = {};
+  const records = logs.flatMap((log) => {
+    const found = showRequest(log, originOf(log) ?? "", request, open ? keys : null);
+    const hits = found
+      .filter(({ record }) => record.type === "statement.intent")
+      .map(({ index, leaf }) => ({
+        index,
+        leaf,
+        outcome:
+          found.find(
+            (one) => one.record.type === "statement.outcome" && at(one.record, "intent.index") === index,
+          )?.record ?? null,
+      }));
+    for (const [index, fate] of readUndone(log, hits)) undone[`${log.name} ${index}`] = fate;
+    return found;
+  });
+  return { records, undone };
 }

@@ -5,23 +5,46 @@
 import { startBackground } from "../background.ts";
 import type { AuditLog } from "../types.ts";
 import type { SearchFilters } from "./filters.ts";
+import type { Overview, OverviewFilters } from "./overview.ts";
+import type { Proven } from "./prove.ts";
+import type { RangeEntry } from "./range.ts";
 import type { RunStory } from "./run.ts";
+import type { RunListFilters, RunSummary } from "./runlist.ts";
 import type { Shown } from "./show.ts";
 import type { Stats, StatsFilters } from "./stats.ts";
-import type { ToldHit } from "./undone.ts";
+import type { ToldHit, Undone } from "./undone.ts";
 
 /** What can be asked. `open` unseals, which takes the keys. */
 export type ReadQuestion =
-  | { readonly kind: "search"; readonly filters: SearchFilters; readonly limit: number }
+  | {
+      readonly kind: "search";
+      readonly filters: SearchFilters;
+      readonly limit: number;
+      /** By the log's name: only records with a smaller index. */
+      readonly before?: Readonly<Record<string, number>>;
+    }
   | { readonly kind: "show"; readonly request: string; readonly open: boolean }
   | { readonly kind: "run"; readonly run: string; readonly open: boolean }
-  | { readonly kind: "stats"; readonly filters: StatsFilters };
+  | { readonly kind: "stats"; readonly filters: StatsFilters }
+  | { readonly kind: "overview"; readonly filters: OverviewFilters }
+  | { readonly kind: "runs"; readonly filters: RunListFilters }
+  | { readonly kind: "prove"; readonly id: string }
+  /** Leaves of one log from an index on. */
+  | { readonly kind: "range"; readonly log: string; readonly from: number; readonly count: number };
 
 export interface ReadAnswers {
   readonly search: { readonly hits: readonly ToldHit[]; readonly notices: readonly string[] };
-  readonly show: { readonly records: readonly Shown[] };
+  readonly show: {
+    readonly records: readonly Shown[];
+    /** What undid its statements, by log and leaf index: "<log> <index>". */
+    readonly undone: Readonly<Record<string, Undone>>;
+  };
   readonly run: { readonly story: RunStory; readonly notices: readonly string[] };
   readonly stats: { readonly stats: Stats; readonly notices: readonly string[] };
+  readonly overview: Overview;
+  readonly runs: { readonly runs: readonly RunSummary[]; readonly notices: readonly string[] };
+  readonly prove: Proven;
+  readonly range: { readonly entries: readonly RangeEntry[] };
 }
 
 /** Who asks, as the record shows it. */

@@ -47,6 +47,20 @@ export interface StatsResult {
 
 /** Throws what the file system throws. */
 export function logStats(log: LogPlace, filters: StatsFilters, scan = false): StatsResult {
+  const { tally, touched, from, notice } = readTallies(log, scan);
+  return { stats: addUp(tally, touched, filters), from, notice };
+}
+
+/** The rows of both tallies (tally.ts), the records behind the index's end among them. Throws what the file system throws. */
+export function readTallies(
+  log: LogPlace,
+  scan = false,
+): {
+  readonly tally: Iterable<[string, number]>;
+  readonly touched: Iterable<[string, number]>;
+  readonly from: "index" | "segments";
+  readonly notice: string | null;
+} {
   let notice: string | null = null;
   if (!scan) {
     const { reader, problem } = openIndex(log);
@@ -55,9 +69,12 @@ export function logStats(log: LogPlace, filters: StatsFilters, scan = false): St
       try {
         const tally = new Tally();
         count(log, tally, reader.position, reader);
-        const rows = [...indexed(reader, "tally"), ...tally.rows("tally")];
-        const touched = [...indexed(reader, "touched"), ...tally.rows("touched")];
-        return { stats: addUp(rows, touched, filters), from: "index", notice: null };
+        return {
+          tally: [...indexed(reader, "tally"), ...tally.rows("tally")],
+          touched: [...indexed(reader, "touched"), ...tally.rows("touched")],
+          from: "index",
+          notice: null,
+        };
       } catch (error) {
         if (!isSqlite(error)) throw error;
         notice = `the index does not answer (${error.message}): all of the log was read instead`;
@@ -68,7 +85,7 @@ export function logStats(log: LogPlace, filters: StatsFilters, scan = false): St
   }
   const tally = new Tally();
   count(log, tally, null, null);
-  return { stats: addUp(tally.rows("tally"), tally.rows("touched"), filters), from: "segments", notice };
+  return { tally: tally.rows("tally"), touched: tally.rows("touched"), from: "segments", notice };
 }
 
 function indexed(reader: IndexReader, which: "tally" | "touched"): [string, number][] {
@@ -140,7 +157,7 @@ function addUp(
   }
   for (const [key, n] of touched) {
     const [hour = "", subject = "", db = "", decided = "", relation = "", how = ""] = key.split("\u0000");
-    if (fits(Number(hour), subject, db, decided))
+    if ((how === "reads" || how === "writes") && fits(Number(hour), subject, db, decided))
       add(how === "writes" ? access.writes : access.reads, relation, n);
   }
   return {

@@ -54,6 +54,7 @@ export function sessionContext(node: string, record: SessionRecord): SessionCont
     run: claimed.run,
     intent: prompt === undefined ? undefined : sealedMark,
     traceparent: claimed.traceparent,
+    unmask: claimed.unmask,
   };
   const database = {
     name: d.name,

@@ -1,23 +1,36 @@
 /** Joins the rooms into a running gateway; `postern serve` and `postern demo` both start here. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import type pino from "pino";
 import {
+  type ApiEnv,
   builtConsole,
   createConsoleSessions,
   createRest,
   type HttpListener,
+  lifecycleRoutes,
   startHttp,
 } from "../../api/index.ts";
+import type { Approvals } from "../../approvals/index.ts";
 import { type AuditLog, makeAnchors, openAuditLog } from "../../audit/index.ts";
 import type { Settings } from "../../config/index.ts";
 import { type Gateway, startGateway } from "../../gateway/index.ts";
 import type { Identity } from "../../identity/index.ts";
+import { createProtection } from "../../identity/protection.ts";
+import { createPosternTokens } from "../../identity/tokens/index.ts";
+import { openRevocations } from "../../identity/tokens/revoked.ts";
+import { mcpRoutes } from "../../mcp/index.ts";
 import type { CompiledPolicy } from "../../policy/index.ts";
+import type { Store } from "../../store/index.ts";
 import { keepAnchored, tellOpenNews } from "./anchor.ts";
+import { openApprovals } from "./approvals.ts";
 import { openIdentity } from "./identity.ts";
-import { memoryStore } from "./memory.ts";
-import { gatewayMetrics } from "./metrics.ts";
+import { activityOf } from "./mcp.ts";
+import { approvalMetrics, gatewayMetrics } from "./metrics.ts";
+import { openOauth } from "./oauth.ts";
 import { openPolicy, readPolicy } from "./policy.ts";
 import { compareSettings } from "./reload.ts";
+import { openSettingsStore } from "./store.ts";
 import { startTrail } from "./trail.ts";
 import { packageVersion } from "./version.ts";
 
@@ -25,6 +38,8 @@ export interface ComposedGateway {
   readonly gateway: Gateway;
   readonly identity: Identity;
   readonly audit: AuditLog;
+  readonly store: Store;
+  readonly approvals: Approvals;
   /** null: the configuration names no http listener. */
   readonly http: HttpListener | null;
   /**
@@ -58,8 +73,8 @@ function ownUrl(address: { readonly host: string; readonly port: number } | null
 }
 
 /**
- * Opens the audit log, then identity, then the listeners: nothing is accepted that could not be recorded.
- * Throws what openAuditLog, openPolicy, createIdentity, startGateway and startHttp throw; what was opened by then is closed again.
+ * Opens the audit log, then the store, then identity, then the listeners: nothing is accepted that could not be recorded.
+ * Throws StoreUnavailable and what openAuditLog, openPolicy, createIdentity, startGateway and startHttp throw; what was opened by then is closed again.
  */
 export async function composeGateway(settings: Settings, logger: pino.Logger): Promise<ComposedGateway> {
   await using opened = new AsyncDisposableStack();
@@ -76,27 +91,53 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
   audit.event("config.changed", { digest: settings.digest, previous: null, applied: ["*"], waiting: [] });
   const policy = openPolicy(settings.policy, settings.audit.keys);
   if (policy !== null) recordPolicy(audit, policy.policies.current, null);
-  const identity = await openIdentity(settings.providers);
-  opened.defer(() => identity.close());
-  const gateway = await startGateway(settings.gateway, {
-    identity,
-    audit,
-    auditSettings: settings.audit,
-    logger,
-    policy,
-  });
-  let drained = false;
-  opened.defer(async () => {
-    if (!drained) await gateway.drain(0);
-  });
-  const store = memoryStore();
+  const kept = await openSettingsStore(settings);
+  const { store } = kept;
   opened.defer(() => store.close());
   let current = settings;
   let listening: HttpListener | null = null;
   const publicUrl = () =>
     settings.publicUrl ?? ownUrl(listening?.address ?? settings.http, settings.gateway.tls !== null);
+  const { approvals, webhooks, ...asking } = await openApprovals(
+    settings,
+    kept,
+    audit,
+    () => (settings.http === null ? null : publicUrl()),
+    logger,
+  );
+  opened.defer(() => asking.close());
+  const tokens = createPosternTokens({ store, settings: settings.tokens });
+  const revocations = await openRevocations(store);
+  opened.defer(() => revocations.close());
+  const identity = await openIdentity(settings.providers, {
+    tokens,
+    revocations,
+    store,
+    publicUrl,
+    maxDelegationDepth: settings.identity.maxDelegationDepth,
+  });
+  const protection = createProtection(settings.identity.lockout);
+  opened.defer(() => identity.close());
+  const gateway = await startGateway(settings.gateway, {
+    identity,
+    protection,
+    audit,
+    auditSettings: settings.audit,
+    logger,
+    policy,
+    store,
+    approvals,
+    revocations,
+  });
+  let drained = false;
+  opened.defer(async () => {
+    if (!drained) await gateway.drain(0);
+  });
   const consoleSessions = createConsoleSessions(store, { secure: () => publicUrl().startsWith("https:") });
   const rest = createRest({
+    logger,
+    logKey: () => readFileSync(join(settings.audit.keys, "log.vkey"), "utf8").trim(),
+    anchors: () => [],
     version,
     node: settings.audit.node,
     identity,
@@ -108,14 +149,49 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     providers: () => current.providers,
     roles: () => settings.admin,
     publicUrl,
-    stepUpSeconds: 600,
+    stepUpSeconds: settings.approvals.stepUpMs / 1000,
+    revoked: (principal) => !revocations.fresh || revocations.find(principal, "api") !== null,
+    more: lifecycleRoutes({ gateway, identity, tokens, revocations, audit }),
   });
+  const oauth = openOauth({
+    settings: () => current,
+    identity,
+    tokens,
+    revocations,
+    store,
+    audit,
+    gateway,
+    publicUrl,
+  });
+  const activity = activityOf(audit, settings);
+  opened.defer(() => activity.close());
+  const mcp =
+    settings.mcp === null
+      ? null
+      : mcpRoutes<ApiEnv>({
+          gateway,
+          identity,
+          approvals,
+          settings: settings.mcp,
+          publicUrl,
+          activity: activity.recent,
+          version,
+          logger,
+        });
   const deps = {
     rest,
+    mounts: mcp === null ? [oauth] : [oauth, mcp],
     consoleDir: builtConsole,
     version,
-    readiness: () => ({ audit: audit.failure === null, gateway: gateway.accepting }),
-    metrics: () => gatewayMetrics(gateway, identity, audit, anchoring, trail),
+    readiness: () => ({
+      audit: audit.failure === null,
+      gateway: gateway.accepting,
+      store: store.failure === null,
+    }),
+    metrics: () => [
+      ...gatewayMetrics(gateway, identity, audit, anchoring, trail),
+      ...approvalMetrics(approvals.stats, webhooks.stats, store.failure),
+    ],
     onError: (error: Error) => logger.error({ err: error }, "http listener"),
   };
   const http = settings.http === null ? null : await startHttp(settings.http, deps, settings.gateway.tls);
@@ -128,6 +204,8 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     gateway,
     identity,
     audit,
+    store,
+    approvals,
     http,
     async reload(next) {
       const { tls, providers, applied, waiting } = compareSettings(current, next);

@@ -38,6 +38,10 @@ export async function openIdentity(
       return current.scram;
     },
     login: (provider, claims, token) => current.login(provider, claims, token),
+    authenticateCertificate: (certificate) => current.authenticateCertificate(certificate),
+    get saml() {
+      return current.saml;
+    },
     get discovery() {
       return current.discovery;
     },

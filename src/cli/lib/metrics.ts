@@ -1,5 +1,6 @@
 /** What the running gateway counts, as metrics. */
 import type { Metric } from "../../api/index.ts";
+import type { ApprovalStats, Webhooks } from "../../approvals/index.ts";
 import type { Anchoring, AuditLog } from "../../audit/index.ts";
 import type { Gateway } from "../../gateway/index.ts";
 import type { Identity } from "../../identity/index.ts";
@@ -144,6 +145,64 @@ export function gatewayMetrics(
       "Tokens whose group list may have been cut by its issuer.",
       tokens.groupsMaybeTruncated,
     ),
+  ];
+}
+
+/** `storeFailure`: why the store did not answer last; null: it did. */
+export function approvalMetrics(
+  stats: ApprovalStats,
+  webhooks: Webhooks["stats"],
+  storeFailure: Error | null,
+): Metric[] {
+  const ends = ["approved", "denied", "expired", "gone"] as const;
+  return [
+    one(
+      "postern_store_failed",
+      "gauge",
+      "1: the shared store did not answer.",
+      storeFailure === null ? 0 : 1,
+    ),
+    one("postern_approvals_pending", "gauge", "Requests that wait for people, on all nodes.", stats.pending),
+    one(
+      "postern_access_grants",
+      "gauge",
+      "Groups that somebody has for a while, on all nodes.",
+      stats.grants,
+    ),
+    one("postern_approvals_requested_total", "counter", "Requests made through this node.", stats.requested),
+    one(
+      "postern_approvals_refused_total",
+      "counter",
+      "Requests that nobody was asked about: too many, or not offered.",
+      stats.refused,
+    ),
+    {
+      name: "postern_approvals_decided_total",
+      type: "counter",
+      help: "Requests that ended through this node, by what became of them.",
+      samples: ends.map((end) => ({ labels: { result: end }, value: stats[end] })),
+    },
+    one(
+      "postern_approvals_used_total",
+      "counter",
+      "Approved statements that ran through this node.",
+      stats.used,
+    ),
+    one(
+      "postern_approvals_break_glass_total",
+      "counter",
+      "Statements that ran without approval, for a reason given.",
+      stats.breakGlass,
+    ),
+    {
+      name: "postern_webhook_messages_total",
+      type: "counter",
+      help: "Messages to webhooks, by what became of them.",
+      samples: webhooks.flatMap(({ name, delivered, lost }) => [
+        { labels: { webhook: name, result: "delivered" }, value: delivered },
+        { labels: { webhook: name, result: "lost" }, value: lost },
+      ]),
+    },
   ];
 }
 

@@ -10,3 +10,10 @@ export function parseMoment(value: string, now: number): number | null {
   const time = /^\d{4}-\d\d-\d\d/.test(value) ? Date.parse(value) : Number.NaN;
   return Number.isNaN(time) ? null : time;
 }
+
+/** "90s", "15m", "6h", "7d" → whole seconds; null: not such a span. */
+export function parseSpan(value: string): number | null {
+  const match = /^(\d{1,6})([smhd])$/.exec(value);
+  const unit = units[match?.[2] ?? ""];
+  return unit === undefined ? null : (Number(match?.[1]) * unit) / 1000;
+}

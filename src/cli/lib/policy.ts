@@ -1,7 +1,4 @@
 /** The active policy of a running gateway, and the key of its `hash` masks. */
-import { createSecretKey, type KeyObject, randomBytes } from "node:crypto";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { ConfigError } from "../../config/index.ts";
 import { patternFault } from "../../gateway/analyst/detection.ts";
 import type { PolicyRooms } from "../../gateway/index.ts";
@@ -12,6 +9,7 @@ import {
   PolicyError,
   policyFiles,
 } from "../../policy/index.ts";
+import { keyFile } from "./keyfile.ts";
 
 export interface ActivePolicy extends PolicyRooms {
   readonly policies: { current: CompiledPolicy };
@@ -26,7 +24,8 @@ export function openPolicy(place: { readonly path: string } | null, keys: string
   return {
     policies: { current: readPolicy(place) },
     budgets: createBudgets(),
-    maskKey: maskKey(keys),
+    // Made once for a log: results that were masked at different times can be joined as long as it stays.
+    maskKey: keyFile(keys, "mask.key"),
   };
 }
 
@@ -42,20 +41,4 @@ export function readPolicy(place: { readonly path: string }): CompiledPolicy {
   } catch (error) {
     throw error instanceof PolicyError ? new ConfigError(error.problems) : error;
   }
-}
-
-const keyBytes = 32;
-
-/** Made once for a log: results that were masked at different times can be joined as long as it stays. */
-function maskKey(dir: string): KeyObject {
-  const file = join(dir, "mask.key");
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
-  try {
-    writeFileSync(file, `${randomBytes(keyBytes).toString("base64")}\n`, { flag: "wx", mode: 0o600 });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-  }
-  const key = Buffer.from(readFileSync(file, "utf8").trim(), "base64");
-  if (key.length !== keyBytes) throw new Error(`${file}: not a key of ${keyBytes} bytes`);
-  return createSecretKey(key);
 }

@@ -25,7 +25,10 @@ export function compareSettings(current: Settings, next: Settings): Changes {
   if (changed((s) => s.gateway.tls)) {
     const { tls: before } = current.gateway;
     // With or without TLS is decided when a listener starts; only the certificate can be exchanged.
-    if (before !== null && next.gateway.tls !== null) tls = next.gateway.tls;
+    // Whether certificates are asked for, too.
+    const asks = (settings: TlsSettings) => settings.clientCa !== null;
+    if (before !== null && next.gateway.tls !== null && asks(before) === asks(next.gateway.tls))
+      tls = next.gateway.tls;
     (tls === null ? waiting : applied).push("tls");
   }
 
@@ -47,7 +50,9 @@ const restartKeys: readonly (readonly [string, (settings: Settings) => unknown])
   ["approvals", (s) => s.approvals],
   ["protocol", (s) => s.gateway.protocol],
   ["admin", (s) => s.admin],
+  ["mcp", (s) => s.mcp],
   ["limits", (s) => s.gateway.limits],
+  ["identity.lockout", (s) => s.identity],
   // A policy can be exchanged for another one; whether there is one is decided at the start.
   ["policy", (s) => s.policy !== null],
 ];

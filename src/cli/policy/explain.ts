@@ -1,8 +1,8 @@
 /** `postern policy explain`: one statement, one person, every rule's verdict. */
-import type { DecisionLimits, RuleVerdict } from "../../facts/decision.ts";
-import type { StatementFacts } from "../../facts/effects.ts";
-import type { CompiledPolicy, DecideInput, PolicyDecision, SessionFacts } from "../../policy/index.ts";
-import type { AnalysedStatement, MaskReport } from "../../policy/lab/analyser.ts";
+import type { DecisionLimits } from "../../facts/decision.ts";
+import type { PolicyDecision, SessionFacts } from "../../policy/index.ts";
+import type { MaskReport } from "../../policy/lab/analyser.ts";
+import { type Explained, explainOne } from "../../policy/lab/explain.ts";
 import { readFacts } from "../../policy/lab/facts.ts";
 import { plainSession, readPrincipal, readSession } from "../../policy/lab/person.ts";
 import { withEstimate, withMasks } from "../../policy/lab/run.ts";
@@ -27,15 +27,6 @@ would be masked. Nothing is run. Several statements count as one message; EXECUT
 
 Exit code 0: it would be allowed. 1: denied or held. 2: a mistake in what was given. 3: a database cannot be asked.
 `;
-
-interface Explained {
-  readonly sql: string;
-  readonly facts: StatementFacts;
-  readonly decision: PolicyDecision;
-  readonly rules: readonly RuleVerdict[];
-  /** null: not analysed, so not known. */
-  readonly masks: MaskReport | null;
-}
 
 export async function explain(args: string[], openAnalyser: OpenAnalyser | null): Promise<number> {
   const word = { type: "string" } as const;
@@ -79,17 +70,6 @@ export async function explain(args: string[], openAnalyser: OpenAnalyser | null)
       await opened.close();
     }
   });
-}
-
-function explainOne(
-  policy: CompiledPolicy,
-  sql: string,
-  input: DecideInput,
-  analysed: AnalysedStatement | null,
-): Explained {
-  const { decision, rules } = policy.explain(input);
-  const masks = analysed === null || decision.verdict === "deny" ? null : analysed.mask(decision);
-  return { sql, facts: input.statement, decision, rules, masks };
 }
 
 function refused(code: string, message: string, json: boolean): number {

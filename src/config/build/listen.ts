@@ -69,13 +69,28 @@ function buildListener(context: Context, input: ListenerInput, path: Path): List
       "an oidc provider whose issuer is an https URL",
     );
   // libpq takes the first SASL mechanism it knows or fails, so that the gateway cannot offer two ways at once.
-  if (auth.length > 1)
+  // A client that shows a token by SCRAM names it as its user: that one way can stand beside another.
+  const asked = auth.filter((way) => way !== "cert" && way !== "scram");
+  if (asked.length > 1)
     context.warning(
       [...path, "auth"],
-      `only the first way, ${auth[0]}, is offered`,
-      "one way for each listener",
+      `only the first way, ${asked[0]}, is offered`,
+      "one way for each listener (and cert or scram, for those who show it)",
     );
+  if (auth.includes("cert")) checkCertificateAuth(context, "path" in address, [...path, "auth"]);
   return { address, auth, tls: options?.tls ?? (local ? "optional" : "required") };
+}
+
+function checkCertificateAuth(context: Context, unix: boolean, path: Path): void {
+  if (unix || !isGiven(context, ["tls", "client_ca"]))
+    context.problem(
+      path,
+      unix ? "a Unix socket carries no certificates" : "cert needs authorities of client certificates",
+      unix ? "password or oauthbearer" : "tls: { client_ca: FILE } in this file",
+    );
+  const providers = valueAt(context.raw, ["identity", "providers"]);
+  const mapped = Array.isArray(providers) && providers.some((one) => valueAt(one, ["type"]) === "mtls");
+  if (!mapped) context.problem(path, "no provider says who a certificate is", "a provider with type: mtls");
 }
 
 function buildHttp(context: Context, taken: Set<string>): Listening["http"] {

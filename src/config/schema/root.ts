@@ -5,7 +5,9 @@ import { approvals, store } from "./approvals.ts";
 import { databases } from "./databases.ts";
 import { auditExport, auditIndex } from "./exports.ts";
 import { identity } from "./identity.ts";
+import { mcp } from "./mcp.ts";
 import { address, duration, flag, folder, path, secret, size, tcpAddress, text, whole } from "./scalars.ts";
+import { storeKeys, vault } from "./vault.ts";
 
 const addressExpected = "an address such as 127.0.0.1:6432, { address, auth, tls }, or a list of such";
 
@@ -15,12 +17,12 @@ const listener = z
       description: "`host:port`, `[IPv6]:port` or `unix:/absolute/path`; port 0 takes a free one.",
     }),
     auth: z
-      .array(z.enum(["password", "oauthbearer", "cert"]))
+      .array(z.enum(["password", "oauthbearer", "scram", "cert"]))
       .min(1)
       .default(["password"])
       .meta({
         description:
-          "How clients show their token. `oauthbearer` needs PostgreSQL 18's libpq. `cert`: not in this version.",
+          "How clients show their token. `scram`: SCRAM-SHA-256 for clients whose user is `pgt_ID`, alone or beside another. `oauthbearer` needs PostgreSQL 18's libpq. `cert`: a client certificate, asked for before any token.",
       }),
     tls: z
       .enum(["required", "optional"])
@@ -66,7 +68,10 @@ export const tls = z
   .strictObject({
     cert: path.meta({ description: "PEM file: certificate, then its chain." }),
     key: path.meta({ description: "PEM file: its private key." }),
-    client_ca: path.optional().meta({ description: "PEM file: authorities of client certificates." }),
+    client_ca: path.optional().meta({
+      description:
+        "PEM file: authorities of client certificates, for `auth: [cert]` and for tokens bound to a certificate.",
+    }),
   })
   .meta({ description: "TLS towards clients, for all listeners. Read again on SIGHUP." });
 
@@ -193,9 +198,31 @@ export const limits = z
     idle_seconds: whole(1, maxSeconds)
       .default(3600)
       .meta({ description: "A session without a statement is ended after this." }),
+    session_seconds: whole(60, maxSeconds)
+      .optional()
+      .meta({ description: "Longest session. Default: as long as its token lives." }),
+    warn_seconds: whole(0, 86_400)
+      .default(300)
+      .meta({ description: "How long before its end a session is told of it by a NOTICE." }),
+    finish_seconds: whole(0, maxSeconds)
+      .default(900)
+      .meta({ description: "How long a statement may run on after its session's time is over." }),
     hold_seconds: whole(1, maxSeconds)
       .default(300)
       .meta({ description: "Longest wait of a held statement." }),
+    refusals: z
+      .strictObject({
+        same: whole(1, 1_000_000).default(100).meta({
+          description: "The same statement for the same reason, by one principal.",
+        }),
+        session: whole(1, 1_000_000).default(1000).meta({ description: "Any, in one session." }),
+        principal: whole(1, 1_000_000).default(2000).meta({ description: "Any, by one principal." }),
+        pause_seconds: whole(1, 3600).default(30).meta({
+          description: "How long nothing of theirs is looked at then (`CIRCUIT_OPEN`).",
+        }),
+      })
+      .prefault({})
+      .meta({ description: "Refused statements a minute, before a pause." }),
   })
   .prefault({})
   .meta({ description: "Bounds on what clients may use." });
@@ -224,7 +251,10 @@ export const root = z.strictObject({
   audit,
   store,
   approvals,
+  store_keys: storeKeys.optional(),
+  vault: vault.optional(),
   protocol,
   admin,
+  mcp,
   limits,
 });

@@ -4,6 +4,7 @@ import type { BudgetKeeper, CompiledPolicy } from "../../policy/index.ts";
 import { ByteCache } from "../../sql/index.ts";
 import type { DatabaseSettings, LoginSettings } from "../settings.ts";
 import type { Answer } from "../statement/judgement.ts";
+import { createRefusalMemory, type RefusalMemory } from "../statement/refusals.ts";
 import { type Analyst, createAnalyst } from "./index.ts";
 
 export interface AnswerCache {
@@ -15,6 +16,7 @@ export interface AnswerCache {
 export interface Judging {
   readonly policies: { readonly current: CompiledPolicy };
   readonly budgets: BudgetKeeper;
+  readonly memory: RefusalMemory;
   of(database: DatabaseSettings, login: LoginSettings): { analyst: Analyst; answers: AnswerCache };
   /** Of each login that was asked for, and is known. */
   exposed(): readonly { readonly database: string; readonly login: string; readonly columns: number }[];
@@ -29,6 +31,7 @@ export function createJudging(
   policies: { readonly current: CompiledPolicy },
   budgets: BudgetKeeper,
   logger: pino.Logger,
+  memory: RefusalMemory = createRefusalMemory(),
 ): Judging {
   const known = new Map<
     string,
@@ -37,6 +40,7 @@ export function createJudging(
   return {
     policies,
     budgets,
+    memory,
     of(database, login) {
       const key = JSON.stringify([database.name, login.user]);
       let one = known.get(key);

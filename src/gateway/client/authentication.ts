@@ -3,8 +3,10 @@ import { createHash } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { TLSSocket } from "node:tls";
 import type { Principal } from "../../facts/principal.ts";
+import { type ClientCertificate, certificateFacts } from "../../identity/certificate.ts";
 import type { CallContext } from "../../identity/context.ts";
 import { IdentityError } from "../../identity/errors.ts";
+import { nameOf, type Protection } from "../../identity/protection.ts";
 import type { ScramLogin } from "../../identity/tokens/guard.ts";
 import {
   certificateHash,
@@ -29,12 +31,25 @@ export interface Authenticator {
   authenticate(token: string, context?: CallContext): Promise<Principal>;
   /** For logins by SCRAM, with the user of the startup packet; null or absent: there are no tokens that can do it. */
   readonly scram?: ((user: string, context: CallContext) => Promise<ScramLogin>) | null;
+  /** Absent: no client certificates. Rejects as `authenticate`. */
+  authenticateCertificate?(certificate: ClientCertificate): Promise<Principal>;
   /** Where a client learns how to get a token. */
   readonly discovery: { readonly configurationUrl: string; readonly scope: string } | null;
 }
 
-/** The ways of carrying a token that can be offered; each connection is offered one (see `offered`). */
-export type Offer = "password" | "oauthbearer" | "scram";
+/** The ways of carrying a token that can be asked for; each connection is asked for one (see `offered`). */
+export type Ask = "password" | "oauthbearer" | "scram";
+
+/** What a listener takes: a certificate, a token, or a certificate from who shows one and a token from the others. */
+export interface Offer {
+  readonly certificate: boolean;
+  readonly ask: Ask | null;
+}
+
+export interface Judges {
+  readonly identity: Authenticator;
+  readonly protection: Protection;
+}
 
 /** Largest authentication message, its length field included (auth.c, PG_MAX_AUTH_TOKEN_LENGTH). */
 const maxMessage = 65_535;
@@ -50,9 +65,9 @@ const terminateType = 0x58;
 const oauthBearer = "OAUTHBEARER";
 
 /** One text for every cause: which of them it was is for the audit log. */
-function notAccepted(offer: Offer): Answer {
+function notAccepted(ask: Ask): Answer {
   return {
-    sqlstate: offer === "oauthbearer" ? "28000" : "28P01",
+    sqlstate: ask === "oauthbearer" ? "28000" : "28P01",
     message:
       "authentication failed: the token was not accepted; get a fresh token and try again; details are in the gateway's audit log",
   };
@@ -67,30 +82,63 @@ function notAccepted(offer: Offer): Answer {
 export async function authenticate(
   line: Line,
   offer: Offer,
-  identity: Authenticator,
+  judges: Judges,
   greeting: Buffer,
 ): Promise<Principal> {
-  const context = contextOf(line);
-  switch (offer) {
+  if (offer.certificate && (line.certificate !== null || offer.ask === null)) {
+    if (greeting.length > 0) line.write(greeting);
+    return byCertificate(line, judges);
+  }
+  switch (offer.ask) {
     case "password":
       line.write(Buffer.concat([greeting, encodeAuthenticationCleartext()]));
-      return byPassword(line, identity, context);
+      return byPassword(line, judges);
     case "oauthbearer":
       line.write(Buffer.concat([greeting, encodeAuthenticationSasl([oauthBearer])]));
-      return byOauthBearer(line, identity, context);
+      return byOauthBearer(line, judges);
     case "scram":
-      return byScram(line, identity, context, greeting);
+      return byScram(line, judges, greeting);
+    case null:
+      throw certificateRefusal("CERTIFICATE_MISSING", "the client showed no certificate");
   }
 }
 
-function contextOf(line: Line): CallContext {
-  return { ip: line.ip, via: "wire", audience: "wire", database: line.database };
+/** The certificate of the handshake, which the listener's `client_ca` must have verified (PostgreSQL manual, "Certificate Authentication"). */
+async function byCertificate(line: Line, { identity, protection }: Judges): Promise<Principal> {
+  const { certificate } = line;
+  if (certificate === null)
+    throw certificateRefusal("CERTIFICATE_MISSING", "the client showed no certificate");
+  const refuse = (cause: string): Refusal => {
+    protection.failed(line.ip, null);
+    return certificateRefusal("CERTIFICATE_REFUSED", cause);
+  };
+  if (certificate.fault !== null)
+    throw refuse(`the client certificate was not verified: ${certificate.fault}`);
+  if (identity.authenticateCertificate === undefined) throw refuse("client certificates are not configured");
+  try {
+    return await line.until(identity.authenticateCertificate({ der: certificate.der }));
+  } catch (error) {
+    if (error instanceof IdentityError) throw refuse(`${error.code}: ${error.cause}`);
+    throw error;
+  }
+}
+
+function certificateRefusal(code: "CERTIFICATE_MISSING" | "CERTIFICATE_REFUSED", cause: string): Refusal {
+  return new Refusal({
+    code,
+    cause,
+    answer: {
+      sqlstate: "28000",
+      message: "authentication failed: the client certificate was not accepted",
+      hint: "Connect with sslcert and sslkey of a certificate that the gateway's owner accepts.",
+    },
+  });
 }
 
 /** AuthenticationCleartextPassword: the token is the password. */
-async function byPassword(line: Line, identity: Authenticator, context: CallContext): Promise<Principal> {
+async function byPassword(line: Line, judges: Judges): Promise<Principal> {
   const { password: token } = decodePassword(await message(line));
-  const principal = await check(line, identity, token, context);
+  const principal = await check(line, judges, token);
   if (principal === null) throw new Over(notAccepted("password"));
   return principal;
 }
@@ -99,7 +147,7 @@ async function byPassword(line: Line, identity: Authenticator, context: CallCont
  * SASL OAUTHBEARER (RFC 7628; PostgreSQL 18, auth-oauth.c). A client without a token sends an empty `auth` to learn where
  * to get one (RFC 7628 section 4.3): that is no failed login. On success AuthenticationOk follows at once, no SASLFinal.
  */
-async function byOauthBearer(line: Line, identity: Authenticator, context: CallContext): Promise<Principal> {
+async function byOauthBearer(line: Line, judges: Judges): Promise<Principal> {
   const initial = decodeSaslInitialResponse(await message(line));
   if (initial.mechanism !== oauthBearer)
     throw protocolRefusal("client selected an invalid SASL authentication mechanism");
@@ -109,9 +157,9 @@ async function byOauthBearer(line: Line, identity: Authenticator, context: CallC
     data = await message(line);
   }
   const { token } = decodeOauthBearer(data);
-  const principal = token === null ? null : await check(line, identity, token, context);
+  const principal = token === null ? null : await check(line, judges, token);
   if (principal !== null) return principal;
-  const { discovery } = identity;
+  const { discovery } = judges.identity;
   if (discovery !== null) {
     line.write(
       encodeAuthenticationSaslContinue(encodeOauthFailure(discovery.configurationUrl, discovery.scope)),
@@ -126,12 +174,8 @@ async function byOauthBearer(line: Line, identity: Authenticator, context: CallC
  * SASL SCRAM-SHA-256 (RFC 5802, RFC 7677; PostgreSQL, auth-scram.c): the user names a Postern token, its text is the password, and
  * never crosses the wire. A user that names none gets a salt made up for it, and the same refusal at the end.
  */
-async function byScram(
-  line: Line,
-  identity: Authenticator,
-  context: CallContext,
-  greeting: Buffer,
-): Promise<Principal> {
+async function byScram(line: Line, { identity, protection }: Judges, greeting: Buffer): Promise<Principal> {
+  const context = contextOf(line);
   const binding = bindingData(line);
   line.write(Buffer.concat([greeting, encodeAuthenticationSasl(scramMechanisms(binding))]));
   const initial = decodeSaslInitialResponse(await message(line, maxScramMessage));
@@ -172,9 +216,13 @@ async function byScram(
       ? { accepted: false, code: "TOKEN_PROOF", cause: "the SCRAM proof is wrong, or there is no such token" }
       : await line.until(judge(() => login.principal()));
   if (!verdict.accepted || final === null) {
-    if (!verdict.accepted) await refuse(line, verdict, null, asked);
+    if (!verdict.accepted) {
+      if (!blameless.has(verdict.code)) protection.failed(line.ip, null);
+      await refuse(line, verdict, null, asked);
+    }
     throw new Over(notAccepted("scram"));
   }
+  protection.succeeded(line.ip, null);
   line.write(encodeAuthenticationSaslFinal(final));
   return verdict.principal;
 }
@@ -206,34 +254,65 @@ async function message(line: Line, limit = maxMessage): Promise<Buffer> {
 }
 
 /** Checks a token. A refusal is put on the record before it is answered with null, after a while. */
-async function check(
-  line: Line,
-  identity: Authenticator,
-  token: string,
-  context: CallContext,
-): Promise<Principal | null> {
+async function check(line: Line, judges: Judges, token: string): Promise<Principal | null> {
+  const { identity, protection } = judges;
   const started = performance.now();
-  const verdict = await line.until(
-    token === "" ? Promise.resolve(tokenMissing) : judge(() => identity.authenticate(token, context)),
-  );
-  if (verdict.accepted) return verdict.principal;
+  const name = nameOf(token);
+  const gate = name === null ? null : protection.admitName(line.ip, name);
+  const verdict: Verdict =
+    gate === null || gate.open
+      ? await line.until(
+          token === ""
+            ? Promise.resolve(tokenMissing)
+            : judge(() => identity.authenticate(token, contextOf(line))),
+        )
+      : { accepted: false, code: "LOCKED_OUT", cause: lockedOut("in this name", gate.retryAfterSeconds) };
+  if (verdict.accepted) {
+    protection.succeeded(line.ip, name);
+    return verdict.principal;
+  }
+  if (!blameless.has(verdict.code)) protection.failed(line.ip, name);
   const sha256 = token === "" ? null : createHash("sha256").update(token).digest("hex");
-  await refuse(line, verdict, sha256, started);
+  // One record for each wait: a flood of attempts must not become a flood of records.
+  await refuse(line, verdict, sha256, started, gate === null || gate.open || gate.tell);
   return null;
 }
 
-/** Puts a refusal on the record, and waits until it may be answered. */
+/** Puts a refusal on the record (unless it was told already), and waits until it may be answered. */
 async function refuse(
   line: Line,
   verdict: Extract<Verdict, { accepted: false }>,
   sha256: string | null,
   started: number,
+  tell = true,
 ): Promise<void> {
-  line.report(verdict.code, verdict.cause, sha256);
+  if (tell) line.report(verdict.code, verdict.cause, sha256);
   const spent = performance.now() - started;
   await line.until(
     pause(refusalStepMs * (Math.floor(spent / refusalStepMs) + 1) - spent, undefined, { ref: false }),
   );
+}
+
+/** Refusals that say nothing against the caller, or that follow from earlier ones. */
+const blameless: ReadonlySet<string> = new Set([
+  "KEYS_UNAVAILABLE",
+  "STORE_UNAVAILABLE",
+  "IDENTITY_INTERNAL",
+  "INTERNAL",
+  "LOCKED_OUT",
+]);
+
+/** For the record: why somebody has to wait. */
+export function lockedOut(what: string, seconds: number): string {
+  return `too many failed logins ${what} from this address; refused for ${seconds} s without looking at any token`;
+}
+
+/** A certificate that was verified may be what a token is bound to; any other is nothing. */
+function contextOf({ certificate, ip, database }: Line): CallContext {
+  const context: CallContext = { ip, via: "wire", audience: "wire", database };
+  if (certificate === null || certificate.fault !== null) return context;
+  const { thumbprint, expires } = certificateFacts({ der: certificate.der });
+  return { ...context, certificate: thumbprint, certificateExpires: expires };
 }
 
 type Verdict =

@@ -1,10 +1,11 @@
 /** The life of a connection from accept to an authenticated client, or to its end. */
 import type { Socket } from "node:net";
+import type { Protection } from "../../identity/protection.ts";
 import { hideTokens } from "../../identity/tokens/format.ts";
 import { encodeNegotiate, ProtocolError } from "../../protocol/index.ts";
 import type { AuthenticatedClient, AuthFailure } from "../ports.ts";
 import type { Limits, ListenerSettings } from "../settings.ts";
-import { type Authenticator, authenticate, type Offer } from "./authentication.ts";
+import { type Authenticator, authenticate, lockedOut, type Offer } from "./authentication.ts";
 import { Line } from "./line.ts";
 import { type Opening, open } from "./negotiation.ts";
 import { readParameters } from "./parameters.ts";
@@ -17,6 +18,7 @@ export interface ConnectionRules {
   /** How a client with this startup `user` may show its token. */
   offer(user: string): Offer;
   readonly identity: Authenticator;
+  readonly protection: Protection;
   readonly limits: Limits;
   readonly databases: ReadonlySet<string>;
   /** Asked at every handshake: a certificate may be loaded later. */
@@ -91,8 +93,10 @@ async function enter(
   line.database = facts.database;
   line.application = facts.application;
   if (!rules.admit(line.ip)) throw notAdmitted();
+  const gate = rules.protection.admit(line.ip);
+  if (!gate.open) throw mustWait(gate);
   const { minor, greeting } = negotiate(startup);
-  const principal = await authenticate(line, rules.offer(facts.user), rules.identity, greeting);
+  const principal = await authenticate(line, rules.offer(facts.user), rules, greeting);
   if (!rules.databases.has(facts.database)) throw unknownDatabase(facts.database, principal.token.sha256);
   if (line.inbox.ended || line.raw.destroyed) throw new Over();
   const rest = line.handOver();
@@ -186,6 +190,17 @@ function notAdmitted(): Refusal {
     cause: "the gateway does not admit this address at present",
     answer: { sqlstate: "53300", message: "too many connections", hint: "Try again later." },
   });
+}
+
+/** On the record once for each wait. */
+function mustWait(gate: { readonly tell: boolean; readonly retryAfterSeconds: number }): Refusal | Over {
+  const answer = {
+    sqlstate: "53300",
+    message: "too many failed logins from this address",
+    hint: `Try again in ${gate.retryAfterSeconds} seconds.`,
+  };
+  if (!gate.tell) return new Over(answer);
+  return new Refusal({ code: "LOCKED_OUT", cause: lockedOut("", gate.retryAfterSeconds), answer });
 }
 
 function unknownDatabase(database: string, tokenSha256: string): Refusal {

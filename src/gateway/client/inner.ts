@@ -5,7 +5,7 @@
 import { Duplex } from "node:stream";
 import type { Principal } from "../../facts/principal.ts";
 import type { Claimed, Via } from "../../facts/session.ts";
-import type { AuthenticatedClient, WireSocket } from "../ports.ts";
+import type { AuthenticatedClient, Watch, WireSocket } from "../ports.ts";
 
 /** Who wants a session from within. */
 export interface InnerClient {
@@ -20,6 +20,7 @@ export interface InnerClient {
   readonly tls: string | null;
   /** Settings of the session, as in a startup packet; `client_encoding` is UTF8 in any case. */
   readonly parameters?: ReadonlyMap<string, string>;
+  readonly watch?: Watch;
 }
 
 /** One end; what is written to it the other end reads. */
@@ -115,6 +116,7 @@ export function innerClient(client: InnerClient): {
       // Whoever calls through a door answers its own caller; nobody waits minutes for an HTTP reply.
       approvals: { tickets: true, breakGlass: null },
       replication: "off",
+      watch: client.watch,
     },
   };
 }

@@ -5,6 +5,7 @@ import type { AuthFailure, WireSocket } from "../ports.ts";
 import { isLoopback, plainAddress, unixPeer } from "./address.ts";
 import { Inbox } from "./inbox.ts";
 import { type Answer, Over, type Refusal } from "./refusal.ts";
+import type { PeerCertificate } from "./secure.ts";
 import { clean } from "./text.ts";
 
 /** How long a refused client may take to read why, and how much it may still send, before it is cut off. */
@@ -22,6 +23,8 @@ export class Line {
   inbox: Inbox;
   /** TLS version; null while plain. */
   tls: string | null = null;
+  /** What the client showed in the handshake; null: no certificate. */
+  certificate: PeerCertificate | null = null;
   user: string | null = null;
   database: string | null = null;
   application: string | null = null;
@@ -75,8 +78,9 @@ export class Line {
     this.#speechless = true;
   }
 
-  endHandshake(socket: WireSocket, version: string): void {
+  endHandshake(socket: WireSocket, version: string, certificate: PeerCertificate | null): void {
     this.socket = socket;
+    this.certificate = certificate;
     this.inbox = new Inbox(socket);
     this.tls = version;
     this.#speechless = false;

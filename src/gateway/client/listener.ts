@@ -1,5 +1,6 @@
 /** Listens for clients and makes authenticated ones of them. */
 import { createServer, type Server } from "node:net";
+import { createProtection, type Protection } from "../../identity/protection.ts";
 import { idOfUser } from "../../identity/tokens/format.ts";
 import { encodeOauthFailure } from "../../protocol/index.ts";
 import type { AuthenticatedClient, AuthFailure } from "../ports.ts";
@@ -14,6 +15,8 @@ export interface ListenerDeps {
   /** null: SSLRequest is answered "N". */
   readonly tls: TlsSettings | null;
   readonly identity: Authenticator;
+  /** Waits after failed logins; absent: none. */
+  readonly protection?: Protection;
   readonly limits: Limits;
   /** The names clients may ask for. */
   readonly databases: readonly string[];
@@ -57,6 +60,8 @@ export async function createListener(settings: ListenerSettings, deps: ListenerD
     throw new ListenerError("a Unix socket carries no TLS: it needs tls: optional");
   if (settings.tls === "required" && deps.tls === null)
     throw new ListenerError("tls: required needs a certificate and key");
+  if (settings.auth.includes("cert") && (unix || deps.tls === null || deps.tls.clientCa === null))
+    throw new ListenerError("auth: cert needs TLS with a client_ca");
   if (settings.auth.includes("oauthbearer")) checkDiscovery(deps.identity);
 
   let front: TlsFront | null = deps.tls === null ? null : makeFront(deps.tls, deps.limits);
@@ -64,6 +69,7 @@ export async function createListener(settings: ListenerSettings, deps: ListenerD
     settings,
     offer,
     identity: deps.identity,
+    protection: deps.protection ?? createProtection(null),
     limits: deps.limits,
     databases: new Set(deps.databases),
     front: () => front,
@@ -105,17 +111,18 @@ export async function createListener(settings: ListenerSettings, deps: ListenerD
 
 /**
  * What is offered to clients. The startup packet does not say what a client can do, and libpq takes the first SASL
- * mechanism it knows or fails, so that two cannot be offered: the first entry of `auth` counts. `scram` may stand beside another
- * one, since its clients say by their `user` which token they hold.
+ * mechanism it knows or fails, so that two cannot be asked for: the first entry of `auth` besides `cert` counts. A certificate is seen in
+ * the handshake, before anything is asked; `scram` may stand beside another one, since its clients say by their `user` which token they hold.
  */
 function offered(auth: readonly AuthMethod[]): (user: string) => Offer {
-  if (auth.length === 0 || auth.includes("cert"))
-    throw new ListenerError(
-      "auth must name password, oauthbearer or scram; client certificates are not supported yet",
-    );
+  if (auth.length === 0) throw new ListenerError("auth must name password, oauthbearer, scram or cert");
+  const certificate = auth.includes("cert");
   const scram = auth.includes("scram");
-  const other = auth.find((method) => method === "password" || method === "oauthbearer");
-  return (user) => (scram && (other === undefined || idOfUser(user) !== null) ? "scram" : (other ?? "scram"));
+  const other = auth.find((method) => method === "password" || method === "oauthbearer") ?? null;
+  return (user) => ({
+    certificate,
+    ask: scram && (other === null || idOfUser(user) !== null) ? "scram" : other,
+  });
 }
 
 /** Better found out now than by the first client without a token. */

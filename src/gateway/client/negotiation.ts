@@ -2,7 +2,7 @@
 import { decodeStartupPacket, maxStartupLength, type StartupPacket } from "../../protocol/index.ts";
 import type { Line } from "./line.ts";
 import { Over, protocolRefusal, Refusal } from "./refusal.ts";
-import { alpnName, HandshakeError, type TlsFront } from "./secure.ts";
+import { alpnName, HandshakeError, peerCertificate, type TlsFront } from "./secure.ts";
 
 /** First byte of a TLS record that holds a handshake message (RFC 8446 section 5.1). */
 const tlsHandshake = 0x16;
@@ -95,7 +95,7 @@ async function handshake(line: Line, front: TlsFront): Promise<string | null> {
   line.beginHandshake();
   try {
     const socket = await line.until(front.upgrade(line.raw));
-    line.endHandshake(socket, socket.getProtocol() ?? "unknown");
+    line.endHandshake(socket, socket.getProtocol() ?? "unknown", peerCertificate(socket));
     return socket.alpnProtocol || null;
   } catch (error) {
     if (error instanceof HandshakeError)

@@ -95,6 +95,7 @@ const claims: ReadonlyMap<string, { readonly field: keyof Claimed; readonly maxB
   ["postern.model", { field: "model", maxBytes: 128 }],
   ["postern.run", { field: "run", maxBytes: 128 }],
   ["postern.intent", { field: "intent", maxBytes: 2048 }],
+  ["postern.unmask", { field: "unmask", maxBytes: 512 }],
   ["postern.traceparent", { field: "traceparent", maxBytes: 256 }],
 ]);
 

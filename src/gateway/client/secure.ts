@@ -41,6 +41,9 @@ export function createTlsFront(settings: TlsSettings, handshakeSeconds: number):
     ...contextOptions(settings),
     ALPNProtocols: [alpnName],
     handshakeTimeout: handshakeSeconds * 1000,
+    // Whether the certificate is good is looked at after the startup packet, where a refusal can be told and recorded.
+    requestCert: settings.clientCa !== null,
+    rejectUnauthorized: false,
   });
   server.on("secureConnection", (socket) => {
     socket.on("error", ignore);
@@ -110,9 +113,27 @@ function contextOptions(settings: TlsSettings): tls.SecureContextOptions {
   return {
     cert: settings.cert,
     key: settings.key,
+    ...(settings.clientCa === null ? {} : { ca: settings.clientCa }),
     minVersion: "TLSv1.2",
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
   };
+}
+
+/** What a client showed of itself in the handshake. */
+export interface PeerCertificate {
+  readonly der: Buffer;
+  /** null: it was verified against `client_ca`; else OpenSSL's or Node's short reason. */
+  readonly fault: string | null;
+}
+
+/** null: the client showed no certificate. */
+export function peerCertificate(socket: tls.TLSSocket): PeerCertificate | null {
+  const certificate = socket.getPeerX509Certificate();
+  if (certificate === undefined) return null;
+  const { authorizationError: error } = socket;
+  const code: unknown = error instanceof Error ? Reflect.get(error, "code") : error;
+  const fault = socket.authorized ? null : typeof code === "string" ? code : "not verified";
+  return { der: certificate.raw, fault };
 }
 
 /** What tells connections of one listener apart, on the plain socket and on the TLS socket over it. */

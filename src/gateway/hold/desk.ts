@@ -4,5 +4,5 @@ import type { Approvals } from "../../approvals/index.ts";
 /** All calls reject when the store or the audit log cannot be reached; the statement is refused then. */
 export type ApprovalDesk = Pick<
   Approvals,
-  "request" | "settled" | "claim" | "findApproved" | "leave" | "get" | "setPreview"
+  "request" | "settled" | "claim" | "findApproved" | "leave" | "get" | "setPreview" | "grants"
 >;

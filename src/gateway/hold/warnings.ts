@@ -24,6 +24,12 @@ export function textWarnings(
         text: `${name} (${statement.command}) has no WHERE that names rows: it reaches every row`,
         object: statement.writes[0] ?? null,
       });
+    if (statement.unmask !== undefined)
+      warnings.push({
+        code: "UNMASK",
+        text: `${name} shows ${statement.unmask.join(", ")} in the clear`,
+        object: null,
+      });
     const irreversible = statement.effects.filter((effect) => effect === "network" || effect === "file");
     if (irreversible.length > 0)
       warnings.push({

@@ -17,6 +17,7 @@ import { noteIdle } from "./ask.ts";
 import { conclude, concludeSkipped, concludeUnknown } from "./conclude.ts";
 import { causeOf, noteFailed, noteReady } from "./fate.ts";
 import { checkColumns, copyMaskerOf, describe, notCountable, tooManyAffected } from "./guard.ts";
+import { withoutNames } from "./hidden.ts";
 import type { Judgement } from "./judgement.ts";
 import { dropPortals, settleChange, undo } from "./names.ts";
 import {
@@ -286,7 +287,7 @@ function cutAtEnd(walk: Walk): Buffer | undefined {
     done(walk, head);
     if (behind === undefined) walk.skipping = true;
   }
-  return refusalError(cut);
+  return tell(walk, cut);
 }
 
 /** The server has changed more rows than it may: what it did is made to fail. null: it has not. */
@@ -389,7 +390,7 @@ function errorResponse(walk: Walk, body: Buffer): Buffer | null {
     push(queue, expected(Kind.sync, walk.batch++, null, null, null));
     walk.toServer.write([sync], null, true);
   }
-  return refusal === null ? scrubbed(walk, body, head.run?.request) : refusalError(refusal);
+  return refusal === null ? scrubbed(walk, body, head.run?.request) : tell(walk, refusal);
 }
 
 function readyForQuery(walk: Walk, chunk: Buffer, start: number, end: number): Buffer | null {
@@ -427,9 +428,19 @@ function readyForQuery(walk: Walk, chunk: Buffer, start: number, end: number): B
   return null;
 }
 
+function tell(walk: Walk, refusal: Refusal): Buffer {
+  walk.watch?.refused(refusal);
+  return refusalError(refusal);
+}
+
 /** The server's error as the client may see it; null: as it is. */
 function scrubbed(walk: Walk, body: Buffer, request = ""): Buffer | null {
-  return walk.guard !== null && walk.guard.scrub >= 0 ? scrubError(body, request) : null;
+  const { guard } = walk;
+  if (guard === null) return null;
+  if (guard.scrub >= 0) return scrubError(body, request);
+  const fields = decodeErrorFields(body);
+  const kept = withoutNames(guard.view, fields);
+  return kept === fields ? null : encodeBackend({ type: "error", fields: kept });
 }
 
 /** The client was told of an error in a block that the server knows nothing of: it is made to fail, too. */

@@ -2,7 +2,6 @@
  * Everything from a Bind to the next Flush or Sync is looked at before any of it is sent: if a statement of it needs approval, all
  * of it waits, so that nothing stands half done while people think.
  */
-import type { CompiledPolicy } from "../../policy/index.ts";
 import { judgedKey, partKey, textsOf } from "./agreed.ts";
 import { askFirst } from "./ask.ts";
 import { holdCost } from "./forward.ts";
@@ -11,6 +10,7 @@ import { hold, release, released } from "./hold.ts";
 import type { BoundValues, HeldMessage } from "./holding.ts";
 import { judgeBatch } from "./judge.ts";
 import type { Guarding, Judgement, Question } from "./judgement.ts";
+import { asksPeople } from "./meaning.ts";
 import type { Agreed, PreparedStatement } from "./names.ts";
 import type { Verdict } from "./receive.ts";
 import { refuseExtended, refuseHeld } from "./refuse.ts";
@@ -21,20 +21,6 @@ import type { Walk } from "./state.ts";
 const maxGathered = 1024 * 1024;
 /** The rest of a batch that a client does not send: it may wait for an answer that the server gives unasked (COPY). */
 const gatherMs = 1_000;
-
-const asking = new WeakMap<CompiledPolicy, boolean>();
-
-/** Whether people may have to be asked at all. */
-function mayAwait(guard: Guarding): boolean {
-  if (guard.desk === null) return false;
-  const policy = guard.policies.current;
-  let may = asking.get(policy);
-  if (may === undefined) {
-    may = policy.rules.some(({ then, observe }) => then === "approve" && !observe);
-    asking.set(policy, may);
-  }
-  return may;
-}
 
 /** A Bind and where it stands. */
 export interface BindPlace {
@@ -53,7 +39,7 @@ export function holdBatch(walk: Walk, guard: Guarding, place: BindPlace): Verdic
   // What people have agreed to is being sent.
   if (walk.pass !== null && walk.gathered) return null;
   if (walk.gathered && judgement?.awaits !== true) return null;
-  if (walk.hold === null && !mayAwait(guard)) return null;
+  if (walk.hold === null && (guard.desk === null || !asksPeople(guard.policies.current))) return null;
   const segment = segmentAt(place.chunk, place.at);
   if (!segment.whole && !walk.gatherOver && !walk.gathered) return gatherMore(walk);
   walk.gatherOver = false;

@@ -35,6 +35,13 @@ const stillMs = 30_000;
 /** The approvals end the wait; if they do not, this much later the gateway does. */
 const graceMs = 3_000;
 
+/** How often it is looked whether the session's time is over. */
+const tokenMs = 500;
+
+function isOver(walk: Walk): boolean {
+  return walk.closing || walk.deadline() * 1000 <= Date.now();
+}
+
 const still = encodeParameterStatus("integer_datetimes", "on");
 
 /** The message may run; must be refused; or stands still, and comes again. */
@@ -90,6 +97,7 @@ function begin(walk: Walk, guard: Guarding, desk: ApprovalDesk, message: HeldMes
     desk,
     message,
     request: uuidv7(),
+    since: performance.now(),
     key,
     binding: "",
     approval: null,
@@ -109,7 +117,7 @@ function stall(walk: Walk, holding: Holding, work: Promise<HoldAnswer>): void {
   walk.stall = until;
   work
     .catch((error: unknown): HoldAnswer => {
-      if (!holding.gone.signal.aborted) walk.notice(error);
+      if (!holding.gone.signal.aborted) walk.alarm("people cannot be asked for approval", { err: error });
       return refusal(holding, approvalUnavailable);
     })
     .then((answer) => {
@@ -188,8 +196,17 @@ async function ask(walk: Walk, guard: Guarding, holding: Holding, message: HeldM
     throw error;
   }
   holding.approval = approval;
-  if (gathered.ask.breakGlass !== null)
+  if (gathered.ask.breakGlass !== null) {
+    const { subject, issuer } = requester;
+    walk.alarm("break-glass: a statement goes ahead without approval", {
+      approval: approval.id,
+      request: holding.request,
+      subject,
+      issuer,
+      rules: gathered.ask.rules,
+    });
     return { kind: "pass", pass: passOf(guard, holding, message, approval, true) };
+  }
   const decision = heldOf(message)?.decision ?? null;
   if (gathered.ask.mode === "ticket") return refusal(holding, ticket(approval, decision, message.ticket));
   if (holding.gone.signal.aborted) {
@@ -215,8 +232,10 @@ async function wait(
   ).unref();
   const over = Promise.withResolvers<"late" | "token">();
   const late = setTimeout(over.resolve, holdMs + graceMs, "late");
-  const tokenMs = guard.principal.token.expires * 1000 - Date.now();
-  const token = setTimeout(over.resolve, Math.min(Math.max(0, tokenMs), 2 ** 31 - 1), "token");
+  // A session may be renewed meanwhile.
+  const token = setInterval(() => {
+    if (isOver(walk)) over.resolve("token");
+  }, tokenMs);
   holding.timers = [keep, late, token];
   const rule = decision?.rule ?? null;
   const settled = await Promise.race([desk.settled(approval.id, holding.gone.signal), over.promise]);
@@ -258,7 +277,7 @@ async function claim(
 ): Promise<HoldAnswer> {
   const { approval, desk } = holding;
   if (approval === null) throw new Error("nothing to claim");
-  if (guard.principal.token.expires * 1000 <= Date.now()) return refusal(holding, tokenOver);
+  if (isOver(walk)) return refusal(holding, tokenOver);
   const rule = heldOf(message)?.decision?.rule ?? null;
   const binding = bindingOf(guard, message, await definitionsOf(walk, guard, message));
   // What a name stands for has changed: that is another statement.
@@ -353,7 +372,9 @@ export function abandon(walk: Walk, why: "disconnect" | "restart"): void {
   stop(holding);
   leave(walk, holding, why);
   try {
-    const told = holding.answer?.kind === "refused" ? holding.answer.reason : goneWhileHeld;
+    const late = walk.deadline() * 1000 <= Date.now();
+    const told =
+      holding.answer?.kind === "refused" ? holding.answer.reason : late ? tokenOver : goneWhileHeld;
     recordHeld(walk, holding.message, told, holding.request);
   } catch (error) {
     // The log has failed: nothing was forwarded, and that is told elsewhere.
@@ -364,7 +385,9 @@ export function abandon(walk: Walk, why: "disconnect" | "restart"): void {
 function leave(walk: Walk, holding: Holding, why: "disconnect" | "cancel" | "restart"): void {
   const { approval, desk } = holding;
   if (approval === null || approval.mode !== "wait") return;
-  desk.leave(approval.id, why).catch((error: unknown) => walk.notice(error));
+  desk
+    .leave(approval.id, why)
+    .catch((error: unknown) => walk.alarm("a request for approval could not be withdrawn", { err: error }));
 }
 
 function codeOf(error: unknown): string | null {

@@ -11,6 +11,7 @@ import { queryHere } from "./ask.ts";
 import { breakGlassOf } from "./breakglass.ts";
 import { planned } from "./facts.ts";
 import type { HeldMessage, HeldPart } from "./holding.ts";
+import { shownSql } from "./intend.ts";
 import type { Guarding } from "./judgement.ts";
 import type { Walk } from "./state.ts";
 
@@ -94,10 +95,12 @@ export async function gatherAsk(
 }
 
 function heldStatement(guard: Guarding, { statement, texts, judgement, bound }: HeldPart): HeldStatement {
-  const { facts, masked, touched } = judgement;
+  const { facts, masked, touched, decision } = judgement;
+  const unmask = (decision?.unmask ?? []).filter((label) => facts.labels.includes(label));
   const [sql = "", ...prepared] = texts;
   return {
     sql,
+    stripped: shownSql(statement.shape),
     fingerprint: facts.fingerprint,
     kind: facts.kind,
     command: facts.command,
@@ -108,6 +111,7 @@ function heldStatement(guard: Guarding, { statement, texts, judgement, bound }: 
     functions: facts.functions,
     labels: facts.labels,
     masked,
+    ...(unmask.length === 0 ? {} : { unmask }),
     parameters: parametersOf(guard, touched[0]?.parameterTypes ?? [], statement.declared, bound),
     unboundedWrite: facts.unboundedWrite,
     ...(prepared.length === 0 ? {} : { prepared }),

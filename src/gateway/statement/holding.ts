@@ -65,6 +65,8 @@ export interface Holding {
   readonly desk: ApprovalDesk;
   readonly message: HeldMessage;
   readonly request: string;
+  /** performance.now() when it began. */
+  readonly since: number;
   /** Of everything that can be told without asking: the same message, judged the same way, has the same. */
   readonly key: string;
   binding: string;

@@ -121,6 +121,9 @@ export function ticket(
     hint: `${begun}Once it is approved (${where}), send the same statement again: it then runs, once.`,
     rule: decision?.rule ?? null,
     object: decision?.object ?? null,
+    ...(decision === null
+      ? {}
+      : { approvers: decision.approvers.map(({ groups, count }) => ({ groups, count })) }),
     approval: mention(approval),
     retryable: true,
   };

@@ -3,7 +3,7 @@ import type { DecisionContext, StatementContext } from "../../audit/index.ts";
 import type { Durability } from "../../facts/audit.ts";
 import type { MaskPlan, StatementFacts, Touched } from "../../facts/effects.ts";
 import type { Principal } from "../../facts/principal.ts";
-import type { DetectionSettings } from "../../masking/index.ts";
+import type { DetectionSettings, NameMask } from "../../masking/index.ts";
 import type {
   Budget,
   BudgetKeeper,
@@ -19,6 +19,7 @@ import type { AnswerCache, Judging } from "../analyst/registry.ts";
 import type { ApprovalDesk } from "../hold/desk.ts";
 import type { AuthenticatedClient } from "../ports.ts";
 import type { DatabaseSettings, LoginSettings } from "../settings.ts";
+import { fresh, type RefusalMemory, type Remembered } from "./refusals.ts";
 import type { Reason } from "./state.ts";
 
 /** The server's own error for a text that it was asked about. */
@@ -59,6 +60,8 @@ export interface Judgement {
   readonly plan: MaskPlan | null;
   /** Which of its columns are looked into for personal data, besides; null: none. */
   readonly watched: Watched | null;
+  /** Names of columns that its rows must not tell; null: they could not. */
+  readonly names: NameMask | null;
   /** What RowDescription must say; null: not known, and nothing depends on it. */
   readonly outputs: Touched["outputs"];
   /** Columns that are masked, for the record. */
@@ -136,10 +139,19 @@ export interface Guarding {
   readonly budgets: BudgetKeeper;
   /** Who asks people; null: nobody can be asked, and what needs approval is refused. */
   readonly desk: ApprovalDesk | null;
-  readonly principal: Principal;
+  readonly memory: RefusalMemory;
+  /** What was refused to the principal of late, and in this session. */
+  readonly remembered: Remembered;
+  readonly refusals: ReturnType<typeof fresh>;
+  /** With the groups that it has for a while. */
+  principal: Principal;
+  /** When the first of them ends: milliseconds since the epoch; null: none does. */
+  grantsEnd: number | null;
+  /** One has ended, or may have. */
+  onGrantsEnd(): void;
   readonly session: SessionFacts;
   /** Its transactions are READ ONLY: no rule lets the principal change anything. */
-  readonly readOnly: boolean;
+  readOnly: boolean;
   /** Nothing runs unless the database itself refuses the protected columns to its login. */
   readonly hardened: boolean;
   /** Statements are analysed only where the policy asks for it. */
@@ -217,6 +229,11 @@ export function createGuarding(
     budgets: judging.budgets,
     desk,
     principal: client.principal,
+    memory: judging.memory,
+    remembered: judging.memory.of(client.principal),
+    refusals: fresh(),
+    grantsEnd: null,
+    onGrantsEnd: () => undefined,
     session: sessionFacts(client, database, login),
     readOnly,
     hardened: mustBeHardened(login),

@@ -1,6 +1,7 @@
 /** What statements mean, compared at two moments; and whose errors may tell what is protected. */
 import { relationText } from "../../catalog/index.ts";
 import type { StatementFacts, Touched } from "../../facts/effects.ts";
+import type { CompiledPolicy } from "../../policy/index.ts";
 import { detectionOf } from "../analyst/detection.ts";
 import type { View } from "../analyst/index.ts";
 import type { Judgement } from "./judgement.ts";
@@ -35,10 +36,29 @@ function meaningOf({
   return JSON.stringify([reads, writes, columns, functions, uses, outputs, assignments, problems]);
 }
 
-/** Nothing that is decided, hidden or watched depends on what a statement touches. */
+/** Nothing that is decided, hidden, watched or shown to approvers depends on what a statement touches. */
 export function needsNoAnalysis({ policy, protectedSet, observedSet }: View): boolean {
   const { analysis, estimate } = policy.needs;
-  return !analysis && !estimate && protectedSet.empty && observedSet.empty && detectionOf(policy) === null;
+  return (
+    !analysis &&
+    !estimate &&
+    protectedSet.empty &&
+    observedSet.empty &&
+    detectionOf(policy) === null &&
+    !asksPeople(policy)
+  );
+}
+
+const asking = new WeakMap<CompiledPolicy, boolean>();
+
+/** Whether a rule may hold statements until people agree. */
+export function asksPeople(policy: CompiledPolicy): boolean {
+  let asks = asking.get(policy);
+  if (asks === undefined) {
+    asks = policy.rules.some(({ then, observe }) => then === "approve" && !observe);
+    asking.set(policy, asks);
+  }
+  return asks;
 }
 
 /**

@@ -14,6 +14,7 @@ import {
   encodeError,
   encodeQuery,
 } from "../../protocol/index.ts";
+import { allowedInstead } from "./advice.ts";
 import { decisionOf } from "./decided.ts";
 import type { HeldMessage } from "./holding.ts";
 import type { ApprovalMention } from "./holdreasons.ts";
@@ -21,6 +22,7 @@ import { contextOf, intent, opaqueShape, sealedOf } from "./intend.ts";
 import type { Judgement, ServerRefusal } from "./judgement.ts";
 import type { PreparedStatement } from "./names.ts";
 import { expected, Kind, push } from "./queue.ts";
+import { remember } from "./refusals.ts";
 import type { Reason, Walk } from "./state.ts";
 
 export interface Refusal {
@@ -38,6 +40,14 @@ export interface Refusal {
   readonly retryable?: boolean;
   /** The approval that it waited for, or that it may come again under. */
   readonly approval?: ApprovalMention;
+  /** Who may approve it, where people may. */
+  readonly approvers?: readonly { readonly groups: readonly string[]; readonly count: number }[];
+  /** What would be allowed in its place. */
+  readonly allowed?: string;
+  /** What to do now. */
+  readonly next?: string;
+  /** How often the principal was refused the same of late, this time included; left out: the first time. */
+  readonly repeated?: number;
   /** The server's own error, when it was asked and refused: the client gets that. */
   readonly server?: ServerRefusal;
 }
@@ -56,6 +66,9 @@ export function refusalError(refusal: Refusal): Buffer {
     retryable: refusal.retryable ?? refusal.code === "AUDIT_UNAVAILABLE",
     request_id: refusal.request,
     approval: refusal.approval ?? null,
+    ...(refusal.approvers === undefined ? {} : { approvers: refusal.approvers }),
+    ...(refusal.allowed === undefined ? {} : { allowed: refusal.allowed }),
+    ...(refusal.repeated === undefined ? {} : { repeated: refusal.repeated }),
   });
   return encodeError({ code: refusal.sqlstate, message: refusal.message, detail, hint: refusal.hint });
 }
@@ -137,7 +150,13 @@ export function recordRefusal(
   const sealed = statement === null ? "{}" : `${sealedOf(walk, statement)}}`;
   const index = intent(walk, request, context, protocol, 0, "", "", sealed, "[]", decision);
   recordDenied(walk, request, index, reason.sqlstate);
-  return { ...reason, request };
+  return { ...toldAs(walk, reason, statement), request };
+}
+
+/** A refusal with what helps whoever was refused. */
+function toldAs(walk: Walk, reason: Reason, statement: PreparedStatement | null): Reason {
+  const allowed = reason.allowed ?? allowedInstead(reason.code);
+  return remember(walk, allowed === undefined ? reason : { ...reason, allowed }, statement);
 }
 
 /** A denial that no rule of a policy is behind. */
@@ -188,7 +207,7 @@ function recordMessage(
     );
     recordDenied(walk, request, leaf, judgement?.refusal?.sqlstate ?? reason.sqlstate);
   }
-  return { ...reason, request };
+  return { ...toldAs(walk, reason, statements[at] ?? null), request };
 }
 
 function recordDenied(walk: Walk, request: string, index: number, sqlstate: string): void {

@@ -12,7 +12,7 @@ import type { Durability, TransactionState } from "../../facts/audit.ts";
 import type { MaskPlan } from "../../facts/effects.ts";
 import type { MaskKeys, MaskOutput, SourceDigest } from "../../masking/index.ts";
 import type { SqlReader } from "../../sql/index.ts";
-import type { WireSocket } from "../ports.ts";
+import type { Watch, WireSocket } from "../ports.ts";
 import type { Limits } from "../settings.ts";
 import type { OwnExchange } from "./ask.ts";
 import type { Fate } from "./fate.ts";
@@ -67,6 +67,8 @@ export interface Walk {
   readonly counters: Counters;
   /** null: no policy is loaded; every statement is forwarded and recorded. */
   readonly guard: Guarding | null;
+  /** Who is told beside the stream; null: a client of the wire. */
+  readonly watch: Watch | null;
   readonly maskKeys: MaskKeys;
   readonly maskOutput: MaskOutput;
   /** The records' pre-serialised columns of results that are masked, by their plan. */
@@ -133,6 +135,8 @@ export interface Walk {
   gathered: boolean;
   /** It is to be looked at as far as it has come. */
   gatherOver: boolean;
+  /** When the session's time is over: seconds since the epoch. */
+  deadline(): number;
   /** The server process of this session. */
   readonly serverPid: number;
   /** The client cannot wait for people. */
@@ -171,6 +175,8 @@ export interface Walk {
   poisoned(): void;
   /** Cancels what the server is doing for this session. */
   cancel(): void;
+  /** Tells the operator of something that must not pass unseen. */
+  alarm(message: string, facts: Readonly<Record<string, unknown>>): void;
   /** Tells the operator of a failure that ends nothing. */
   notice(error: unknown): void;
   /** Ends the session: FATAL to the client if it can still read it. */

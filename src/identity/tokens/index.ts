@@ -63,6 +63,8 @@ export interface TokenListing {
 
 export interface TokenFound {
   readonly id: string;
+  /** The first of the tokens that took each other's place: revoking it revokes them all. */
+  readonly head: string;
   readonly principal: Principal;
   readonly audience: readonly Audience[] | null;
   readonly database: string | null;
@@ -310,7 +312,8 @@ function delegated(
 }
 
 function sourcesOf({ token }: Principal): TokenSource[] {
-  return [...(token.from ?? []), { jti: token.jti, sha256: token.sha256, issued: token.issued }];
+  const { jti, sha256, input, issued } = token;
+  return [...(token.from ?? []), { jti, sha256, ...(input === undefined ? {} : { input }), issued }];
 }
 
 /**
@@ -363,7 +366,8 @@ function same(what: string, old: string | null, wanted: string | null): string |
 
 function foundOf(id: string, record: TokenRecord): TokenFound {
   const { audience, database, agent, certificate } = record;
-  return { id, principal: principalOf(id, record), audience, database, agent, certificate };
+  const head = record.head?.jti ?? id;
+  return { id, head, principal: principalOf(id, record), audience, database, agent, certificate };
 }
 
 function listingOf(id: string, record: TokenRecord): TokenListing {

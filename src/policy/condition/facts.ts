@@ -67,6 +67,7 @@ export const claimedTypes = {
   run: "string",
   intent: "string",
   traceparent: "string",
+  unmask: "string",
 } as const;
 export const actorTypes = { subject: "string", issuer: "string" } as const;
 

@@ -26,12 +26,14 @@ export class ClaimedView {
   readonly model: string;
   readonly run: string;
   readonly traceparent: string;
+  readonly unmask: string;
   constructor(session: SessionView, claimed: SessionFacts["claimed"]) {
     this.session = session;
     this.agent = claimed.agent ?? "";
     this.model = claimed.model ?? "";
     this.run = claimed.run ?? "";
     this.traceparent = claimed.traceparent ?? "";
+    this.unmask = claimed.unmask ?? "";
   }
   get intent() {
     return this.session.intent();

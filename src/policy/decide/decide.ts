@@ -119,7 +119,8 @@ function conclude(set: RuleSet, answers: Answers, input: DecideInput): PolicyDec
     ...tell(set, outcome, held, input),
     limits: runs ? limitsOf(granting, limiting) : unlimited,
     approvers: outcome.verdict === "approve" ? demandsOf(held) : [],
-    unmask: runs ? unmaskedBy(of("unmask")) : [],
+    // What is held runs only when people have agreed, and then with what they were shown.
+    unmask: runs ? unmaskedBy([...of("unmask"), ...held]) : [],
     would: wouldBe(set, answers, input, real),
     durability: durabilityOf([...granting, ...limiting]),
     relax: relaxedBy(runs ? granting : [], set.uses),

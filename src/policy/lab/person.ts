@@ -70,8 +70,8 @@ export function readSession(reader: Reader, spot: Spot, base: SessionFacts): Ses
 }
 
 function readClaimed(reader: Reader, spot: Spot): Claimed {
-  const keys = ["agent", "model", "run", "intent", "traceparent"] as const;
-  const fields = reader.map(spot, keys, "{ agent, model, run, intent, traceparent }") ?? {};
+  const keys = ["agent", "model", "run", "intent", "traceparent", "unmask"] as const;
+  const fields = reader.map(spot, keys, "{ agent, model, run, intent, traceparent, unmask }") ?? {};
   const claimed: { [Key in (typeof keys)[number]]?: string } = {};
   for (const key of keys) {
     const field = fields[key];

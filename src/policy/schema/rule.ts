@@ -31,7 +31,7 @@ export interface RuleEntry {
   readonly limits: RuleLimits;
   readonly durability: Durability | null;
   readonly approvers: Omit<ApproverDemand, "rule"> | null;
-  /** Labels named by `unmask`. */
+  /** Labels whose masks are lifted: by `unmask` at once, by `approve` for the one statement that people agreed to. */
   readonly labels: readonly string[];
   readonly use: readonly { readonly label: string; readonly use: Use }[];
   readonly spot: Spot;
@@ -60,7 +60,7 @@ const belongs: Readonly<Partial<Record<Key, readonly Then[]>>> = {
   limits: ["allow", "approve", "limit"],
   durability: ["allow", "approve", "limit"],
   approvers: ["approve"],
-  labels: ["unmask"],
+  labels: ["unmask", "approve"],
   use: ["allow", "approve"],
 };
 const required: Readonly<Partial<Record<Then, readonly Key[]>>> = {

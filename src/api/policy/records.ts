@@ -92,7 +92,7 @@ function actorsOf(whole: Json): Principal["actor"] {
 
 function claimedOf(whole: Json): Claimed {
   const claimed: { -readonly [Name in keyof Claimed]: Claimed[Name] } = {};
-  for (const name of ["agent", "model", "run", "intent", "traceparent"] as const) {
+  for (const name of ["agent", "model", "run", "intent", "traceparent", "unmask"] as const) {
     const value = text(whole, `claimed.${name}`);
     if (value !== null) claimed[name] = value;
   }

@@ -1,0 +1,60 @@
+/** What the MCP endpoint needs of the rest of the house. */
+import type pino from "pino";
+import type { Approval } from "../facts/approval.ts";
+import type { Principal } from "../facts/principal.ts";
+import type { Gateway } from "../gateway/index.ts";
+import type { McpSettings } from "./settings.ts";
+
+/** Tokens → principals. Rejects with an error that has a stable `code`. */
+export interface McpAuthenticator {
+  authenticate(
+    token: string,
+    context: { readonly ip: string; readonly via: "mcp"; readonly audience: "mcp" },
+  ): Promise<Principal>;
+}
+
+/** What is asked of the room where people decide. Both reject when its store cannot be reached. */
+export interface McpApprovals {
+  get(id: string): Promise<Approval | null>;
+  /** Resolves when it is no longer pending; rejects when `signal` is aborted. */
+  settled(id: string, signal: AbortSignal): Promise<Approval>;
+}
+
+/** One statement of the caller's own, from the audit trail. */
+export interface Activity {
+  readonly time: string;
+  readonly database: string;
+  /** Literals stripped. */
+  readonly sql: string | null;
+  readonly verdict: string;
+  readonly code: string | null;
+  readonly status: string | null;
+  readonly rows: number | null;
+  readonly request: string;
+}
+
+export interface McpDeps {
+  readonly gateway: Pick<Gateway, "attach" | "access" | "authFailed">;
+  readonly identity: McpAuthenticator;
+  /** null: there are no approvals here. */
+  readonly approvals: McpApprovals | null;
+  readonly settings: McpSettings;
+  /** Where clients reach the http listener, without a slash at its end; null: not known yet. */
+  publicUrl(): string | null;
+  /** What the caller's principal did last, newest first; null: nobody keeps it. */
+  readonly activity: ((principal: Principal, limit: number) => Promise<readonly Activity[]>) | null;
+  readonly version: string;
+  readonly logger: pino.Logger;
+}
+
+/** Who calls, and over which connection. */
+export interface Caller {
+  readonly principal: Principal;
+  readonly ip: string;
+  readonly port: number;
+  /** TLS version; null: plain. */
+  readonly tls: string | null;
+  /** What the client's HTTP library says of itself. */
+  readonly userAgent: string | null;
+  readonly traceparent: string | null;
+}

@@ -1,0 +1,40 @@
+/** Arguments that several tools take. Tool definitions cost tokens in every conversation: they are kept short. */
+import { z } from "zod";
+import type { Json } from "../sql/values.ts";
+
+const maxParameters = 1000;
+const noNul = (text: string) => !text.includes("\0");
+
+export const database = z.string().min(1).max(63).describe("Name, as describe_access lists it");
+
+export const sql = z
+  .string()
+  .min(1)
+  .refine(noNul, { error: "a text without NUL bytes" })
+  .describe("One statement");
+
+const json: z.ZodType<Json> = z
+  .json()
+  .refine((value) => noNul(JSON.stringify(value).replaceAll("\\u0000", "\0")), {
+    error: "values without NUL bytes",
+  });
+
+export const parameters = z
+  .array(json)
+  .max(maxParameters)
+  .default([])
+  .describe("Values for $1, $2 …; a list becomes an array or JSON as the parameter's type asks");
+
+export const intent = z
+  .string()
+  .max(500)
+  .optional()
+  .describe("Why, in one sentence: recorded, and shown to whoever must approve");
+
+/** All four annotations: of tools that only look. Nothing here reaches beyond the configured databases. */
+export const readOnly = {
+  readOnlyHint: true,
+  destructiveHint: false,
+  idempotentHint: true,
+  openWorldHint: false,
+} as const;
