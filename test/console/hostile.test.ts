@@ -43,7 +43,7 @@ for (const [size, viewport] of [
       double.state.sessions = [
         session(hostileWho, {
           claimed: { agent: markup, model: bidi, run: markup, intent: markup },
-          client: { ip: markup, application: hostileName, user: markup, via: markup, tls: null },
+          client: { ip: markup, application: hostileName, user: markup, via: markup as "wire", tls: null },
           database: markup,
           login: bidi,
           statement: { sql: hostileSql, started: new Date().toISOString(), verdict: "allow" },

@@ -217,6 +217,8 @@ export async function startDouble(
       issuer: (body.issuer as string | undefined) ?? null,
       agent: (body.agent as string | undefined) ?? null,
       jti: null,
+      kind: "agent",
+      expires: null,
       everything: body.everything === true,
       reason: String(body.reason ?? ""),
       time: new Date().toISOString(),
