@@ -94,6 +94,7 @@ pageSuite("approvals", (bench) => {
       });
     // Such an approval can be taken back.
     await page.getByRole("button", { name: "Take it back" }).click();
+    await page.getByRole("button", { name: "Take back", exact: true }).click();
     await expect.poll(() => double.asked.some((each) => each.path.endsWith("/revoke"))).toBe(true);
   });
 

@@ -461,34 +461,28 @@ function previewOf(held: Approval): EffectPreview {
 }
 
 function connectTo(name: string) {
-  const url = `postgresql://agent:\${POSTERN_TOKEN}@127.0.0.1:6432/${name}`;
+  const url = `postgresql://ada%40example.com:{token}@127.0.0.1:6432/${name}?sslmode=disable`;
+  const mcp = "http://127.0.0.1:8432/mcp";
   return {
     name,
-    psql: `PGPASSWORD="$POSTERN_TOKEN" psql "host=127.0.0.1 port=6432 dbname=${name} user=ada"`,
+    psql: `PGPASSWORD='{token}' psql 'host=127.0.0.1 port=6432 dbname=${name} user=ada@example.com sslmode=disable'`,
     urls: {
-      node: `import postgres from "postgres";\nconst sql = postgres(process.env.DATABASE_URL); // ${url}`,
-      python: `import psycopg, os\nconn = psycopg.connect(os.environ["DATABASE_URL"])  # ${url}`,
-      go: `pool, err := pgxpool.New(ctx, os.Getenv("DATABASE_URL")) // ${url}`,
-      java: `jdbc:postgresql://127.0.0.1:6432/${name}?user=ada`,
+      env: `DATABASE_URL="${url}"`,
+      node: url,
+      python: url,
+      go: url,
+      java: `jdbc:postgresql://127.0.0.1:6432/${name}?user=ada%40example.com&password={token}&sslmode=disable`,
+      dotnet: `Host=127.0.0.1;Port=6432;Database=${name};Username=ada@example.com;Password={token};SSL Mode=Disable`,
     },
     mcp: {
-      chatgpt: "http://127.0.0.1:8432/mcp",
-      claude:
-        'claude mcp add --transport http postern http://127.0.0.1:8432/mcp --header "Authorization: Bearer $POSTERN_TOKEN"',
+      chatgpt: mcp,
+      claude: `claude mcp add --transport http postern '${mcp}' --header 'Authorization: Bearer {token}'`,
       cursor: JSON.stringify(
-        {
-          mcpServers: {
-            postern: {
-              url: "http://127.0.0.1:8432/mcp",
-              headers: { Authorization: "Bearer $POSTERN_TOKEN" },
-            },
-          },
-        },
+        { mcpServers: { postern: { url: mcp, headers: { Authorization: "Bearer {token}" } } } },
         null,
         2,
       ),
-      codex:
-        '[mcp_servers.postern]\nurl = "http://127.0.0.1:8432/mcp"\nbearer_token_env_var = "POSTERN_TOKEN"',
+      codex: `[mcp_servers.postern]\nurl = "${mcp}"\nbearer_token_env_var = "POSTERN_TOKEN"`,
     },
     expires: null,
   };
