@@ -50,12 +50,7 @@ A secret never stands in the file. It is read when it is needed, and once at the
 | \`{ file: PATH }\` | a file of at most 64 KiB; one line end at its end is cut off |
 | \`{ command: [PROGRAM, ARGUMENT, …] }\` | what a program prints; run without a shell, at most 10 seconds and 64 KiB |
 
-## Not in this version
-
-The format is complete so that files keep working. What this version cannot do yet is refused where ignoring it would leave you
-less protected than the file says: \`type: saml\`, \`tls.client_ca\` and \`auth: [cert]\`, passwords from \`vault\` or \`aws_rds_iam\`.
-What merely has no effect yet is pointed out by a
-warning: \`admin\`, \`client\`, \`limits.hold_seconds\`.
+## Changing it while Postern runs
 
 On SIGHUP the file is read again: \`tls\` and \`identity\` come into force for new connections, the rest waits for a restart (the
 gateway's log says which). An invalid file changes nothing.

@@ -67,7 +67,7 @@ export function createCallers(deps: CallerDeps): Callers {
   async function byToken(asking: Asking, token: string): Promise<Caller> {
     let principal: Principal;
     try {
-      principal = await deps.identity.authenticate(token);
+      principal = await deps.identity.authenticate(token, { ip: asking.ip, via: "api", audience: "api" });
     } catch (error) {
       if (error instanceof IdentityError) throw refuse(asking, error.code, error.cause);
       throw error;

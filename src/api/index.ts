@@ -14,6 +14,7 @@ export type { WellKnown, WellKnownProvider } from "./oauth/wellknown.ts";
 export { type OauthDeps, oauthRoutes } from "./oauth.ts";
 export { createRest, type Rest, type RestParts } from "./rest.ts";
 export { rolesOf } from "./roles.ts";
+export { lifecycleRoutes } from "./routes/lifecycle.ts";
 
 export interface HttpListener {
   /** Where it listens: the port is the real one when 0 was asked for. */

@@ -70,7 +70,11 @@ export function oauthRoutes(deps: OauthDeps): (app: Hono<ApiEnv>) => void {
     app.post(
       "/oauth/token",
       endpoint(async (form, context) => {
-        const { issued, grant, rotated } = await exchange(form, deps, contextOf(context));
+        const { issued, grant, rotated } = await exchange(
+          form,
+          { ...deps, refuseRevoked: (principal) => refuseRevoked(principal, deps) },
+          contextOf(context),
+        );
         try {
           await record(deps, {
             action: "token.issued",
@@ -173,7 +177,7 @@ async function revoke(token: string, deps: OauthDeps, context: CallContext): Pro
       await deps.tokens.end(found.id);
     } else {
       principal = await deps.identity.authenticate(token, context);
-      value = principal.token.sha256;
+      value = principal.token.input ?? principal.token.sha256;
     }
   } catch (error) {
     if (error instanceof IdentityError && error.code !== "STORE_UNAVAILABLE") return;
@@ -191,6 +195,13 @@ async function revoke(token: string, deps: OauthDeps, context: CallContext): Pro
     principal: who(principal),
     token: { jti: principal.token.jti, sha256: principal.token.sha256 },
   });
+}
+
+function refuseRevoked(principal: Principal, { revocations }: OauthDeps): void {
+  if (!revocations.fresh)
+    throw new IdentityError("STORE_UNAVAILABLE", "the list of revocations cannot be read");
+  if (revocations.find(principal, "api") !== null)
+    throw new IdentityError("TOKEN_REVOKED", "the principal of the grant was revoked");
 }
 
 async function bearer(context: Context<ApiEnv>, deps: OauthDeps): Promise<Principal> {

@@ -29,7 +29,7 @@ export interface RestParts {
   readonly version: string;
   readonly node: string;
   readonly identity: Pick<Identity, "authenticate" | "login">;
-  readonly gateway: Pick<Gateway, "addresses" | "sessions" | "describe" | "endSession">;
+  readonly gateway: Pick<Gateway, "addresses" | "sessions" | "describe" | "endSession" | "lifecycle">;
   readonly audit: AuditLog;
   readonly store: Store;
   readonly consoleSessions: ConsoleSessions;
@@ -62,6 +62,8 @@ export interface RestParts {
   readonly stepUpSeconds: number;
   /** Whether a principal was shut out since its session began; left out: nobody ever is. */
   readonly revoked?: (principal: Principal) => boolean;
+  /** Routes of other parts that belong to REST and its OpenAPI document. */
+  readonly more?: readonly Route[];
   /** What an operator should know, for every person who logs in. */
   readonly warnings?: () => string[];
 }
@@ -123,6 +125,7 @@ export function createRest(parts: RestParts): Rest {
     ...statsRoutes(deps),
     ...auditRoutes(deps),
     ...policy.routes,
+    ...(parts.more ?? []),
   ];
   return {
     callers,

@@ -46,6 +46,10 @@ const verbs: Readonly<Record<string, Verb>> = {
     summary: "make, show and rotate the keys of the audit log",
     load: async () => (await import("./keys.ts")).keys,
   },
+  mcp: {
+    summary: "MCP on standard input and output, handed on to the gateway",
+    load: async () => (await import("./mcp.ts")).mcp,
+  },
   version: { summary: "print the version", load: async () => (await import("./version.ts")).version },
 };
 

@@ -4,12 +4,12 @@ import { dirname, resolve } from "node:path";
 import type { ApprovalSettings } from "../approvals/settings.ts";
 import type { ExportSettings } from "../audit/export/settings.ts";
 import type { AnchorSettings, AuditSettings } from "../audit/settings.ts";
+import type { SecretSource } from "../facts/secret.ts";
 import type { GatewaySettings } from "../gateway/settings.ts";
 import type { ProviderSettings } from "../identity/settings.ts";
 import type { TokenSettings } from "../identity/tokens/settings.ts";
 import type { McpSettings } from "../mcp/settings.ts";
 import { buildApprovals } from "./build/approvals.ts";
-
 import { buildAnchors, buildAudit } from "./build/audit.ts";
 import { type Context, take } from "./build/context.ts";
 import { buildDatabases } from "./build/databases.ts";
@@ -26,7 +26,7 @@ import { buildListen, buildTls } from "./build/listen.ts";
 import { buildMcp } from "./build/mcp.ts";
 import { buildPolicy, type PolicyPlace } from "./build/policy.ts";
 import { buildStore, type StoreSettings } from "./build/store.ts";
-import { refuseUnavailable } from "./build/unavailable.ts";
+import { buildStoreKeys } from "./build/storekeys.ts";
 import { expectedText, explain } from "./explain.ts";
 import { FileFault, readText } from "./files.ts";
 import { knownKeys } from "./keys.ts";
@@ -53,6 +53,8 @@ export interface Settings {
   readonly identity: IdentitySettings;
   /** null: there is no MCP endpoint. */
   readonly mcp: McpSettings | null;
+  /** Keys for what Postern must store; null: one of its own. */
+  readonly storeKeys: readonly SecretSource[] | null;
   readonly audit: AuditSettings;
   /** Where the policy lies: an absolute path, or a built-in policy's name. null: none. */
   readonly policy: PolicyPlace | null;
@@ -142,7 +144,6 @@ export async function parseConfig(
   for (const fault of explain(shape.error?.issues ?? [], source.value, knownKeys))
     context.problem(fault.path, fault.what, fault.expected, fault.atKey ? "key" : "value");
 
-  refuseUnavailable(context);
   const names = providerNames(context);
   const { listeners, http, publicUrl } = buildListen(context);
   const tls = await buildTls(context);
@@ -150,6 +151,7 @@ export async function parseConfig(
   const tokens = buildTokens(context);
   const identity = buildIdentity(context);
   const mcp = buildMcp(context, providers, http !== null);
+  const storeKeys = buildStoreKeys(context);
   const databases = await buildDatabases(context, names);
   const audit = buildAudit(context);
   const policy = buildPolicy(context);
@@ -212,6 +214,7 @@ export async function parseConfig(
     tokens,
     identity,
     mcp,
+    storeKeys,
     audit,
     policy,
     exports,

@@ -4,14 +4,12 @@ import { resolve } from "node:path";
 import type { SecretSource } from "../facts/secret.ts";
 import { FileFault, readText } from "./files.ts";
 import type { SecretInput } from "./schema/scalars.ts";
+import { SecretFault } from "./secretfault.ts";
+
+export { SecretFault } from "./secretfault.ts";
 
 const maxSecretBytes = 64 * 1024;
 const commandTimeoutMs = 10_000;
-
-/** A secret that could not be read; `message` holds neither the secret nor what a program printed. */
-export class SecretFault extends Error {
-  override readonly name = "SecretFault";
-}
 
 /**
  * A source for what `input` names. `folder`: where relative paths start and programs run. `env` is read anew each time.

@@ -13,6 +13,8 @@ export interface TokenFacts {
   readonly jti: string | null;
   /** Lower-case hex SHA-256 of the token's text. */
   readonly sha256: string;
+  /** Of what its signature covers: the same for every signature over these claims. Absent: it is not signed, or not a JWT. */
+  readonly input?: string;
   readonly issued: number | null;
   readonly expires: number;
   /** Of a Postern token: the tokens it comes from. Whatever revokes one of them revokes it too. Absent: none. */
@@ -23,6 +25,7 @@ export interface TokenFacts {
 export interface TokenSource {
   readonly jti: string | null;
   readonly sha256: string;
+  readonly input?: string;
   readonly issued: number | null;
 }
 

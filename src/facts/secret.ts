@@ -4,4 +4,9 @@ export interface SecretSource {
   readonly label: string;
   /** Reads the secret anew. Rejects with an Error whose message holds no secret. */
   read(): Promise<string>;
+  /**
+   * Where user and password are made together, for a time (Vault's database engine): both. A connection with such a login is closed after
+   * use, since its user will be taken away. Rejects as read.
+   */
+  readLogin?(): Promise<{ readonly user: string; readonly password: string }>;
 }

@@ -245,7 +245,7 @@ function refusalOf(error: unknown): IdentityError | null {
 /** Maps claims whose signature was verified. */
 export function toPrincipal(
   provider: Provider,
-  { claims }: CompactToken,
+  { claims, inputSha256 }: CompactToken,
   tokenSha256: string,
   { now, maxDelegationDepth }: VerifyRules,
 ): Principal {
@@ -278,6 +278,7 @@ export function toPrincipal(
     token: {
       jti: readTokenId(claims),
       sha256: tokenSha256,
+      input: inputSha256,
       issued,
       // With max_token_age a token ends for us before its own time, and so do the sessions it opened.
       expires:

@@ -322,7 +322,7 @@ describe("files", () => {
   });
 });
 
-test("what has no effect is said, and does not stand in the way", async () => {
+test("what will surprise is said, and does not stand in the way", async () => {
   const text = `${minimal()}store: sqlite:./x.db
 admin: { admins: [dba] }
 listen: { postgres: { address: 127.0.0.1:1, auth: [password, oauthbearer] } }
@@ -332,7 +332,6 @@ limits: { hold_seconds: 5 }
   expect(warnings.map(({ line, column, key, what }) => `${line}:${column} ${key}: ${what}`)).toEqual([
     "13:11 databases[0].logins[1].groups: earlier logins have all of these groups",
     "16:45 listen.postgres.auth: only the first way, password, is offered",
-    "17:11 limits.hold_seconds: has no effect in this version of Postern yet",
   ]);
 });
 

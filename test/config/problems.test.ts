@@ -251,21 +251,7 @@ describe("one wrong setting", () => {
   });
 });
 
-describe("what this version cannot do is refused", () => {
-  const refused = "is not available in this version of Postern";
-  const cases: readonly [added: string, problem: string][] = [];
-  test.each(cases)("%s", async (added, problem) => {
-    await expectProblems(`${minimal()}${added}\n`, [problem]);
-  });
-
-  test.each(["{ vault: secret/x }", "{ aws_rds_iam: true }"])("password %s", async (password) => {
-    const text = minimal().replace("{ env: PW }", password.replace("{ ", "{ ‸"));
-    const key = password.includes("vault") ? "vault" : "aws_rds_iam";
-    await expectProblems(text, [
-      `databases[0].logins[0].password.${key}: ${refused}; expected env, file or command`,
-    ]);
-  });
-
+describe("files of TLS", () => {
   test("client certificates", async () => {
     await expectProblems(`${minimal()}tls: { cert: ‸a, key: ‸b, client_ca: ‸c }\n`, [
       "tls.cert: the file does not exist; expected a readable PEM file",

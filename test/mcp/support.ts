@@ -37,6 +37,26 @@ export async function startHouse({ schema, mcp, deps, login, ...options }: House
   const { host, port } = cluster;
   const user = login ?? { user: cluster.superuser, password: cluster.password };
   const postern = await startTestPostern({ server: { host, port, ...user }, dbname, ...options });
+  const door = await openDoor(postern, mcp, deps);
+  return {
+    cluster,
+    dbname,
+    postern,
+    ...door,
+    async stop() {
+      await door.stop();
+      await postern.stop();
+      await cluster.dropDatabase(dbname);
+    },
+  };
+}
+
+/** The MCP endpoint of a gateway that runs already. */
+export async function openDoor(
+  postern: TestPostern,
+  mcp: Partial<McpSettings> = {},
+  deps: Partial<McpDeps> = {},
+): Promise<Pick<McpHouse, "url" | "connect" | "stop">> {
   const app = new Hono();
   let base = "";
   mcpRoutes({
@@ -55,9 +75,6 @@ export async function startHouse({ schema, mcp, deps, login, ...options }: House
   base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const clients: Client[] = [];
   return {
-    cluster,
-    dbname,
-    postern,
     url: base,
     async connect(era, token, capabilities = {}) {
       const bearer = token ?? (await postern.token());
@@ -75,8 +92,6 @@ export async function startHouse({ schema, mcp, deps, login, ...options }: House
     async stop() {
       for (const client of clients) await client.close().catch(() => undefined);
       server.close();
-      await postern.stop();
-      await cluster.dropDatabase(dbname);
     },
   };
 }

@@ -18,6 +18,8 @@ export interface ExchangeDeps {
   readonly tokens: PosternTokens;
   readonly store: Store;
   readonly publicUrl: () => string;
+  /** Throws IdentityError when the principal was shut out. */
+  readonly refuseRevoked: (principal: Principal) => void;
   /** Whether there is such a database and the principal has a login there. */
   readonly mayUse: (principal: Principal, database: string) => boolean;
 }
@@ -124,6 +126,7 @@ async function jwtSubject(form: Form, deps: ExchangeDeps, context: CallContext):
   const { issuer, token } = grant.principal;
   const fresh = await spendOnce(deps.store, `${issuer} ${grant.jti}`, token.expires * 1000 + 120_000);
   if (!fresh) throw new IdentityError("TOKEN_REVOKED", "the grant was used before");
+  deps.refuseRevoked(grant.principal);
   // Whoever comes with a grant acts for the person: he is not the person.
   return { ...grant.principal, kind: "agent" };
 }

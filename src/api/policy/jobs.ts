@@ -43,7 +43,9 @@ export function createPolicyJobs(): PolicyJobs {
       worker.unref();
       const done = Promise.withResolvers<PolicyJobAnswer>();
       const failed = () =>
-        done.reject(new ApiError("UNAVAILABLE", "the policy could not be tried: it, or the period, takes too much"));
+        done.reject(
+          new ApiError("UNAVAILABLE", "the policy could not be tried: it, or the period, takes too much"),
+        );
       const timer = setTimeout(failed, timeoutMs);
       worker.once("message", (answer: PolicyJobAnswer) => done.resolve(answer));
       worker.once("error", failed);

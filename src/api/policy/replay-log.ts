@@ -1,5 +1,14 @@
 /** Recorded statements run through another policy, for the worker. Throws what the file system throws. */
-import { at, type Entry, findLogs, type Json, type LogPlace, parseLeaf, readLeaves, text } from "../../audit/read/leaves.ts";
+import {
+  at,
+  type Entry,
+  findLogs,
+  type Json,
+  type LogPlace,
+  parseLeaf,
+  readLeaves,
+  text,
+} from "../../audit/read/leaves.ts";
 import type { CompiledPolicy } from "../../policy/index.ts";
 import { changes, type Replayed, type ReplayKind, replay } from "../../policy/lab/replay.ts";
 import { recordedStatement } from "./records.ts";

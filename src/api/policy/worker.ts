@@ -18,7 +18,8 @@ function work({ files, replay }: PolicyJob): PolicyJobAnswer {
       report: replay === null ? null : replayLogs(policy, replay),
     };
   } catch (error) {
-    if (error instanceof PolicyError) return { ok: false, problems: error.problems.map((one) => ({ ...one })) };
+    if (error instanceof PolicyError)
+      return { ok: false, problems: error.problems.map((one) => ({ ...one })) };
     throw error;
   }
 }

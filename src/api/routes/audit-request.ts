@@ -19,23 +19,33 @@ export function tellRequest(
   const outcomeOf = (intent: Shown) =>
     records.find(
       ({ record, log }) =>
-        record.type === "statement.outcome" && log === intent.log && at(record, "intent.index") === intent.index,
+        record.type === "statement.outcome" &&
+        log === intent.log &&
+        at(record, "intent.index") === intent.index,
     ) ?? null;
   const outcomes = intents.map(outcomeOf);
   const others = records.filter((one) => !intents.includes(one) && !outcomes.includes(one));
   const first = intents[0] ?? others[0];
   if (first === undefined) return null;
-  const approvals = [first, ...outcomes].map((one) => text(one?.record, "approval") ?? text(one?.record, "approval.id"));
+  const approvals = [first, ...outcomes].map(
+    (one) => text(one?.record, "approval") ?? text(one?.record, "approval.id"),
+  );
   return {
     request: text(first.record, "request") ?? request,
-    parts: intents.map((intent, i) => tellPart(intent, outcomes[i] ?? null, undone[`${intent.log} ${intent.index}`] ?? null)),
+    parts: intents.map((intent, i) =>
+      tellPart(intent, outcomes[i] ?? null, undone[`${intent.log} ${intent.index}`] ?? null),
+    ),
     others: others.map(placed),
     session: sessionOf(first.record),
     approval: approvals.find((id) => id !== null) ?? null,
   };
 }
 
-function tellPart(intent: Shown, outcome: Shown | null, undone: Undone | null): z.output<typeof statementPart> {
+function tellPart(
+  intent: Shown,
+  outcome: Shown | null,
+  undone: Undone | null,
+): z.output<typeof statementPart> {
   const { opened } = intent;
   const content = opened?.state === "open" ? opened.content : null;
   return {
@@ -47,7 +57,9 @@ function tellPart(intent: Shown, outcome: Shown | null, undone: Undone | null): 
     sealed:
       opened === null ? "only auditors open what is sealed" : opened.state === "closed" ? opened.why : null,
     undone: undone === null ? null : { ...undone },
-    sentence: sentence(intent.record, null, outcome?.record ?? null, undone).slice("2026-11-22 10:00:00.123  ".length),
+    sentence: sentence(intent.record, null, outcome?.record ?? null, undone).slice(
+      "2026-11-22 10:00:00.123  ".length,
+    ),
   };
 }
 

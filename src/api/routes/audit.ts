@@ -37,7 +37,9 @@ export function readerOf(deps: Pick<RestDeps, "reader">): Pick<AuditReader, "ask
         return await reader.ask(by, question);
       } catch (error) {
         if (error instanceof AuditReadError)
-          throw new ApiError("UNAVAILABLE", "the audit trail could not be read", { hint: "narrow the question, or try again" });
+          throw new ApiError("UNAVAILABLE", "the audit trail could not be read", {
+            hint: "narrow the question, or try again",
+          });
         throw error;
       }
     },
@@ -89,7 +91,12 @@ export function auditRoutes(deps: RestDeps): Route[] {
         if (found.state === "missing") throw new ApiError("NOT_FOUND", "there is no record of this id");
         if (found.state === "proven") return tellProof(found.proof);
         if (tries === proofTries)
-          throw new ApiError("CONFLICT", found.problem, { hint: "try again in a second" }, { "retry-after": "1" });
+          throw new ApiError(
+            "CONFLICT",
+            found.problem,
+            { hint: "try again in a second" },
+            { "retry-after": "1" },
+          );
         await deps.audit.settle();
         await new Promise((resolve) => setTimeout(resolve, proofPauseMs));
       }
@@ -98,7 +105,10 @@ export function auditRoutes(deps: RestDeps): Route[] {
       const { limit, after, ...wanted } = query;
       const { runs } = await readerOf(deps).ask(asking(caller), { kind: "runs", filters: given(wanted) });
       // The latest first: the key falls with time.
-      const keyed = runs.map((run) => ({ run, key: `${(1e15 - Date.parse(run.last)).toFixed(0).padStart(16, "0")} ${run.run}` }));
+      const keyed = runs.map((run) => ({
+        run,
+        key: `${(1e15 - Date.parse(run.last)).toFixed(0).padStart(16, "0")} ${run.run}`,
+      }));
       const paged = page(keyed, ({ key }) => key, { limit, after, shape: /^\d{16} .*$/s });
       return {
         items: paged.items.map(({ run }) => ({ ...run, databases: [...run.databases] })),

@@ -85,7 +85,8 @@ function outputsOf(masks: MaskReport | null): z.output<typeof explainedOutput>[]
     plain,
     mask,
     label,
-    why: label === null ? null : `${plain ? "it is" : "it is computed from"} a column with the label ${label}`,
+    why:
+      label === null ? null : `${plain ? "it is" : "it is computed from"} a column with the label ${label}`,
   }));
 }
 
@@ -122,7 +123,10 @@ function emptyText(sql: string): Explanation {
 
 type View = Awaited<ReturnType<Offline["view"]>>["view"];
 
-export function tellColumns(database: string, { protectedSet, observedSet }: View): z.output<typeof protectedColumn>[] {
+export function tellColumns(
+  database: string,
+  { protectedSet, observedSet }: View,
+): z.output<typeof protectedColumn>[] {
   const observed = new Set(observedSet.columns.flatMap(({ labels }) => labels.map(({ label }) => label)));
   return [...protectedSet.columns, ...observedSet.columns]
     .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))

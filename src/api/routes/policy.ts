@@ -1,18 +1,19 @@
 /** The active policy, and trying others. */
+
+import type { z } from "zod";
 import type { Principal } from "../../facts/principal.ts";
 import { createOffline, type Offline, OfflineUnavailable } from "../../gateway/analyst/offline.ts";
 import { chooseLogin } from "../../gateway/logins.ts";
 import type { CompiledPolicy } from "../../policy/index.ts";
 import { ApiError } from "../failure.ts";
-import { createPolicyJobs } from "../policy/jobs.ts";
 import { seesAll } from "../live/hub.ts";
+import { createPolicyJobs } from "../policy/jobs.ts";
 import type { RestDeps } from "../rest.ts";
 import { type Route, route } from "../routing.ts";
+import type { askedAs } from "../schema/policy.ts";
 import { checkPolicy, explainPolicy, getColumns, getPolicy, replayPolicy } from "../schema/policy.ts";
 import { actingAs } from "./me.ts";
 import { explainText, tellColumns } from "./policy-told.ts";
-import type { z } from "zod";
-import type { askedAs } from "../schema/policy.ts";
 
 const day = 86_400_000;
 /** A database that does not answer by then is not waited for. */
@@ -29,7 +30,11 @@ export function policyRoutes(deps: RestDeps): PolicyRoutes {
 
   function current(): CompiledPolicy {
     const policy = deps.policy?.current() ?? null;
-    if (policy === null) throw new ApiError("NOT_IMPLEMENTED", "this gateway has no policy: every statement passes and is recorded");
+    if (policy === null)
+      throw new ApiError(
+        "NOT_IMPLEMENTED",
+        "this gateway has no policy: every statement passes and is recorded",
+      );
     return policy;
   }
 
@@ -43,7 +48,9 @@ export function policyRoutes(deps: RestDeps): PolicyRoutes {
     } catch (error) {
       if (!(error instanceof OfflineUnavailable)) throw error;
       deps.logger.warn({ err: error }, "a statement could not be explained");
-      throw new ApiError("UNAVAILABLE", "the database cannot be asked now", { hint: "the gateway's log says more" });
+      throw new ApiError("UNAVAILABLE", "the database cannot be asked now", {
+        hint: "the gateway's log says more",
+      });
     } finally {
       clearTimeout(timer);
     }
@@ -59,12 +66,23 @@ export function policyRoutes(deps: RestDeps): PolicyRoutes {
     route(getPolicy, () => {
       const policy = deps.policy?.current() ?? null;
       if (policy === null)
-        return { digest: null, files: [], rules: [], labels: [], default: "allow" as const, observe: "none" as const };
+        return {
+          digest: null,
+          files: [],
+          rules: [],
+          labels: [],
+          default: "allow" as const,
+          observe: "none" as const,
+        };
       const { digest, rules, labels, observe } = policy;
       return {
         digest,
         files: deps.policy?.files().map((one) => ({ ...one })) ?? [],
-        rules: rules.map(({ literals: _literals, ...rule }) => ({ ...rule, file: baseName(rule.file), facts: [...rule.facts] })),
+        rules: rules.map(({ literals: _literals, ...rule }) => ({
+          ...rule,
+          file: baseName(rule.file),
+          facts: [...rule.facts],
+        })),
         labels: labels.map(({ label, description, columns, mask, access, use, observe: only }) => ({
           label,
           description,
@@ -100,16 +118,24 @@ export function policyRoutes(deps: RestDeps): PolicyRoutes {
         database: one.name,
       });
       if (chooseLogin(one, principal) === null)
-        throw new ApiError("BAD_REQUEST", "this principal has no login for the database: nothing would ever run", {
-          reason: "NO_LOGIN",
-        });
+        throw new ApiError(
+          "BAD_REQUEST",
+          "this principal has no login for the database: nothing would ever run",
+          {
+            reason: "NO_LOGIN",
+          },
+        );
       return explainText(policy, { database: one.name, sql: body.sql, principal }, (analyse) => ask(analyse));
     }),
     route(replayPolicy, async ({ caller, body }) => {
       const { files, since, until, database: name } = body;
       const dir = deps.auditDir;
       if (dir === undefined) throw new ApiError("NOT_IMPLEMENTED", "this gateway reads no audit trail");
-      deps.audit.event("admin.action", { action: "policy.replay", principal: actingAs(caller), since: since ?? null });
+      deps.audit.event("admin.action", {
+        action: "policy.replay",
+        principal: actingAs(caller),
+        since: since ?? null,
+      });
       const answer = await jobs.run({
         files,
         replay: {
@@ -145,8 +171,7 @@ function principalOf(asked: z.output<typeof askedAs>, deps: RestDeps): Principal
   const [first] = deps.providers();
   const { subject, kind, groups, actor, claims, email = null } = asked;
   const provider = asked.provider ?? first?.name ?? "";
-  const issuer =
-    asked.issuer ?? (first !== undefined && "issuer" in first ? String(first.issuer) : "");
+  const issuer = asked.issuer ?? (first !== undefined && "issuer" in first ? String(first.issuer) : "");
   return {
     subject,
     issuer,

@@ -24,10 +24,25 @@ export function sessionRoutes(deps: RestDeps): Route[] {
       const { items, next } = page(found, ({ id }) => id, { limit, after, shape: idShape });
       return { items: items.map((one) => tellSession(one, deps.node)), next };
     }),
-    route(endSession, ({ caller, params, query }) => {
+    route(endSession, async ({ caller, params, query }) => {
       const session = visible(caller).find(({ id }) => id === params.id);
       // Whoever may not see it is not told that it is there.
-      if (session === undefined) throw new ApiError("NOT_FOUND", "there is no such session on this node");
+      if (session === undefined) {
+        if (!caller.roles.has("admin") || !idShape.test(params.id ?? ""))
+          throw new ApiError("NOT_FOUND", "there is no such session on this node");
+        // Perhaps on another node: all are told.
+        deps.audit.event("admin.action", {
+          action: "session.end",
+          principal: actingAs(caller),
+          session: params.id,
+          reason: query.reason ?? "ended by an administrator",
+        });
+        await deps.gateway.lifecycle.endAnywhere(
+          params.id ?? "",
+          query.reason ?? "ended by an administrator",
+        );
+        return null;
+      }
       if (!caller.roles.has("admin") && !isOwn(caller, session.principal))
         throw new ApiError("FORBIDDEN", "only an admin may end the sessions of others");
       const reason = query.reason ?? "ended by an administrator";
@@ -37,7 +52,7 @@ export function sessionRoutes(deps: RestDeps): Route[] {
         session: session.id,
         reason,
       });
-      deps.gateway.endSession(session.id, "ended by an administrator");
+      deps.gateway.endSession(session.id, reason);
       return null;
     }),
   ];

@@ -23,13 +23,20 @@ export function statsRoutes(deps: RestDeps): Route[] {
       const found = audit.checkpoint;
       if (found === null) throw new AuditUnavailable("there is no checkpoint");
       const note = found.note.toString("utf8");
-      return { log: audit.origin, note, ...checkpointOf(found.note), key: deps.logKey(), anchors: deps.anchors() };
+      return {
+        log: audit.origin,
+        note,
+        ...checkpointOf(found.note),
+        key: deps.logKey(),
+        anchors: deps.anchors(),
+      };
     }),
     route(getStats, async ({ caller, query }) => {
       const until = query.until ?? Date.now();
       const since = query.since ?? until - 24 * hour;
       const span = until - since;
-      if (span <= 0 || span > longestMs) throw new ApiError("BAD_REQUEST", "since must be before until, by at most 400 days");
+      if (span <= 0 || span > longestMs)
+        throw new ApiError("BAD_REQUEST", "since must be before until, by at most 400 days");
       const bucket = query.bucket ?? (span <= 3 * hour ? "minute" : span <= 8 * 24 * hour ? "hour" : "day");
       if (bucket === "minute" && span > longestByMinute)
         throw new ApiError("BAD_REQUEST", "by the minute at most 6 hours can be told");

@@ -18,7 +18,11 @@ export class Tally {
 
   /** Counts a statement; `status` null: it has no outcome yet. `by` -1 takes it back. */
   statement(intent: Json, status: string | null, by: 1 | -1 = 1): void {
-    this.add(this.counts, [...head(intent, this.unitMs), text(intent, "decision.rule") ?? "", status ?? ""], by);
+    this.add(
+      this.counts,
+      [...head(intent, this.unitMs), text(intent, "decision.rule") ?? "", status ?? ""],
+      by,
+    );
   }
 
   /** What it touches, what kind of principal it is of, and whether it was masked. */
@@ -26,7 +30,8 @@ export class Tally {
     const front = head(intent, this.unitMs);
     const kind = text(intent, "principal.kind");
     if (kind !== null) this.add(this.touched, [...front, kind, "kind"], 1);
-    if ((list(intent, "decision.masked") ?? []).length > 0) this.add(this.touched, [...front, "", "masked"], 1);
+    if ((list(intent, "decision.masked") ?? []).length > 0)
+      this.add(this.touched, [...front, "", "masked"], 1);
     for (const access of ["reads", "writes"] as const)
       for (const relation of new Set(list(intent, `statement.${access}`) ?? []))
         this.add(this.touched, [...front, relation, access], 1);

@@ -75,7 +75,8 @@ function fine(log: LogPlace, filters: OverviewFilters, sums: Sums, notices: stri
     mostRecords,
   );
   if (found.notice !== null) notices.push(`${log.name}: ${found.notice}`);
-  if (found.hits.length === mostRecords) notices.push(`${log.name}: only the latest ${mostRecords} statements count`);
+  if (found.hits.length === mostRecords)
+    notices.push(`${log.name}: only the latest ${mostRecords} statements count`);
   const tally = new Tally(bucketMs);
   for (const { leaf, outcome } of found.hits) {
     tally.statement(leaf, outcome === null ? null : String(outcome.status));
@@ -88,7 +89,11 @@ function fine(log: LogPlace, filters: OverviewFilters, sums: Sums, notices: stri
 function held(log: LogPlace, { since, until }: OverviewFilters, sums: Sums): void {
   // Asked some time before it was decided: a day covers every wait.
   const asked = new Map<string, number>();
-  for (const { leaf } of searchLog(log, { type: "approval.requested", since: since - 86_400_000, until }, 10_000).hits) {
+  for (const { leaf } of searchLog(
+    log,
+    { type: "approval.requested", since: since - 86_400_000, until },
+    10_000,
+  ).hits) {
     const id = text(leaf, "approval");
     if (id !== null) asked.set(id, Date.parse(text(leaf, "time") ?? ""));
   }
@@ -142,9 +147,7 @@ class Sums {
 
   private fits(at: number, unit: number, subject: string, db: string): boolean {
     const { since, until, subject: who, database } = this.filters;
-    return (
-      at + unit > since && at <= until && (who ?? subject) === subject && (database ?? db) === db
-    );
+    return at + unit > since && at <= until && (who ?? subject) === subject && (database ?? db) === db;
   }
 
   private bucket(at: number): Bucket {

@@ -18,9 +18,7 @@ export function proveRecord(logs: readonly LogPlace[], id: string): Proven {
     if (entry === undefined) continue;
     const vkey = readFileSync(join(log.dir, "log.vkey"), "utf8").trim();
     const made = proveLeaf(log.dir, vkey, entry.index, leafText(log, entry));
-    return made.ok
-      ? { state: "proven", proof: made.value }
-      : { state: "unproven", problem: made.problem };
+    return made.ok ? { state: "proven", proof: made.value } : { state: "unproven", problem: made.problem };
   }
   return { state: "missing" };
 }

@@ -2,10 +2,10 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { lowPriority } from "../low.ts";
 import { at, findLogs, type LogPlace, originOf } from "./leaves.ts";
-import type { AuditReaderSettings, ReadAnswers, ReadJob, ReadQuestion, ReadReply } from "./reader.ts";
 import { overview } from "./overview.ts";
 import { proveRecord } from "./prove.ts";
 import { readRange } from "./range.ts";
+import type { AuditReaderSettings, ReadAnswers, ReadJob, ReadQuestion, ReadReply } from "./reader.ts";
 import { runStory } from "./run.ts";
 import { listRuns } from "./runlist.ts";
 import { readRun } from "./runs.ts";
@@ -87,8 +87,9 @@ function show(logs: readonly LogPlace[], request: string, open: boolean): ReadAn
         index,
         leaf,
         outcome:
-          found.find((one) => one.record.type === "statement.outcome" && at(one.record, "intent.index") === index)
-            ?.record ?? null,
+          found.find(
+            (one) => one.record.type === "statement.outcome" && at(one.record, "intent.index") === index,
+          )?.record ?? null,
       }));
     for (const [index, fate] of readUndone(log, hits)) undone[`${log.name} ${index}`] = fate;
     return found;

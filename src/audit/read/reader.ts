@@ -5,13 +5,13 @@
 import { startBackground } from "../background.ts";
 import type { AuditLog } from "../types.ts";
 import type { SearchFilters } from "./filters.ts";
-import type { RunStory } from "./run.ts";
-import type { Shown } from "./show.ts";
-import type { Stats, StatsFilters } from "./stats.ts";
 import type { Overview, OverviewFilters } from "./overview.ts";
 import type { Proven } from "./prove.ts";
 import type { RangeEntry } from "./range.ts";
+import type { RunStory } from "./run.ts";
 import type { RunListFilters, RunSummary } from "./runlist.ts";
+import type { Shown } from "./show.ts";
+import type { Stats, StatsFilters } from "./stats.ts";
 import type { ToldHit, Undone } from "./undone.ts";
 
 /** What can be asked. `open` unseals, which takes the keys. */

@@ -32,7 +32,10 @@ export function listRuns(
   logs: readonly LogPlace[],
   filters: RunListFilters,
 ): { readonly runs: readonly RunSummary[]; readonly notices: readonly string[] } {
-  const runs = new Map<string, { -readonly [K in keyof RunSummary]: RunSummary[K] } & { databases: string[] }>();
+  const runs = new Map<
+    string,
+    { -readonly [K in keyof RunSummary]: RunSummary[K] } & { databases: string[] }
+  >();
   const notices: string[] = [];
   for (const log of logs) {
     const found = searchLog(log, { ...filters, type: "statement.intent" }, mostStatements);
@@ -69,7 +72,10 @@ export function listRuns(
       if (!known.databases.includes(database)) known.databases.push(database);
     }
   }
-  return { runs: [...runs.values()].sort((a, b) => (a.last < b.last ? 1 : a.last > b.last ? -1 : 0)), notices };
+  return {
+    runs: [...runs.values()].sort((a, b) => (a.last < b.last ? 1 : a.last > b.last ? -1 : 0)),
+    notices,
+  };
 }
 
 function nameOf(leaf: Json): { readonly run: string; readonly kind: RunSummary["kind"] } | null {
@@ -79,5 +85,7 @@ function nameOf(leaf: Json): { readonly run: string; readonly kind: RunSummary["
   const trace = text(leaf, "claimed.traceparent")?.split("-")[1];
   if (trace !== undefined && /^[0-9a-f]{32}$/.test(trace)) return { run: trace, kind: "trace" };
   const session = text(leaf, "session");
-  return text(leaf, "principal.kind") === "agent" && session !== null ? { run: session, kind: "session" } : null;
+  return text(leaf, "principal.kind") === "agent" && session !== null
+    ? { run: session, kind: "session" }
+    : null;
 }

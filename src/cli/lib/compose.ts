@@ -1,4 +1,6 @@
 /** Joins the rooms into a running gateway; `postern serve` and `postern demo` both start here. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import type pino from "pino";
 import {
   type ApiEnv,
@@ -6,6 +8,7 @@ import {
   createConsoleSessions,
   createRest,
   type HttpListener,
+  lifecycleRoutes,
   startHttp,
 } from "../../api/index.ts";
 import type { Approvals } from "../../approvals/index.ts";
@@ -132,6 +135,9 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
   });
   const consoleSessions = createConsoleSessions(store, { secure: () => publicUrl().startsWith("https:") });
   const rest = createRest({
+    logger,
+    logKey: () => readFileSync(join(settings.audit.keys, "log.vkey"), "utf8").trim(),
+    anchors: () => [],
     version,
     node: settings.audit.node,
     identity,
@@ -144,7 +150,8 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     roles: () => settings.admin,
     publicUrl,
     stepUpSeconds: settings.approvals.stepUpMs / 1000,
-    revoked: (principal) => revocations.find(principal, "api") !== null,
+    revoked: (principal) => !revocations.fresh || revocations.find(principal, "api") !== null,
+    more: lifecycleRoutes({ gateway, identity, tokens, revocations, audit }),
   });
   const oauth = openOauth({
     settings: () => current,

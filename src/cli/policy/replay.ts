@@ -1,4 +1,6 @@
 /** `postern policy replay`: recorded statements run through another policy. */
+
+import { recordedStatement } from "../../api/policy/records.ts";
 import {
   at,
   type Entry,
@@ -16,7 +18,6 @@ import { parseMoment } from "../lib/moment.ts";
 import { policyAt } from "../lib/policy.ts";
 import { printable } from "../lib/table.ts";
 import { reporting } from "./place.ts";
-import { recordedStatement } from "../../api/policy/records.ts";
 
 const usage = `Usage: postern policy replay --against PATH [--since 7d] [filters] [--fail-on-change] [--json]
 

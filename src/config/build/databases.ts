@@ -20,6 +20,7 @@ import { type Context, readNamed, take, takeItems } from "./context.ts";
 import { checkGroups } from "./groups.ts";
 import { checkCertificates, checkPrivateKey } from "./pem.ts";
 import { checkSecret } from "./secret.ts";
+import { buildVault, type PasswordMeans, passwordSource } from "./vault.ts";
 
 /** Every part of every database is taken by itself, so that one fault does not hide another. */
 export async function buildDatabases(
@@ -27,6 +28,7 @@ export async function buildDatabases(
   providers: readonly string[],
 ): Promise<readonly DatabaseSettings[]> {
   const names = new Set<string>();
+  const vault = buildVault(context);
   const built: DatabaseSettings[] = [];
   const given = valueAt(context.raw, ["databases"]);
   for (const index of Array.isArray(given) ? given.keys() : []) {
@@ -36,7 +38,7 @@ export async function buildDatabases(
       context.problem([...path, "name"], "another database has this name", "a name of its own");
     if (name !== null) names.add(name);
     const server = await buildServer(context, name ?? "", [...path, "server"]);
-    const logins = buildLogins(context, [...path, "logins"], providers);
+    const logins = buildLogins(context, [...path, "logins"], providers, { vault, server });
     const pool = take(context, [...path, "pool"], poolSchema);
     if (pool !== null && pool.min_idle > pool.max)
       context.problem([...path, "pool", "min_idle"], "is more than pool.max", `at most ${pool.max}`);
@@ -58,7 +60,12 @@ export async function buildDatabases(
   return built;
 }
 
-function buildLogins(context: Context, base: Path, providers: readonly string[]): LoginSettings[] {
+function buildLogins(
+  context: Context,
+  base: Path,
+  providers: readonly string[],
+  means: Omit<PasswordMeans, "user">,
+): LoginSettings[] {
   const seen = new Set<string>();
   const built: LoginSettings[] = [];
   for (const [index, login] of takeItems(context, base, loginSchema).entries()) {
@@ -77,17 +84,20 @@ function buildLogins(context: Context, base: Path, providers: readonly string[])
       groups: login.groups,
       user: login.user,
       hardened: login.hardened,
-      password: buildPassword(context, login.password, [...path, "password"]),
+      password: buildPassword(context, login.password, { ...means, user: login.user }, [...path, "password"]),
     });
   }
   return built;
 }
 
-function buildPassword(context: Context, given: PasswordInput | undefined, path: Path): SecretSource | null {
-  // vault and aws_rds_iam are refused by unavailable.ts.
-  if (given === undefined || "vault" in given || "aws_rds_iam" in given) return null;
-  const password = secretSource(given, context.folder, context.env);
-  checkSecret(context, path, password);
+function buildPassword(
+  context: Context,
+  given: PasswordInput | undefined,
+  means: PasswordMeans,
+  path: Path,
+): SecretSource | null {
+  const password = given === undefined ? null : passwordSource(context, given, means, path);
+  if (password !== null) checkSecret(context, path, password);
   return password;
 }
 

@@ -7,6 +7,7 @@ import { auditExport, auditIndex } from "./exports.ts";
 import { identity } from "./identity.ts";
 import { mcp } from "./mcp.ts";
 import { address, duration, flag, folder, path, secret, size, tcpAddress, text, whole } from "./scalars.ts";
+import { storeKeys, vault } from "./vault.ts";
 
 const addressExpected = "an address such as 127.0.0.1:6432, { address, auth, tls }, or a list of such";
 
@@ -250,6 +251,8 @@ export const root = z.strictObject({
   audit,
   store,
   approvals,
+  store_keys: storeKeys.optional(),
+  vault: vault.optional(),
   protocol,
   admin,
   mcp,

@@ -98,17 +98,86 @@ const command = z
       }),
   })
   .meta({ title: "from a command" });
-const vault = z.strictObject({ vault: z.unknown() }).meta({ title: "from Vault (not in this version)" });
+const vaultName = text("a path in Vault", 512);
+const vaultExpected =
+  "MOUNT/PATH#FIELD, { mount, path, field } of the KV engine, or { database: { role } } or { database: { static_role } }";
+const vault = z
+  .strictObject({
+    vault: z
+      .union(
+        [
+          z
+            .string({ error: vaultExpected })
+            .regex(/^[^/#]+\/[^#]+(#[^#]+)?$/, { error: vaultExpected })
+            .meta({
+              description: "`MOUNT/PATH#FIELD` of the KV engine, version 2; without `#FIELD`: `password`.",
+            }),
+          z
+            .strictObject({
+              mount: vaultName.default("secret"),
+              path: vaultName,
+              field: text("the name of a field", 256).default("password"),
+              version: z.union([z.literal(1), z.literal(2)], { error: "1 or 2" }).default(2),
+            })
+            .meta({ title: "a secret of the KV engine" }),
+          z
+            .strictObject({
+              database: z.union(
+                [
+                  z.strictObject({
+                    mount: vaultName.default("database"),
+                    role: vaultName.meta({
+                      description:
+                        "A dynamic role: Vault makes a user for a time, which acts as the login's `user`.",
+                    }),
+                  }),
+                  z.strictObject({
+                    mount: vaultName.default("database"),
+                    static_role: vaultName.meta({
+                      description: "A static role: Vault changes the password of the login's `user`.",
+                    }),
+                  }),
+                ],
+                { error: "{ role: NAME } or { static_role: NAME }" },
+              ),
+            })
+            .meta({ title: "a login of the database engine" }),
+        ],
+        { error: vaultExpected },
+      )
+      .meta({ description: "In HashiCorp Vault (`vault:` says where that is)." }),
+  })
+  .meta({ title: "from Vault" });
 const rds = z
-  .strictObject({ aws_rds_iam: z.literal(true, { error: "true" }) })
-  .meta({ title: "AWS RDS IAM token (not in this version)" });
+  .strictObject({
+    aws_rds_iam: z
+      .union(
+        [
+          z.literal(true, { error: "true, or { region: NAME }" }),
+          z.strictObject({
+            region: z
+              .string({ error: "an AWS region" })
+              .regex(/^[a-z]{2}(-[a-z]+)+-\d$/, { error: "an AWS region such as eu-central-1" }),
+          }),
+        ],
+        { error: "true, or { region: NAME }" },
+      )
+      .meta({
+        description:
+          "A token by IAM authentication. Default region: that of the server's name, else AWS_REGION.",
+      }),
+  })
+  .meta({ title: "AWS RDS IAM token" });
 
 /** Where a secret comes from. A secret itself is never written into postern.yaml. */
 export const secret = z.union([env, file, command], { error: secretExpected });
 /** Where a login's password comes from. */
-export const password = z.union([env, file, command, vault, rds], { error: secretExpected });
+export const password = z.union([env, file, command, vault, rds], {
+  error: `${secretExpected}, { vault: … } or { aws_rds_iam: true }`,
+});
 export type SecretInput = z.output<typeof secret>;
 export type PasswordInput = z.output<typeof password>;
+export type VaultInput = z.output<typeof vault>["vault"];
 
 function showSize(bytes: number): string {
   for (const [unit, factor] of [

@@ -17,6 +17,7 @@ import { noteIdle } from "./ask.ts";
 import { conclude, concludeSkipped, concludeUnknown } from "./conclude.ts";
 import { causeOf, noteFailed, noteReady } from "./fate.ts";
 import { checkColumns, copyMaskerOf, describe, notCountable, tooManyAffected } from "./guard.ts";
+import { withoutNames } from "./hidden.ts";
 import type { Judgement } from "./judgement.ts";
 import { dropPortals, settleChange, undo } from "./names.ts";
 import {
@@ -434,7 +435,12 @@ function tell(walk: Walk, refusal: Refusal): Buffer {
 
 /** The server's error as the client may see it; null: as it is. */
 function scrubbed(walk: Walk, body: Buffer, request = ""): Buffer | null {
-  return walk.guard !== null && walk.guard.scrub >= 0 ? scrubError(body, request) : null;
+  const { guard } = walk;
+  if (guard === null) return null;
+  if (guard.scrub >= 0) return scrubError(body, request);
+  const fields = decodeErrorFields(body);
+  const kept = withoutNames(guard.view, fields);
+  return kept === fields ? null : encodeBackend({ type: "error", fields: kept });
 }
 
 /** The client was told of an error in a block that the server knows nothing of: it is made to fail, too. */

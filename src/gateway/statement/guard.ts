@@ -7,6 +7,7 @@ import {
   createCopyMasker,
   createRowMasker,
   type MaskColumn,
+  passes,
   type RowMasker,
 } from "../../masking/index.ts";
 import type { FieldDescription } from "../../protocol/index.ts";
@@ -103,13 +104,28 @@ function contentOf(
   { judgement }: Guard,
   columns: readonly (MaskColumn & { readonly name: string })[],
 ): ContentGuard | null {
-  const { watched } = judgement;
-  if (watched === null) return null;
-  return createContentGuard(
-    watched.detect,
-    columns.map((column, i) => ({ ...column, labelled: watched.labelled[i] === true })),
-    walk.maskKeys,
-  );
+  const { watched, names } = judgement;
+  const content =
+    watched === null
+      ? null
+      : createContentGuard(
+          watched.detect,
+          columns.map((column, i) => ({ ...column, labelled: watched.labelled[i] === true })),
+          walk.maskKeys,
+        );
+  if (names === null) return content;
+  return {
+    // What tells of the database's structure holds nobody's data: names first, the rest where there is none.
+    cells: columns.map((_, i) => {
+      const other = content?.cells[i] ?? null;
+      if (other === null) return names.cell;
+      return (b, at, end, out) => {
+        const size = names.cell(b, at, end, out);
+        return size === passes ? other(b, at, end, out) : size;
+      };
+    }),
+    findings: () => content?.findings() ?? [],
+  };
 }
 
 /** Throws Disagreement when a RowDescription is not what the analysis said. */

@@ -31,6 +31,7 @@ import {
   unavailable,
   unmaskable,
 } from "./facts.ts";
+import { keepNames, withoutNames } from "./hidden.ts";
 import type { Answer, Guarding, Judgement, Question, ServerRefusal, Watched } from "./judgement.ts";
 import { unsettle } from "./judgement.ts";
 import { mayTell, needsNoAnalysis, outdated, sameMeaning } from "./meaning.ts";
@@ -325,7 +326,7 @@ function judgeAnew(
     const key = `\0syntax\0${statement.text}`;
     const answer = guard.fresh.get(key);
     if (answer?.kind === "refused" && answer.error.sqlstate.startsWith("42"))
-      return refuse(serverRefusal(answer.error, true));
+      return refuse(serverRefusal(answer.error, true, view));
     if (answer !== undefined) return refuse(early);
     questions.push({ key, text: statement.text, types: [], kind: "statement", settledSettings: 0 });
     return null;
@@ -366,7 +367,7 @@ function judgeAnew(
         // The server says it again, and better, when it is sent what it refused.
         return (
           unasked(walk, guard, statement, place) ??
-          refuse(serverRefusal(answer.error, inner === null && one === statement))
+          refuse(serverRefusal(answer.error, inner === null && one === statement, by))
         );
       else if (answer.kind === "touched") {
         // Functions of bare expressions count; what they give goes nowhere.
@@ -455,13 +456,14 @@ function usedBy(walk: Walk, statement: PreparedStatement, observed: boolean): Us
   return { statements: all, bound, wrapped };
 }
 
-function serverRefusal(error: ServerRefusal, samePlace: boolean): Reason {
+function serverRefusal(error: ServerRefusal, samePlace: boolean, view: View | null): Reason {
+  const fields = withoutNames(view, error.fields);
   return {
     sqlstate: error.sqlstate,
     code: "SERVER_ERROR",
     message: error.message,
     hint: "",
-    server: samePlace ? error : { ...error, fields: withoutPlace(error.fields) },
+    server: { ...error, fields: samePlace ? fields : withoutPlace(fields) },
   };
 }
 
@@ -553,6 +555,9 @@ function decided(
     reason ??= unmaskable(shape.facts.copy, [...masked].sort()[0] ?? null);
   for (const one of used) reason ??= unreadCode(one.shape, view, decision.unmask);
   // People cannot agree to what nobody understands, or what cannot be masked.
+  const kept = keepNames(view, touched, explain);
+  if (kept !== null && "refusal" in kept) reason ??= kept.refusal;
+  const names = kept !== null && "mask" in kept ? kept.mask : null;
   const awaits = decision.verdict === "approve" && reason === null;
   // A rule that denies says more than that the statement is not understood.
   if (awaits || decision.verdict === "deny") reason = ofDecision(decision);
@@ -561,8 +566,12 @@ function decided(
   const copied = copiedColumns(shape.facts, outputs, view);
   const sent = <T>(columns: readonly T[]): readonly T[] => columns.filter((_, i) => copied[i] !== false);
   const watched = rows ? watch(view, shape.facts, outputs) : null;
+  const looked = explain && names !== null ? 1 : rows ? (outputs?.length ?? 0) : 0;
   const hiding =
-    plan ?? (watched === null ? null : { columns: watched.labelled.map(() => null), scrub: false });
+    plan ??
+    (watched === null && (names === null || looked === 0)
+      ? null
+      : { columns: new Array<null>(looked).fill(null), scrub: false });
   return {
     view,
     stand: guard.stand,
@@ -585,7 +594,8 @@ function decided(
       [...masked].sort(),
       touched.length > 0,
     ),
-    plan: rows && hiding !== null ? { ...hiding, columns: sent(hiding.columns) } : null,
+    plan: looked > 0 && hiding !== null ? { ...hiding, columns: sent(hiding.columns) } : null,
+    names,
     watched: watched === null ? null : { ...watched, labelled: sent(watched.labelled) },
     outputs: outputs === null ? null : sent(outputs),
     masked: [...masked].sort(),
@@ -728,6 +738,7 @@ function refusedBefore(
     ...records(walk, statement, facts, null, reason, [], false),
     plan: null,
     watched: null,
+    names: null,
     outputs: null,
     masked: [],
     facts,

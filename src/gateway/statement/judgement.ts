@@ -3,7 +3,7 @@ import type { DecisionContext, StatementContext } from "../../audit/index.ts";
 import type { Durability } from "../../facts/audit.ts";
 import type { MaskPlan, StatementFacts, Touched } from "../../facts/effects.ts";
 import type { Principal } from "../../facts/principal.ts";
-import type { DetectionSettings } from "../../masking/index.ts";
+import type { DetectionSettings, NameMask } from "../../masking/index.ts";
 import type {
   Budget,
   BudgetKeeper,
@@ -60,6 +60,8 @@ export interface Judgement {
   readonly plan: MaskPlan | null;
   /** Which of its columns are looked into for personal data, besides; null: none. */
   readonly watched: Watched | null;
+  /** Names of columns that its rows must not tell; null: they could not. */
+  readonly names: NameMask | null;
   /** What RowDescription must say; null: not known, and nothing depends on it. */
   readonly outputs: Touched["outputs"];
   /** Columns that are masked, for the record. */

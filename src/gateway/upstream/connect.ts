@@ -11,7 +11,7 @@ import {
 } from "../../protocol/index.ts";
 import type { UpstreamConnection } from "../ports.ts";
 import type { DatabaseSettings, LoginSettings } from "../settings.ts";
-import { attempt } from "./attempt.ts";
+import { type Attempt, attempt } from "./attempt.ts";
 import { authenticate } from "./authenticate.ts";
 import { type Conversation, converse, decoded } from "./conversation.ts";
 import { dial } from "./dial.ts";
@@ -50,11 +50,12 @@ export function connectUpstream(
 ): Promise<OpenConnection> {
   const errors = failures(database.name);
   return attempt(errors, options, async (current) => {
-    const packet = startupPacket(database, login, parameters, options.replication, errors);
+    const effective = await lend(login, current, errors);
+    const packet = startupPacket(database, effective, parameters, options.replication, errors);
     const line = await dial(database, current, errors);
     const talk = converse(line.socket, errors);
     talk.send(packet);
-    await authenticate({ login, line, talk, attempt: current, errors, settings: parameters });
+    await authenticate({ login: effective, line, talk, attempt: current, errors, settings: parameters });
     const session = await untilReady(talk, errors, parameters);
     // Nothing may come unasked behind ReadyForQuery now: it would be taken for the answer to the first statement.
     if (talk.end() > 0) throw errors.protocol("data behind ReadyForQuery");
@@ -93,9 +94,29 @@ export async function cancelUpstream(
   }
 }
 
+/** The login as it is shown to the server: where its user is made for a time, that user acts as the role that was configured. */
+type Effective = LoginSettings & { readonly role?: string };
+
+async function lend(login: LoginSettings, current: Attempt, errors: Failures): Promise<Effective> {
+  const { password } = login;
+  if (password?.readLogin === undefined) return login;
+  const { label } = password;
+  const lent = await current.wait(
+    password.readLogin().catch(() => {
+      throw errors.setup(`the login cannot be read from ${label}`);
+    }),
+  );
+  return {
+    ...login,
+    user: lent.user,
+    role: login.user,
+    password: { label, read: async () => lent.password },
+  };
+}
+
 function startupPacket(
   database: DatabaseSettings,
-  login: LoginSettings,
+  login: Effective,
   parameters: ReadonlyMap<string, string>,
   replication: ConnectOptions["replication"],
   errors: Failures,
@@ -104,6 +125,7 @@ function startupPacket(
     ["user", login.user],
     ["database", database.server.dbname],
   ]);
+  if (login.role !== undefined) packet.set("role", login.role);
   if (replication !== undefined) packet.set("replication", replication === "physical" ? "true" : "database");
   for (const [name, value] of parameters) {
     if (isReserved(name)) throw errors.startup("a reserved name among the start-up settings");

@@ -84,6 +84,8 @@ export function createUpstreamPool(database: DatabaseSettings, options: PoolOpti
     queueMicrotask(pump);
   });
   const leaving = new Set<Promise<void>>();
+  /** Those whose user is lent for a time only: not for reuse. */
+  const leased = new WeakSet<UpstreamConnection>();
   const ending = new AbortController();
   let connecting = 0;
   let opened = 0;
@@ -145,6 +147,7 @@ export function createUpstreamPool(database: DatabaseSettings, options: PoolOpti
       const connection = await connectUpstream(database, login, parameters, connectOptions);
       opened++;
       active.set(connection, key);
+      if (login.password?.readLogin !== undefined) leased.add(connection);
       return connection;
     } finally {
       connecting--;
@@ -205,7 +208,7 @@ export function createUpstreamPool(database: DatabaseSettings, options: PoolOpti
       if (!reusable) {
         dropped++;
         leave(endStream(own, closeMs));
-      } else if (reset === "discard_all" && !closed) leave(recycle(own, key));
+      } else if (reset === "discard_all" && !closed && !leased.has(own)) leave(recycle(own, key));
       else retire(own);
     },
 

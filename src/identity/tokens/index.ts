@@ -312,7 +312,8 @@ function delegated(
 }
 
 function sourcesOf({ token }: Principal): TokenSource[] {
-  return [...(token.from ?? []), { jti: token.jti, sha256: token.sha256, issued: token.issued }];
+  const { jti, sha256, input, issued } = token;
+  return [...(token.from ?? []), { jti, sha256, ...(input === undefined ? {} : { input }), issued }];
 }
 
 /**

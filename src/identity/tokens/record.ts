@@ -12,6 +12,7 @@ const actor = z.strictObject({ subject: z.string(), issuer: z.string().nullable(
 const source = z.strictObject({
   jti: z.string().nullable(),
   sha256: z.string(),
+  input: z.string().exactOptional(),
   issued: z.number().nullable(),
 });
 const base64 = z.string().regex(/^[A-Za-z0-9+/]+={0,2}$/);

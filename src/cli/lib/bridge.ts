@@ -1,0 +1,212 @@
+/**
+ * MCP's stdio transport on one side, its Streamable HTTP transport on the other (MCP 2026-07-28 and 2025-11-25, "Transports"). The
+ * bridge understands no message beyond what the headers need: what is new in the protocol passes through it.
+ */
+import { createInterface } from "node:readline";
+import { Readable } from "node:stream";
+
+export interface BridgeOptions {
+  readonly endpoint: URL;
+  /** Asked before each request, and once more when the gateway refuses the token. */
+  token(): Promise<string>;
+  readonly input: Readable;
+  /** Takes one message, without the end of its line. */
+  write(line: string): void;
+  /** For people; standard output belongs to the protocol. */
+  warn(text: string): void;
+  readonly fetch?: typeof fetch;
+}
+
+type Message = Readonly<Record<string, unknown>>;
+type Id = string | number;
+
+/** Longest line of a client: the gateway takes no more. */
+const maxLine = 1024 * 1024;
+/** Requests under way at a time. */
+const maxOpen = 64;
+
+const versionKey = "io.modelcontextprotocol/protocolVersion";
+
+/** Resolves when the input has ended and everything was answered. Never rejects. */
+export async function bridge(options: BridgeOptions): Promise<void> {
+  const ask = options.fetch ?? fetch;
+  const open = new Map<Id, AbortController>();
+  const work = new Set<Promise<void>>();
+  let negotiated: string | null = null;
+
+  function answer(id: Id | null, code: number, message: string): void {
+    options.write(JSON.stringify({ jsonrpc: "2.0", id, error: { code, message } }));
+  }
+
+  async function post(line: string, message: Message, signal: AbortSignal): Promise<Response> {
+    const send = async () =>
+      ask(options.endpoint, {
+        method: "POST",
+        headers: { ...headersOf(message, negotiated), authorization: `Bearer ${await options.token()}` },
+        body: line,
+        signal,
+        // A token is for this gateway alone.
+        redirect: "error",
+      });
+    const first = await send();
+    if (first.status !== 401) return first;
+    await first.body?.cancel();
+    return send();
+  }
+
+  async function handOn(line: string, message: Message, id: Id | null): Promise<void> {
+    const stop = new AbortController();
+    if (id !== null) open.set(id, stop);
+    try {
+      const response = await post(line, message, stop.signal);
+      if (!isAnswer(response)) {
+        await response.body?.cancel();
+        const why = whyNot(response.status);
+        options.warn(why);
+        if (id !== null) answer(id, -32001, why);
+        return;
+      }
+      for await (const text of messagesOf(response)) {
+        if (message.method === "initialize") negotiated = versionOf(text) ?? negotiated;
+        options.write(text);
+      }
+    } catch (error) {
+      if (stop.signal.aborted) return;
+      const why =
+        error instanceof Error && error.name === "TypeError"
+          ? "the gateway could not be reached"
+          : `the request failed (${error instanceof Error ? error.name : "unknown"})`;
+      options.warn(why);
+      if (id !== null) answer(id, -32001, why);
+    } finally {
+      if (id !== null && open.get(id) === stop) open.delete(id);
+    }
+  }
+
+  function take(line: string): void {
+    if (line.trim() === "") return;
+    const message = line.length > maxLine ? null : parse(line);
+    if (message === null) {
+      answer(null, -32700, "a line must hold one JSON-RPC message of at most 1 MiB");
+      return;
+    }
+    const id = typeof message.id === "string" || typeof message.id === "number" ? message.id : null;
+    const isRequest = id !== null && typeof message.method === "string";
+    if (message.method === "notifications/cancelled") {
+      // The gateway keeps no sessions: a request ends with its connection.
+      const { requestId } = params(message);
+      if (typeof requestId === "string" || typeof requestId === "number") open.get(requestId)?.abort();
+      return;
+    }
+    if (isRequest && open.size >= maxOpen) {
+      answer(id, -32000, "too many requests at a time");
+      return;
+    }
+    const job = handOn(line, message, isRequest ? id : null);
+    work.add(job);
+    void job.finally(() => work.delete(job));
+  }
+
+  for await (const line of createInterface({ input: options.input, crlfDelay: Number.POSITIVE_INFINITY }))
+    take(line);
+  await Promise.all(work);
+}
+
+function parse(line: string): Message | null {
+  try {
+    const value: unknown = JSON.parse(line);
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : null;
+  } catch {
+    return null;
+  }
+}
+
+function params({ params: value }: Message): Message {
+  return typeof value === "object" && value !== null ? { ...value } : {};
+}
+
+/** Headers that repeat what the body says (2026-07-28), or the version that was agreed on (2025). */
+function headersOf(message: Message, negotiated: string | null): Record<string, string> {
+  const headers: Record<string, string> = {
+    "content-type": "application/json",
+    accept: "application/json, text/event-stream",
+  };
+  const { _meta: meta, name, uri, taskId } = params(message);
+  const claimed = typeof meta === "object" && meta !== null ? Reflect.get(meta, versionKey) : undefined;
+  if (typeof claimed === "string" && isPlain(claimed)) {
+    headers["mcp-protocol-version"] = claimed;
+    if (typeof message.method === "string" && isPlain(message.method)) headers["mcp-method"] = message.method;
+    const named = [name, uri, taskId].find((value) => typeof value === "string");
+    if (named !== undefined)
+      headers["mcp-name"] = isPlain(named) ? named : `=?base64?${Buffer.from(named).toString("base64")}?=`;
+  } else if (negotiated !== null && message.method !== "initialize")
+    headers["mcp-protocol-version"] = negotiated;
+  return headers;
+}
+
+/** Fit for a header as it stands. */
+function isPlain(value: string): boolean {
+  return /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(value) && !value.startsWith("=?base64?");
+}
+
+/** The response holds messages of the protocol, errors of its own among them. */
+function isAnswer(response: Response): boolean {
+  if (response.status === 202 || response.ok) return true;
+  if (response.status === 401 || response.status === 403 || response.status >= 500) return false;
+  return response.headers.get("content-type")?.startsWith("application/json") === true;
+}
+
+function whyNot(status: number): string {
+  switch (status) {
+    case 401:
+      return "the token was not accepted: get a fresh one (postern login, or whoever gave you the token)";
+    case 403:
+      return "the token may not be used here: a scope is missing, or the gateway refuses this client";
+    default:
+      return `the gateway answered with HTTP ${status}`;
+  }
+}
+
+/** The messages of a response, one text each: JSON, or events of a stream. */
+async function* messagesOf(response: Response): AsyncGenerator<string> {
+  const type = response.headers.get("content-type") ?? "";
+  if (type.startsWith("application/json")) {
+    const text = oneLine(await response.text());
+    if (text !== null) yield text;
+    return;
+  }
+  if (!type.startsWith("text/event-stream") || response.body === null) {
+    await response.body?.cancel();
+    return;
+  }
+  let data: string[] = [];
+  for await (const line of createInterface({
+    input: streamOf(response.body),
+    crlfDelay: Number.POSITIVE_INFINITY,
+  })) {
+    if (line.startsWith("data:")) data.push(line.slice(5).replace(/^ /, ""));
+    else if (line === "" && data.length > 0) {
+      const text = oneLine(data.join("\n"));
+      data = [];
+      if (text !== null) yield text;
+    }
+  }
+}
+
+function streamOf(body: ReadableStream<Uint8Array>): Readable {
+  return Readable.fromWeb(body);
+}
+
+/** A message must not hold line breaks (stdio transport). */
+function oneLine(text: string): string | null {
+  if (text.trim() === "") return null;
+  return text.includes("\n") ? JSON.stringify(JSON.parse(text)) : text;
+}
+
+function versionOf(text: string): string | null {
+  const message = parse(text);
+  const result = message?.result;
+  const version =
+    typeof result === "object" && result !== null ? Reflect.get(result, "protocolVersion") : null;
+  return typeof version === "string" && isPlain(version) ? version : null;
+}

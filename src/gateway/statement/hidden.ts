@@ -1,0 +1,157 @@
+/**
+ * Catalog queries do not tell the names of columns that nobody may read (`access: none`; docs/masking.md, "Names"). Rows about them
+ * come all the same, lest tools break that count them, with asterisks in place of the names.
+ */
+import type { Touched } from "../../facts/effects.ts";
+import { createNameMask, type NameMask } from "../../masking/index.ts";
+import type { View } from "../analyst/index.ts";
+import type { Reason } from "./state.ts";
+
+/** Where names of columns stand in the system's relations, alone or in a definition. */
+const bearing: ReadonlySet<string> = new Set([
+  "attname",
+  "attnames",
+  "column_name",
+  "referenced_column_name",
+  "triggered_column_name",
+  "domain_name",
+  "indexdef",
+  "definition",
+  "check_clause",
+  "consrc",
+  "qual",
+  "with_check",
+  "prosrc",
+  "routine_definition",
+  "action_condition",
+  "action_statement",
+]);
+
+/** Functions that write definitions of what is built on columns. */
+const defining =
+  /^pg_catalog\.(?:pg_get_|row_to_json$|to_jsonb?$|query_to_xml|table_to_xml|schema_to_xml|database_to_xml|col_description$)/;
+
+/** Functions that make something of a name in which it cannot be found again. */
+const disguising: ReadonlySet<string> = new Set(
+  (
+    "reverse md5 sha224 sha256 sha384 sha512 digest hmac crypt substr substring left right overlay translate replace regexp_replace " +
+    "regexp_substr regexp_split_to_array regexp_split_to_table regexp_match regexp_matches split_part string_to_array string_to_table " +
+    "ascii chr encode convert convert_to convert_from to_hex lpad rpad ltrim rtrim btrim get_byte get_bit set_byte hashtext hashtextextended " +
+    "hashname hashnameextended namesend textsend bpchar varchar char unistr quote_unicode tsvector to_tsvector string_agg_transfn bit_xor " +
+    "levenshtein soundex metaphone difference similarity ts_debug ts_parse ts_lexize unaccent starts_with strpos position"
+  ).split(" "),
+);
+
+/** Functions that join texts: a name may stand in the middle of a word behind them. */
+const joining =
+  /^pg_catalog\.(?:textcat|anytextcat|textanycat|concat|concat_ws|format|string_agg|array_to_string|xmlconcat|jsonb?_.*|array_agg)$/;
+
+/** Types whose values are bytes and numbers: a name in them would not be read. bytea, bit, varbit, "char" and integers, with their arrays. */
+const opaqueTypes: ReadonlySet<number> = new Set([17, 1001, 1560, 1561, 1562, 1563, 18, 1002]);
+
+interface Hidden {
+  readonly names: readonly string[];
+  readonly words: NameMask;
+  readonly parts: NameMask;
+}
+
+const known = new WeakMap<View, Hidden | { readonly names: readonly [] }>();
+
+/** What is hidden under a view: names that columns with `access: none` have, and no column that may be read. */
+function hiddenOf(view: View): Hidden | null {
+  let found = known.get(view);
+  if (found === undefined) {
+    const names = namesOf(view);
+    found =
+      names.length === 0
+        ? { names: [] }
+        : { names, words: createNameMask(names, false), parts: createNameMask(names, true) };
+    known.set(view, found);
+  }
+  return "words" in found ? found : null;
+}
+
+function namesOf({ catalog, protectedSet }: View): string[] {
+  const closed = protectedSet.columns.filter(({ labels }) => labels.some(({ access }) => access === "none"));
+  if (closed.length === 0) return [];
+  const names = new Set<string>();
+  for (const { relation, attribute } of closed) {
+    const name = catalog.column(relation, attribute)?.name;
+    if (name !== undefined) names.add(name);
+  }
+  // A name that others have, too, tells nothing; and tools must find those.
+  for (const relation of catalog.relations())
+    for (const { attnum, name } of relation.columns)
+      if (
+        names.has(name) &&
+        protectedSet.column(relation.oid, attnum)?.labels.some(({ access }) => access === "none") !== true
+      )
+        names.delete(name);
+  return [...names];
+}
+
+/** What a statement's rows must not tell: null: nothing in them could. */
+export type NamesKept = { readonly mask: NameMask } | { readonly refusal: Reason } | null;
+
+/** @param explain it is an EXPLAIN: plans list columns. */
+export function keepNames(view: View, touched: readonly Touched[], explain: boolean): NamesKept {
+  const hidden = hiddenOf(view);
+  if (hidden === null) return null;
+  const functions = touched.flatMap((one) => one.functions);
+  const looks =
+    explain ||
+    functions.some((name) => defining.test(name)) ||
+    touched.some((one) => one.reads.some((name) => /^(?:pg_catalog|information_schema)\./.test(name)));
+  if (!looks) return null;
+  const [column] = touched.flatMap((one) =>
+    one.uses.filter((use) => use.position !== "output" && use.position !== "owner" && bears(view, use)),
+  );
+  if (column !== undefined) {
+    const disguise = functions.find((name) =>
+      disguising.has(name.replace(/^[^.]*\./, "").replaceAll('"', "")),
+    );
+    const opaque = touched.some((one) =>
+      one.outputs?.some(
+        (output) => opaqueTypes.has(output.type) && output.sources.some((source) => bears(view, source)),
+      ),
+    );
+    if (disguise !== undefined || opaque) {
+      const name = view.protectedSet.nameOf(column);
+      return {
+        refusal: {
+          sqlstate: "42501",
+          code: "PROTECTED_CATALOG",
+          message: `policy: names from ${name} may not be transformed where columns are hidden${disguise === undefined ? "" : ` (${disguise})`}`,
+          hint: "Select the names as they are, without functions around them.",
+          object: name,
+        },
+      };
+    }
+  }
+  // An operator may join texts, too.
+  const joined =
+    functions.some((name) => joining.test(name)) ||
+    touched.some((one) => one.uses.some((use) => use.position === "derived" && bears(view, use)));
+  return { mask: joined ? hidden.parts : hidden.words };
+}
+
+/** The server's own words may name columns that the statement does not (hints at a misspelling). */
+export function withoutNames(
+  view: View | null,
+  fields: ReadonlyMap<string, string>,
+): ReadonlyMap<string, string> {
+  const hidden = view === null ? null : hiddenOf(view);
+  if (hidden === null) return fields;
+  return new Map([...fields].map(([key, text]) => [key, told.has(key) ? hidden.words.text(text) : text]));
+}
+
+/** Message, detail, hint, context, internal query; column. */
+const told: ReadonlySet<string> = new Set(["M", "D", "H", "W", "q", "c"]);
+
+function bears({ catalog }: View, at: { readonly relation: number; readonly attribute: number }): boolean {
+  const relation = catalog.relation(at.relation);
+  if (relation?.system !== true) return false;
+  if (at.attribute === 0) return relation.columns.some(({ name }) => bearing.has(name));
+  const column = catalog.column(at.relation, at.attribute);
+  return column !== undefined && bearing.has(column.name);
+}
