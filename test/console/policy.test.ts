@@ -102,7 +102,7 @@ pageSuite("policy", (bench) => {
     await problem.waitFor();
     expect(await problem.innerText()).toMatch(/^\d+:\d+/);
     await page.locator(".cm-fault-line").first().waitFor();
-    await page.getByRole("button", { name: "Run" }).click();
+    await page.getByRole("button", { name: "Run" }).click({ force: true });
     expect(double.asked.some(({ path }) => path === "/api/policy/replay")).toBe(false);
     await page.getByRole("button", { name: "Undo all" }).click();
     await page.getByText("A valid policy").waitFor();

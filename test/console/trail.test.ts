@@ -268,7 +268,7 @@ pageSuite("a statement and its proof", (bench) => {
     const { page, faults } = await bench().open("/runs/run-7f3a");
     await soon(() => page.locator(".step").count()).toBeGreaterThan(20);
     const all = await page.locator(".step").count();
-    await page.getByText("Trouble").click();
+    await page.getByRole("radio", { name: "Trouble" }).check();
     await soon(() => page.locator(".step").count()).toBeLessThan(all);
     await page.locator(".step-text").first().click();
     await soon(() => page.locator('[data-proof="good"]').count()).toBe(2);

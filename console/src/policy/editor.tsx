@@ -122,6 +122,20 @@ const hidden = highlightSpecialChars({
   },
 });
 
+/**
+ * What is typed is put in by the editor itself. Left to the browser, it would keep the look of what it replaces in a style
+ * attribute, which the page's Content Security Policy reports.
+ */
+const typing = EditorView.domEventHandlers({
+  beforeinput(event, view) {
+    if (event.inputType !== "insertText" || event.data === null || event.isComposing || view.composing)
+      return false;
+    event.preventDefault();
+    view.dispatch(view.state.replaceSelection(event.data), { scrollIntoView: true, userEvent: "input.type" });
+    return true;
+  },
+});
+
 const languages: Readonly<Record<EditorProps["language"], () => Extension>> = {
   sql: () => sql({ dialect: PostgreSQL }),
   yaml: () => StreamLanguage.define(yaml),
@@ -155,6 +169,7 @@ export default function Editor(props: EditorProps) {
           bracketMatching(),
           highlightActiveLine(),
           hidden,
+          typing,
           language === "yaml" ? lineNumbers() : [],
           languages[language](),
           syntaxHighlighting(highlight),

@@ -128,7 +128,7 @@ function Trail() {
               className="trail-rows"
               items={rows}
               estimate={61}
-              keyOf={(row) => `${row.id} ${row.statementIndex}`}
+              keyOf={(row) => row.id}
               row={(row, at) => <HitRow row={row} current={at === current} />}
               onEnd={more}
               current={current}
