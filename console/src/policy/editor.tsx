@@ -25,8 +25,10 @@ import { yaml } from "./yaml.ts";
 export interface EditorProps {
   readonly label: string;
   readonly language: "sql" | "yaml";
-  /** Where it begins; later values replace what is there only when they differ from it. */
+  /** What it begins with. */
   readonly value: string;
+  /** Another number: `value` takes the place of what is there. Else the editor's own text goes ahead of the page's. */
+  readonly revision?: number;
   readonly placeholder?: string;
   /** Places to underline. */
   readonly marks?: readonly Mark[];
@@ -142,7 +144,7 @@ const languages: Readonly<Record<EditorProps["language"], () => Extension>> = {
 };
 
 export default function Editor(props: EditorProps) {
-  const { label, language, value, placeholder = "", marks, goTo, tall = false } = props;
+  const { label, language, value, revision = 0, placeholder = "", marks, goTo, tall = false } = props;
   const host = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView | null>(null);
   const change = useEffectEvent((text: string) => props.onChange(text));
@@ -150,7 +152,7 @@ export default function Editor(props: EditorProps) {
     props.onRun?.();
     return props.onRun !== undefined;
   });
-  const first = useEffectEvent(() => value);
+  const given = useEffectEvent(() => value);
 
   useEffect(() => {
     const element = host.current;
@@ -160,7 +162,7 @@ export default function Editor(props: EditorProps) {
       root,
       parent: root,
       state: EditorState.create({
-        doc: first(),
+        doc: given(),
         extensions: [
           keymap.of([{ key: "Mod-Enter", run: () => run() }]),
           keymap.of([...defaultKeymap, ...historyKeymap]),
@@ -178,6 +180,7 @@ export default function Editor(props: EditorProps) {
           EditorView.lineWrapping,
           EditorView.contentAttributes.of({
             "aria-label": label,
+            tabindex: "0",
             spellcheck: "false",
             autocapitalize: "off",
           }),
@@ -195,11 +198,13 @@ export default function Editor(props: EditorProps) {
     };
   }, [language, label, placeholder]);
 
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a new revision is what asks for it
   useEffect(() => {
     const editor = view.current;
-    if (editor === null || editor.state.doc.toString() === value) return;
-    editor.dispatch({ changes: { from: 0, to: editor.state.doc.length, insert: value } });
-  }, [value]);
+    const text = given();
+    if (editor === null || editor.state.doc.toString() === text) return;
+    editor.dispatch({ changes: { from: 0, to: editor.state.doc.length, insert: text } });
+  }, [revision]);
   useEffect(() => {
     view.current?.dispatch({ effects: setMarks.of(marks ?? []) });
   }, [marks]);

@@ -29,6 +29,7 @@ const drafts = new Map<string, readonly PolicyFile[]>();
 export function Replay({ policy }: { readonly policy: Policy }) {
   const [files, setFiles] = useState<readonly PolicyFile[]>(drafts.get(policy.digest ?? "") ?? policy.files);
   const [at, setAt] = useState(0);
+  const [revision, setRevision] = useState(0);
   const [days, setDays] = useState<Days>("7");
   const [goTo, setGoTo] = useState<{ readonly line: number; readonly column: number } | null>(null);
   const settled = useSettled(files, 500);
@@ -88,6 +89,7 @@ export function Replay({ policy }: { readonly policy: Policy }) {
                 onClick={() => {
                   drafts.delete(policy.digest ?? "");
                   setFiles(policy.files);
+                  setRevision(revision + 1);
                 }}
               >
                 Undo all
@@ -104,6 +106,7 @@ export function Replay({ policy }: { readonly policy: Policy }) {
           language="yaml"
           tall
           value={file.text}
+          revision={revision}
           marks={marks}
           goTo={goTo}
           onChange={edit}

@@ -415,6 +415,7 @@ function servePolicy(double: Double, data: TrailData): void {
       labels: active.labels,
       default: active.default,
       observe: active.observe,
+      databases: ["shop", "billing"],
     },
   }));
   double.on("GET /api/policy/columns", () => ({
