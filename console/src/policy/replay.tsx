@@ -169,6 +169,12 @@ export function Replay({ policy }: { readonly policy: Policy }) {
           <section className="card">
             <Failure error={replay.error} title="It could not be run" onRetry={() => replay.mutate()} />
           </section>
+        ) : replay.data?.policy === null ? (
+          <section className="card">
+            <Empty icon="warning" title="The changed policy is not valid">
+              <p>What is wrong is listed below its text.</p>
+            </Empty>
+          </section>
         ) : replay.data === undefined ? (
           <section className="card answer-none">
             <p>
@@ -180,6 +186,7 @@ export function Replay({ policy }: { readonly policy: Policy }) {
           <>
             <p className="replay-sum">
               <strong>{plural(replay.data.compared, "statement")}</strong> compared{" "}
+              {replay.data.truncated ? <span className="faint">of the latest of the period; </span> : null}
               {replay.data.total > replay.data.compared ? (
                 <span className="faint">
                   of {count(replay.data.total)}; the others cannot be told from the record
