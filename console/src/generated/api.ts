@@ -83,7 +83,7 @@ export type OutcomeStatus = "ok" | "error" | "denied" | "cancelled" | "cut" | "u
 
 export type PlacedRecord = { readonly record: Readonly<Record<string, unknown>>; readonly index: number; readonly log: string; readonly id: string };
 
-export type Policy = { readonly digest: string | null; readonly files: readonly PolicyFile[]; readonly rules: readonly PolicyRule[]; readonly labels: readonly PolicyLabel[]; readonly default: "allow" | "deny"; readonly observe: "none" | "some" | "all" };
+export type Policy = { readonly digest: string | null; readonly files: readonly PolicyFile[]; readonly rules: readonly PolicyRule[]; readonly labels: readonly PolicyLabel[]; readonly default: "allow" | "deny"; readonly observe: "none" | "some" | "all"; readonly databases: readonly string[] };
 
 export type PolicyCheck = { readonly ok: boolean; readonly digest: string | null; readonly problems: readonly PolicyProblem[] };
 
