@@ -135,7 +135,7 @@ export function shopScript(): readonly Step[] {
       person,
       supportAgent,
       "SELECT count(*) FROM orders WHERE status = 'cancelled' AND id < 40",
-      (rows) => `${text(rows[0]?.count)}: none was changed`,
+      (rows) => `${text(rows[0]?.count)}, as before: none was changed`,
     ),
     query(ticket, engineer, "BEGIN", done),
     ...openTicket(ticket),
