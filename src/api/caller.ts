@@ -3,10 +3,10 @@ import { timingSafeEqual } from "node:crypto";
 import type { AuditLog } from "../audit/index.ts";
 import type { Principal } from "../facts/principal.ts";
 import { type Identity, IdentityError } from "../identity/index.ts";
+import type { Protection } from "../identity/protection.ts";
 import type { ConsoleSessions } from "./console-sessions.ts";
 import type { Caller } from "./env.ts";
 import { ApiError } from "./failure.ts";
-import { createRate } from "./rate.ts";
 import { type RoleGroups, rolesOf } from "./roles.ts";
 
 export interface CallerDeps {
@@ -16,6 +16,8 @@ export interface CallerDeps {
   readonly audit: Pick<AuditLog, "authFailed">;
   /** Origin under which browsers reach the listener. */
   readonly publicUrl: () => string;
+  /** Makes whoever fails too often wait. */
+  readonly protection: Protection;
   /** Whether a principal was shut out since its session began; left out: nobody ever is. */
   readonly revoked?: (principal: Principal) => boolean;
 }
@@ -35,8 +37,6 @@ export interface Callers {
   authenticate(asking: Asking): Promise<Caller>;
 }
 
-/** Refused tokens and cookies that one address may show in a minute. */
-const mostFailures = 30;
 const challenge = { "www-authenticate": 'Bearer realm="postern"' };
 const invalid = {
   "www-authenticate": 'Bearer realm="postern", error="invalid_token"',
@@ -44,11 +44,9 @@ const invalid = {
 const loginHint = { hint: "send a token as Authorization: Bearer …, or log in", login: "/login" };
 
 export function createCallers(deps: CallerDeps): Callers {
-  const failures = createRate(mostFailures);
-
   /** One answer for every reason: the cause is for the auditor. */
   function refuse(asking: Asking, code: string, cause: string): ApiError {
-    failures.take(asking.ip);
+    deps.protection.failed(asking.ip, null);
     deps.audit.authFailed({
       code,
       cause,
@@ -72,6 +70,7 @@ export function createCallers(deps: CallerDeps): Callers {
       if (error instanceof IdentityError) throw refuse(asking, error.code, error.cause);
       throw error;
     }
+    deps.protection.succeeded(asking.ip, null);
     const { auth_time: authTime } = principal.claims;
     return {
       principal,
@@ -114,12 +113,13 @@ export function createCallers(deps: CallerDeps): Callers {
 
   return {
     async authenticate(asking) {
-      if (failures.spent(asking.ip))
+      const gate = deps.protection.admit(asking.ip);
+      if (!gate.open)
         throw new ApiError(
           "TOO_MANY_REQUESTS",
           "too many failed logins from this address",
-          { hint: "wait a minute" },
-          { "retry-after": "60" },
+          { hint: `wait ${gate.retryAfterSeconds} s` },
+          { "retry-after": String(gate.retryAfterSeconds) },
         );
       const authorization = asking.headers.get("authorization");
       if (authorization === null) return byCookie(asking);
