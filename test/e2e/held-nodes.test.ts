@@ -14,7 +14,7 @@ import pino from "pino";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { type ComposedGateway, composeGateway } from "../../src/cli/lib/compose.ts";
 import { loadConfig } from "../../src/config/index.ts";
-import { folder, type Started, startPostern } from "../cli/support.ts";
+import { folder, postern, type Started, startPostern } from "../cli/support.ts";
 import { type Database, sharedCluster } from "../support/cluster.ts";
 import { startTestIdp, type TestIdp } from "../support/idp.ts";
 import { readLeaves } from "../support/postern.ts";
@@ -96,7 +96,9 @@ afterEach(async () => {
 function config(node: string, store: string): string {
   return `version: 1
 listen: { postgres: 127.0.0.1:0, http: 127.0.0.1:0 }
-identity: { providers: [{ name: corp, type: oidc, issuer: "${idp.issuer}", audience: postern }] }
+identity:
+  providers:
+    - { name: corp, type: oidc, issuer: "${idp.issuer}", audience: postern, kinds: [{ kind: human, when: '"staff" in claims.groups' }] }
 databases:
   - name: shop
     server: { host: "${server.host}", port: ${server.port}, dbname: ${name} }
@@ -104,6 +106,7 @@ databases:
 policy: ./policy.yaml
 store: ${store}
 approvals:
+  access: [{ groups: [oncall], approvers: { groups: [stewards] } }]
   webhooks: [{ url: "${hookUrl}", secret: { env: HOOK }, events: [requested, expired, decided] }]
 audit: { dir: ${node}/audit, node: ${node}, durability: process }
 `;
@@ -184,6 +187,81 @@ test("held on one node, approved on the other, run once", { timeout: 90_000 }, a
     ["approval.used", asked.id],
   ]);
   expect(types("gw-2")).toEqual([["approval.decided", asked.id]]);
+});
+
+test("from the command line: what waits, decided by a person who has just signed in, and by nobody else", {
+  timeout: 120_000,
+}, async () => {
+  dir = folder();
+  dir.write("policy.yaml", policy);
+  const env = { UPSTREAM_PASSWORD: server.password, HOOK: secret };
+  const settings = await loadConfig(dir.write("postern.yaml", config("gw", "sqlite:./postern.db")), env);
+  const made = await composeGateway(settings, pino({ level: "silent" }));
+  running.push(made);
+  const [address] = made.gateway.addresses;
+  const http = made.http?.address;
+  if (address === undefined || !("port" in address) || http === undefined) throw new Error("no port");
+  const now = Math.floor(Date.now() / 1000);
+  const ann = { sub: "ann", email: "ann@example.com", groups: ["staff", "stewards"] };
+  const tokens = {
+    fresh: await idp.mint({ ...ann, auth_time: now }),
+    old: await idp.mint({ ...ann, auth_time: now - 3600 }),
+    bare: await idp.mint(ann),
+    agent: await idp.mint({ sub: "bot", groups: ["stewards"], auth_time: now }),
+    eve: await idp.mint({ sub: "eve", groups: ["staff"], auth_time: now }),
+  };
+  const run = (who: keyof typeof tokens, ...args: string[]) =>
+    postern([...args, "--url", `http://127.0.0.1:${http.port}`], { env: { POSTERN_TOKEN: tokens[who] } });
+
+  const client = await connect(address.port);
+  const write = client.query("update t set note = 'by hand' where id = 2");
+  const asked = await until(
+    async () => (await made.approvals.list({ state: "pending", limit: 10 })).items[0],
+  );
+  expect((await run("fresh", "approvals", "list")).stdout).toContain(asked.id);
+  expect((await run("eve", "approvals", "list")).stdout).toBe("none\n");
+  expect((await run("eve", "approvals", "show", asked.id)).code).toBe(1);
+  const shown = await run("fresh", "approvals", "show", asked.id);
+  expect(shown.stdout).toContain("| update t set note = 'by hand' where id = 2");
+  for (const who of ["old", "bare"] as const) {
+    const refused = await run(who, "approvals", "approve", asked.id);
+    expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining("STEP_UP_REQUIRED")]);
+  }
+  expect((await run("agent", "approvals", "approve", asked.id)).code).toBe(1);
+  expect((await run("eve", "approvals", "approve", asked.id)).code).toBe(1);
+  expect(await note(2)).toBe("old");
+  expect((await run("fresh", "approvals", "approve", asked.id)).stdout).toBe(`${asked.id} is approved\n`);
+  expect((await write).rowCount).toBe(1);
+
+  const grant = await run(
+    "eve",
+    "access",
+    "request",
+    "shop",
+    "--group",
+    "oncall",
+    "--for",
+    "10m",
+    "--reason",
+    "pager",
+  );
+  const [id = ""] = grant.stdout.split(" ");
+  expect((await run("fresh", "approvals", "approve", id)).stdout).toContain("group oncall until");
+  expect((await run("eve", "access", "list")).stdout).toMatch(/eve +oncall +shop/);
+  expect((await run("fresh", "access", "revoke", id, "--reason", "over")).code).toBe(0);
+  expect((await run("eve", "access", "list")).stdout).toBe("none\n");
+
+  const watching = startPostern(["approvals", "watch", "--json", "--url", `http://127.0.0.1:${http.port}`], {
+    env: { POSTERN_TOKEN: tokens.fresh },
+  });
+  started.push(watching);
+  const again = client.query("update t set note = 'old' where id = 2").catch((error: unknown) => error);
+  await watching.printed(/"state":"pending"/);
+  const next = await until(async () => (await made.approvals.list({ state: "pending", limit: 10 })).items[0]);
+  expect((await run("fresh", "approvals", "deny", next.id, "--reason", "enough")).code).toBe(0);
+  await watching.printed(/"state":"denied"/);
+  expect(await again).toMatchObject({ code: "42501" });
+  await server.query(name, "update t set note = 'old' where id = 2");
 });
 
 test("killed while a statement waits: gone after the restart, and it never ran", {
