@@ -1,9 +1,11 @@
 /** The OAuth endpoints and the lifecycle routes, over a gateway with a real PostgreSQL behind it. */
+
 import pg from "pg";
 import pino from "pino";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createApp } from "../../src/api/app.ts";
 import { createConsoleSessions, createRest, lifecycleRoutes, oauthRoutes } from "../../src/api/index.ts";
+import { createProtection } from "../../src/identity/protection.ts";
 import { namedAgentIssuer } from "../../src/identity/tokens/index.ts";
 import { memoryStore, type Store } from "../../src/store/index.ts";
 import { type Database, sharedCluster } from "../support/cluster.ts";
@@ -59,11 +61,13 @@ function build() {
     roles: () => roles,
     publicUrl: () => url,
     stepUpSeconds: 600,
+    protection: createProtection(null),
     logger: pino({ level: "silent" }),
+    tls: false,
     logKey: () => "",
     anchors: () => [],
     more: lifecycleRoutes({ gateway, identity, tokens, revocations, audit }),
-  } as Parameters<typeof createRest>[0]);
+  });
   return createApp(
     {
       version: "test",

@@ -1,7 +1,9 @@
 /** Made by scripts/gen-api-types.ts from src/api/schema: change that, not this. Every text in here may be hostile. */
 // biome-ignore-all format: generated
 
-export type Access = Readonly<Record<string, unknown>>;
+export type Access = { readonly items: readonly DatabaseAccess[]; readonly next: null };
+
+export type AccessTable = { readonly name: string; readonly kind: "table" | "view" | "materialized view" | "foreign table"; readonly columns: readonly { readonly name: string; readonly type: string; readonly notNull: boolean; readonly mask: string | null; readonly use: "output" | "equality" | "derived" | null }[]; readonly partial: boolean; readonly read: May; readonly insert: May; readonly update: May; readonly delete: May; readonly limits: DecisionLimits | null; readonly approvers: readonly { readonly groups: readonly string[]; readonly count: number }[] };
 
 /** Who acts on the subject's behalf. */
 export type Actor = { readonly subject: string; readonly issuer: string | null };
@@ -36,6 +38,8 @@ export type ConnectList = { readonly items: readonly ConnectDatabase[]; readonly
 
 export type ConnectToken = { readonly token: string; readonly expires: string };
 
+export type DatabaseAccess = { readonly database: string; readonly unavailable: boolean; readonly open: boolean; readonly tables: readonly AccessTable[]; readonly moreTables: number; readonly budgets: readonly { readonly rule: string; readonly unit: "statements" | "rows"; readonly amount: number; readonly perSeconds: number; readonly left: number }[] };
+
 export type DecisionLimits = { readonly rows: number | null; readonly bytes: number | null; readonly timeoutMs: number | null; readonly affectedRows: number | null; readonly perMinute: number | null };
 
 export type EffectPreview = { readonly time: string; readonly by: string; readonly rowsAffected: number | null; readonly sample: { readonly columns: readonly { readonly name: string; readonly type: string; readonly masked: boolean }[]; readonly before: readonly (readonly (string | null)[])[]; readonly after: readonly (readonly (string | null)[])[]; readonly truncated: boolean } | null; readonly notes: readonly string[]; readonly refused: string | null };
@@ -48,8 +52,8 @@ export type ExplainedOutput = { readonly name: string; readonly sources: readonl
 
 export type Explanation = { readonly sql: string; readonly decision: { readonly verdict: Verdict; readonly rule: string | null; readonly code: string | null; readonly message: string | null; readonly hint: string | null; readonly object: string | null; readonly limits: DecisionLimits; readonly approvers: readonly ApproverDemand[]; readonly unmask: readonly string[]; readonly would: { readonly verdict: "deny" | "approve"; readonly rule: string | null } | null }; readonly rules: readonly RuleVerdict[]; readonly touches: { readonly effects: readonly string[]; readonly reads: readonly string[]; readonly writes: readonly string[]; readonly columns: readonly string[]; readonly functions: readonly string[]; readonly labels: readonly string[]; readonly labelsInPredicates: readonly string[] } | null; readonly masked: readonly string[] | null; readonly outputs: readonly ExplainedOutput[] | null; readonly message: string | null };
 
-/** event: gap. Something was left out: this reader is too slow (the stream ends), the gateway is too busy, the log was opened anew, or Last-Event-ID is too old. */
-export type GapEvent = { readonly why: "slow" | "busy" | "restart" | "old"; readonly missed: number | null };
+/** event: gap. Something was left out: this reader is too slow (the stream ends), the gateway is too busy, or what Last-Event-ID asks for is too much. */
+export type GapEvent = { readonly why: "slow" | "busy" | "old"; readonly missed: number | null };
 
 export type Grant = { readonly id: string; readonly principal: Principal; readonly group: string; readonly database: string; readonly since: string | null; readonly until: string; readonly reason: string | null };
 
@@ -68,6 +72,8 @@ export type LoginProvider = { readonly name: string; readonly type: "oidc" | "sa
 
 export type LoginProviders = { readonly providers: readonly LoginProvider[] };
 
+export type May = "yes" | "approval" | "no" | "depends";
+
 export type Me = { readonly subject: string; readonly issuer: string; readonly provider: string; readonly email: string | null; readonly kind: PrincipalKind; readonly groups: readonly string[]; readonly actor: readonly Actor[]; readonly roles: readonly ("admin" | "auditor" | "approver" | "user")[]; readonly authTime: string | null; readonly stepUpFresh: boolean; readonly csrf: string | null; readonly expires: string; readonly databases: readonly { readonly name: string }[]; readonly version: string; readonly node: string; readonly publicUrl: string; readonly addresses: { readonly postgres: string | null; readonly http: string }; readonly warnings: readonly string[] };
 
 /** event: outcome */
@@ -77,7 +83,7 @@ export type OutcomeStatus = "ok" | "error" | "denied" | "cancelled" | "cut" | "u
 
 export type PlacedRecord = { readonly record: Readonly<Record<string, unknown>>; readonly index: number; readonly log: string; readonly id: string };
 
-export type Policy = { readonly digest: string | null; readonly files: readonly PolicyFile[]; readonly rules: readonly PolicyRule[]; readonly labels: readonly PolicyLabel[]; readonly default: "allow" | "deny"; readonly observe: "none" | "some" | "all" };
+export type Policy = { readonly digest: string | null; readonly files: readonly PolicyFile[]; readonly rules: readonly PolicyRule[]; readonly labels: readonly PolicyLabel[]; readonly default: "allow" | "deny"; readonly observe: "none" | "some" | "all"; readonly databases: readonly string[] };
 
 export type PolicyCheck = { readonly ok: boolean; readonly digest: string | null; readonly problems: readonly PolicyProblem[] };
 
@@ -89,6 +95,10 @@ export type PolicyProblem = { readonly file: string; readonly line: number; read
 
 export type PolicyRule = { readonly name: string; readonly then: "allow" | "deny" | "approve" | "limit" | "unmask"; readonly when: string; readonly description: string | null; readonly observe: boolean; readonly file: string; readonly line: number; readonly facts: readonly string[] };
 
+export type PosternToken = { readonly id: string; readonly audience: readonly ("wire" | "api" | "mcp")[] | null; readonly database: string | null; readonly agent: string | null; readonly certificate: string | null; readonly issued: string; readonly expires: string; readonly actor: readonly Actor[] };
+
+export type PosternTokenList = { readonly items: readonly PosternToken[]; readonly next: string | null };
+
 /** Who it is, as a verified token says. */
 export type Principal = { readonly subject: string; readonly issuer: string; readonly provider: string; readonly email: string | null; readonly kind: PrincipalKind; readonly groups: readonly string[]; readonly actor: readonly Actor[] };
 
@@ -98,11 +108,9 @@ export type ProtectedColumn = { readonly database: string; readonly column: stri
 
 export type ProtectedColumnList = { readonly items: readonly ProtectedColumn[]; readonly next: null };
 
-export type RenewedSession = { readonly id: string; readonly expires: string };
-
 export type Replay = { readonly policy: string | null; readonly problems: readonly PolicyProblem[]; readonly total: number; readonly compared: number; readonly undetermined: number; readonly truncated: boolean; readonly changes: readonly { readonly kind: "newly denied" | "newly allowed" | "newly held" | "newly masked" | "newly shown"; readonly count: number; readonly examples: readonly { readonly request: string; readonly time: string; readonly subject: string; readonly kind: PrincipalKind; readonly database: string; readonly sql: string | null; readonly was: { readonly verdict: Verdict; readonly rule: string | null; readonly code: string | null }; readonly now: { readonly verdict: Verdict; readonly rule: string | null; readonly code: string | null } | null; readonly columns: readonly string[]; readonly why: string | null; readonly count: number }[] }[] };
 
-export type Revocation = { readonly id: string; readonly kind: string; readonly subject: string | null; readonly issuer: string | null; readonly agent: string | null; readonly jti: string | null; readonly everything: boolean; readonly reason: string; readonly time: string; readonly expires: string | null; readonly by: string };
+export type Revocation = { readonly id: string; readonly kind: "subject" | "sub" | "agent" | "token" | "sid" | "everything"; readonly value: string; readonly issuer: string | null; readonly mode: "block" | "before"; readonly subject: string | null; readonly agent: string | null; readonly jti: string | null; readonly everything: boolean; readonly at: string; readonly time: string; readonly expires: string | null; readonly reason: string; readonly by: string };
 
 export type RevocationList = { readonly items: readonly Revocation[]; readonly next: string | null };
 
@@ -125,6 +133,8 @@ export type SessionEvent = { readonly type: "start" | "end"; readonly reason: st
 
 export type SessionList = { readonly items: readonly Session[]; readonly next: string | null };
 
+export type SessionRenewed = { readonly id: string; readonly expires: string };
+
 /** event: statement */
 export type StatementEvent = { readonly time: string; readonly session: string; readonly request: string; readonly index: number; readonly principal: { readonly subject: string; readonly issuer: string; readonly kind: PrincipalKind; readonly email: string | null; readonly actor: readonly Actor[] }; readonly claimed: Claimed; readonly database: string; readonly login: string; readonly sql: string | null; readonly kind: string | null; readonly command: string | null; readonly verdict: Verdict; readonly rule: string | null; readonly code: string | null; readonly reads: readonly string[] | null; readonly writes: readonly string[] | null; readonly masked: readonly string[]; readonly approval: string | null };
 
@@ -146,10 +156,12 @@ export interface Routes {
   readonly "POST /api/logout": { readonly body: Readonly<Record<string, unknown>>; readonly answer: null };
   readonly "GET /api/sessions": { readonly body: undefined; readonly answer: SessionList };
   readonly "DELETE /api/sessions/:id": { readonly body: undefined; readonly answer: null };
-  readonly "POST /api/sessions/:id/renew": { readonly body: { readonly token: string }; readonly answer: RenewedSession };
+  readonly "POST /api/sessions/:id/renew": { readonly body: { readonly token: string }; readonly answer: SessionRenewed };
   readonly "GET /api/revocations": { readonly body: undefined; readonly answer: RevocationList };
-  readonly "POST /api/revocations": { readonly body: { readonly subject?: string; readonly issuer?: string; readonly agent?: string; readonly jti?: string; readonly tokenSha256?: string; readonly everything?: true; readonly reason: string }; readonly answer: Revocation };
+  readonly "POST /api/revocations": { readonly body: { readonly subject?: string; readonly agent?: string; readonly jti?: string; readonly tokenSha256?: string; readonly everything?: true; readonly issuer?: string; readonly mode?: "block" | "before"; readonly seconds?: number; readonly reason: string }; readonly answer: Revocation };
   readonly "DELETE /api/revocations/:id": { readonly body: undefined; readonly answer: null };
+  readonly "GET /api/tokens": { readonly body: undefined; readonly answer: PosternTokenList };
+  readonly "DELETE /api/tokens/:id": { readonly body: undefined; readonly answer: null };
   readonly "GET /api/events": { readonly body: undefined; readonly answer: never };
   readonly "GET /api/audit": { readonly body: undefined; readonly answer: AuditPage };
   readonly "GET /api/audit/checkpoint": { readonly body: undefined; readonly answer: Checkpoint };

@@ -5,6 +5,7 @@ import { type Identity, IdentityError } from "../../identity/index.ts";
 import type { PosternTokens, TokenListing } from "../../identity/tokens/index.ts";
 import type { Revocation, RevocationKind, Revocations } from "../../identity/tokens/revoked.ts";
 import { ApiError } from "../failure.ts";
+import { page } from "../paging.ts";
 import { type Route, route } from "../routing.ts";
 import {
   addRevocation,
@@ -44,7 +45,14 @@ export function lifecycleRoutes(deps: LifecycleDeps): Route[] {
       if (renewed.code !== "CHANGED") throw unknown;
       throw new ApiError("CONFLICT", renewed.message);
     }),
-    route(listRevocations, () => ({ items: revocations.all.map(tellRevocation), next: null })),
+    route(listRevocations, ({ query }) => {
+      const { limit, after } = query;
+      const found = revocations.all
+        .map((one) => ({ one, key: `${String(one.at).padStart(16, "0")} ${one.id}` }))
+        .sort((a, b) => (a.key < b.key ? -1 : 1));
+      const paged = page(found, ({ key }) => key, { limit, after, shape: /^\d{16} [\w.:-]{1,200}$/ });
+      return { items: paged.items.map(({ one }) => tellRevocation(one)), next: paged.next };
+    }),
     route(addRevocation, async ({ body, caller }) => {
       const { subject, agent, jti, tokenSha256, issuer, mode, seconds, reason } = body;
       const [kind, value] = chosen({ subject, agent, jti, tokenSha256 });
@@ -122,7 +130,22 @@ function chosen(given: {
 
 function tellRevocation({ id, kind, value, issuer, mode, at, expires, reason, by }: Revocation) {
   const end = expires === null ? null : iso(expires);
-  return { id, kind, value, issuer, mode, at: iso(at), expires: end, reason, by };
+  return {
+    id,
+    kind,
+    value,
+    issuer,
+    mode,
+    subject: kind === "subject" || kind === "sub" ? value : null,
+    agent: kind === "agent" ? value : null,
+    jti: kind === "token" ? value : null,
+    everything: kind === "everything",
+    at: iso(at),
+    time: iso(at),
+    expires: end,
+    reason,
+    by: by?.subject ?? "",
+  };
 }
 
 function tellToken({ issued, expires, audience, actor, ...rest }: TokenListing) {

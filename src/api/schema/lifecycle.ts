@@ -1,7 +1,7 @@
 /** Renewing sessions, revoking access, and the caller's Postern tokens. */
 import { z } from "zod";
 import type { RouteSpec } from "../routing.ts";
-import { actor, iso, listOf, name } from "./common.ts";
+import { actor, iso, limit, listOf, name } from "./common.ts";
 
 export const renewSession = {
   method: "POST",
@@ -24,10 +24,15 @@ export const revocation = z
     mode: z
       .enum(["block", "before"])
       .meta({ description: "`block`: until it is lifted; `before`: tokens that were issued until then." }),
+    subject: z.string().nullable(),
+    agent: z.string().nullable(),
+    jti: z.string().nullable().meta({ description: "A token's jti or SHA-256." }),
+    everything: z.boolean(),
     at: iso,
+    time: iso.meta({ description: "As `at`." }),
     expires: iso.nullable(),
     reason: z.string(),
-    by: z.object({ subject: z.string(), issuer: z.string() }).nullable(),
+    by: z.string().meta({ description: "Subject of who revoked it; empty: the gateway itself." }),
   })
   .meta({ id: "Revocation" });
 
@@ -36,6 +41,7 @@ export const listRevocations = {
   path: "/api/revocations",
   summary: "What is revoked",
   allow: ["auditor"],
+  query: z.object({ limit: limit.default(200), after: name.optional() }),
   answer: listOf(revocation).meta({ id: "RevocationList" }),
 } as const satisfies RouteSpec;
 
@@ -51,7 +57,8 @@ export const addRevocation = {
       jti: name.optional(),
       tokenSha256: z
         .string()
-        .regex(/^[0-9a-f]{64}$/)
+        .regex(/^[0-9a-fA-F]{64}$/)
+        .transform((hex) => hex.toLowerCase())
         .optional(),
       everything: z.literal(true).optional(),
       issuer: name.optional(),

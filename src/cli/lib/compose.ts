@@ -13,6 +13,7 @@ import {
 } from "../../api/index.ts";
 import type { Approvals } from "../../approvals/index.ts";
 import { type AuditLog, makeAnchors, openAuditLog } from "../../audit/index.ts";
+import { startAuditReader } from "../../audit/read/reader.ts";
 import type { Settings } from "../../config/index.ts";
 import { type Gateway, startGateway } from "../../gateway/index.ts";
 import type { Identity } from "../../identity/index.ts";
@@ -25,11 +26,13 @@ import type { Store } from "../../store/index.ts";
 import { keepAnchored, tellOpenNews } from "./anchor.ts";
 import { openApprovals } from "./approvals.ts";
 import { openIdentity } from "./identity.ts";
-import { activityOf } from "./mcp.ts";
+import { activityOf, openFacade } from "./mcp.ts";
 import { approvalMetrics, gatewayMetrics } from "./metrics.ts";
 import { openOauth } from "./oauth.ts";
 import { openPolicy, readPolicy } from "./policy.ts";
 import { compareSettings } from "./reload.ts";
+import { anchorStates, connectToken, policyTexts } from "./restparts.ts";
+import { startSpans } from "./spans.ts";
 import { openSettingsStore } from "./store.ts";
 import { startTrail } from "./trail.ts";
 import { packageVersion } from "./version.ts";
@@ -134,10 +137,20 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     if (!drained) await gateway.drain(0);
   });
   const consoleSessions = createConsoleSessions(store, { secure: () => publicUrl().startsWith("https:") });
+  const reader = startAuditReader(audit, { dir: settings.audit.dir, keys: settings.audit.keys });
+  opened.defer(() => reader.close());
   const rest = createRest({
     logger,
+    approvals,
+    protection,
+    reader,
+    auditDir: settings.audit.dir,
     logKey: () => readFileSync(join(settings.audit.keys, "log.vkey"), "utf8").trim(),
-    anchors: () => [],
+    anchors: () => anchorStates(anchoring),
+    ...(policy === null ? {} : { policy: policyTexts(policy.policies, () => current.policy) }),
+    issueToken: (caller, wish) => connectToken(tokens, caller, wish),
+    tls: settings.gateway.tls !== null,
+    mcp: settings.mcp !== null,
     version,
     node: settings.audit.node,
     identity,
@@ -152,6 +165,7 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     stepUpSeconds: settings.approvals.stepUpMs / 1000,
     revoked: (principal) => !revocations.fresh || revocations.find(principal, "api") !== null,
     more: lifecycleRoutes({ gateway, identity, tokens, revocations, audit }),
+    saml: { providers: () => identity.saml },
   });
   const oauth = openOauth({
     settings: () => current,
@@ -163,6 +177,8 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     gateway,
     publicUrl,
   });
+  const spans = await startSpans(audit, settings.tracing, version, logger);
+  opened.defer(() => spans?.close());
   const activity = activityOf(audit, settings);
   opened.defer(() => activity.close());
   const mcp =
@@ -178,9 +194,18 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
           version,
           logger,
         });
+  const facade = openFacade({
+    settings,
+    store,
+    audit,
+    tokens,
+    consoleSessions,
+    publicUrl,
+    revoked: (principal) => !revocations.fresh || revocations.find(principal, "api") !== null,
+  });
   const deps = {
     rest,
-    mounts: mcp === null ? [oauth] : [oauth, mcp],
+    mounts: [oauth, mcp, facade].filter((mount) => mount !== null),
     consoleDir: builtConsole,
     version,
     readiness: () => ({
