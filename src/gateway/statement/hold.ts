@@ -86,6 +86,11 @@ export function released(walk: Walk): HoldRefusal | null {
   return answer?.kind === "refused" && holding.gone.signal.aborted ? answer : null;
 }
 
+/** The message is refused for another reason: what was asked of people is withdrawn. */
+export function withdraw(walk: Walk): void {
+  if (walk.hold !== null) release(walk, walk.hold);
+}
+
 /** What the message waits for no longer matters: it may run without, or was refused for another reason. */
 export function release(walk: Walk, holding: Holding): void {
   walk.hold = null;
@@ -125,7 +130,12 @@ function stall(walk: Walk, holding: Holding, work: Promise<HoldAnswer>): void {
       settle(walk, holding, answer);
     });
   // What is behind the message is known only once this pass over the chunk has ended.
-  setImmediate(() => walk.guarded(() => lookBehind(walk)));
+  setImmediate(() =>
+    walk.guarded(() => {
+      lookBehind(walk);
+      walk.readOn();
+    }),
+  );
 }
 
 function settle(walk: Walk, holding: Holding, answer: HoldAnswer): void {
