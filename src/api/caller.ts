@@ -3,10 +3,10 @@ import { timingSafeEqual } from "node:crypto";
 import type { AuditLog } from "../audit/index.ts";
 import type { Principal } from "../facts/principal.ts";
 import { type Identity, IdentityError } from "../identity/index.ts";
+import { blameless, type Gate, nameOf, type Protection } from "../identity/protection.ts";
 import type { ConsoleSessions } from "./console-sessions.ts";
 import type { Caller } from "./env.ts";
 import { ApiError } from "./failure.ts";
-import { createRate } from "./rate.ts";
 import { type RoleGroups, rolesOf } from "./roles.ts";
 
 export interface CallerDeps {
@@ -16,6 +16,8 @@ export interface CallerDeps {
   readonly audit: Pick<AuditLog, "authFailed">;
   /** Origin under which browsers reach the listener. */
   readonly publicUrl: () => string;
+  /** Makes whoever fails too often wait. */
+  readonly protection: Protection;
   /** Whether a principal was shut out since its session began; left out: nobody ever is. */
   readonly revoked?: (principal: Principal) => boolean;
 }
@@ -35,8 +37,6 @@ export interface Callers {
   authenticate(asking: Asking): Promise<Caller>;
 }
 
-/** Refused tokens and cookies that one address may show in a minute. */
-const mostFailures = 30;
 const challenge = { "www-authenticate": 'Bearer realm="postern"' };
 const invalid = {
   "www-authenticate": 'Bearer realm="postern", error="invalid_token"',
@@ -44,11 +44,27 @@ const invalid = {
 const loginHint = { hint: "send a token as Authorization: Bearer …, or log in", login: "/login" };
 
 export function createCallers(deps: CallerDeps): Callers {
-  const failures = createRate(mostFailures);
+  const { protection } = deps;
 
   /** One answer for every reason: the cause is for the auditor. */
   function refuse(asking: Asking, code: string, cause: string): ApiError {
-    failures.take(asking.ip);
+    put(asking, code, cause);
+    return new ApiError("UNAUTHENTICATED", "the token is not accepted", loginHint, invalid);
+  }
+
+  /** On the record once for each wait: a flood of attempts must not become a flood of records. */
+  function mustWait(asking: Asking, gate: Extract<Gate, { open: false }>, what: string): ApiError {
+    const seconds = gate.retryAfterSeconds;
+    if (gate.tell) put(asking, "LOCKED_OUT", `too many failed logins ${what}; refused for ${seconds} s`);
+    return new ApiError(
+      "TOO_MANY_REQUESTS",
+      "too many failed logins",
+      { hint: `wait ${seconds} seconds` },
+      { "retry-after": String(seconds) },
+    );
+  }
+
+  function put(asking: Asking, code: string, cause: string): void {
     deps.audit.authFailed({
       code,
       cause,
@@ -61,17 +77,21 @@ export function createCallers(deps: CallerDeps): Callers {
       tokenSha256: null,
       via: "api",
     });
-    return new ApiError("UNAUTHENTICATED", "the token is not accepted", loginHint, invalid);
   }
 
   async function byToken(asking: Asking, token: string): Promise<Caller> {
+    const name = nameOf(token);
+    const gate = name === null ? null : protection.admitName(asking.ip, name);
+    if (gate !== null && !gate.open) throw mustWait(asking, gate, "in this name from this address");
     let principal: Principal;
     try {
       principal = await deps.identity.authenticate(token, { ip: asking.ip, via: "api", audience: "api" });
     } catch (error) {
-      if (error instanceof IdentityError) throw refuse(asking, error.code, error.cause);
-      throw error;
+      if (!(error instanceof IdentityError)) throw error;
+      if (!blameless.has(error.code)) protection.failed(asking.ip, name);
+      throw refuse(asking, error.code, error.cause);
     }
+    protection.succeeded(asking.ip, name);
     const { auth_time: authTime } = principal.claims;
     return {
       principal,
@@ -114,15 +134,10 @@ export function createCallers(deps: CallerDeps): Callers {
 
   return {
     async authenticate(asking) {
-      if (failures.spent(asking.ip))
-        throw new ApiError(
-          "TOO_MANY_REQUESTS",
-          "too many failed logins from this address",
-          { hint: "wait a minute" },
-          { "retry-after": "60" },
-        );
       const authorization = asking.headers.get("authorization");
       if (authorization === null) return byCookie(asking);
+      const gate = protection.admit(asking.ip);
+      if (!gate.open) throw mustWait(asking, gate, "from this address");
       // RFC 6750 section 2.1; the name of the scheme is read without case (RFC 9110 section 11.1).
       const token = /^bearer +([\w.~+/-]+=*)$/i.exec(authorization)?.[1];
       if (token === undefined)
