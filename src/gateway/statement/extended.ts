@@ -18,7 +18,7 @@ import { ownName, ownNames } from "./facts.ts";
 import { type Delivered, guardOf } from "./guard.ts";
 import { agreedBind, holdBatch, stillAgreed } from "./heldbatch.ts";
 import { agreedRecord } from "./heldquery.ts";
-import { withdraw } from "./hold.ts";
+import { withdraw } from "./holdend.ts";
 import type { Pass } from "./holding.ts";
 import { bindAgain } from "./holdreasons.ts";
 import {

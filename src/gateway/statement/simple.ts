@@ -8,7 +8,7 @@ import { concludeSkipped } from "./conclude.ts";
 import { holdCost } from "./forward.ts";
 import { type Delivered, guardOf } from "./guard.ts";
 import { agreed, holdQuery } from "./heldquery.ts";
-import { withdraw } from "./hold.ts";
+import { withdraw } from "./holdend.ts";
 import type { Pass } from "./holding.ts";
 import {
   contextOf,
