@@ -66,7 +66,9 @@ export function createConsoleSessions(store: Store, options: ConsoleSessionOptio
     async open({ principal, authTime, sid }) {
       const secret = randomBytes(32).toString("base64url");
       const until = now() + absoluteMs;
-      const value = { principal, authTime, until } as unknown as Json;
+      // From here on the session stands for the person, not the token that began it.
+      const token = { ...principal.token, expires: Math.floor(until / 1000) };
+      const value = { principal: { ...principal, token }, authTime, until } as unknown as Json;
       await store.insert(collection, keyOf(secret), value, {
         tags: tagsOf(principal.provider, principal.subject, sid),
         expires: Math.min(now() + idleMs, until),

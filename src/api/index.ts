@@ -9,6 +9,7 @@ export type { ApiDeps } from "./app.ts";
 export { builtConsole } from "./console.ts";
 export { type ConsoleSessions, createConsoleSessions } from "./console-sessions.ts";
 export type { ApiEnv, Caller, Role } from "./env.ts";
+export { ApiError } from "./failure.ts";
 export type { Metric } from "./metrics.ts";
 export type { WellKnown, WellKnownProvider } from "./oauth/wellknown.ts";
 export { type OauthDeps, oauthRoutes } from "./oauth.ts";

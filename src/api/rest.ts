@@ -1,24 +1,30 @@
 /** REST and login: the parts of a running gateway that they stand on, and their routes. */
 import type { Context, Hono } from "hono";
 import type pino from "pino";
+import type { Approvals, Approver } from "../approvals/index.ts";
 import type { AuditLog } from "../audit/index.ts";
 import type { AuditReader } from "../audit/read/reader.ts";
+import type { EffectPreview } from "../facts/approval.ts";
 import type { Principal } from "../facts/principal.ts";
 import type { Gateway } from "../gateway/index.ts";
 import type { DatabaseSettings } from "../gateway/settings.ts";
 import type { Identity, SamlProvider } from "../identity/index.ts";
-import { createProtection, type Protection } from "../identity/protection.ts";
+import type { Protection } from "../identity/protection.ts";
 import type { ProviderSettings } from "../identity/settings.ts";
+import type { Revocations } from "../identity/tokens/revoked.ts";
 import type { CompiledPolicy } from "../policy/index.ts";
 import type { Store } from "../store/types.ts";
 import { type Callers, createCallers } from "./caller.ts";
 import type { ConsoleSessions } from "./console-sessions.ts";
-import type { ApiEnv } from "./env.ts";
-import { createHub, type Hub } from "./live/hub.ts";
+import type { ApiEnv, Caller } from "./env.ts";
+import { createHub, type Hub, type HubDeps } from "./live/hub.ts";
 import { type LoginChoice, loginChoices, loginRoutes } from "./login/routes.ts";
 import { samlLogin } from "./login/saml.ts";
 import type { RoleGroups } from "./roles.ts";
-import { auditRoutes } from "./routes/audit.ts";
+import { approvalRoutes, maySee } from "./routes/approvals.ts";
+import { approvalChanged } from "./routes/approvals-told.ts";
+import { asking, auditRoutes } from "./routes/audit.ts";
+import { connectRoutes } from "./routes/connect.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { meRoutes } from "./routes/me.ts";
 import { policyRoutes } from "./routes/policy.ts";
@@ -43,8 +49,26 @@ export interface RestParts {
   readonly logger: pino.Logger;
   /** Logins by SAML; left out: none. */
   readonly saml?: { providers(): readonly SamlProvider[] };
-  /** Waits after failed logins, shared with the wire; left out: none. */
-  readonly protection?: Protection;
+  /** Left out: nothing is held for approval. */
+  readonly approvals?: Approvals;
+  /** Runs a held statement and rolls it back; rejects with ApprovalError. Left out: no previews. */
+  readonly preview?: (id: string, approver: Approver) => Promise<EffectPreview>;
+  /** Left out: there is no kill switch. */
+  readonly revocations?: Revocations;
+  /** A short-lived Postern token for a caller; `expires` in seconds since the epoch. Rejects with ApiError. Left out: none are issued. */
+  readonly issueToken?: (
+    caller: Caller,
+    wish: { readonly database: string | null; readonly seconds: number | null },
+  ) => Promise<{ readonly token: string; readonly expires: number }>;
+  /** What a principal may see and do, as the MCP tool describe_access tells it. */
+  readonly describeAccess?: (
+    principal: Principal,
+    database: string | null,
+  ) => Promise<Readonly<Record<string, unknown>>>;
+  /** Clients must use TLS on the wire. */
+  readonly tls: boolean;
+  /** The MCP endpoint is served. */
+  readonly mcp?: boolean;
   /** The active policy; left out: there is none. `files`: their texts; none when they are not those of the policy any more. */
   readonly policy?: {
     current(): CompiledPolicy;
@@ -66,6 +90,8 @@ export interface RestParts {
   }[];
   /** A person who decides must have logged in at most so long ago. */
   readonly stepUpSeconds: number;
+  /** Makes whoever fails too often wait. */
+  readonly protection: Protection;
   /** Whether a principal was shut out since its session began; left out: nobody ever is. */
   readonly revoked?: (principal: Principal) => boolean;
   /** Routes of other parts that belong to REST and its OpenAPI document. */
@@ -115,14 +141,20 @@ export function createRest(parts: RestParts): Rest {
     sessions: parts.consoleSessions,
     roles: parts.roles,
     publicUrl: parts.publicUrl,
+    protection: parts.protection,
     ...(revoked === undefined ? {} : { revoked }),
-    ...(parts.protection === undefined ? {} : { protection: parts.protection }),
   });
   const hub = createHub({
     node: parts.node,
     audit,
+    range: rangeOf(parts),
     sessionOf: (id) => gateway.sessions.get(id)?.describe() ?? null,
   });
+  const stopApprovals = parts.approvals?.changed((approval) =>
+    hub.tell("approval", (caller) =>
+      maySee(caller, approval) ? JSON.stringify(approvalChanged(approval, caller, deps)) : null,
+    ),
+  );
   const policy = policyRoutes(deps);
   const routes = [
     ...meRoutes(deps),
@@ -132,6 +164,8 @@ export function createRest(parts: RestParts): Rest {
     ...statsRoutes(deps),
     ...auditRoutes(deps),
     ...policy.routes,
+    ...approvalRoutes(deps),
+    ...connectRoutes(deps),
     ...(parts.more ?? []),
   ];
   return {
@@ -140,13 +174,24 @@ export function createRest(parts: RestParts): Rest {
     routes,
     mount(app) {
       loginRoutes(deps)(app);
-      if (parts.saml !== undefined)
-        samlLogin(deps, parts.saml, parts.protection ?? createProtection(null))(app);
+      if (parts.saml !== undefined) samlLogin(deps, parts.saml, parts.protection)(app);
       mountRoutes(app, routes);
     },
     async close() {
+      stopApprovals?.();
       hub.close();
       await policy.close();
     },
+  };
+}
+
+/** This node's own log, by the reader of the trail. */
+function rangeOf({ reader, audit }: RestParts): HubDeps["range"] {
+  if (reader === undefined) return null;
+  // Its folder below audit.dir: <node>/<worker>, as its origin ends.
+  const log = audit.origin.split("/").slice(1).join("/");
+  return async (caller, from, count) => {
+    const { entries } = await reader.ask(asking(caller), { kind: "range", log, from, count });
+    return entries;
   };
 }

@@ -4,6 +4,7 @@ import pino from "pino";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createApp } from "../../src/api/app.ts";
 import { createConsoleSessions, createRest, lifecycleRoutes, oauthRoutes } from "../../src/api/index.ts";
+import { createProtection } from "../../src/identity/protection.ts";
 import { namedAgentIssuer } from "../../src/identity/tokens/index.ts";
 import { memoryStore, type Store } from "../../src/store/index.ts";
 import { type Database, sharedCluster } from "../support/cluster.ts";
@@ -62,6 +63,8 @@ function build() {
     logger: pino({ level: "silent" }),
     logKey: () => "",
     anchors: () => [],
+    tls: false,
+    protection: createProtection(null),
     more: lifecycleRoutes({ gateway, identity, tokens, revocations, audit }),
   } as Parameters<typeof createRest>[0]);
   return createApp(
@@ -451,7 +454,10 @@ describe("sessions and revocations over REST", () => {
       (await json("POST", "/api/revocations", await admin(), { ...body, everything: true })).status,
     ).toBe(400);
     const added = await json("POST", "/api/revocations", await admin(), body);
-    expect(added).toMatchObject({ status: 200, body: { kind: "subject", value: "mallory", mode: "block" } });
+    expect(added).toMatchObject({
+      status: 200,
+      body: { kind: "subject", subject: "mallory", mode: "block" },
+    });
     expect(await over).toMatchObject({ code: "57P01" });
     expect((await json("GET", "/api/tokens", await person({ sub: "mallory" }))).status).toBe(401);
     const listed = await json("GET", "/api/revocations", await admin());

@@ -48,8 +48,8 @@ export type ExplainedOutput = { readonly name: string; readonly sources: readonl
 
 export type Explanation = { readonly sql: string; readonly decision: { readonly verdict: Verdict; readonly rule: string | null; readonly code: string | null; readonly message: string | null; readonly hint: string | null; readonly object: string | null; readonly limits: DecisionLimits; readonly approvers: readonly ApproverDemand[]; readonly unmask: readonly string[]; readonly would: { readonly verdict: "deny" | "approve"; readonly rule: string | null } | null }; readonly rules: readonly RuleVerdict[]; readonly touches: { readonly effects: readonly string[]; readonly reads: readonly string[]; readonly writes: readonly string[]; readonly columns: readonly string[]; readonly functions: readonly string[]; readonly labels: readonly string[]; readonly labelsInPredicates: readonly string[] } | null; readonly masked: readonly string[] | null; readonly outputs: readonly ExplainedOutput[] | null; readonly message: string | null };
 
-/** event: gap. Something was left out: this reader is too slow (the stream ends), the gateway is too busy, the log was opened anew, or Last-Event-ID is too old. */
-export type GapEvent = { readonly why: "slow" | "busy" | "restart" | "old"; readonly missed: number | null };
+/** event: gap. Something was left out: this reader is too slow (the stream ends), the gateway is too busy, or what Last-Event-ID asks for is too much. */
+export type GapEvent = { readonly why: "slow" | "busy" | "old"; readonly missed: number | null };
 
 export type Grant = { readonly id: string; readonly principal: Principal; readonly group: string; readonly database: string; readonly since: string | null; readonly until: string; readonly reason: string | null };
 
@@ -89,6 +89,10 @@ export type PolicyProblem = { readonly file: string; readonly line: number; read
 
 export type PolicyRule = { readonly name: string; readonly then: "allow" | "deny" | "approve" | "limit" | "unmask"; readonly when: string; readonly description: string | null; readonly observe: boolean; readonly file: string; readonly line: number; readonly facts: readonly string[] };
 
+export type PosternToken = { readonly id: string; readonly audience: readonly ("wire" | "api" | "mcp")[] | null; readonly database: string | null; readonly agent: string | null; readonly certificate: string | null; readonly issued: string; readonly expires: string; readonly actor: readonly Actor[] };
+
+export type PosternTokenList = { readonly items: readonly PosternToken[]; readonly next: string | null };
+
 /** Who it is, as a verified token says. */
 export type Principal = { readonly subject: string; readonly issuer: string; readonly provider: string; readonly email: string | null; readonly kind: PrincipalKind; readonly groups: readonly string[]; readonly actor: readonly Actor[] };
 
@@ -98,11 +102,9 @@ export type ProtectedColumn = { readonly database: string; readonly column: stri
 
 export type ProtectedColumnList = { readonly items: readonly ProtectedColumn[]; readonly next: null };
 
-export type RenewedSession = { readonly id: string; readonly expires: string };
-
 export type Replay = { readonly policy: string | null; readonly problems: readonly PolicyProblem[]; readonly total: number; readonly compared: number; readonly undetermined: number; readonly truncated: boolean; readonly changes: readonly { readonly kind: "newly denied" | "newly allowed" | "newly held" | "newly masked" | "newly shown"; readonly count: number; readonly examples: readonly { readonly request: string; readonly time: string; readonly subject: string; readonly kind: PrincipalKind; readonly database: string; readonly sql: string | null; readonly was: { readonly verdict: Verdict; readonly rule: string | null; readonly code: string | null }; readonly now: { readonly verdict: Verdict; readonly rule: string | null; readonly code: string | null } | null; readonly columns: readonly string[]; readonly why: string | null; readonly count: number }[] }[] };
 
-export type Revocation = { readonly id: string; readonly kind: string; readonly subject: string | null; readonly issuer: string | null; readonly agent: string | null; readonly jti: string | null; readonly everything: boolean; readonly reason: string; readonly time: string; readonly expires: string | null; readonly by: string };
+export type Revocation = { readonly id: string; readonly kind: "subject" | "sub" | "agent" | "token" | "sid" | "everything"; readonly subject: string | null; readonly issuer: string | null; readonly agent: string | null; readonly jti: string | null; readonly everything: boolean; readonly mode: "block" | "before"; readonly reason: string; readonly time: string; readonly expires: string | null; readonly by: string };
 
 export type RevocationList = { readonly items: readonly Revocation[]; readonly next: string | null };
 
@@ -125,6 +127,8 @@ export type SessionEvent = { readonly type: "start" | "end"; readonly reason: st
 
 export type SessionList = { readonly items: readonly Session[]; readonly next: string | null };
 
+export type SessionRenewed = { readonly id: string; readonly expires: string };
+
 /** event: statement */
 export type StatementEvent = { readonly time: string; readonly session: string; readonly request: string; readonly index: number; readonly principal: { readonly subject: string; readonly issuer: string; readonly kind: PrincipalKind; readonly email: string | null; readonly actor: readonly Actor[] }; readonly claimed: Claimed; readonly database: string; readonly login: string; readonly sql: string | null; readonly kind: string | null; readonly command: string | null; readonly verdict: Verdict; readonly rule: string | null; readonly code: string | null; readonly reads: readonly string[] | null; readonly writes: readonly string[] | null; readonly masked: readonly string[]; readonly approval: string | null };
 
@@ -146,10 +150,12 @@ export interface Routes {
   readonly "POST /api/logout": { readonly body: Readonly<Record<string, unknown>>; readonly answer: null };
   readonly "GET /api/sessions": { readonly body: undefined; readonly answer: SessionList };
   readonly "DELETE /api/sessions/:id": { readonly body: undefined; readonly answer: null };
-  readonly "POST /api/sessions/:id/renew": { readonly body: { readonly token: string }; readonly answer: RenewedSession };
+  readonly "POST /api/sessions/:id/renew": { readonly body: { readonly token: string }; readonly answer: SessionRenewed };
   readonly "GET /api/revocations": { readonly body: undefined; readonly answer: RevocationList };
-  readonly "POST /api/revocations": { readonly body: { readonly subject?: string; readonly issuer?: string; readonly agent?: string; readonly jti?: string; readonly tokenSha256?: string; readonly everything?: true; readonly reason: string }; readonly answer: Revocation };
+  readonly "POST /api/revocations": { readonly body: { readonly subject?: string; readonly agent?: string; readonly jti?: string; readonly tokenSha256?: string; readonly everything?: true; readonly issuer?: string; readonly mode?: "block" | "before"; readonly seconds?: number; readonly reason: string }; readonly answer: Revocation };
   readonly "DELETE /api/revocations/:id": { readonly body: undefined; readonly answer: null };
+  readonly "GET /api/tokens": { readonly body: undefined; readonly answer: PosternTokenList };
+  readonly "DELETE /api/tokens/:id": { readonly body: undefined; readonly answer: null };
   readonly "GET /api/events": { readonly body: undefined; readonly answer: never };
   readonly "GET /api/audit": { readonly body: undefined; readonly answer: AuditPage };
   readonly "GET /api/audit/checkpoint": { readonly body: undefined; readonly answer: Checkpoint };

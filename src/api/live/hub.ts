@@ -1,6 +1,7 @@
 /** The live stream: follows the audit log once and tells every reader what it may see. */
 import type { AuditLog, CommittedRecords } from "../../audit/index.ts";
 import { leavesIn } from "../../audit/index.ts";
+import type { RangeEntry } from "../../audit/read/range.ts";
 import type { SessionDescription } from "../../gateway/index.ts";
 import type { Caller } from "../env.ts";
 import { ApiError } from "../failure.ts";
@@ -18,25 +19,42 @@ const maxReadersEach = 10;
 export interface HubDeps {
   readonly node: string;
   readonly audit: AuditLog;
+  /** Leaves of this log from an index on, for whoever comes back; on the record as asked by the caller. null: the trail is not read. */
+  readonly range: ((caller: Caller, from: number, count: number) => Promise<readonly RangeEntry[]>) | null;
   sessionOf(id: string): SessionDescription | null;
 }
 
 export interface Hub {
-  /** A stream for a caller. Throws ApiError TOO_MANY_REQUESTS. `still`: asked now and then whether the caller still may read. */
-  open(caller: Caller, still: () => Promise<boolean>): StreamReader;
-  /** Tells all readers for whom `sees` holds of something that is not on the log. */
-  tell(type: string, data: string, sees: (caller: Caller) => boolean): void;
+  /**
+   * A stream for a caller. Throws ApiError TOO_MANY_REQUESTS. `still`: asked now and then whether the caller still may read. `from`: what the
+   * log has from this index on, or so many of its last events, comes first.
+   */
+  open(caller: Caller, still: () => Promise<boolean>, from?: ReplayFrom): StreamReader;
+  /** Tells of something that is not on the log: to each reader what `dataFor` gives for it, one line of JSON; null: nothing. */
+  tell(type: string, dataFor: (caller: Caller) => string | null): void;
   readonly readers: number;
   close(): void;
 }
 
+export type ReplayFrom =
+  | { readonly kind: "now" }
+  | { readonly kind: "after"; readonly index: number }
+  | { readonly kind: "recent"; readonly count: number };
+
+/** Records that are read again for a reader who comes back; for more there is the search. */
+const mostReplayed = 2_000;
+/** Records among which the last events are looked for. */
+const recentWindow = 1_000;
+
 interface Seat {
+  /** While the past is being read: what happens meanwhile, to be told behind it. */
+  later: LiveEvent[] | null;
   readonly caller: Caller;
   readonly reader: StreamReader;
   readonly still: () => Promise<boolean>;
 }
 
-export function createHub({ node, audit, sessionOf }: HubDeps): Hub {
+export function createHub({ node, audit, range, sessionOf }: HubDeps): Hub {
   const seats = new Set<Seat>();
   const teller = new LeafTeller(node, sessionOf);
   let unsubscribe: (() => void) | null = null;
@@ -108,12 +126,42 @@ export function createHub({ node, audit, sessionOf }: HubDeps): Hub {
   }
 
   function hand({ id, type, data, owner }: LiveEvent): void {
-    for (const { caller, reader } of seats)
-      if (seesAll(caller) || (owner !== null && isOwn(caller, owner))) reader.send(type, data, id);
+    for (const seat of seats)
+      if (sees(seat.caller, owner)) {
+        if (seat.later === null) seat.reader.send(type, data, id);
+        else if (seat.later.length < mostReplayed) seat.later.push({ id, type, data, owner });
+      }
   }
 
-  function gap(why: string, missed: number | null): void {
-    for (const { reader } of seats) reader.send("gap", JSON.stringify({ why, missed }));
+  /** Tells a reader what was, then what has happened meanwhile. */
+  async function catchUp(seat: Seat, from: Exclude<ReplayFrom, { kind: "now" }>): Promise<void> {
+    const { reader, caller } = seat;
+    // Everything that is not told live yet: leaves that are not durable come by the subscription.
+    const end = audit.checkpoint?.size ?? 0;
+    const wanted = from.kind === "after" ? from.index + 1 : Math.max(0, end - recentWindow);
+    const start = Math.max(wanted, end - mostReplayed);
+    let last = start - 1;
+    try {
+      const entries = range === null || start >= end ? [] : await range(caller, start, end - start);
+      // A teller of its own: the past must not mix with what the present remembers.
+      const past = new LeafTeller(node, sessionOf);
+      const events = entries.flatMap(({ index, leaf }) => {
+        const event = past.tell(index, leaf);
+        last = Math.max(last, index);
+        return event !== null && sees(caller, event.owner) ? [event] : [];
+      });
+      if (from.kind === "after" && start > wanted) tellGap(reader, "old", start - wanted);
+      for (const { id, type, data } of from.kind === "recent" ? events.slice(-from.count) : events)
+        reader.send(type, data, id);
+    } catch {
+      tellGap(reader, "old", null);
+    }
+    for (const { id, type, data } of seat.later ?? []) if (id > last) reader.send(type, data, id);
+    seat.later = null;
+  }
+
+  function gap(why: "busy", missed: number | null): void {
+    for (const { reader } of seats) tellGap(reader, why, missed);
   }
 
   function tellCheckpoint({ note }: { readonly note: Buffer }): void {
@@ -126,13 +174,14 @@ export function createHub({ node, audit, sessionOf }: HubDeps): Hub {
   }
 
   return {
-    open(caller, still) {
+    open(caller, still, from = { kind: "now" }) {
       const own = [...seats].filter((seat) => isOwn(seat.caller, caller.principal)).length;
       if (seats.size >= maxReaders || own >= maxReadersEach)
         throw new ApiError("TOO_MANY_REQUESTS", "too many live views are open", { hint: "close one" });
       const seat: Seat = {
         caller,
         still,
+        later: from.kind === "now" ? null : [],
         reader: createReader(() => {
           seats.delete(seat);
           rest();
@@ -140,10 +189,14 @@ export function createHub({ node, audit, sessionOf }: HubDeps): Hub {
       };
       seats.add(seat);
       follow();
+      if (from.kind !== "now") void catchUp(seat, from);
       return seat.reader;
     },
-    tell(type, data, sees) {
-      for (const { caller, reader } of seats) if (sees(caller)) reader.send(type, data);
+    tell(type, dataFor) {
+      for (const { caller, reader } of seats) {
+        const data = dataFor(caller);
+        if (data !== null) reader.send(type, data);
+      }
     },
     get readers() {
       return seats.size;
@@ -153,6 +206,14 @@ export function createHub({ node, audit, sessionOf }: HubDeps): Hub {
       rest();
     },
   };
+}
+
+function tellGap(reader: StreamReader, why: "slow" | "busy" | "old", missed: number | null): void {
+  reader.send("gap", JSON.stringify({ why, missed }));
+}
+
+function sees(caller: Caller, owner: LiveEvent["owner"]): boolean {
+  return seesAll(caller) || (owner !== null && isOwn(caller, owner));
 }
 
 export function seesAll(caller: Caller): boolean {

@@ -5,6 +5,7 @@ import { type Identity, IdentityError } from "../../identity/index.ts";
 import type { PosternTokens, TokenListing } from "../../identity/tokens/index.ts";
 import type { Revocation, RevocationKind, Revocations } from "../../identity/tokens/revoked.ts";
 import { ApiError } from "../failure.ts";
+import { page } from "../paging.ts";
 import { type Route, route } from "../routing.ts";
 import {
   addRevocation,
@@ -44,7 +45,13 @@ export function lifecycleRoutes(deps: LifecycleDeps): Route[] {
       if (renewed.code !== "CHANGED") throw unknown;
       throw new ApiError("CONFLICT", renewed.message);
     }),
-    route(listRevocations, () => ({ items: revocations.all.map(tellRevocation), next: null })),
+    route(listRevocations, ({ query: { limit, after } }) => {
+      const found = revocations.all
+        .map((one) => ({ one, key: `${String(one.at).padStart(16, "0")} ${one.id}` }))
+        .sort((a, b) => (a.key < b.key ? -1 : 1));
+      const paged = page(found, ({ key }) => key, { limit, after, shape: /^\d{16} [\w.:-]{1,200}$/ });
+      return { items: paged.items.map(({ one }) => tellRevocation(one)), next: paged.next };
+    }),
     route(addRevocation, async ({ body, caller }) => {
       const { subject, agent, jti, tokenSha256, issuer, mode, seconds, reason } = body;
       const [kind, value] = chosen({ subject, agent, jti, tokenSha256 });
@@ -116,13 +123,25 @@ function chosen(given: {
 }): [RevocationKind, string] {
   if (given.subject !== undefined) return ["subject", given.subject];
   if (given.agent !== undefined) return ["agent", given.agent];
-  const token = given.jti ?? given.tokenSha256;
+  const token = given.jti ?? given.tokenSha256?.toLowerCase();
   return token === undefined ? ["everything", ""] : ["token", token];
 }
 
 function tellRevocation({ id, kind, value, issuer, mode, at, expires, reason, by }: Revocation) {
-  const end = expires === null ? null : iso(expires);
-  return { id, kind, value, issuer, mode, at: iso(at), expires: end, reason, by };
+  return {
+    id,
+    kind,
+    subject: kind === "subject" || kind === "sub" ? value : null,
+    issuer,
+    agent: kind === "agent" ? value : null,
+    jti: kind === "token" ? value : null,
+    everything: kind === "everything",
+    mode,
+    reason,
+    time: iso(at),
+    expires: expires === null ? null : iso(expires),
+    by: by?.subject ?? "",
+  };
 }
 
 function tellToken({ issued, expires, audience, actor, ...rest }: TokenListing) {

@@ -53,11 +53,17 @@ export function actingAs({ principal }: Pick<Caller, "principal">) {
   return { subject, issuer, kind, groups, provider };
 }
 
-/** Where clients connect: the first address that is no socket file; one that stands for all of this machine's is told by its public name. */
 function postgresAddress(deps: RestDeps): string | null {
+  const found = endpointOf(deps);
+  if (found === null) return null;
+  return found.host.includes(":") ? `[${found.host}]:${found.port}` : `${found.host}:${found.port}`;
+}
+
+/** Where clients connect: the first address that is no socket file; one that stands for all of this machine's is told by its public name. */
+export function endpointOf(deps: RestDeps): { readonly host: string; readonly port: number } | null {
   const found = deps.gateway.addresses.find((address) => "port" in address);
   if (found === undefined || !("port" in found)) return null;
   const any = found.host === "0.0.0.0" || found.host === "::";
   const host = any ? new URL(deps.publicUrl()).hostname.replace(/^\[|\]$/g, "") : found.host;
-  return host.includes(":") ? `[${host}]:${found.port}` : `${host}:${found.port}`;
+  return { host, port: found.port };
 }

@@ -67,13 +67,13 @@ export const logEvent = z
 
 export const gapEvent = z
   .object({
-    why: z.enum(["slow", "busy", "restart", "old"]),
+    why: z.enum(["slow", "busy", "old"]),
     missed: z.number().nullable().meta({ description: "How many records, where that is known." }),
   })
   .meta({
     id: "GapEvent",
     description:
-      "event: gap. Something was left out: this reader is too slow (the stream ends), the gateway is too busy, the log was opened anew, or Last-Event-ID is too old.",
+      "event: gap. Something was left out: this reader is too slow (the stream ends), the gateway is too busy, or what Last-Event-ID asks for is too much.",
   });
 
 export const getEvents = {

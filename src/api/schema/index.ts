@@ -4,9 +4,9 @@ import * as approvals from "./approvals.ts";
 import * as audit from "./audit.ts";
 import * as connect from "./connect.ts";
 import * as events from "./events.ts";
+import * as lifecycle from "./lifecycle.ts";
 import * as me from "./me.ts";
 import * as policy from "./policy.ts";
-import * as revocations from "./revocations.ts";
 import * as sessions from "./sessions.ts";
 
 /** In the order in which they are told. */
@@ -16,10 +16,12 @@ export const specs: readonly RouteSpec[] = [
   me.postLogout,
   sessions.listSessions,
   sessions.endSession,
-  sessions.renewSession,
-  revocations.listRevocations,
-  revocations.addRevocation,
-  revocations.liftRevocation,
+  lifecycle.renewSession,
+  lifecycle.listRevocations,
+  lifecycle.addRevocation,
+  lifecycle.liftRevocation,
+  lifecycle.listTokens,
+  lifecycle.endToken,
   events.getEvents,
   audit.searchAudit,
   audit.getCheckpoint,

@@ -1,7 +1,7 @@
 /** Renewing sessions, revoking access, and the caller's Postern tokens. */
 import { z } from "zod";
 import type { RouteSpec } from "../routing.ts";
-import { actor, iso, listOf, name } from "./common.ts";
+import { actor, iso, limit, listOf, name } from "./common.ts";
 
 export const renewSession = {
   method: "POST",
@@ -19,15 +19,18 @@ export const revocation = z
   .object({
     id: z.string(),
     kind,
-    value: z.string().meta({ description: "Subject, agent, jti or SHA-256; empty for everything." }),
+    subject: z.string().nullable(),
     issuer: z.string().nullable().meta({ description: "null: of any issuer." }),
+    agent: z.string().nullable(),
+    jti: z.string().nullable().meta({ description: "A token's jti or SHA-256." }),
+    everything: z.boolean(),
     mode: z
       .enum(["block", "before"])
       .meta({ description: "`block`: until it is lifted; `before`: tokens that were issued until then." }),
-    at: iso,
-    expires: iso.nullable(),
     reason: z.string(),
-    by: z.object({ subject: z.string(), issuer: z.string() }).nullable(),
+    time: iso,
+    expires: iso.nullable(),
+    by: z.string(),
   })
   .meta({ id: "Revocation" });
 
@@ -36,6 +39,7 @@ export const listRevocations = {
   path: "/api/revocations",
   summary: "What is revoked",
   allow: ["auditor"],
+  query: z.object({ limit: limit.default(200), after: name.optional() }),
   answer: listOf(revocation).meta({ id: "RevocationList" }),
 } as const satisfies RouteSpec;
 
@@ -51,7 +55,7 @@ export const addRevocation = {
       jti: name.optional(),
       tokenSha256: z
         .string()
-        .regex(/^[0-9a-f]{64}$/)
+        .regex(/^[0-9a-fA-F]{64}$/)
         .optional(),
       everything: z.literal(true).optional(),
       issuer: name.optional(),
@@ -62,7 +66,7 @@ export const addRevocation = {
         .max(31_536_000)
         .optional()
         .meta({ description: "Default: until it is lifted." }),
-      reason: z.string().min(1).max(1000),
+      reason: z.string().trim().min(1).max(500),
     })
     .refine(
       ({ subject, agent, jti, tokenSha256, everything }) =>

@@ -67,13 +67,3 @@ export const endSession = {
   query: z.object({ reason: z.string().max(500).optional() }),
   answer: null,
 } as const satisfies RouteSpec;
-
-export const renewSession = {
-  method: "POST",
-  path: "/api/sessions/:id/renew",
-  summary: "Carries a session on with a fresh token of the same principal",
-  allow: ["user", "agent"],
-  body: z.strictObject({ token: z.string().min(1).max(65_536) }),
-  maxBody: 128 * 1024,
-  answer: z.object({ id: z.string(), expires: iso }).meta({ id: "RenewedSession" }),
-} as const satisfies RouteSpec;

@@ -13,6 +13,7 @@ import {
 } from "../../api/index.ts";
 import type { Approvals } from "../../approvals/index.ts";
 import { type AuditLog, makeAnchors, openAuditLog } from "../../audit/index.ts";
+import { startAuditReader } from "../../audit/read/reader.ts";
 import type { Settings } from "../../config/index.ts";
 import { type Gateway, startGateway } from "../../gateway/index.ts";
 import type { Identity } from "../../identity/index.ts";
@@ -30,6 +31,7 @@ import { approvalMetrics, gatewayMetrics } from "./metrics.ts";
 import { openOauth } from "./oauth.ts";
 import { openPolicy, readPolicy } from "./policy.ts";
 import { compareSettings } from "./reload.ts";
+import { anchorStates, connectToken, policyTexts } from "./restparts.ts";
 import { openSettingsStore } from "./store.ts";
 import { startTrail } from "./trail.ts";
 import { packageVersion } from "./version.ts";
@@ -134,10 +136,21 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     if (!drained) await gateway.drain(0);
   });
   const consoleSessions = createConsoleSessions(store, { secure: () => publicUrl().startsWith("https:") });
+  const reader = startAuditReader(audit, { dir: settings.audit.dir, keys: settings.audit.keys });
+  opened.defer(() => reader.close());
   const rest = createRest({
     logger,
+    approvals,
+    revocations,
+    protection,
+    reader,
+    auditDir: settings.audit.dir,
     logKey: () => readFileSync(join(settings.audit.keys, "log.vkey"), "utf8").trim(),
-    anchors: () => [],
+    anchors: () => anchorStates(anchoring),
+    ...(policy === null ? {} : { policy: policyTexts(policy.policies, () => current.policy) }),
+    issueToken: (caller, wish) => connectToken(tokens, caller, wish),
+    tls: settings.gateway.tls !== null,
+    mcp: settings.mcp !== null,
     version,
     node: settings.audit.node,
     identity,
@@ -153,7 +166,6 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     revoked: (principal) => !revocations.fresh || revocations.find(principal, "api") !== null,
     more: lifecycleRoutes({ gateway, identity, tokens, revocations, audit }),
     saml: { providers: () => identity.saml },
-    protection,
   });
   const oauth = openOauth({
     settings: () => current,
