@@ -213,7 +213,7 @@ export const lockout = z
   .strictObject({
     enabled: flag.default(true),
     per_ip: whole(1, 100_000)
-      .default(200)
+      .default(150)
       .meta({ description: "Failed logins from one address within `window` before it has to wait." }),
     per_principal: whole(1, 100_000)
       .default(30)
