@@ -18,6 +18,7 @@ import type { ConsoleSessions } from "./console-sessions.ts";
 import type { ApiEnv, Caller } from "./env.ts";
 import { createHub, type Hub, type HubDeps } from "./live/hub.ts";
 import { type LoginChoice, loginChoices, loginRoutes } from "./login/routes.ts";
+import { openApi } from "./openapi.ts";
 import type { RoleGroups } from "./roles.ts";
 import { approvalRoutes, maySee } from "./routes/approvals.ts";
 import { approvalChanged } from "./routes/approvals-told.ts";
@@ -165,6 +166,13 @@ export function createRest(parts: RestParts): Rest {
     hub,
     routes,
     mount(app) {
+      let document: string | null = null;
+      app.get("/api/openapi.json", () => {
+        document ??= JSON.stringify(openApi(parts.version));
+        return new Response(document, {
+          headers: { "content-type": "application/json", "cache-control": "public, max-age=300" },
+        });
+      });
       loginRoutes(deps)(app);
       mountRoutes(app, routes);
     },

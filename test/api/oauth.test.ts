@@ -1,5 +1,4 @@
 /** The OAuth endpoints and the lifecycle routes, over a gateway with a real PostgreSQL behind it. */
-
 import pg from "pg";
 import pino from "pino";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -61,11 +60,11 @@ function build() {
     roles: () => roles,
     publicUrl: () => url,
     stepUpSeconds: 600,
-    protection: createProtection(null),
     logger: pino({ level: "silent" }),
-    tls: false,
     logKey: () => "",
     anchors: () => [],
+    tls: false,
+    protection: createProtection(null),
     more: lifecycleRoutes({ gateway, identity, tokens, revocations, audit }),
   });
   return createApp(
