@@ -1,14 +1,13 @@
 /** REST and login: the parts of a running gateway that they stand on, and their routes. */
 import type { Context, Hono } from "hono";
 import type pino from "pino";
-import type { Approvals, Approver } from "../approvals/index.ts";
+import type { Approvals } from "../approvals/index.ts";
 import type { AuditLog } from "../audit/index.ts";
 import type { AuditReader } from "../audit/read/reader.ts";
-import type { EffectPreview } from "../facts/approval.ts";
 import type { Principal } from "../facts/principal.ts";
 import type { Gateway } from "../gateway/index.ts";
 import type { DatabaseSettings } from "../gateway/settings.ts";
-import type { Identity } from "../identity/index.ts";
+import type { Identity, SamlProvider } from "../identity/index.ts";
 import type { Protection } from "../identity/protection.ts";
 import type { ProviderSettings } from "../identity/settings.ts";
 import type { CompiledPolicy } from "../policy/index.ts";
@@ -18,6 +17,7 @@ import type { ConsoleSessions } from "./console-sessions.ts";
 import type { ApiEnv, Caller } from "./env.ts";
 import { createHub, type Hub, type HubDeps } from "./live/hub.ts";
 import { type LoginChoice, loginChoices, loginRoutes } from "./login/routes.ts";
+import { samlLogin } from "./login/saml.ts";
 import { openApi } from "./openapi.ts";
 import type { RoleGroups } from "./roles.ts";
 import { approvalRoutes, maySee } from "./routes/approvals.ts";
@@ -38,7 +38,7 @@ export interface RestParts {
   readonly identity: Pick<Identity, "authenticate" | "login">;
   readonly gateway: Pick<
     Gateway,
-    "access" | "addresses" | "sessions" | "describe" | "endSession" | "lifecycle"
+    "access" | "preview" | "addresses" | "sessions" | "describe" | "endSession" | "lifecycle"
   >;
   readonly audit: AuditLog;
   readonly store: Store;
@@ -51,8 +51,6 @@ export interface RestParts {
   readonly logger: pino.Logger;
   /** Left out: nothing is held for approval. */
   readonly approvals?: Approvals;
-  /** Runs a held statement and rolls it back; rejects with ApprovalError. Left out: no previews. */
-  readonly preview?: (id: string, approver: Approver) => Promise<EffectPreview>;
   /** A short-lived Postern token for a caller; `expires` in seconds since the epoch. Rejects with ApiError. Left out: none are issued. */
   readonly issueToken?: (
     caller: Caller,
@@ -62,6 +60,8 @@ export interface RestParts {
   readonly tls: boolean;
   /** The MCP endpoint is served. */
   readonly mcp?: boolean;
+  /** Logins by SAML; left out: none. */
+  readonly saml?: { providers(): readonly SamlProvider[] };
   /** The active policy; left out: there is none. `files`: their texts; none when they are not those of the policy any more. */
   readonly policy?: {
     current(): CompiledPolicy;
@@ -174,6 +174,7 @@ export function createRest(parts: RestParts): Rest {
         });
       });
       loginRoutes(deps)(app);
+      if (parts.saml !== undefined) samlLogin(deps, parts.saml, parts.protection)(app);
       mountRoutes(app, routes);
     },
     async close() {

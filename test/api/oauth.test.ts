@@ -454,7 +454,10 @@ describe("sessions and revocations over REST", () => {
       (await json("POST", "/api/revocations", await admin(), { ...body, everything: true })).status,
     ).toBe(400);
     const added = await json("POST", "/api/revocations", await admin(), body);
-    expect(added).toMatchObject({ status: 200, body: { kind: "subject", value: "mallory", mode: "block" } });
+    expect(added).toMatchObject({
+      status: 200,
+      body: { kind: "subject", subject: "mallory", mode: "block" },
+    });
     expect(await over).toMatchObject({ code: "57P01" });
     expect((await json("GET", "/api/tokens", await person({ sub: "mallory" }))).status).toBe(401);
     const listed = await json("GET", "/api/revocations", await admin());

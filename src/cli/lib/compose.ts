@@ -164,6 +164,7 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     stepUpSeconds: settings.approvals.stepUpMs / 1000,
     revoked: (principal) => !revocations.fresh || revocations.find(principal, "api") !== null,
     more: lifecycleRoutes({ gateway, identity, tokens, revocations, audit }),
+    saml: { providers: () => identity.saml },
   });
   const oauth = openOauth({
     settings: () => current,
