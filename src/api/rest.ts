@@ -89,7 +89,7 @@ export interface RestParts {
   readonly revoked?: (principal: Principal) => boolean;
   /** Routes of other parts that belong to REST and its OpenAPI document. */
   readonly more?: readonly Route[];
-  /** What an operator should know, for every person who logs in. */
+  /** What an operator should know: told to auditors. */
   readonly warnings?: () => string[];
 }
 
