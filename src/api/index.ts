@@ -7,7 +7,7 @@ import { type ApiDeps, createApp } from "./app.ts";
 
 export type { ApiDeps } from "./app.ts";
 export { builtConsole } from "./console.ts";
-export { createConsoleSessions } from "./console-sessions.ts";
+export { type ConsoleSessions, createConsoleSessions } from "./console-sessions.ts";
 export type { ApiEnv, Caller } from "./env.ts";
 export { ApiError } from "./failure.ts";
 export type { Metric } from "./metrics.ts";

@@ -83,7 +83,7 @@ export type OutcomeStatus = "ok" | "error" | "denied" | "cancelled" | "cut" | "u
 
 export type PlacedRecord = { readonly record: Readonly<Record<string, unknown>>; readonly index: number; readonly log: string; readonly id: string };
 
-export type Policy = { readonly digest: string | null; readonly files: readonly PolicyFile[]; readonly rules: readonly PolicyRule[]; readonly labels: readonly PolicyLabel[]; readonly default: "allow" | "deny"; readonly observe: "none" | "some" | "all" };
+export type Policy = { readonly digest: string | null; readonly files: readonly PolicyFile[]; readonly rules: readonly PolicyRule[]; readonly labels: readonly PolicyLabel[]; readonly default: "allow" | "deny"; readonly observe: "none" | "some" | "all"; readonly databases: readonly string[] };
 
 export type PolicyCheck = { readonly ok: boolean; readonly digest: string | null; readonly problems: readonly PolicyProblem[] };
 
@@ -110,7 +110,7 @@ export type ProtectedColumnList = { readonly items: readonly ProtectedColumn[]; 
 
 export type Replay = { readonly policy: string | null; readonly problems: readonly PolicyProblem[]; readonly total: number; readonly compared: number; readonly undetermined: number; readonly truncated: boolean; readonly changes: readonly { readonly kind: "newly denied" | "newly allowed" | "newly held" | "newly masked" | "newly shown"; readonly count: number; readonly examples: readonly { readonly request: string; readonly time: string; readonly subject: string; readonly kind: PrincipalKind; readonly database: string; readonly sql: string | null; readonly was: { readonly verdict: Verdict; readonly rule: string | null; readonly code: string | null }; readonly now: { readonly verdict: Verdict; readonly rule: string | null; readonly code: string | null } | null; readonly columns: readonly string[]; readonly why: string | null; readonly count: number }[] }[] };
 
-export type Revocation = { readonly id: string; readonly kind: "subject" | "sub" | "agent" | "token" | "sid" | "everything"; readonly subject: string | null; readonly issuer: string | null; readonly agent: string | null; readonly jti: string | null; readonly everything: boolean; readonly mode: "block" | "before"; readonly reason: string; readonly time: string; readonly expires: string | null; readonly by: string };
+export type Revocation = { readonly id: string; readonly kind: "subject" | "sub" | "agent" | "token" | "sid" | "everything"; readonly value: string; readonly issuer: string | null; readonly mode: "block" | "before"; readonly subject: string | null; readonly agent: string | null; readonly jti: string | null; readonly everything: boolean; readonly at: string; readonly time: string; readonly expires: string | null; readonly reason: string; readonly by: string };
 
 export type RevocationList = { readonly items: readonly Revocation[]; readonly next: string | null };
 
