@@ -150,7 +150,7 @@ export async function parseConfig(
   const names = providerNames(context);
   const { listeners, http, publicUrl } = buildListen(context);
   const tls = await buildTls(context);
-  const providers = buildProviders(context);
+  const providers = await buildProviders(context);
   const tokens = buildTokens(context);
   const identity = buildIdentity(context);
   const mcp = buildMcp(context, providers, http !== null);

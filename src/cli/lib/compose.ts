@@ -142,7 +142,6 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
   const rest = createRest({
     logger,
     approvals,
-    revocations,
     protection,
     reader,
     auditDir: settings.audit.dir,
@@ -166,6 +165,7 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     stepUpSeconds: settings.approvals.stepUpMs / 1000,
     revoked: (principal) => !revocations.fresh || revocations.find(principal, "api") !== null,
     more: lifecycleRoutes({ gateway, identity, tokens, revocations, audit }),
+    saml: { providers: () => identity.saml },
   });
   const oauth = openOauth({
     settings: () => current,

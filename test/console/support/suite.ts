@@ -1,0 +1,51 @@
+/** Page tests: one browser and one stand-in for the gateway a file; skipped with a clear line where no browser is. */
+import type { Browser } from "playwright-core";
+import { afterAll, afterEach, beforeAll, beforeEach, describe } from "vitest";
+import { buildConsole } from "../../../scripts/console.mjs";
+import { launch, noBrowser, openPage, type Watched } from "./browser.ts";
+import { type Double, startDouble } from "./double.ts";
+
+export interface Bench {
+  readonly double: Double;
+  /** Opens a page on the stand-in; closed after the test. */
+  open(path: string, options?: Parameters<typeof openPage>[2]): Promise<Watched>;
+}
+
+/** Declares a suite whose tests get a bench; `bench()` is valid inside tests. */
+export function pageSuite(name: string, tests: (bench: () => Bench) => void): void {
+  if (noBrowser !== null) console.warn(`${name}: skipped, ${noBrowser}`);
+  describe.skipIf(noBrowser !== null)(noBrowser === null ? name : `${name} (skipped: ${noBrowser})`, () => {
+    let browser: Browser | null = null;
+    let double: Double | null = null;
+    let pages: Watched[] = [];
+    beforeAll(async () => {
+      buildConsole();
+      browser = await launch();
+    });
+    afterAll(async () => {
+      await browser?.close();
+    });
+    beforeEach(async () => {
+      double = await startDouble();
+    });
+    afterEach(async () => {
+      await Promise.all(pages.map((page) => page.close()));
+      pages = [];
+      await double?.close();
+    });
+    tests(() => {
+      const running = browser;
+      const standIn = double;
+      if (running === null || standIn === null) throw new Error("the bench is not up");
+      return {
+        double: standIn,
+        async open(path, options) {
+          const watched = await openPage(running, standIn.url, options);
+          pages.push(watched);
+          await watched.page.goto(standIn.url + path);
+          return watched;
+        },
+      };
+    });
+  });
+}
