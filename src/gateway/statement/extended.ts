@@ -149,7 +149,8 @@ function parse(
     const verdicts = judgeMessage(walk, walk.guard, [statement], questions);
     if (verdicts === null) return askFirst(walk, walk.guard, questions);
     const [judgement] = verdicts.judgements;
-    if (judgement !== undefined) walk.watch?.judged(judgement);
+    if (judgement !== undefined && walk.watch !== null)
+      walk.watch.judged(judgement, uncountable([statement], [judgement]));
     // What people must agree to may be prepared; it is held where it is bound.
     if (judgement?.refusal != null && !judgement.awaits)
       return refuseExtended(walk, judgement.refusal, statement, judgement);
@@ -293,7 +294,7 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
     const verdicts = judgeMessage(walk, walk.guard, [statement], questions);
     if (verdicts === null) return askFirst(walk, walk.guard, questions);
     judgement = verdicts.judgements[0] ?? null;
-    if (judgement !== null) walk.watch?.judged(judgement);
+    if (judgement !== null) walk.watch?.judged(judgement, null);
     askDurability(walk, verdicts.judgements);
     if (judgement?.awaits === true && walk.guard.desk !== null) {
       if (portal === undefined || !stillAgreed(walk.guard, portal.agreed, judgement))
