@@ -218,6 +218,7 @@ export async function startDouble(
       agent: (body.agent as string | undefined) ?? null,
       jti: null,
       kind: "agent",
+      mode: "block",
       expires: null,
       everything: body.everything === true,
       reason: String(body.reason ?? ""),
