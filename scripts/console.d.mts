@@ -1,2 +1,2 @@
-/** Builds the console when its build is missing or older than its sources; `always`: in any case. */
-export function buildConsole(options?: { always?: boolean }): void;
+/** Builds dist/console when it is missing or older than its sources; `always`: in any case. Throws when vite fails. */
+export function buildConsole(options?: { readonly always?: boolean }): void;

@@ -6,6 +6,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { desktop, launch, openPage, phone } from "../test/console/support/browser.ts";
 import { startDouble } from "../test/console/support/double.ts";
+import { makeTrail, serveTrail } from "../test/console/support/trail.ts";
 import { buildConsole } from "./console.mjs";
 
 const folder = process.argv[2] ?? join(import.meta.dirname, "../docs/img");
@@ -23,7 +24,17 @@ interface Shot {
   readonly press?: string;
 }
 
+const trail = await makeTrail();
+const masked = trail.hits.find((hit) => hit.masked.length > 0)?.request ?? "";
+
 const shots: readonly Shot[] = [
+  { name: "overview", path: "/", wait: ".plot-svg" },
+  { name: "trail", path: "/trail", wait: ".hit" },
+  { name: "statement", path: `/trail/${masked}`, wait: '[data-proof="good"]', press: "Show the steps" },
+  { name: "run", path: "/runs/run-7f3a", wait: ".step" },
+  { name: "policy", path: "/policy", wait: ".rule" },
+  { name: "playground", path: "/policy?tab=playground", wait: ".editor:not(.plain)", press: "Explain" },
+  { name: "replay", path: "/policy?tab=replay", wait: ".check-ok", press: "Run" },
   { name: "live", path: "/live", wait: ".said" },
   { name: "approvals", path: "/approvals", wait: ".inbox-row" },
   { name: "approval", path: "/approvals/FIRST", wait: ".decision-bar", press: "Try it out" },
@@ -42,6 +53,7 @@ for (const shot of shots) {
   for (const [suffix, viewport] of sizes)
     for (const colorScheme of ["light", "dark"] as const) {
       const double = await startDouble({ lively: 150 });
+      serveTrail(double, trail);
       const watched = await openPage(browser, double.url, {
         viewport,
         colorScheme,
@@ -66,3 +78,4 @@ for (const shot of shots) {
     }
 }
 await browser.close();
+trail.remove();

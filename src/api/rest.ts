@@ -8,10 +8,9 @@ import type { EffectPreview } from "../facts/approval.ts";
 import type { Principal } from "../facts/principal.ts";
 import type { Gateway } from "../gateway/index.ts";
 import type { DatabaseSettings } from "../gateway/settings.ts";
-import type { Identity } from "../identity/index.ts";
+import type { Identity, SamlProvider } from "../identity/index.ts";
 import type { Protection } from "../identity/protection.ts";
 import type { ProviderSettings } from "../identity/settings.ts";
-import type { Revocations } from "../identity/tokens/revoked.ts";
 import type { CompiledPolicy } from "../policy/index.ts";
 import type { Store } from "../store/types.ts";
 import { type Callers, createCallers } from "./caller.ts";
@@ -19,6 +18,7 @@ import type { ConsoleSessions } from "./console-sessions.ts";
 import type { ApiEnv, Caller } from "./env.ts";
 import { createHub, type Hub, type HubDeps } from "./live/hub.ts";
 import { type LoginChoice, loginChoices, loginRoutes } from "./login/routes.ts";
+import { samlLogin } from "./login/saml.ts";
 import type { RoleGroups } from "./roles.ts";
 import { approvalRoutes, maySee } from "./routes/approvals.ts";
 import { approvalChanged } from "./routes/approvals-told.ts";
@@ -36,7 +36,10 @@ export interface RestParts {
   readonly version: string;
   readonly node: string;
   readonly identity: Pick<Identity, "authenticate" | "login">;
-  readonly gateway: Pick<Gateway, "addresses" | "sessions" | "describe" | "endSession" | "lifecycle">;
+  readonly gateway: Pick<
+    Gateway,
+    "access" | "addresses" | "sessions" | "describe" | "endSession" | "lifecycle"
+  >;
   readonly audit: AuditLog;
   readonly store: Store;
   readonly consoleSessions: ConsoleSessions;
@@ -50,22 +53,17 @@ export interface RestParts {
   readonly approvals?: Approvals;
   /** Runs a held statement and rolls it back; rejects with ApprovalError. Left out: no previews. */
   readonly preview?: (id: string, approver: Approver) => Promise<EffectPreview>;
-  /** Left out: there is no kill switch. */
-  readonly revocations?: Revocations;
   /** A short-lived Postern token for a caller; `expires` in seconds since the epoch. Rejects with ApiError. Left out: none are issued. */
   readonly issueToken?: (
     caller: Caller,
     wish: { readonly database: string | null; readonly seconds: number | null },
   ) => Promise<{ readonly token: string; readonly expires: number }>;
-  /** What a principal may see and do, as the MCP tool describe_access tells it. */
-  readonly describeAccess?: (
-    principal: Principal,
-    database: string | null,
-  ) => Promise<Readonly<Record<string, unknown>>>;
   /** Clients must use TLS on the wire. */
   readonly tls: boolean;
   /** The MCP endpoint is served. */
   readonly mcp?: boolean;
+  /** Logins by SAML; left out: none. */
+  readonly saml?: { providers(): readonly SamlProvider[] };
   /** The active policy; left out: there is none. `files`: their texts; none when they are not those of the policy any more. */
   readonly policy?: {
     current(): CompiledPolicy;
@@ -171,6 +169,7 @@ export function createRest(parts: RestParts): Rest {
     routes,
     mount(app) {
       loginRoutes(deps)(app);
+      if (parts.saml !== undefined) samlLogin(deps, parts.saml, parts.protection)(app);
       mountRoutes(app, routes);
     },
     async close() {

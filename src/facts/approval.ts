@@ -34,6 +34,8 @@ export interface HeldParameter {
   /** Its value as text; null: SQL NULL; undefined: it could not be written as text, `bytes` holds it in base64. */
   readonly text: string | null | undefined;
   readonly bytes?: string;
+  /** `text` or `bytes` is its beginning only; its size in bytes, and the SHA-256 (hex) of all of it. */
+  readonly cut?: { readonly bytes: number; readonly sha256: string };
 }
 
 /** One statement of a held message. */

@@ -103,8 +103,8 @@ describe("login", () => {
     const [ada, sam] = [new Browser(), new Browser()];
     await logIn(ada, approver.subject);
     await logIn(sam, security.subject);
-    expect((await me(ada)).roles).toEqual(["user", "approver", "auditor"]);
-    expect((await me(sam)).roles).toEqual(["user", "auditor", "admin"]);
+    expect((await me(ada)).roles).toEqual(["auditor", "approver", "user"]);
+    expect((await me(sam)).roles).toEqual(["admin", "auditor", "user"]);
   });
 
   test("step-up asks the person anew, an ordinary login does not", async () => {

@@ -70,7 +70,9 @@ rules:
     approvers: { groups: [stewards], count: 1, within: 60s }
 `;
 
-export async function startTestApi(extra = ""): Promise<TestApi> {
+/** `lockout`: whether failed logins make an address wait. `extra`: more of postern.yaml. */
+export async function startTestApi(options: { lockout?: boolean; extra?: string } = {}): Promise<TestApi> {
+  const { lockout = false, extra = "" } = options;
   const cluster = await sharedCluster();
   const dbname = await cluster.createDatabase();
   await cluster.query(
@@ -92,6 +94,7 @@ identity:
       issuer: ${idp.issuer}
       audience: postern
       kinds: [ { kind: human, when: '"people" in claims.groups' } ]
+  lockout: { enabled: ${lockout} }
 databases:
   - name: shop
     server: { host: ${cluster.host}, port: ${cluster.port}, dbname: ${dbname}, tls: { mode: disable } }

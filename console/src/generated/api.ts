@@ -1,7 +1,9 @@
 /** Made by scripts/gen-api-types.ts from src/api/schema: change that, not this. Every text in here may be hostile. */
 // biome-ignore-all format: generated
 
-export type Access = Readonly<Record<string, unknown>>;
+export type Access = { readonly items: readonly DatabaseAccess[]; readonly next: null };
+
+export type AccessTable = { readonly name: string; readonly kind: "table" | "view" | "materialized view" | "foreign table"; readonly columns: readonly { readonly name: string; readonly type: string; readonly notNull: boolean; readonly mask: string | null; readonly use: "output" | "equality" | "derived" | null }[]; readonly partial: boolean; readonly read: May; readonly insert: May; readonly update: May; readonly delete: May; readonly limits: DecisionLimits | null; readonly approvers: readonly { readonly groups: readonly string[]; readonly count: number }[] };
 
 /** Who acts on the subject's behalf. */
 export type Actor = { readonly subject: string; readonly issuer: string | null };
@@ -36,6 +38,8 @@ export type ConnectList = { readonly items: readonly ConnectDatabase[]; readonly
 
 export type ConnectToken = { readonly token: string; readonly expires: string };
 
+export type DatabaseAccess = { readonly database: string; readonly unavailable: boolean; readonly open: boolean; readonly tables: readonly AccessTable[]; readonly moreTables: number; readonly budgets: readonly { readonly rule: string; readonly unit: "statements" | "rows"; readonly amount: number; readonly perSeconds: number; readonly left: number }[] };
+
 export type DecisionLimits = { readonly rows: number | null; readonly bytes: number | null; readonly timeoutMs: number | null; readonly affectedRows: number | null; readonly perMinute: number | null };
 
 export type EffectPreview = { readonly time: string; readonly by: string; readonly rowsAffected: number | null; readonly sample: { readonly columns: readonly { readonly name: string; readonly type: string; readonly masked: boolean }[]; readonly before: readonly (readonly (string | null)[])[]; readonly after: readonly (readonly (string | null)[])[]; readonly truncated: boolean } | null; readonly notes: readonly string[]; readonly refused: string | null };
@@ -68,6 +72,8 @@ export type LoginProvider = { readonly name: string; readonly type: "oidc" | "sa
 
 export type LoginProviders = { readonly providers: readonly LoginProvider[] };
 
+export type May = "yes" | "approval" | "no" | "depends";
+
 export type Me = { readonly subject: string; readonly issuer: string; readonly provider: string; readonly email: string | null; readonly kind: PrincipalKind; readonly groups: readonly string[]; readonly actor: readonly Actor[]; readonly roles: readonly ("admin" | "auditor" | "approver" | "user")[]; readonly authTime: string | null; readonly stepUpFresh: boolean; readonly csrf: string | null; readonly expires: string; readonly databases: readonly { readonly name: string }[]; readonly version: string; readonly node: string; readonly publicUrl: string; readonly addresses: { readonly postgres: string | null; readonly http: string }; readonly warnings: readonly string[] };
 
 /** event: outcome */
@@ -77,7 +83,7 @@ export type OutcomeStatus = "ok" | "error" | "denied" | "cancelled" | "cut" | "u
 
 export type PlacedRecord = { readonly record: Readonly<Record<string, unknown>>; readonly index: number; readonly log: string; readonly id: string };
 
-export type Policy = { readonly digest: string | null; readonly files: readonly PolicyFile[]; readonly rules: readonly PolicyRule[]; readonly labels: readonly PolicyLabel[]; readonly default: "allow" | "deny"; readonly observe: "none" | "some" | "all" };
+export type Policy = { readonly digest: string | null; readonly files: readonly PolicyFile[]; readonly rules: readonly PolicyRule[]; readonly labels: readonly PolicyLabel[]; readonly default: "allow" | "deny"; readonly observe: "none" | "some" | "all"; readonly databases: readonly string[] };
 
 export type PolicyCheck = { readonly ok: boolean; readonly digest: string | null; readonly problems: readonly PolicyProblem[] };
 
@@ -104,7 +110,7 @@ export type ProtectedColumnList = { readonly items: readonly ProtectedColumn[]; 
 
 export type Replay = { readonly policy: string | null; readonly problems: readonly PolicyProblem[]; readonly total: number; readonly compared: number; readonly undetermined: number; readonly truncated: boolean; readonly changes: readonly { readonly kind: "newly denied" | "newly allowed" | "newly held" | "newly masked" | "newly shown"; readonly count: number; readonly examples: readonly { readonly request: string; readonly time: string; readonly subject: string; readonly kind: PrincipalKind; readonly database: string; readonly sql: string | null; readonly was: { readonly verdict: Verdict; readonly rule: string | null; readonly code: string | null }; readonly now: { readonly verdict: Verdict; readonly rule: string | null; readonly code: string | null } | null; readonly columns: readonly string[]; readonly why: string | null; readonly count: number }[] }[] };
 
-export type Revocation = { readonly id: string; readonly kind: "subject" | "sub" | "agent" | "token" | "sid" | "everything"; readonly subject: string | null; readonly issuer: string | null; readonly agent: string | null; readonly jti: string | null; readonly everything: boolean; readonly mode: "block" | "before"; readonly reason: string; readonly time: string; readonly expires: string | null; readonly by: string };
+export type Revocation = { readonly id: string; readonly kind: "subject" | "sub" | "agent" | "token" | "sid" | "everything"; readonly value: string; readonly issuer: string | null; readonly mode: "block" | "before"; readonly subject: string | null; readonly agent: string | null; readonly jti: string | null; readonly everything: boolean; readonly at: string; readonly time: string; readonly expires: string | null; readonly reason: string; readonly by: string };
 
 export type RevocationList = { readonly items: readonly Revocation[]; readonly next: string | null };
 

@@ -131,10 +131,10 @@ function Figures({ counted, ms, since }: FiguresProps) {
       />
       <div className="overview-grid">
         <TopBars
-          title="Callers"
+          title="Agents"
           unit="statements"
           look="allow"
-          empty="Nobody has sent a statement."
+          empty="No agent has sent a statement."
           rows={stats.agents.map((one) => row(one, trailLink({ subject: one.name, since })))}
         />
         <TopBars
@@ -157,6 +157,13 @@ function Figures({ counted, ms, since }: FiguresProps) {
               value: one.denied,
               to: trailLink({ rule: one.name, verdict: "deny", since }),
             }))}
+        />
+        <TopBars
+          title="People and services"
+          unit="statements"
+          look="allow"
+          empty="No person and no service has sent a statement."
+          rows={stats.people.map((one) => row(one, trailLink({ subject: one.name, since })))}
         />
         <DecideTimes
           title="Time to decide"

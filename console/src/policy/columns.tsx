@@ -1,7 +1,6 @@
 /** Which columns of a database the labels cover, and how each is hidden. */
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { useMe } from "../app/me.ts";
 import { api } from "../lib/api.ts";
 import { Link } from "../lib/router.tsx";
 import { plural } from "../lib/text.ts";
@@ -13,9 +12,8 @@ import { Text } from "../ui/text.tsx";
 import type { ProtectedColumn, ProtectedColumnList } from "./types.ts";
 import { labelWords } from "./words.ts";
 
-export function Columns() {
-  const { databases } = useMe();
-  const [chosen, choose] = useState(databases[0]?.name ?? "");
+export function Columns({ databases }: { readonly databases: readonly string[] }) {
+  const [chosen, choose] = useState(databases[0] ?? "");
   const found = useQuery({
     queryKey: ["policy", "columns", chosen],
     queryFn: ({ signal }) =>
@@ -35,7 +33,7 @@ export function Columns() {
             label="Database"
             value={chosen}
             onChange={choose}
-            options={databases.map(({ name }) => ({ value: name, label: name }))}
+            options={databases.map((name) => ({ value: name, label: name }))}
           />
         </div>
       )}

@@ -25,8 +25,10 @@ import { yaml } from "./yaml.ts";
 export interface EditorProps {
   readonly label: string;
   readonly language: "sql" | "yaml";
-  /** Where it begins; later values replace what is there only when they differ from it. */
+  /** What it begins with. */
   readonly value: string;
+  /** Another number: `value` takes the place of what is there. Else the editor's own text goes ahead of the page's. */
+  readonly revision?: number;
   readonly placeholder?: string;
   /** Places to underline. */
   readonly marks?: readonly Mark[];
@@ -122,13 +124,27 @@ const hidden = highlightSpecialChars({
   },
 });
 
+/**
+ * What is typed is put in by the editor itself. Left to the browser, it would keep the look of what it replaces in a style
+ * attribute, which the page's Content Security Policy reports.
+ */
+const typing = EditorView.domEventHandlers({
+  beforeinput(event, view) {
+    if (event.inputType !== "insertText" || event.data === null || event.isComposing || view.composing)
+      return false;
+    event.preventDefault();
+    view.dispatch(view.state.replaceSelection(event.data), { scrollIntoView: true, userEvent: "input.type" });
+    return true;
+  },
+});
+
 const languages: Readonly<Record<EditorProps["language"], () => Extension>> = {
   sql: () => sql({ dialect: PostgreSQL }),
   yaml: () => StreamLanguage.define(yaml),
 };
 
 export default function Editor(props: EditorProps) {
-  const { label, language, value, placeholder = "", marks, goTo, tall = false } = props;
+  const { label, language, value, revision = 0, placeholder = "", marks, goTo, tall = false } = props;
   const host = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView | null>(null);
   const change = useEffectEvent((text: string) => props.onChange(text));
@@ -136,7 +152,7 @@ export default function Editor(props: EditorProps) {
     props.onRun?.();
     return props.onRun !== undefined;
   });
-  const first = useEffectEvent(() => value);
+  const given = useEffectEvent(() => value);
 
   useEffect(() => {
     const element = host.current;
@@ -146,7 +162,7 @@ export default function Editor(props: EditorProps) {
       root,
       parent: root,
       state: EditorState.create({
-        doc: first(),
+        doc: given(),
         extensions: [
           keymap.of([{ key: "Mod-Enter", run: () => run() }]),
           keymap.of([...defaultKeymap, ...historyKeymap]),
@@ -155,6 +171,7 @@ export default function Editor(props: EditorProps) {
           bracketMatching(),
           highlightActiveLine(),
           hidden,
+          typing,
           language === "yaml" ? lineNumbers() : [],
           languages[language](),
           syntaxHighlighting(highlight),
@@ -163,6 +180,7 @@ export default function Editor(props: EditorProps) {
           EditorView.lineWrapping,
           EditorView.contentAttributes.of({
             "aria-label": label,
+            tabindex: "0",
             spellcheck: "false",
             autocapitalize: "off",
           }),
@@ -180,11 +198,13 @@ export default function Editor(props: EditorProps) {
     };
   }, [language, label, placeholder]);
 
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a new revision is what asks for it
   useEffect(() => {
     const editor = view.current;
-    if (editor === null || editor.state.doc.toString() === value) return;
-    editor.dispatch({ changes: { from: 0, to: editor.state.doc.length, insert: value } });
-  }, [value]);
+    const text = given();
+    if (editor === null || editor.state.doc.toString() === text) return;
+    editor.dispatch({ changes: { from: 0, to: editor.state.doc.length, insert: text } });
+  }, [revision]);
   useEffect(() => {
     view.current?.dispatch({ effects: setMarks.of(marks ?? []) });
   }, [marks]);

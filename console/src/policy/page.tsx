@@ -60,7 +60,7 @@ export default function PolicyPage() {
 function Part({ tab, policy }: { readonly tab: string; readonly policy: Policy }) {
   switch (tab) {
     case "columns":
-      return <Columns />;
+      return <Columns databases={policy.databases} />;
     case "playground":
       return <Playground policy={policy} />;
     case "replay":

@@ -1,7 +1,6 @@
 /** What would happen: somebody, a statement, and the decision rule by rule. Nothing is run. */
 import { useMutation } from "@tanstack/react-query";
 import { useId, useState } from "react";
-import { useMe } from "../app/me.ts";
 import { api } from "../lib/api.ts";
 import type { Kind } from "../lib/types.ts";
 import { Button, Key } from "../ui/button.tsx";
@@ -22,7 +21,6 @@ const kept: { sql: string; kind: Kind | "me"; groups: string; database: string }
 };
 
 export function Playground({ policy }: { readonly policy: Policy }) {
-  const me = useMe();
   const groupsId = useId();
   const known = groupsIn(policy.rules);
   const [kind, setKind] = useState<Kind | "me">(kept.kind);
@@ -30,7 +28,7 @@ export function Playground({ policy }: { readonly policy: Policy }) {
     kept.groups === "" ? (known.find((one) => one.includes("agent")) ?? known[0] ?? "") : kept.groups,
   );
   const [database, setDatabase] = useState(
-    kept.database === "" ? (me.databases[0]?.name ?? "") : kept.database,
+    kept.database === "" ? (policy.databases[0] ?? "") : kept.database,
   );
   const [sql, setSql] = useState(kept.sql);
   Object.assign(kept, { sql, kind, groups, database });
@@ -105,7 +103,7 @@ export function Playground({ policy }: { readonly policy: Policy }) {
                 value={database}
                 onChange={(event) => setDatabase(event.target.value)}
               >
-                {me.databases.map(({ name }) => (
+                {policy.databases.map((name) => (
                   <option key={name} value={name}>
                     {name}
                   </option>

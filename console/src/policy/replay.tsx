@@ -29,6 +29,7 @@ const drafts = new Map<string, readonly PolicyFile[]>();
 export function Replay({ policy }: { readonly policy: Policy }) {
   const [files, setFiles] = useState<readonly PolicyFile[]>(drafts.get(policy.digest ?? "") ?? policy.files);
   const [at, setAt] = useState(0);
+  const [revision, setRevision] = useState(0);
   const [days, setDays] = useState<Days>("7");
   const [goTo, setGoTo] = useState<{ readonly line: number; readonly column: number } | null>(null);
   const settled = useSettled(files, 500);
@@ -88,6 +89,7 @@ export function Replay({ policy }: { readonly policy: Policy }) {
                 onClick={() => {
                   drafts.delete(policy.digest ?? "");
                   setFiles(policy.files);
+                  setRevision(revision + 1);
                 }}
               >
                 Undo all
@@ -104,6 +106,7 @@ export function Replay({ policy }: { readonly policy: Policy }) {
           language="yaml"
           tall
           value={file.text}
+          revision={revision}
           marks={marks}
           goTo={goTo}
           onChange={edit}
@@ -166,6 +169,12 @@ export function Replay({ policy }: { readonly policy: Policy }) {
           <section className="card">
             <Failure error={replay.error} title="It could not be run" onRetry={() => replay.mutate()} />
           </section>
+        ) : replay.data?.policy === null ? (
+          <section className="card">
+            <Empty icon="warning" title="The changed policy is not valid">
+              <p>What is wrong is listed below its text.</p>
+            </Empty>
+          </section>
         ) : replay.data === undefined ? (
           <section className="card answer-none">
             <p>
@@ -177,6 +186,7 @@ export function Replay({ policy }: { readonly policy: Policy }) {
           <>
             <p className="replay-sum">
               <strong>{plural(replay.data.compared, "statement")}</strong> compared{" "}
+              {replay.data.truncated ? <span className="faint">of the latest of the period; </span> : null}
               {replay.data.total > replay.data.compared ? (
                 <span className="faint">
                   of {count(replay.data.total)}; the others cannot be told from the record

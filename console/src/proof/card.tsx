@@ -22,7 +22,8 @@ interface ProofCardProps {
   readonly id: string;
   readonly record: Json;
   readonly index: number;
-  readonly log: string | null;
+  /** The log's name, as the API gives it. */
+  readonly log: string;
 }
 
 interface Checked {
@@ -48,7 +49,7 @@ async function fetchAndCheck(
     proof: text,
     trustedKey: pin?.key ?? null,
     shown: record,
-    place: log === null || !log.includes("/") ? null : { log, index },
+    place: { log, index },
   });
   const key = read.ok ? read.value.key : "";
   const { proven } = report;

@@ -46,7 +46,7 @@ export interface ProofQuestion {
   readonly trustedKey: string | null;
   /** The record as the page shows it. */
   readonly shown: unknown;
-  /** Where the page says that it stands; null: not said. */
+  /** Where the page says that it stands; `log` is the origin or its last parts (`<node>/<worker>`), "" for the only log; null: not said. */
   readonly place: { readonly log: string; readonly index: number } | null;
 }
 
@@ -73,7 +73,7 @@ export async function checkProof(question: ProofQuestion): Promise<ProofReport> 
     if (!read.ok) return end("refuted", "file", `The proof cannot be used: ${read.problem}.`);
     const proof = read.value;
     const { place } = question;
-    if (place !== null && (place.log !== proof.log || place.index !== proof.index))
+    if (place !== null && !(isLog(proof.log, place.log) && place.index === proof.index))
       return end(
         "refuted",
         "file",
@@ -131,6 +131,11 @@ export async function checkProof(question: ProofQuestion): Promise<ProofReport> 
     const text = error instanceof CannotCheck ? error.message : "Your browser could not carry out the check.";
     return end("unknown", current, text);
   }
+}
+
+/** Whether `name` is what a page calls the log of this origin. */
+function isLog(origin: string, name: string): boolean {
+  return name === "" || origin === name || origin.endsWith(`/${name}`);
 }
 
 function keyText(proof: Proof, trusted: string | null): string {

@@ -9,6 +9,7 @@ import { Link, navigate, useSearchParam } from "../lib/router.tsx";
 import { plural } from "../lib/text.ts";
 import { ProofCard } from "../proof/card.tsx";
 import { Button, ButtonLink } from "../ui/button.tsx";
+import { Icon } from "../ui/icons.tsx";
 import { PageFrame } from "../ui/page.tsx";
 import { Empty, Failure, Loading } from "../ui/states.tsx";
 import { Text } from "../ui/text.tsx";
@@ -17,7 +18,7 @@ import { Chain } from "./chain.tsx";
 import { DecisionCard } from "./decision.tsx";
 import { toldOf } from "./fromRecord.ts";
 import { trailLink } from "./query.ts";
-import { text } from "./record.ts";
+import { number, text } from "./record.ts";
 import { ResultCard } from "./result.tsx";
 import { MarkIcon, markOf } from "./row.tsx";
 import { Sentence } from "./sentence.tsx";
@@ -66,8 +67,16 @@ export default function StatementPage({ params }: PageProps) {
 function Request({ detail }: { readonly detail: AuditRequest }) {
   const [chosen, choose] = useSearchParam("part");
   const { parts } = detail;
-  const at = Math.min(parts.length - 1, Math.max(0, Number.parseInt(chosen, 10) || 0));
+  const wanted = Number.parseInt(chosen, 10) || 0;
+  const at = Math.max(
+    0,
+    parts.findIndex(({ intent }) => (number(intent.record, "statement.index") ?? 0) === wanted),
+  );
   const part = parts[at];
+  const choosePart = (next: number) => {
+    const index = number(parts[next]?.intent.record, "statement.index") ?? 0;
+    choose(index === 0 ? "" : String(index));
+  };
   return (
     <PageFrame
       title={
@@ -89,9 +98,7 @@ function Request({ detail }: { readonly detail: AuditRequest }) {
         <RunLinks record={part?.intent.record ?? detail.others[0]?.record ?? {}} approval={detail.approval} />
       }
     >
-      {parts.length > 1 ? (
-        <Parts parts={parts} at={at} onChoose={(next) => choose(next === 0 ? "" : String(next))} />
-      ) : null}
+      {parts.length > 1 ? <Parts parts={parts} at={at} onChoose={choosePart} /> : null}
       {part === undefined ? null : (
         <Part key={part.intent.id} part={part} intent={part.intent} detail={detail} />
       )}
@@ -167,6 +174,7 @@ interface PartProps {
 }
 
 function Part({ part, intent, detail }: PartProps) {
+  const auditor = useHasRole("auditor");
   const { record } = intent;
   const outcome = part.outcome?.record ?? null;
   const told = useMemo(() => toldOf(record, outcome, emailOf(detail)), [record, outcome, detail]);
@@ -196,21 +204,30 @@ function Part({ part, intent, detail }: PartProps) {
         </div>
         <div className="detail-side">
           <Chain intent={record} email={emailOf(detail)} prompt={part.claimedIntent} />
-          <ProofCard
-            title="decision record"
-            id={intent.id}
-            record={record}
-            index={intent.index}
-            log={intent.log}
-          />
-          {part.outcome === null ? null : (
-            <ProofCard
-              title="outcome record"
-              id={part.outcome.id}
-              record={part.outcome.record}
-              index={part.outcome.index}
-              log={part.outcome.log}
-            />
+          {auditor ? (
+            <>
+              <ProofCard
+                title="decision record"
+                id={intent.id}
+                record={record}
+                index={intent.index}
+                log={intent.log}
+              />
+              {part.outcome === null ? null : (
+                <ProofCard
+                  title="outcome record"
+                  id={part.outcome.id}
+                  record={part.outcome.record}
+                  index={part.outcome.index}
+                  log={part.outcome.log}
+                />
+              )}
+            </>
+          ) : (
+            <p className="note">
+              <Icon name="lock" size={16} />
+              <span>Auditors see the proof that this is on the record.</span>
+            </p>
           )}
         </div>
       </div>
@@ -225,6 +242,7 @@ function emailOf({ session }: AuditRequest): string | null {
 
 /** A record that is no statement: told as it is. */
 function Other({ placed }: { readonly placed: PlacedRecord }) {
+  const auditor = useHasRole("auditor");
   return (
     <div className="detail-grid">
       <div className="detail-main">
@@ -242,13 +260,15 @@ function Other({ placed }: { readonly placed: PlacedRecord }) {
         </section>
       </div>
       <div className="detail-side">
-        <ProofCard
-          title="record"
-          id={placed.id}
-          record={placed.record}
-          index={placed.index}
-          log={placed.log}
-        />
+        {auditor ? (
+          <ProofCard
+            title="record"
+            id={placed.id}
+            record={placed.record}
+            index={placed.index}
+            log={placed.log}
+          />
+        ) : null}
       </div>
     </div>
   );

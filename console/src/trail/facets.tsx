@@ -1,6 +1,6 @@
 /** Filters to click: what was decided, when, and the names that come up most. */
 import { Link } from "../lib/router.tsx";
-import { count, visible } from "../lib/text.ts";
+import { count } from "../lib/text.ts";
 import type { StatsCount } from "../overview/stats.ts";
 import { Text } from "../ui/text.tsx";
 import { type Filter, type Query, trailLink } from "./query.ts";
@@ -49,11 +49,8 @@ export function SetFilters({ query }: { readonly query: Query }) {
     <ul className="set-filters" aria-label="Filters that are set">
       {others.map(([name, value]) => (
         <li key={name}>
-          <Link
-            to={trailLink(withFilter(query, name, null))}
-            className="set-filter"
-            aria-label={`Take away ${name} ${visible(value)}`}
-          >
+          <Link to={trailLink(withFilter(query, name, null))} className="set-filter">
+            <span className="visually-hidden">Take away</span>
             <span className="faint">{name === "text" ? "words" : name}</span>
             <span className="cut">
               <Text value={value} />

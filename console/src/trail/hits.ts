@@ -6,8 +6,9 @@ import { type Query, toApi, toSearch } from "./query.ts";
 import type { Told } from "./tell.ts";
 import type { AuditHit, AuditPage } from "./types.ts";
 
-/** Hits for one question to the API. */
-const pageSize = 200;
+/** Hits for one question to the API: few at first, so that something is seen at once; then as many as it gives. */
+const firstPage = 100;
+const laterPages = 500;
 
 /** What a row of the list shows, and no more: many thousands of them are held. */
 export type Row = Told &
@@ -42,8 +43,7 @@ function rowOf(hit: AuditHit): Row {
     rowsAffected: hit.rowsAffected,
     durationUs: hit.durationUs,
     undone: hit.undone,
-    // The server says the time first, which has its own column.
-    sentence: clip(hit.sentence.replace(/^\d{4}-\d\d-\d\d [\d:.]+ {1,2}/, ""), sentenceKept),
+    sentence: clip(hit.sentence, sentenceKept),
   };
 }
 
@@ -74,7 +74,10 @@ export function useHits(query: Query) {
     queryKey: key,
     initialPageParam: null,
     queryFn: async ({ pageParam, signal }) => {
-      const page = await api<AuditPage>(toApi(query, Date.now(), pageParam, pageSize), { signal });
+      const page = await api<AuditPage>(
+        toApi(query, Date.now(), pageParam, pageParam === null ? firstPage : laterPages),
+        { signal },
+      );
       return { rows: page.items.map(rowOf), next: page.next };
     },
     getNextPageParam: (page) => page.next,

@@ -69,16 +69,20 @@ function Trail() {
     Enter: () => open(current),
     o: () => open(current),
   });
+  const callers = useMemo(
+    () => [...(stats?.agents ?? []), ...(stats?.people ?? [])].sort((a, b) => b.count - a.count),
+    [stats],
+  );
   const known = useMemo(
     () =>
       stats === undefined
         ? {}
         : {
-            subject: stats.agents.map(({ name }) => name),
+            subject: callers.map(({ name }) => name),
             table: stats.tables.map(({ name }) => name),
             rule: stats.rules.map(({ name }) => name),
           },
-    [stats],
+    [stats, callers],
   );
   const filtered = toSearch(query) !== "";
 
@@ -128,7 +132,7 @@ function Trail() {
               className="trail-rows"
               items={rows}
               estimate={61}
-              keyOf={(row) => `${row.id} ${row.statementIndex}`}
+              keyOf={(row) => row.id}
               row={(row, at) => <HitRow row={row} current={at === current} />}
               onEnd={more}
               current={current}
@@ -146,7 +150,7 @@ function Trail() {
         {stats === undefined ? null : (
           <aside className="trail-facets" aria-label="Most frequent in the last 7 days">
             <p className="faint">Last 7 days</p>
-            <Facet title="Callers" name="subject" query={query} counts={stats.agents} />
+            <Facet title="Callers" name="subject" query={query} counts={callers} />
             <Facet title="Tables" name="table" query={query} counts={stats.tables} />
             <Facet title="Rules" name="rule" query={query} counts={stats.rules} />
           </aside>

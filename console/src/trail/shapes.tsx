@@ -14,7 +14,7 @@ export function Shapes({ evolution }: { readonly evolution: RunStory["evolution"
         <h2>How its SQL evolved</h2>
         <span className="faint">{plural(shapes.length, "shape")}</span>
       </header>
-      <ol className="shapes">
+      <ol className="shapes" tabIndex={0} aria-label="Shapes, in order of appearance">
         {shapes.slice(0, 40).map((shape, at) => {
           const change = changes.find(({ to }) => to === shape.fingerprint);
           return (

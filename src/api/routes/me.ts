@@ -12,13 +12,15 @@ export function stepUpFresh(caller: Caller, stepUpSeconds: number, now = Date.no
   return caller.authTime !== null && now / 1000 - caller.authTime <= stepUpSeconds;
 }
 
+const roleOrder = ["admin", "auditor", "approver", "user"] as const;
+
 export function meRoutes(deps: RestDeps): Route[] {
   return [
     route(getMe, ({ caller }) => {
       const { principal, roles, authTime, csrf, expires } = caller;
       return {
         ...tellPrincipal(principal),
-        roles: [...roles],
+        roles: roleOrder.filter((role) => roles.has(role)),
         authTime: authTime === null ? null : iso(authTime * 1000),
         stepUpFresh: stepUpFresh(caller, deps.stepUpSeconds),
         csrf,

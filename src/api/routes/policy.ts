@@ -56,6 +56,8 @@ export function policyRoutes(deps: RestDeps): PolicyRoutes {
     }
   }
 
+  const names = () => deps.databases.map(({ name }) => name);
+
   function database(name: string) {
     const found = deps.databases.find((one) => one.name === name);
     if (found === undefined) throw new ApiError("NOT_FOUND", "there is no such database");
@@ -73,6 +75,7 @@ export function policyRoutes(deps: RestDeps): PolicyRoutes {
           labels: [],
           default: "allow" as const,
           observe: "none" as const,
+          databases: names(),
         };
       const { digest, rules, labels, observe } = policy;
       return {
@@ -94,6 +97,7 @@ export function policyRoutes(deps: RestDeps): PolicyRoutes {
         })),
         default: policy.default,
         observe,
+        databases: names(),
       };
     }),
     route(getColumns, async ({ query }) => {

@@ -1,6 +1,4 @@
 /** Open sessions: listing and ending them. */
-import type { Principal } from "../../facts/principal.ts";
-import { IdentityError } from "../../identity/index.ts";
 import type { Caller } from "../env.ts";
 import { ApiError } from "../failure.ts";
 import { isOwn, seesAll } from "../live/hub.ts";
@@ -8,7 +6,7 @@ import { page } from "../paging.ts";
 import type { RestDeps } from "../rest.ts";
 import { type Route, route } from "../routing.ts";
 import { endSession, listSessions } from "../schema/sessions.ts";
-import { iso, tellSession } from "../told.ts";
+import { tellSession } from "../told.ts";
 import { actingAs } from "./me.ts";
 
 const idShape = /^[0-9a-f-]{36}$/;
@@ -47,8 +45,7 @@ export function sessionRoutes(deps: RestDeps): Route[] {
       }
       if (!caller.roles.has("admin") && !isOwn(caller, session.principal))
         throw new ApiError("FORBIDDEN", "only an admin may end the sessions of others");
-      const own = isOwn(caller, session.principal);
-      const reason = query.reason ?? (own ? "ended by its owner" : "ended by an administrator");
+      const reason = query.reason ?? "ended by an administrator";
       deps.audit.event("admin.action", {
         action: "session.end",
         principal: actingAs(caller),
@@ -59,14 +56,4 @@ export function sessionRoutes(deps: RestDeps): Route[] {
       return null;
     }),
   ];
-}
-
-async function freshPrincipal(deps: RestDeps, token: string, ip: string): Promise<Principal> {
-  try {
-    return await deps.identity.authenticate(token, { ip, via: "api", audience: "wire" });
-  } catch (error) {
-    if (error instanceof IdentityError)
-      throw new ApiError("FORBIDDEN", "the token is not accepted", { reason: error.code });
-    throw error;
-  }
 }

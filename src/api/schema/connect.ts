@@ -1,6 +1,7 @@
 /** How to connect, and what one may see. */
 import { z } from "zod";
 import type { RouteSpec } from "../routing.ts";
+import { decisionLimits } from "./approvals.ts";
 import { iso, name } from "./common.ts";
 
 export const connectDatabase = z
@@ -35,11 +36,55 @@ export const postConnectToken = {
   answer: z.object({ token: z.string(), expires: iso }).meta({ id: "ConnectToken" }),
 } as const satisfies RouteSpec;
 
+const may = z.enum(["yes", "approval", "no", "depends"]).meta({ id: "May" });
+
+export const accessTable = z
+  .object({
+    name: z.string(),
+    kind: z.enum(["table", "view", "materialized view", "foreign table"]),
+    columns: z.array(
+      z.object({
+        name: z.string(),
+        type: z.string(),
+        notNull: z.boolean(),
+        mask: z.string().nullable(),
+        use: z.enum(["output", "equality", "derived"]).nullable(),
+      }),
+    ),
+    partial: z.boolean().meta({ description: "Some columns may not be read, and are not listed." }),
+    read: may,
+    insert: may,
+    update: may,
+    delete: may,
+    limits: decisionLimits.nullable(),
+    approvers: z.array(z.object({ groups: z.array(z.string()), count: z.number() })),
+  })
+  .meta({ id: "AccessTable" });
+
+export const databaseAccess = z
+  .object({
+    database: z.string(),
+    unavailable: z.boolean().meta({ description: "It could not be asked now." }),
+    open: z.boolean().meta({ description: "No policy is loaded: every statement passes." }),
+    tables: z.array(accessTable),
+    moreTables: z.number().meta({ description: "How many there are beyond those that are listed." }),
+    budgets: z.array(
+      z.object({
+        rule: z.string(),
+        unit: z.enum(["statements", "rows"]),
+        amount: z.number(),
+        perSeconds: z.number(),
+        left: z.number(),
+      }),
+    ),
+  })
+  .meta({ id: "DatabaseAccess" });
+
 export const getAccess = {
   method: "GET",
   path: "/api/access",
   summary: "What the caller may see and do: databases, tables, columns, limits",
   allow: ["user", "agent"],
   query: z.object({ database: name.optional() }),
-  answer: z.record(z.string(), z.unknown()).meta({ id: "Access" }),
+  answer: z.object({ items: z.array(databaseAccess), next: z.null() }).meta({ id: "Access" }),
 } as const satisfies RouteSpec;

@@ -67,6 +67,9 @@ export const getPolicy = {
       labels: z.array(policyLabel),
       default: z.enum(["allow", "deny"]),
       observe: z.enum(["none", "some", "all"]),
+      databases: z
+        .array(z.string())
+        .meta({ description: "All that the gateway stands before, to ask about." }),
     })
     .meta({ id: "Policy" }),
 } as const satisfies RouteSpec;
