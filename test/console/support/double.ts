@@ -222,6 +222,8 @@ export async function startDouble(
       expires: null,
       everything: body.everything === true,
       reason: String(body.reason ?? ""),
+      value: (body.subject as string | undefined) ?? (body.agent as string | undefined) ?? "",
+      at: new Date().toISOString(),
       time: new Date().toISOString(),
       by: ada.subject,
     };
