@@ -19,6 +19,8 @@ export default defineConfig(() => {
       assetsInlineLimit: 0,
       modulePreload: { polyfill: false },
       reportCompressedSize: false,
+      // On a busy machine the build would speak of the time of its plugins.
+      rolldownOptions: { checks: { pluginTimings: false } },
     },
     server: {
       host: "127.0.0.1",

@@ -11,6 +11,14 @@ import { buildConsole } from "./console.mjs";
 
 const folder = process.argv[2] ?? join(import.meta.dirname, "../docs/img");
 const only = process.argv[3];
+/** The documentation needs few of them; a folder of one's own gets every size and scheme. */
+const all = process.argv[2] !== undefined;
+const documented = new Set([
+  "live-dark",
+  "approvals-phone-light",
+  "approval-phone-light",
+  "decide-phone-light",
+]);
 mkdirSync(folder, { recursive: true });
 buildConsole();
 const browser = await launch();
@@ -52,6 +60,8 @@ for (const shot of shots) {
   if (only !== undefined && !shot.name.startsWith(only)) continue;
   for (const [suffix, viewport] of sizes)
     for (const colorScheme of ["light", "dark"] as const) {
+      const variant = `${shot.name}${suffix}-${colorScheme}`;
+      if (!all && variant !== `${shot.name}-light` && !documented.has(variant)) continue;
       const double = await startDouble({ lively: 150 });
       serveTrail(double, trail);
       const watched = await openPage(browser, double.url, {
@@ -70,7 +80,7 @@ for (const shot of shots) {
       if (shot.press !== undefined)
         await watched.page.getByRole("button", { name: shot.press }).first().click();
       await watched.page.waitForTimeout(shot.name === "live" ? 3_000 : 700);
-      const file = join(folder, `${shot.name}${suffix}-${colorScheme}.png`);
+      const file = join(folder, `${variant}.png`);
       await watched.page.screenshot({ path: file });
       console.log(file, ...watched.faults);
       await watched.close();

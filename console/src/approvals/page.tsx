@@ -31,7 +31,13 @@ export default function Approvals({ params }: PageProps) {
   const list = state === "pending" ? pending : decided;
   const items = state === "pending" ? urgentFirst(pending.data?.items ?? []) : (decided.data?.items ?? []);
   const chosen = params.id ?? null;
-  const current = chosen ?? (wide ? (items[0]?.id ?? null) : null);
+  const first = items[0]?.id ?? null;
+  const current = chosen ?? (wide ? first : null);
+  // What is shown beside the list is fixed by the address: when the list changes, a key press never meets another one.
+  useEffect(() => {
+    if (wide && chosen === null && first !== null)
+      navigate(`/approvals/${encodeURIComponent(first)}${suffix}`, { replace: true });
+  }, [wide, chosen, first, suffix]);
 
   const move = (step: number) => {
     const here = items.findIndex((item) => item.id === current);
@@ -111,7 +117,14 @@ export default function Approvals({ params }: PageProps) {
       ) : (
         <div className="inbox">
           <nav className="card inbox-side" aria-label="Approvals">
-            <InboxList items={items} current={current} suffix={suffix} />
+            {items.length === 0 ? (
+              <Empty
+                icon="approvals"
+                title={state === "pending" ? "Nothing else waits" : "Nothing was decided yet"}
+              />
+            ) : (
+              <InboxList items={items} current={current} suffix={suffix} />
+            )}
           </nav>
           {wide && current !== null ? <Detail key={current} id={current} /> : null}
         </div>

@@ -1,7 +1,7 @@
 /** What the statement would do: run by the gateway in a transaction that is always rolled back. Started by the approver. */
 
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { api } from "../lib/api.ts";
+import { ApiError, api } from "../lib/api.ts";
 import { useKeys } from "../lib/keys.ts";
 import { plural } from "../lib/text.ts";
 import type { Approval, EffectPreview } from "../lib/types.ts";
@@ -20,6 +20,7 @@ export function EffectPreviewCard({ approval }: { readonly approval: Approval })
         method: "POST",
         body: {},
       }),
+    meta: { quiet: true },
     onSettled: () => void queries.invalidateQueries({ queryKey: ["approvals"] }),
   });
   const preview = run.data ?? approval.preview;
@@ -39,6 +40,15 @@ export function EffectPreviewCard({ approval }: { readonly approval: Approval })
           </Button>
         ) : null}
       </div>
+      {run.isError ? (
+        <div className="note hold" role="alert">
+          <Icon name="info" />
+          <div>
+            It could not be tried out:{" "}
+            <Text value={run.error instanceof ApiError ? run.error.message : "something went wrong here"} />
+          </div>
+        </div>
+      ) : null}
       <div aria-live="polite">
         {preview === null ? (
           <p className="faint">

@@ -2,12 +2,9 @@
 import type { Approval, Me, Principal, PrincipalKind, Session } from "../generated/api.ts";
 
 export type {
-  Actor,
   Approval,
   ApprovalEvent,
   ApprovalScope,
-  ApprovalVote,
-  AuditHit,
   Claimed,
   ConnectDatabase,
   EffectPreview,
@@ -20,7 +17,6 @@ export type {
   OutcomeStatus,
   Revocation,
   Session,
-  SessionEvent,
   StatementEvent,
   Verdict,
 } from "../generated/api.ts";

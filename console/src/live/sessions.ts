@@ -19,12 +19,6 @@ export function useSessions() {
     queries.setQueryData<Page<Session>>(sessionsKey, (old) =>
       old === undefined ? old : { ...old, items: edit(old.items) },
     );
-  useServerEvent("session", ({ type, session }) =>
-    change((items) => {
-      const others = items.filter((each) => each.id !== session.id);
-      return type === "start" ? [session, ...others] : others;
-    }),
-  );
   // States move with statements: asked for again soon after, but not for each of a burst.
   const timer = useRef(0);
   useEffect(() => () => window.clearTimeout(timer.current), []);
@@ -35,6 +29,14 @@ export function useSessions() {
       void queries.invalidateQueries({ queryKey: sessionsKey });
     }, 2_500);
   };
+  useServerEvent("session", ({ type, session }) => {
+    change((items) => {
+      const others = items.filter((each) => each.id !== session.id);
+      return type === "start" ? [session, ...others] : others;
+    });
+    // A list that was under way when it came does not have it.
+    soon();
+  });
   useServerEvent("statement", soon);
   useServerEvent("approval", soon);
   useServerEvent("resumed", soon);

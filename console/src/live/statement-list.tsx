@@ -84,7 +84,7 @@ function Row({ said, open, onToggle }: RowProps) {
         </span>
         <span className="said-sql">
           {statement.sql === null ? (
-            <span className="faint said-none">{statement.command ?? "statement"}, its text is sealed</span>
+            <span className="faint said-none">{statement.command || "a message"}, without its text</span>
           ) : (
             <SqlLine sql={statement.sql} />
           )}
@@ -174,7 +174,9 @@ function Objects({ name, objects }: { readonly name: string; readonly objects: r
 /** "3 rows, 1.8 ms", "running", or nothing for what never ran. */
 function result({ statement, outcome }: Said): string {
   if (outcome === null) return statement.verdict === "allow" ? "running" : "";
-  const rows = outcome.rows_affected ?? outcome.rows;
+  // "COMMIT" counts nothing, "SELECT 0" does.
+  const counts = outcome.tag === null || /\d$/.test(outcome.tag);
+  const rows = counts ? (outcome.rows_affected ?? outcome.rows) : null;
   const parts: string[] = [];
   if (outcome.status !== "ok" && outcome.status !== "denied") parts.push(outcome.status);
   if (outcome.status !== "denied" && rows !== null) parts.push(plural(rows, "row"));
