@@ -5,16 +5,17 @@ import type { Principal } from "../facts/principal.ts";
 
 type Shown = Omit<Approval, "url" | "missing">;
 
-function about({ id, kind, requester, session, request, database, login }: Shown) {
-  const { issuer, subject, provider, email, kind: who, actor } = requester;
+/** Named as in the other records, so that a search by subject, run or database finds these, too. What the caller says it is for is personal: not here. */
+function about({ id, kind, requester, claimed, session, request, database, login }: Shown) {
+  const { intent: _, ...claims } = claimed;
   return {
     approval: id,
     kind,
-    requester: { issuer, subject, provider, email, kind: who, actor },
     session,
     request,
-    database,
-    login,
+    principal: requester,
+    claimed: claims,
+    database: { name: database, login },
   };
 }
 
@@ -60,6 +61,7 @@ export function decidedEvent(
     fields: {
       ...about(approval),
       approver: { ...approver, authenticated },
+      access: approval.access,
       verdict,
       reason,
       scope,

@@ -1,6 +1,6 @@
 /** What waits for a person: requests, votes, single use, and groups for a while (docs/approvals.md). */
 
-export { type ApprovalStats, type Approvals, type ApprovalsDeps, createApprovals } from "./approvals.ts";
+export { createApprovals } from "./approvals.ts";
 export type { AccessWish, ApprovalAsk } from "./ask.ts";
 export { type BindingParts, type BoundStatement, bindingOf, requesterKey, shapeOf } from "./binding.ts";
 export {
@@ -18,4 +18,5 @@ export {
   defaultApprovalSettings,
   type WebhookSettings,
 } from "./settings.ts";
+export type { ApprovalStats, Approvals, ApprovalsDeps } from "./types.ts";
 export { createWebhooks, type Webhooks } from "./webhooks/index.ts";

@@ -5,7 +5,7 @@ import { type Approver, missingOf } from "./maydecide.ts";
 import type { ApprovalSettings } from "./settings.ts";
 import type { StoredApproval } from "./stored.ts";
 
-const maxReason = 1000;
+const maxReason = 2000;
 /** A session that waits takes its approval at once; this is for a slow node. */
 const claimMs = 60_000;
 

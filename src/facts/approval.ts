@@ -34,6 +34,8 @@ export interface HeldParameter {
   /** Its value as text; null: SQL NULL; undefined: it could not be written as text, `bytes` holds it in base64. */
   readonly text: string | null | undefined;
   readonly bytes?: string;
+  /** `text` or `bytes` is its beginning only; its size in bytes, and the SHA-256 (hex) of all of it. */
+  readonly cut?: { readonly bytes: number; readonly sha256: string };
 }
 
 /** One statement of a held message. */
@@ -116,6 +118,22 @@ export interface ApprovalVote {
   readonly authenticated: string;
 }
 
+/** Requests of one shape by one requester, the latest included. */
+export interface ShapeSeen {
+  readonly requests: number;
+  /** Of them, those that somebody agreed to, and that somebody denied. */
+  readonly approved: number;
+  readonly denied: number;
+  /** For each statement, for each parameter, between which values it was. */
+  readonly parameters: readonly (readonly {
+    readonly type: string;
+    readonly least: string | null;
+    readonly most: string | null;
+    readonly distinct: number;
+    readonly nulls: number;
+  }[])[];
+}
+
 /** As REST, CLI, console and MCP show it. Times are ISO 8601 in UTC. */
 export interface Approval {
   readonly id: string;
@@ -169,6 +187,8 @@ export interface Approval {
   readonly binding: string;
   /** SHA-256 (hex) of what statements of the same shape share; null: it cannot be approved for a while. */
   readonly shape: string | null;
+  /** What was asked before with this shape; null or left out: it has none. */
+  readonly seen?: ShapeSeen | null;
   /** A break-glass use that this reviews; null: none. */
   readonly breakGlass: { readonly reason: string } | null;
   /** Why it ended without a decision, or was taken back ("disconnect", "cancel", "restart", "time", "unused", or a person's words); null: it did not. */

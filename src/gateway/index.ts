@@ -2,9 +2,10 @@
 import { createSecretKey, type KeyObject, randomBytes } from "node:crypto";
 import type { Duplex } from "node:stream";
 import type pino from "pino";
-import type { Approvals } from "../approvals/index.ts";
+import type { Approvals, Approver } from "../approvals/index.ts";
 import type { AuditLog } from "../audit/index.ts";
 import type { AuditSettings } from "../audit/settings.ts";
+import type { EffectPreview } from "../facts/approval.ts";
 import type { Identity } from "../identity/index.ts";
 import type { Protection } from "../identity/protection.ts";
 import type { Revocations } from "../identity/tokens/revoked.ts";
@@ -21,6 +22,7 @@ import type { SessionDescription } from "./describe.ts";
 import { type AccessDesk, createDesk } from "./desk.ts";
 import { createLifecycle, type Lifecycle } from "./lifecycle.ts";
 import type { AuthenticatedClient, AuthFailure } from "./ports.ts";
+import { createPreviews, PreviewRefused } from "./preview/index.ts";
 import { type EndReason, type Session, type SessionDeps, SessionRefused, startSession } from "./session.ts";
 import type { GatewaySettings, TlsSettings } from "./settings.ts";
 import { createRefusalMemory } from "./statement/refusals.ts";
@@ -31,6 +33,7 @@ export type { InnerClient } from "./client/inner.ts";
 export type { SessionDescription } from "./describe.ts";
 export type { AccessDesk, Asker, DatabaseAccess, TableDetail } from "./desk.ts";
 export type { Lifecycle, RenewResult } from "./lifecycle.ts";
+export { PreviewRefused } from "./preview/index.ts";
 export type { Session } from "./session.ts";
 export type { Judgement } from "./statement/judgement.ts";
 export type { Refusal } from "./statement/refuse.ts";
@@ -77,6 +80,11 @@ export interface Gateway {
   /** false once draining has begun. */
   readonly accepting: boolean;
   stats(): GatewayStats;
+  /**
+   * What a statement that waits would do: run, and rolled back. Whoever calls has checked that the approver may decide on it.
+   * Rejects with PreviewRefused; what could not be run says so in `refused`.
+   */
+  preview(approvalId: string, approver: Approver): Promise<EffectPreview>;
   /** Protected columns that logins may read in the database itself, of those that were looked at. */
   exposed(): ReturnType<Judging["exposed"]>;
   /**
@@ -155,6 +163,17 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
     pools,
     logger,
   };
+  const previews =
+    judging === null || deps.approvals === null
+      ? null
+      : createPreviews({
+          desk: deps.approvals,
+          databases: settings.databases,
+          judging,
+          maskKeys: deps.maskKeys,
+          audit,
+          logger,
+        });
   const access = createDesk(settings.databases, judging, logger);
   const sessions = new Map<string, Session>();
   /** Sessions and connections that are becoming sessions, by principal. */
@@ -342,6 +361,10 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
         bytesIn,
         bytesOut,
       };
+    },
+    async preview(id, approver) {
+      if (previews === null) throw new PreviewRefused("NOT_FOUND", "there are no approvals here");
+      return previews(id, approver);
     },
     exposed: () => judging?.exposed() ?? [],
     access,

@@ -26,13 +26,21 @@ export function startupParameters(
   principal: Principal,
   requested: ReadonlyMap<string, string>,
 ): Map<string, string> {
-  const parameters = new Map(requested);
   const who = principal.subject.replace(/[^\x20-\x7e]/g, "?");
-  parameters.set("application_name", `postern:${who}`.slice(0, maxName));
-  parameters.set("postern.subject", clean(principal.subject));
-  parameters.set("postern.groups", clean(JSON.stringify(principal.groups)));
-  parameters.set("postern.kind", principal.kind);
-  return parameters;
+  return new Map([...requested, ...factParameters(principal, `postern:${who}`.slice(0, maxName))]);
+}
+
+/** The session facts alone, and the name under which the server shows the connection. */
+export function factParameters(
+  { subject, groups, kind }: Pick<Principal, "subject" | "groups" | "kind">,
+  application: string,
+): Map<string, string> {
+  return new Map([
+    ["application_name", application],
+    ["postern.subject", clean(subject)],
+    ["postern.groups", clean(JSON.stringify(groups))],
+    ["postern.kind", kind],
+  ]);
 }
 
 /** The gateway's clock ends a statement first; the server's own only where there is no gateway any more. */

@@ -5,6 +5,7 @@ import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import { setTimeout as sleep } from "node:timers/promises";
 import { StoreUnavailable, storeFault } from "./errors.ts";
 import { checkNames, expiresOf, pageOf, tagsOf, textOf } from "./names.ts";
+import { followChanges } from "./sqlitechanges.ts";
 import { migrate } from "./sqliteschema.ts";
 import type { Json, Store, StoredDocument } from "./types.ts";
 import { createWatchers } from "./watchers.ts";
@@ -12,7 +13,6 @@ import { createWatchers } from "./watchers.ts";
 /** How long a call waits for another process's write; SQLite itself blocks the event loop only for `busyMs` a time. */
 const patienceMs = 5_000;
 const busyMs = 20;
-const pollMs = 200;
 const sweepMs = 60_000;
 /** Changes are remembered so long; whoever has not looked by then looks at everything. */
 const rememberMs = 10 * 60_000;
@@ -120,7 +120,7 @@ function sqliteStore(db: DatabaseSync): Store {
       try {
         const result = work();
         db.exec("COMMIT");
-        soon();
+        changes.soon();
         return result;
       } catch (error) {
         if (db.isTransaction) db.exec("ROLLBACK");
@@ -138,51 +138,10 @@ function sqliteStore(db: DatabaseSync): Store {
       run("INSERT INTO tags (collection, tag, seq) VALUES (?, ?, ?)", collection, word, seq);
   }
 
-  let seen = Number(one("SELECT coalesce(max(id), 0) AS id FROM changes")?.id ?? 0);
-  let dataVersion = -1;
-  let pollSoon = false;
-  function soon(): void {
-    if (pollSoon || watchers.size === 0) return;
-    pollSoon = true;
-    setImmediate(() => {
-      pollSoon = false;
-      look();
-    });
-  }
-
-  function look(): void {
-    if (closed) return;
-    try {
-      const first = Number(one("SELECT min(id) AS id FROM changes")?.id ?? 0);
-      if (first > seen + 1) {
-        seen = Number(one("SELECT max(id) AS id FROM changes")?.id ?? seen);
-        watchers.tellAll();
-        return;
-      }
-      for (;;) {
-        const rows = all("SELECT id, collection, key FROM changes WHERE id > ? ORDER BY id LIMIT 500", seen);
-        for (const row of rows) {
-          seen = Number(row.id);
-          watchers.tell(String(row.collection), String(row.key));
-        }
-        if (rows.length < 500) return;
-      }
-    } catch {
-      // The changes stay in their table until the next look.
-    }
-  }
-
-  const poll = setInterval(() => {
-    if (watchers.size === 0 || closed) return;
-    try {
-      // Another number: somebody else has written (https://sqlite.org/pragma.html#pragma_data_version).
-      const version = Number(one("PRAGMA data_version")?.data_version);
-      if (version !== dataVersion) look();
-      dataVersion = version;
-    } catch {
-      // As above.
-    }
-  }, pollMs).unref();
+  const changes = followChanges(
+    { one, all },
+    { wanted: () => watchers.size > 0 && !closed, heard: watchers.tell, missed: watchers.tellAll },
+  );
 
   async function sweep(): Promise<number> {
     const now = Date.now();
@@ -309,13 +268,7 @@ function sqliteStore(db: DatabaseSync): Store {
     },
     watch(collection, changed) {
       checkNames(collection);
-      // What happened before nobody watched is nobody's news.
-      if (watchers.size === 0 && !closed)
-        try {
-          seen = Number(one("SELECT coalesce(max(id), 0) AS id FROM changes")?.id ?? 0);
-        } catch {
-          // Old news then.
-        }
+      if (watchers.size === 0 && !closed) changes.begin();
       return watchers.add(collection, changed);
     },
     sweep,
@@ -325,7 +278,7 @@ function sqliteStore(db: DatabaseSync): Store {
     async close() {
       if (closed) return;
       closed = true;
-      clearInterval(poll);
+      changes.stop();
       clearInterval(sweeper);
       statements.clear();
       db.close();

@@ -1,11 +1,12 @@
 /** Several gateways on one store, on both drivers: single use, votes, restarts and grants. */
-import { createSecretKey, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { ApprovalError, defaultApprovalSettings, requesterOf } from "../../src/approvals/index.ts";
+import { createEnvelope } from "../../src/store/envelope.ts";
 import { createSealer, openStore, type Store, type StorePlace } from "../../src/store/index.ts";
 import { type Database, sharedCluster } from "../support/cluster.ts";
 import { agent, ask, demand, principal, type Room, room, secretValue, steward } from "./support.ts";
@@ -49,7 +50,7 @@ const settings = {
     },
   ],
 };
-const key = createSecretKey(randomBytes(32));
+const sealer = createSealer(createEnvelope([randomBytes(32)]));
 const requester = requesterOf(agent);
 const { binding, shape } = ask();
 const never = new AbortController().signal;
@@ -70,7 +71,7 @@ describe.each(drivers)("$name", ({ place }) => {
   const node = async (name: string, more: Parameters<typeof room>[0] = {}): Promise<Room> => {
     const store = await openStore(at);
     stores.push(store);
-    return room({ store, node: name, sealer: createSealer(key), settings, ...more });
+    return room({ store, node: name, sealer, settings, ...more });
   };
   beforeEach(async () => {
     at = await place();

@@ -207,6 +207,43 @@ describe("for this shape", () => {
     ).toBe("BAD_SCOPE");
   });
 
+  test("who approves a shape sees which values were asked for before", async () => {
+    const approvals = await open();
+    const [statement] = ask().statements;
+    if (statement === undefined) throw new Error("no statement");
+    const withValues = (id: string | null, note: string) =>
+      ask({
+        statements: [
+          {
+            ...statement,
+            parameters: [
+              { type: "int4", text: id },
+              { type: "text", text: note },
+              { type: "bytea", text: undefined, bytes: "AA==" },
+            ],
+          },
+        ],
+      });
+    for (const value of ["9", "10", null, "9"]) {
+      const { id } = await approvals.request(withValues(value, `n${value}`));
+      await approvals.decide(id, steward(), value === null ? "deny" : "approve", { reason: "x" });
+    }
+    await approvals.request({ ...withValues("1", "other"), requester: requesterOf(principal("else")) });
+    expect((await approvals.request(withValues("7", "a"))).seen).toEqual({
+      requests: 5,
+      approved: 3,
+      denied: 1,
+      parameters: [
+        [
+          { type: "int4", least: "7", most: "10", distinct: 3, nulls: 1 },
+          { type: "text", least: "a", most: "nnull", distinct: 4, nulls: 0 },
+          { type: "bytea", least: null, most: null, distinct: 0, nulls: 0 },
+        ],
+      ],
+    });
+    expect((await approvals.request(ask({ shape: null }))).seen).toBeNull();
+  });
+
   test("another shape, another requester, and none after it was taken back", async () => {
     const approvals = await open();
     const { id } = await approvals.request(ask());

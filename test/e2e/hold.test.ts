@@ -250,7 +250,7 @@ describe("the client leaves", () => {
     client.send(query(withdraw(1)));
     const waiting = await pending(postern);
     for (let i = 0; i < 5; i++) client.send(query(`insert into notes values ('${much}')`));
-    expect(codeOf(await client.ready())).toEqual(["54000", "APPROVAL_GONE"]);
+    expect(codeOf(await client.ready())).toEqual(["54000", "APPROVAL_OVERFLOW"]);
     for (let i = 0; i < 5; i++) expect(types(await client.ready())).toBe("CZ");
     await reaches(postern, waiting.id, "gone");
     expect(await balance()).toBe(100);

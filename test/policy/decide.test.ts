@@ -120,6 +120,21 @@ rules:
     ]);
   });
 
+  test("who may break the glass, and who looks at it afterwards: by default the approvers", () => {
+    const text = `version: 1
+rules:
+  - { name: a, when: true, then: approve, approvers: { groups: [stewards], break_glass: { groups: [oncall] } } }
+  - { name: b, when: true, then: approve, approvers: { groups: [owners], break_glass: { groups: [oncall], review: [security] } } }
+  - { name: c, when: true, then: approve, approvers: { groups: [owners] } }
+`;
+    const { approvers } = policy(text).decide(input(write));
+    expect(approvers.map(({ breakGlass }) => breakGlass)).toEqual([
+      { groups: ["oncall"], review: ["stewards"] },
+      { groups: ["oncall"], review: ["security"] },
+      null,
+    ]);
+  });
+
   test("what the refusal is about, where that is one thing", () => {
     const p = rules("a: deny statement.functions.exists(f, f.startsWith('app.'))");
     const decide = (functions: string[]) => p.decide(input({ statement: { functions } })).object;

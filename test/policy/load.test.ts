@@ -101,6 +101,13 @@ describe("every mistake has its place, its key, what it is and what is expected"
       ],
     ],
     [
+      "bad break-glass",
+      rule(
+        "name: a, when: true, then: approve, approvers: { groups: [x], break_glass: ‸{ review: ‸[], ‸who: 1 } }",
+      ),
+      ["break_glass: has no groups", "review: this list has 0 items", "who: unknown key"],
+    ],
+    [
       "a group twice",
       rule("name: a, when: true, then: approve, approvers: { groups: [x, ‸x] }"),
       ['"x" is listed twice'],

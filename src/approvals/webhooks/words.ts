@@ -25,6 +25,8 @@ export interface Summary {
     readonly reads: readonly string[];
     readonly writes: readonly string[];
     readonly labels: readonly string[];
+    /** Labels whose values will be seen in the clear. */
+    readonly unmask: readonly string[];
   }[];
   readonly access: { readonly group: string; readonly seconds: number } | null;
   readonly rules: readonly string[];
@@ -64,6 +66,7 @@ export function summaryOf(approval: Approval): Summary {
       reads: one.reads.map(clean),
       writes: one.writes.map(clean),
       labels: one.labels,
+      unmask: one.unmask ?? [],
     })),
     access: access === null ? null : { group: access.group, seconds: access.seconds },
     rules,
@@ -136,6 +139,7 @@ export function factsOf(summary: Summary): [name: string, value: string][] {
     ["Writes", list(({ writes }) => writes)],
     ["Reads", list(({ reads }) => reads)],
     ["Labels", list(({ labels }) => labels)],
+    ["Shown in the clear", list(({ unmask }) => unmask)],
     ["Rules", rules.join(", ")],
     ["Waits for", missing.map(({ count, groups }) => `${count} of ${groups.join(" or ")}`).join("; ")],
     ["Decided by", votes.map(({ subject, verdict }) => `${subject}: ${verdict}`).join("; ")],

@@ -1,4 +1,5 @@
 /** Records as a person reads them. */
+import { approvalSentence } from "./approvalsentence.ts";
 import { at, type Json, list, number, text } from "./leaves.ts";
 import type { Undone } from "./undone.ts";
 
@@ -157,9 +158,19 @@ function say(leaf: Json, intent: Json | null, outcome: Json | null): string {
     }
     case "log.closed":
       return `the log was closed: ${short(text(leaf, "reason") ?? "")}`;
+    case "approval.requested":
+    case "approval.decided":
+    case "approval.expired":
+    case "approval.used":
+    case "admin.action":
+      return printable(approvalSentence(leaf, person(leaf), database) ?? other(leaf));
     default:
-      return `${printable(text(leaf, "type") ?? "record")} ${short(JSON.stringify(rest(leaf)))}`;
+      return other(leaf);
   }
+}
+
+function other(leaf: Json): string {
+  return `${printable(text(leaf, "type") ?? "record")} ${short(JSON.stringify(rest(leaf)))}`;
 }
 
 function rest(leaf: Json): Json {

@@ -83,7 +83,18 @@ export function showText(one: Approval, now: number): string {
     say("  reads", statement.reads.join(", "));
     say("  functions", statement.functions.join(", "));
     say("  labels", statement.labels.join(", "));
+    say("  IN CLEAR", (statement.unmask ?? []).join(", "));
     say("  masked", statement.masked.join(", "));
+  }
+  const { seen } = one;
+  if (seen !== null && seen !== undefined && seen.requests > 1) {
+    say("this shape", `asked ${seen.requests} times, ${seen.approved} approved, ${seen.denied} denied`);
+    for (const [index, ranges] of seen.parameters.entries())
+      for (const [at, { least, most, distinct }] of ranges.entries())
+        if (least !== null && most !== null)
+          lines.push(
+            `  ${seen.parameters.length > 1 ? `statement ${index + 1} ` : ""}$${at + 1} from ${printable(least)} to ${printable(most)} (${distinct} values)`,
+          );
   }
   if (one.estimate !== null) say("estimate", `${one.estimate.rows} rows, cost ${one.estimate.cost}`);
   if (one.limits.affectedRows !== null) say("limit", `at most ${one.limits.affectedRows} rows changed`);

@@ -74,8 +74,7 @@ async function follow(rest: Rest, json: boolean, signal: AbortSignal): Promise<n
       if (signal.aborted) return 0;
       // A gateway that refuses will refuse again; one that restarts comes back.
       if (error instanceof RestError && error.status < 500) throw error;
-      if (!(error instanceof RestError || error instanceof Unreachable || error instanceof TypeError))
-        throw error;
+      if (!(error instanceof RestError || error instanceof Unreachable)) throw error;
       if (first) throw error;
       if (wait === firstWaitMs)
         process.stderr.write("postern approvals watch: the gateway is away; waiting for it\n");

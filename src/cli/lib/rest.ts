@@ -1,19 +1,22 @@
 /** The REST API of a running gateway, for verbs that ask it. */
 import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { loadConfig } from "../../config/index.ts";
+import { type IncomingMessage, request as plainRequest } from "node:http";
+import { request as tlsRequest } from "node:https";
 import { UsageError } from "./args.ts";
-import { storedToken } from "./stored.ts";
+import { type StoredLogin, storedLogin } from "./stored.ts";
 
 export const restOptions = {
   config: { type: "string", short: "c" },
   url: { type: "string" },
   token: { type: "string" },
+  ca: { type: "string" },
 } as const;
 
-export const restUsage = `      --url URL    the gateway's http address (or POSTERN_URL); default: that of -c postern.yaml
-      --token FILE the file of your token, - for stdin (or POSTERN_TOKEN); default: what postern login has kept
-  -c FILE          the gateway's postern.yaml
+export const restUsage = `      --url URL    the gateway's http address (or POSTERN_URL); default: that of your login, or of ./postern.yaml
+      --token FILE the file of your token, - for stdin (or POSTERN_TOKEN); default: your login
+      --ca FILE    PEM file with the authority of the gateway's certificate
+  -c FILE          the postern.yaml that names the gateway
 `;
 
 /** The gateway refused. */
@@ -58,41 +61,65 @@ export interface Rest {
 const timeoutMs = 30_000;
 const maxAnswer = 32 * 1024 * 1024;
 
+interface Call {
+  readonly method?: "POST";
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
+  readonly signal: AbortSignal;
+}
+
 /** Finds gateway and token. Throws UsageError and ConfigError. */
 export async function openRest(
-  values: { readonly config?: string; readonly url?: string; readonly token?: string },
+  values: { readonly config?: string; readonly url?: string; readonly token?: string; readonly ca?: string },
   usage: string,
 ): Promise<Rest> {
-  const url = await findUrl(values, usage);
-  const token = await findToken(values.token, url, usage);
+  const kept = await storedLogin();
+  const url = await findUrl(values, kept, usage);
+  const known = kept?.url === url ? kept : null;
+  const token = await findToken(values.token, known, usage);
+  const ca = readAuthority(values.ca ?? known?.ca ?? null, usage);
   const headers = {
     authorization: `Bearer ${token}`,
     accept: "application/json",
     "user-agent": "postern-cli",
   };
 
-  async function call(path: string, init: RequestInit): Promise<Response> {
-    let answer: Response;
-    try {
-      answer = await fetch(new URL(path, url), { ...init, redirect: "error" });
-    } catch (error) {
-      if (init.signal?.aborted === true && (error as Error).name === "AbortError") throw error;
+  /** Redirects are not followed: the token is for this gateway alone. */
+  async function call(path: string, { method, headers, body, signal }: Call): Promise<IncomingMessage> {
+    const target = new URL(path, url);
+    const options = { method: method ?? "GET", headers, signal, ...(ca === null ? {} : { ca }) };
+    const answer = await new Promise<IncomingMessage>((done, fail) => {
+      const request =
+        target.protocol === "https:"
+          ? tlsRequest(target, options, done)
+          : plainRequest(target, options, done);
+      request.on("error", fail).end(body);
+    }).catch((error: unknown) => {
       throw new Unreachable(`${url} cannot be reached: ${causeOf(error)}`);
-    }
-    if (answer.ok) return answer;
-    const body = await answer.json().catch(() => null);
-    throw new RestError(answer.status, isObject(body) && isObject(body.error) ? body.error : {});
+    });
+    const status = answer.statusCode ?? 0;
+    if (status >= 200 && status < 300) return answer;
+    const refused = parse(await textOf(answer).catch(() => ""));
+    throw new RestError(status, isObject(refused) && isObject(refused.error) ? refused.error : {});
   }
 
-  async function json(path: string, init: RequestInit): Promise<unknown> {
-    const answer = await call(path, { ...init, signal: AbortSignal.timeout(timeoutMs) });
-    const text = await answer.text();
-    if (text.length > maxAnswer) throw new Unreachable(`${url} answers too much`);
-    try {
-      return JSON.parse(text);
-    } catch {
-      throw new Unreachable(`${url} does not answer as a Postern gateway does`);
+  async function textOf(answer: IncomingMessage): Promise<string> {
+    let text = "";
+    for await (const part of answer.setEncoding("utf8")) {
+      text += String(part);
+      if (text.length > maxAnswer) throw new Unreachable(`${url} answers too much`);
     }
+    return text;
+  }
+
+  async function json(path: string, init: Omit<Call, "signal">): Promise<unknown> {
+    const answer = await call(path, { ...init, signal: AbortSignal.timeout(timeoutMs) });
+    const text = await textOf(answer).catch((error: unknown) => {
+      throw error instanceof Unreachable ? error : new Unreachable(`${url} broke off: ${causeOf(error)}`);
+    });
+    const value = parse(text);
+    if (value === undefined) throw new Unreachable(`${url} does not answer as a Postern gateway does`);
+    return value;
   }
 
   return {
@@ -114,21 +141,42 @@ export async function openRest(
         headers: { ...headers, accept: "text/event-stream" },
         signal,
       });
-      if (answer.body === null) return;
       let rest = "";
-      for await (const part of answer.body.pipeThrough(new TextDecoderStream())) {
-        // A chunk may end between CR and LF: lines are cut when their end is certain.
-        rest += part;
-        const blocks = rest.split(/\r?\n\r?\n/);
-        rest = blocks.pop() ?? "";
-        if (rest.length > maxAnswer) throw new Unreachable(`${url} answers too much`);
-        for (const block of blocks) {
-          const event = parseEvent(block);
-          if (event !== null) yield event;
+      try {
+        for await (const part of answer.setEncoding("utf8")) {
+          rest += String(part);
+          // A chunk may end between CR and LF: blocks are cut when their end is certain.
+          const blocks = rest.split(/\r?\n\r?\n/);
+          rest = blocks.pop() ?? "";
+          if (rest.length > maxAnswer) throw new Unreachable(`${url} answers too much`);
+          for (const block of blocks) {
+            const event = parseEvent(block);
+            if (event !== null) yield event;
+          }
         }
+      } catch (error) {
+        throw error instanceof Unreachable ? error : new Unreachable(`${url} broke off: ${causeOf(error)}`);
       }
     },
   };
+}
+
+/** undefined: not JSON. */
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function readAuthority(file: string | null, usage: string): string | null {
+  if (file === null) return null;
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    throw new UsageError(`--ca: ${file} cannot be read`, usage);
+  }
 }
 
 /** One event of a text/event-stream (WHATWG HTML section 9.2.6); null: a comment, or not JSON. */
@@ -150,22 +198,14 @@ function parseEvent(block: string): ServerEvent | null {
   }
 }
 
+/** --url, -c, POSTERN_URL, the login that is kept, ./postern.yaml: the first there is. */
 async function findUrl(
   { config, url }: { readonly config?: string; readonly url?: string },
+  kept: StoredLogin | null,
   usage: string,
 ): Promise<string> {
-  const given = url ?? (config === undefined ? process.env.POSTERN_URL : undefined);
-  if (given === undefined) {
-    const settings = await loadConfig(config ?? "postern.yaml");
-    if (settings.http === null && settings.publicUrl === null)
-      throw new UsageError("postern.yaml has no http listener: say where the gateway is with --url", usage);
-    if (settings.publicUrl !== null) return settings.publicUrl;
-    const { host, port } = settings.http ?? { host: "127.0.0.1", port: 0 };
-    const scheme = settings.gateway.tls === null ? "http" : "https";
-    const name =
-      host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "[::1]" : host.includes(":") ? `[${host}]` : host;
-    return `${scheme}://${name}:${port}`;
-  }
+  const given = url ?? (config === undefined ? (process.env.POSTERN_URL ?? kept?.url) : undefined);
+  if (given === undefined) return configuredUrl(config ?? "postern.yaml", usage);
   const parsed = URL.canParse(given) ? new URL(given) : null;
   const loopback = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(parsed?.hostname ?? "");
   if (parsed === null || !(parsed.protocol === "https:" || (parsed.protocol === "http:" && loopback)))
@@ -173,7 +213,20 @@ async function findUrl(
   return parsed.origin;
 }
 
-async function findToken(file: string | undefined, url: string, usage: string): Promise<string> {
+async function configuredUrl(file: string, usage: string): Promise<string> {
+  const { loadConfig } = await import("../../config/index.ts");
+  const { publicUrl, http, gateway } = await loadConfig(file);
+  if (publicUrl !== null) return publicUrl;
+  if (http === null)
+    throw new UsageError(`${file} has no http listener: say where the gateway is with --url`, usage);
+  const { host, port } = http;
+  const name =
+    host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "[::1]" : host.includes(":") ? `[${host}]` : host;
+  return `${gateway.tls === null ? "http" : "https"}://${name}:${port}`;
+}
+
+/** --token, POSTERN_TOKEN, the login that is kept. */
+async function findToken(file: string | undefined, kept: StoredLogin | null, usage: string): Promise<string> {
   let token: string | undefined;
   if (file !== undefined) {
     try {
@@ -181,7 +234,7 @@ async function findToken(file: string | undefined, url: string, usage: string): 
     } catch {
       throw new UsageError(`--token: ${file} cannot be read`, usage);
     }
-  } else token = process.env.POSTERN_TOKEN ?? (await storedToken(url)) ?? undefined;
+  } else token = process.env.POSTERN_TOKEN ?? (await kept?.token());
   if (token === undefined || token === "")
     throw new UsageError("there is no token: postern login, --token FILE or POSTERN_TOKEN", usage);
   if (!/^[\x21-\x7e]+$/.test(token))
@@ -190,9 +243,9 @@ async function findToken(file: string | undefined, url: string, usage: string): 
 }
 
 function causeOf(error: unknown): string {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  if (cause instanceof Error && "code" in cause && typeof cause.code === "string") return cause.code;
-  return cause instanceof Error && cause.name === "TimeoutError" ? "no answer in time" : "no answer";
+  if (!(error instanceof Error)) return "no answer";
+  if (error.name === "TimeoutError" || error.name === "AbortError") return "no answer in time";
+  return "code" in error && typeof error.code === "string" ? error.code : "no answer";
 }
 
 export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {

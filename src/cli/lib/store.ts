@@ -1,36 +1,41 @@
-/** The store of a running gateway, and the key that seals what lies in it. */
-import { createHmac } from "node:crypto";
-import { join } from "node:path";
+/** The store of a running gateway, and what seals what lies in it. */
 import type { Settings } from "../../config/index.ts";
 import { createSealer, openStore, type Sealer, type Store, StoreUnavailable } from "../../store/index.ts";
-import { keyFile } from "./keyfile.ts";
+import { openEnvelope } from "./envelope.ts";
 
 export interface OpenedStore {
   readonly store: Store;
   readonly sealer: Sealer;
 }
 
-const keyName = "store.key";
+const collection = "store";
+const key = "key";
 
 /**
- * Opens the store of the settings. `store.key` in the folder of the audit log's keys is made the first time; nodes that share a store
- * need the same one. Rejects with StoreUnavailable, and with what reading the URL or the key throws.
+ * Opens the store of the settings. What it must not show is sealed with `store_keys`, or with `store.key` in the folder of the audit log's keys;
+ * nodes that share a store need the same. Rejects with StoreUnavailable, and with what reading the URL or the keys throws.
  */
-export async function openSettingsStore(settings: Pick<Settings, "store" | "audit">): Promise<OpenedStore> {
-  const { store: place, audit } = settings;
+export async function openSettingsStore(
+  settings: Pick<Settings, "store" | "storeKeys" | "audit">,
+): Promise<OpenedStore> {
+  const { store: place } = settings;
+  const envelope = await openEnvelope(settings);
+  const sealer = createSealer(envelope);
   const store = await openStore(
     place.kind === "sqlite" ? place : { kind: "postgres", url: await place.url.read() },
   );
   try {
-    const key = keyFile(audit.keys, keyName);
-    // Says which key it was sealed with, and nothing of the key.
-    const mark = createHmac("sha256", key).update("postern store key 1").digest("hex");
-    await store.insert("store", "key", mark);
-    if ((await store.get("store", "key"))?.value !== mark)
+    // One document says whether this is the key that the store was sealed with.
+    const mark = sealer.seal(collection, key, "postern");
+    await store.insert(collection, key, mark);
+    const found = await store.get(collection, key);
+    const sealed = typeof found?.value === "string" ? found.value : "";
+    if (sealer.open(collection, key, sealed) !== "postern")
       throw new StoreUnavailable(
-        `the store was sealed with another key: copy ${keyName} from the node that made it to ${join(audit.keys, keyName)}, or name an empty store`,
+        "the store was sealed with another key: give this node the store.key (beside the audit log's keys) or store_keys of the node that made it, or name an empty store",
       );
-    return { store, sealer: createSealer(key) };
+    if (found !== null && envelope.isOld(sealed)) await store.update(collection, key, found.version, mark);
+    return { store, sealer };
   } catch (error) {
     await store.close();
     throw error;

@@ -8,7 +8,7 @@ import { encodeParameterStatus, sync } from "../../protocol/index.ts";
 import type { ApprovalDesk } from "../hold/desk.ts";
 import { bindingOf, judgedKey, messageKey, partKey, requesterOf, shapeOf } from "./agreed.ts";
 import { exchange } from "./ask.ts";
-import { definitionsOf, type Gathered, gatherAsk } from "./holdask.ts";
+import { definitionsOf, type Gathered, gatherAsk, maxTexts } from "./holdask.ts";
 import type { ApprovalUse, HeldMessage, HoldAnswer, Holding, HoldRefusal, Pass } from "./holding.ts";
 import {
   abortedBlock,
@@ -21,6 +21,7 @@ import {
   notAsked,
   ticket,
   tokenOver,
+  tooLongToRead,
   tooMuchBehind,
   waitingNotice,
 } from "./holdreasons.ts";
@@ -169,6 +170,8 @@ async function ask(walk: Walk, guard: Guarding, holding: Holding, message: HeldM
   await drained(walk);
   if (walk.transaction === "E" && message.parts[0]?.statement.shape.facts.transaction == null)
     return refusal(holding, abortedBlock);
+  if (message.parts.reduce((sum, { texts }) => sum + texts.join("").length, 0) > maxTexts)
+    return refusal(holding, tooLongToRead);
   await endParsing(walk);
   const definitions = await definitionsOf(walk, guard, message);
   const binding = bindingOf(guard, message, definitions);

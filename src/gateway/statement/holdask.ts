@@ -1,4 +1,5 @@
 /** What people are shown of a held message, gathered before they are asked. */
+import { createHash } from "node:crypto";
 import type { ApprovalAsk } from "../../approvals/index.ts";
 import type { HeldParameter, HeldStatement } from "../../facts/approval.ts";
 import type { ApproverDemand, DecisionLimits } from "../../facts/decision.ts";
@@ -20,6 +21,12 @@ export interface Gathered {
   /** Why the wait is shorter than the rule says, for the client; null: it is not. */
   readonly note: string | null;
 }
+
+/** A parameter above this is shown by its beginning. */
+const maxParameter = 64 * 1024;
+const shownParameter = 2_000;
+/** Texts above this, all together, nobody can agree to. */
+export const maxTexts = 1024 * 1024;
 
 /** Left between the end of a wait and the server's own limit. */
 const marginMs = 1_000;
@@ -130,10 +137,23 @@ function parametersOf(
     const oid = inferred[i] ?? declared[i] ?? 0;
     const type = nameOfType(guard, oid);
     if (value === null) return { type, text: null };
-    const format = (parameterFormats.length === 1 ? parameterFormats[0] : parameterFormats[i]) === 1 ? 1 : 0;
-    const text = decodeParameter(oid, format, value);
+    if (value.length > maxParameter) return cutParameter(type, oid, formatOf(parameterFormats, i), value);
+    const text = decodeParameter(oid, formatOf(parameterFormats, i), value);
     return typeof text === "string" ? { type, text } : { type, text: undefined, bytes: text.base64 };
   });
+}
+
+function formatOf(formats: readonly number[], i: number): 0 | 1 {
+  return (formats.length === 1 ? formats[0] : formats[i]) === 1 ? 1 : 0;
+}
+
+/** Nobody reads more; all of it is bound. */
+function cutParameter(type: string, oid: number, format: 0 | 1, value: Buffer): HeldParameter {
+  const cut = { bytes: value.length, sha256: createHash("sha256").update(value).digest("hex") };
+  const text = format === 0 ? decodeParameter(oid, 0, value) : null;
+  return typeof text === "string"
+    ? { type, text: text.slice(0, shownParameter), cut }
+    : { type, text: undefined, bytes: value.subarray(0, shownParameter).toString("base64"), cut };
 }
 
 /** Types of the database's own by the catalog's name. */

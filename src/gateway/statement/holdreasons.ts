@@ -47,9 +47,16 @@ export const tokenOver: Reason = {
 
 export const tooMuchBehind: Reason = {
   sqlstate: "54000",
-  code: "APPROVAL_GONE",
+  code: "APPROVAL_OVERFLOW",
   message: "policy: too much was sent behind a statement that waits for approval; it was not run",
   hint: "Wait for the answer before you send more.",
+};
+
+export const tooLongToRead: Reason = {
+  sqlstate: "54000",
+  code: "APPROVAL_TOO_LARGE",
+  message: "policy: the statement needs approval, and its text is too long for people to read",
+  hint: "Split it, or send values as parameters.",
 };
 
 export const abortedBlock: Reason = {

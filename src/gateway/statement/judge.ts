@@ -554,11 +554,13 @@ function decided(
   if (plan !== null && shape.facts.copy?.direction === "out")
     reason ??= unmaskable(shape.facts.copy, [...masked].sort()[0] ?? null);
   for (const one of used) reason ??= unreadCode(one.shape, view, decision.unmask);
-  // People cannot agree to what nobody understands, or what cannot be masked.
   const kept = keepNames(view, touched, explain);
   if (kept !== null && "refusal" in kept) reason ??= kept.refusal;
   const names = kept !== null && "mask" in kept ? kept.mask : null;
-  const awaits = decision.verdict === "approve" && reason === null;
+  // People cannot agree to what nobody understands, or what cannot be masked.
+  const agreeable = decision.verdict === "approve" && reason === null;
+  // PREPARE runs nothing, as Parse does not: people are asked at its EXECUTE.
+  const awaits = agreeable && shape.kind !== "prepare";
   // A rule that denies says more than that the statement is not understood.
   if (awaits || decision.verdict === "deny") reason = ofDecision(decision);
   const rows = givesRows(shape.facts, shape);
