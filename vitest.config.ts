@@ -8,5 +8,7 @@ export default defineConfig({
     hookTimeout: 120_000,
     // Two cores: more workers than that only makes real servers time out.
     maxWorkers: 2,
+    // Pages in a browser on a busy machine: one second is not enough.
+    expect: { poll: { timeout: 10_000 } },
   },
 });

@@ -32,7 +32,7 @@ const allowed: Record<string, readonly string[]> = {
     "approvals",
   ],
   config: ["identity", "audit", "gateway", "policy", "approvals", "mcp"],
-  mcp: ["gateway", "approvals", "identity", "policy", "protocol"],
+  mcp: ["gateway", "approvals", "identity", "policy", "protocol", "store"],
   api: ["gateway", "approvals", "audit", "policy", "identity", "config", "store"],
   cli: everything,
   demo: everything,

@@ -1,7 +1,17 @@
 // Builds the console when its build is missing or older than its sources. Runs on whatever node the system has.
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { fileURLToPath } from "node:url";
+import { brotliCompressSync, gzipSync } from "node:zlib";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const target = `${root}dist/console`;
@@ -22,6 +32,20 @@ function isFresh() {
   return built >= Math.max(newest(`${root}console`), statSync(`${root}package-lock.json`).mtimeMs);
 }
 
+/** Packs every text once, here, instead of on every request. */
+function pack(folder) {
+  for (const name of readdirSync(folder, { withFileTypes: true })) {
+    const path = `${folder}/${name.name}`;
+    if (name.isDirectory()) pack(path);
+    else if (/\.(js|css|html|svg)$/.test(name.name)) {
+      const content = readFileSync(path);
+      if (content.length < 1024) continue;
+      writeFileSync(`${path}.br`, brotliCompressSync(content));
+      writeFileSync(`${path}.gz`, gzipSync(content, { level: 9 }));
+    }
+  }
+}
+
 /** Builds beside the old build and swaps them, so that a running gateway and a second builder always see a whole one. */
 export function buildConsole({ always = false } = {}) {
   if (!always && isFresh()) return;
@@ -39,6 +63,7 @@ export function buildConsole({ always = false } = {}) {
   });
   try {
     if (done.status !== 0) throw new Error("the console could not be built; vite's output above says why");
+    pack(fresh);
     if (existsSync(target)) renameSync(target, old);
     renameSync(fresh, target);
   } finally {

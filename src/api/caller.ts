@@ -3,7 +3,7 @@ import { timingSafeEqual } from "node:crypto";
 import type { AuditLog } from "../audit/index.ts";
 import type { Principal } from "../facts/principal.ts";
 import { type Identity, IdentityError } from "../identity/index.ts";
-import type { Protection } from "../identity/protection.ts";
+import { blameless, type Gate, nameOf, type Protection } from "../identity/protection.ts";
 import type { ConsoleSessions } from "./console-sessions.ts";
 import type { Caller } from "./env.ts";
 import { ApiError } from "./failure.ts";
@@ -44,9 +44,27 @@ const invalid = {
 const loginHint = { hint: "send a token as Authorization: Bearer …, or log in", login: "/login" };
 
 export function createCallers(deps: CallerDeps): Callers {
+  const { protection } = deps;
+
   /** One answer for every reason: the cause is for the auditor. */
   function refuse(asking: Asking, code: string, cause: string): ApiError {
-    deps.protection.failed(asking.ip, null);
+    put(asking, code, cause);
+    return new ApiError("UNAUTHENTICATED", "the token is not accepted", loginHint, invalid);
+  }
+
+  /** On the record once for each wait: a flood of attempts must not become a flood of records. */
+  function mustWait(asking: Asking, gate: Extract<Gate, { open: false }>, what: string): ApiError {
+    const seconds = gate.retryAfterSeconds;
+    if (gate.tell) put(asking, "LOCKED_OUT", `too many failed logins ${what}; refused for ${seconds} s`);
+    return new ApiError(
+      "TOO_MANY_REQUESTS",
+      "too many failed logins",
+      { hint: `wait ${seconds} seconds` },
+      { "retry-after": String(seconds) },
+    );
+  }
+
+  function put(asking: Asking, code: string, cause: string): void {
     deps.audit.authFailed({
       code,
       cause,
@@ -59,18 +77,21 @@ export function createCallers(deps: CallerDeps): Callers {
       tokenSha256: null,
       via: "api",
     });
-    return new ApiError("UNAUTHENTICATED", "the token is not accepted", loginHint, invalid);
   }
 
   async function byToken(asking: Asking, token: string): Promise<Caller> {
+    const name = nameOf(token);
+    const gate = name === null ? null : protection.admitName(asking.ip, name);
+    if (gate !== null && !gate.open) throw mustWait(asking, gate, "in this name from this address");
     let principal: Principal;
     try {
       principal = await deps.identity.authenticate(token, { ip: asking.ip, via: "api", audience: "api" });
     } catch (error) {
-      if (error instanceof IdentityError) throw refuse(asking, error.code, error.cause);
-      throw error;
+      if (!(error instanceof IdentityError)) throw error;
+      if (!blameless.has(error.code)) protection.failed(asking.ip, name);
+      throw refuse(asking, error.code, error.cause);
     }
-    deps.protection.succeeded(asking.ip, null);
+    protection.succeeded(asking.ip, name);
     const { auth_time: authTime } = principal.claims;
     return {
       principal,
@@ -113,16 +134,10 @@ export function createCallers(deps: CallerDeps): Callers {
 
   return {
     async authenticate(asking) {
-      const gate = deps.protection.admit(asking.ip);
-      if (!gate.open)
-        throw new ApiError(
-          "TOO_MANY_REQUESTS",
-          "too many failed logins from this address",
-          { hint: `wait ${gate.retryAfterSeconds} s` },
-          { "retry-after": String(gate.retryAfterSeconds) },
-        );
       const authorization = asking.headers.get("authorization");
       if (authorization === null) return byCookie(asking);
+      const gate = protection.admit(asking.ip);
+      if (!gate.open) throw mustWait(asking, gate, "from this address");
       // RFC 6750 section 2.1; the name of the scheme is read without case (RFC 9110 section 11.1).
       const token = /^bearer +([\w.~+/-]+=*)$/i.exec(authorization)?.[1];
       if (token === undefined)

@@ -15,6 +15,7 @@ import type { Store } from "../store/types.ts";
 import type { ApiEnv } from "./env.ts";
 import { accessTokenType, asOauthError, exchange } from "./oauth/exchange.ts";
 import { answer, type Form, OauthError, readForm, refusal } from "./oauth/form.ts";
+import { handoverRoutes } from "./oauth/handover.ts";
 import { describeToken } from "./oauth/introspection.ts";
 import { createLimiter } from "./oauth/limiter.ts";
 import type { WellKnown } from "./oauth/wellknown.ts";
@@ -66,6 +67,7 @@ export function oauthRoutes(deps: OauthDeps): (app: Hono<ApiEnv>) => void {
     };
 
   return (app) => {
+    handoverRoutes(deps)(app);
     app.get("/.well-known/postern", () => answer({ ...deps.wellKnown() }));
     app.post(
       "/oauth/token",

@@ -8,7 +8,7 @@ import type { EffectPreview } from "../facts/approval.ts";
 import type { Principal } from "../facts/principal.ts";
 import type { Gateway } from "../gateway/index.ts";
 import type { DatabaseSettings } from "../gateway/settings.ts";
-import type { Identity } from "../identity/index.ts";
+import type { Identity, SamlProvider } from "../identity/index.ts";
 import type { Protection } from "../identity/protection.ts";
 import type { ProviderSettings } from "../identity/settings.ts";
 import type { CompiledPolicy } from "../policy/index.ts";
@@ -18,6 +18,7 @@ import type { ConsoleSessions } from "./console-sessions.ts";
 import type { ApiEnv, Caller } from "./env.ts";
 import { createHub, type Hub, type HubDeps } from "./live/hub.ts";
 import { type LoginChoice, loginChoices, loginRoutes } from "./login/routes.ts";
+import { samlLogin } from "./login/saml.ts";
 import type { RoleGroups } from "./roles.ts";
 import { approvalRoutes, maySee } from "./routes/approvals.ts";
 import { approvalChanged } from "./routes/approvals-told.ts";
@@ -61,6 +62,8 @@ export interface RestParts {
   readonly tls: boolean;
   /** The MCP endpoint is served. */
   readonly mcp?: boolean;
+  /** Logins by SAML; left out: none. */
+  readonly saml?: { providers(): readonly SamlProvider[] };
   /** The active policy; left out: there is none. `files`: their texts; none when they are not those of the policy any more. */
   readonly policy?: {
     current(): CompiledPolicy;
@@ -166,6 +169,7 @@ export function createRest(parts: RestParts): Rest {
     routes,
     mount(app) {
       loginRoutes(deps)(app);
+      if (parts.saml !== undefined) samlLogin(deps, parts.saml, parts.protection)(app);
       mountRoutes(app, routes);
     },
     async close() {

@@ -6,19 +6,20 @@ import { z } from "zod";
 import type { Principal } from "../facts/principal.ts";
 import { IdentityError } from "../identity/errors.ts";
 import type { SamlProvider } from "../identity/index.ts";
-import type { Protection } from "../identity/protection.ts";
+import { blameless, type Protection } from "../identity/protection.ts";
 import type { Json, Store } from "../store/types.ts";
+import { escapeHtml, loginPage } from "./login/page.ts";
 
 export interface SamlRouteDeps<E extends Env> {
   /** The providers in force: they can change on reload. */
   providers(): readonly SamlProvider[];
   readonly store: Store;
   /** Whether browsers reach us by https. */
-  readonly secure: boolean;
+  secure(): boolean;
   /** The login is complete: sets a cookie, or hands over to a command. `returnTo`: what /saml/login was given, unchecked. */
   onLogin(principal: Principal, returnTo: string | null, context: Context<E>): Response | Promise<Response>;
   /** For the audit log. */
-  onFailure(failure: { readonly code: string; readonly cause: string; readonly ip: string }): void;
+  onFailure(failure: { readonly code: string; readonly cause: string }, context: Context<E>): void;
   readonly protection: Protection;
   ip(context: Context<E>): string;
   /** Milliseconds since the epoch. */
@@ -79,7 +80,6 @@ export function samlRoutes<E extends Env>(deps: SamlRouteDeps<E>): (app: Hono<E>
   }
 
   function fail(context: Context<E>, error: unknown): Response {
-    const ip = deps.ip(context);
     const known =
       error instanceof IdentityError
         ? error
@@ -87,9 +87,9 @@ export function samlRoutes<E extends Env>(deps: SamlRouteDeps<E>): (app: Hono<E>
             "IDENTITY_INTERNAL",
             `unexpected ${error instanceof Error ? error.name : "failure"}`,
           );
-    const ours = ["KEYS_UNAVAILABLE", "STORE_UNAVAILABLE", "IDENTITY_INTERNAL"].includes(known.code);
-    if (!ours) deps.protection.failed(ip, null);
-    deps.onFailure({ code: known.code, cause: known.cause, ip });
+    const ours = blameless.has(known.code);
+    if (!ours) deps.protection.failed(deps.ip(context), null);
+    deps.onFailure({ code: known.code, cause: known.cause }, context);
     return ours
       ? page(503, "Sign-in is not possible at present", "Try again in a moment.")
       : page(403, "Sign-in failed", "The answer of your identity provider was not accepted. Begin again.");
@@ -115,7 +115,7 @@ export function samlRoutes<E extends Env>(deps: SamlRouteDeps<E>): (app: Hono<E>
     if (!(await deps.store.insert(collection, state, value, { expires: now() + loginMs })))
       throw new IdentityError("IDENTITY_INTERNAL", "a state was drawn twice");
     const headers = {
-      "set-cookie": `${cookie}=${browser}; Path=/saml; Max-Age=${loginMs / 1000}; HttpOnly; SameSite=Lax${deps.secure ? "; Secure" : ""}`,
+      "set-cookie": `${cookie}=${browser}; Path=/saml; Max-Age=${loginMs / 1000}; HttpOnly; SameSite=Lax${deps.secure() ? "; Secure" : ""}`,
     };
     if (request.url !== null)
       return new Response(null, { status: 302, headers: { ...headers, location: request.url } });
@@ -128,11 +128,7 @@ export function samlRoutes<E extends Env>(deps: SamlRouteDeps<E>): (app: Hono<E>
     const gate = deps.protection.admit(deps.ip(context));
     if (!gate.open) {
       if (gate.tell)
-        deps.onFailure({
-          code: "LOCKED_OUT",
-          cause: "too many failed logins from this address",
-          ip: deps.ip(context),
-        });
+        deps.onFailure({ code: "LOCKED_OUT", cause: "too many failed logins from this address" }, context);
       return page(429, "Too many failed sign-ins", "Try again later.", {
         "retry-after": String(gate.retryAfterSeconds),
       });
@@ -172,7 +168,7 @@ export function samlRoutes<E extends Env>(deps: SamlRouteDeps<E>): (app: Hono<E>
     const headers = new Headers(answer.headers);
     headers.append(
       "set-cookie",
-      `${cookie}=; Path=/saml; Max-Age=0; HttpOnly; SameSite=Lax${deps.secure ? "; Secure" : ""}`,
+      `${cookie}=; Path=/saml; Max-Age=0; HttpOnly; SameSite=Lax${deps.secure() ? "; Secure" : ""}`,
     );
     return new Response(answer.body, { status: answer.status, headers });
   }
@@ -218,17 +214,14 @@ function asJson(principal: Principal): Json {
   return JSON.parse(JSON.stringify(principal)) as Json;
 }
 
-function escapeHtml(text: string): string {
-  return text
-    .replaceAll("&", "&amp;")
-    .replaceAll("<", "&lt;")
-    .replaceAll(">", "&gt;")
-    .replaceAll('"', "&quot;");
-}
-
 function page(status: number, title: string, text: string, headers: Record<string, string> = {}): Response {
-  const body = `<!doctype html><html lang="en"><meta charset="utf-8"><title>${escapeHtml(title)}</title><h1>${escapeHtml(title)}</h1><p>${escapeHtml(text)}</p><p><a href="/login">Sign in</a></p></html>`;
-  return new Response(body, { status, headers: { ...headers, "content-type": "text/html; charset=utf-8" } });
+  const response = loginPage(
+    title,
+    `<p>${escapeHtml(text)}</p><p><a class="button" href="/login">Log in</a></p>`,
+    status,
+  );
+  for (const [name, value] of Object.entries(headers)) response.headers.set(name, value);
+  return response;
 }
 
 /** HTTP-POST binding without a script: the person presses the button (saml-bindings section 3.5.3). */
@@ -240,12 +233,14 @@ function form(
   const inputs = Object.entries(fields)
     .map(([name, value]) => `<input type="hidden" name="${escapeHtml(name)}" value="${escapeHtml(value)}">`)
     .join("");
-  const body = `<!doctype html><html lang="en"><meta charset="utf-8"><title>Sign in</title><form method="post" action="${escapeHtml(action)}">${inputs}<button>Continue to your identity provider</button></form></html>`;
-  return new Response(body, {
-    headers: {
-      ...headers,
-      "content-type": "text/html; charset=utf-8",
-      "content-security-policy": `default-src 'none'; form-action ${new URL(action).origin}; frame-ancestors 'none'`,
-    },
-  });
+  const response = loginPage(
+    "Log in",
+    `<form method="post" action="${escapeHtml(action)}">${inputs}<button>Continue to your identity provider</button></form>`,
+  );
+  response.headers.set(
+    "content-security-policy",
+    `default-src 'none'; style-src 'self'; form-action ${new URL(action).origin}; base-uri 'none'; frame-ancestors 'none'`,
+  );
+  for (const [name, value] of Object.entries(headers)) response.headers.set(name, value);
+  return response;
 }

@@ -1,5 +1,6 @@
 /** `postern VERB …`: finds the verb and turns what it throws into an exit code (SPEC.md section 8). */
 import { ConfigError, formatProblem } from "../config/problem.ts";
+import { CliError } from "./account/error.ts";
 import { UsageError } from "./lib/args.ts";
 
 interface Verb {
@@ -33,6 +34,36 @@ const verbs: Readonly<Record<string, Verb>> = {
       const { openAnalyser } = await import("./policy/open.ts");
       return (args) => policy(args, openAnalyser);
     },
+  },
+  login: { summary: "log in at a gateway", load: async () => (await import("./login.ts")).login },
+  logout: { summary: "end that login", load: async () => (await import("./login.ts")).logout },
+  whoami: {
+    summary: "say who the gateway takes you for",
+    load: async () => (await import("./login.ts")).whoami,
+  },
+  token: {
+    summary: "print a short-lived token, or write it into service and pass files",
+    load: async () => (await import("./token.ts")).token,
+  },
+  psql: {
+    summary: "run psql on a database behind the gateway",
+    load: async () => (await import("./psql.ts")).psql,
+  },
+  connect: {
+    summary: "a local address for programs that know nothing of tokens",
+    load: async () => (await import("./connect.ts")).connect,
+  },
+  doctor: {
+    summary: "check the way from here to each database, and say what to do",
+    load: async () => (await import("./doctor.ts")).doctor,
+  },
+  sessions: {
+    summary: "list open sessions and end them",
+    load: async () => (await import("./sessions.ts")).sessions,
+  },
+  revoke: {
+    summary: "end sessions and refuse tokens on every node, at once",
+    load: async () => (await import("./sessions.ts")).revoke,
   },
   approvals: {
     summary: "list, show, approve and deny what waits for a person",
@@ -81,6 +112,11 @@ async function run(name: string, args: string[]): Promise<number> {
     if (error instanceof UsageError) {
       process.stderr.write(`postern ${name}: ${error.message}\n\n${error.usage}`);
       return 2;
+    }
+    if (error instanceof CliError) {
+      process.stderr.write(`postern ${name}: ${error.message}\n`);
+      if (error.hint !== null) process.stderr.write(`  ${error.hint}\n`);
+      return error.exitCode;
     }
     if (error instanceof ConfigError) {
       for (const problem of error.problems) process.stderr.write(`${formatProblem(problem)}\n`);

@@ -36,6 +36,7 @@ import {
   limits as limitsSchema,
   protocol as protocolSchema,
   root,
+  tracing as tracingSchema,
 } from "./schema/root.ts";
 import { maxFileBytes, readSource, type Source } from "./source.ts";
 
@@ -51,6 +52,8 @@ export interface Settings {
   /** Postern's own tokens. */
   readonly tokens: TokenSettings;
   readonly identity: IdentitySettings;
+  /** Whether statements become spans. */
+  readonly tracing: boolean;
   /** null: there is no MCP endpoint. */
   readonly mcp: McpSettings | null;
   /** Keys for what Postern must store; null: one of its own. */
@@ -147,7 +150,7 @@ export async function parseConfig(
   const names = providerNames(context);
   const { listeners, http, publicUrl } = buildListen(context);
   const tls = await buildTls(context);
-  const providers = buildProviders(context);
+  const providers = await buildProviders(context);
   const tokens = buildTokens(context);
   const identity = buildIdentity(context);
   const mcp = buildMcp(context, providers, http !== null);
@@ -214,6 +217,7 @@ export async function parseConfig(
     tokens,
     identity,
     mcp,
+    tracing: take(context, ["tracing"], tracingSchema)?.opentelemetry ?? false,
     storeKeys,
     audit,
     policy,

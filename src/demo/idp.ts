@@ -211,6 +211,16 @@ async function interact(
   try {
     const { uid, params, prompt } = await provider.interactionDetails(request, response);
     if (request.url !== `/interaction/${uid}`) throw new Error("another interaction");
+    // The provider has native apps ask each time; the person has just said who they are, and that it is for this client.
+    if (prompt.name === "consent") {
+      await provider.interactionFinished(
+        request,
+        response,
+        { consent: {} },
+        { mergeWithLastSubmission: true },
+      );
+      return;
+    }
     if (prompt.name !== "login") throw new Error(`nothing to do for the prompt ${prompt.name}`);
     if (request.method === "POST") {
       const subject = new URLSearchParams(await readForm(request)).get("subject");

@@ -1,7 +1,7 @@
 /** The demo's postern.yaml: written out and loaded like anybody's, so that it can be read, copied and changed. */
 import { shopDatabase } from "./database.ts";
 import { audience } from "./idp.ts";
-import { consoleClient } from "./idp-clients.ts";
+import { cliClient, consoleClient } from "./idp-clients.ts";
 
 export interface DemoPorts {
   /** Port of the gateway for PostgreSQL clients. */
@@ -55,7 +55,7 @@ identity:
       kinds: # first match; none: agent
         - { kind: agent, when: 'claims.client_id.startsWith("agent-")' }
         - { kind: human, when: '"employees" in claims.groups' }
-      client: { id: ${consoleClient}, secret: { file: secrets/client-${consoleClient} } } # login to the console
+      client: { id: ${consoleClient}, secret: { file: secrets/client-${consoleClient} }, cli: ${cliClient} } # logins: console, postern login
 databases:
   - name: ${shopDatabase}
     server: { host: 127.0.0.1, port: ${ports.postgres}, dbname: ${shopDatabase}, tls: { mode: disable } }

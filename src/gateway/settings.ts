@@ -29,6 +29,8 @@ export interface ServerSettings {
     readonly ca: string | null;
     readonly cert: string | null;
     readonly key: SecretSource | null;
+    /** The files behind `ca` and `cert`, read anew for each connection: they may be renewed in place. */
+    readonly files?: { readonly ca: SecretSource | null; readonly cert: SecretSource | null };
   };
 }
 

@@ -113,6 +113,15 @@ export function createProtection(
 
 const opened: Gate = { open: true };
 
+/** Refusals that say nothing against the caller, or that follow from earlier ones: they are not counted. */
+export const blameless: ReadonlySet<string> = new Set([
+  "KEYS_UNAVAILABLE",
+  "STORE_UNAVAILABLE",
+  "IDENTITY_INTERNAL",
+  "INTERNAL",
+  "LOCKED_OUT",
+]);
+
 function fresh(time: number): Counter {
   return { failures: 0, windowStart: time, rounds: 0, until: 0, told: false, refused: 0 };
 }

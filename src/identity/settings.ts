@@ -92,6 +92,8 @@ export interface SamlProviderSettings extends PrincipalRules {
   readonly sessionSeconds: number;
   /** Where browsers deliver responses; null: /saml/acs under the public URL. */
   readonly acs: string | null;
+  /** Signs the requests of logins; absent: they are not signed. */
+  readonly signing?: { readonly cert: string; readonly key: SecretSource };
 }
 
 /** Certificates that a listener's `client_ca` has verified. */

@@ -11,6 +11,7 @@ import { allowOrigin, preflight, refusedOrigin } from "./origin.ts";
 import { createServer } from "./server.ts";
 
 export type { Activity, McpApprovals, McpAuthenticator, McpDeps } from "./deps.ts";
+export { type FacadeDeps, facadeRoutes } from "./facade/index.ts";
 export { defaultMcpSettings, type FacadeSettings, type McpSettings } from "./settings.ts";
 
 const endpoint = "/mcp";

@@ -16,7 +16,6 @@ export interface Envelope {
 /** What does not open; the message says nothing of its content. */
 export class EnvelopeError extends Error {
   override readonly name = "EnvelopeError";
-  readonly code = "ENVELOPE";
 }
 
 const version = "e1";

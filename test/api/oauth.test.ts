@@ -1,4 +1,5 @@
 /** The OAuth endpoints and the lifecycle routes, over a gateway with a real PostgreSQL behind it. */
+
 import pg from "pg";
 import pino from "pino";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -60,13 +61,13 @@ function build() {
     roles: () => roles,
     publicUrl: () => url,
     stepUpSeconds: 600,
+    protection: createProtection(null),
     logger: pino({ level: "silent" }),
+    tls: false,
     logKey: () => "",
     anchors: () => [],
-    tls: false,
-    protection: createProtection(null),
     more: lifecycleRoutes({ gateway, identity, tokens, revocations, audit }),
-  } as Parameters<typeof createRest>[0]);
+  });
   return createApp(
     {
       version: "test",
@@ -454,10 +455,7 @@ describe("sessions and revocations over REST", () => {
       (await json("POST", "/api/revocations", await admin(), { ...body, everything: true })).status,
     ).toBe(400);
     const added = await json("POST", "/api/revocations", await admin(), body);
-    expect(added).toMatchObject({
-      status: 200,
-      body: { kind: "subject", subject: "mallory", mode: "block" },
-    });
+    expect(added).toMatchObject({ status: 200, body: { kind: "subject", value: "mallory", mode: "block" } });
     expect(await over).toMatchObject({ code: "57P01" });
     expect((await json("GET", "/api/tokens", await person({ sub: "mallory" }))).status).toBe(401);
     const listed = await json("GET", "/api/revocations", await admin());

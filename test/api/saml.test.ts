@@ -21,7 +21,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 let identity: Identity;
 let app: Hono;
-let failures: { code: string; cause: string; ip: string }[];
+let failures: { code: string; cause: string }[];
 let logins: { subject: string; returnTo: string | null }[];
 let store: ReturnType<typeof memoryStoreForTests>;
 let time = 0;
@@ -51,7 +51,7 @@ beforeEach(async () => {
   samlRoutes({
     providers: () => identity.saml,
     store,
-    secure: true,
+    secure: () => true,
     onLogin: (principal, returnTo) => {
       logins.push({ subject: principal.subject, returnTo });
       return new Response(null, { status: 302, headers: { location: "/", "set-cookie": "session=1" } });

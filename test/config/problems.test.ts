@@ -90,11 +90,11 @@ describe("one wrong setting", () => {
   const cases: readonly [added: string, ...problems: string[]][] = [
     [
       "‸limit: {}",
-      "limit: is not a known key (did you mean limits?); expected one of version, listen, tls, identity, databases, policy, audit, store, approvals, protocol, admin, limits",
+      "limit: is not a known key (did you mean limits?); expected one of version, listen, tls, identity, databases, policy, audit, store, approvals, store_keys, vault, protocol, admin, mcp, limits",
     ],
     [
       "limits: { ‸statement_byte: 1 }",
-      "limits.statement_byte: is not a known key (did you mean statement_bytes?); expected one of statement_bytes, message_bytes, connections, connections_per_principal, startup_seconds, idle_seconds, hold_seconds",
+      "limits.statement_byte: is not a known key (did you mean statement_bytes?); expected one of statement_bytes, message_bytes, connections, connections_per_principal, startup_seconds, idle_seconds, session_seconds, warn_seconds, finish_seconds, hold_seconds, refusals",
     ],
     [
       "limits: { statement_bytes: ‸4MB }",
@@ -213,7 +213,7 @@ describe("one wrong setting", () => {
     ],
     [
       "listen: { postgres: { address: 127.0.0.1:5, auth: [‸kerberos] } }",
-      'listen.postgres.auth[0]: "kerberos" is not accepted; expected one of password, oauthbearer, cert',
+      'listen.postgres.auth[0]: "kerberos" is not accepted; expected one of password, oauthbearer, scram, cert',
     ],
     [
       "listen: { http: ‸unix:/tmp/x }",

@@ -1,12 +1,16 @@
 /** SAML: what gets in, and every forgery that must not (IDENTITY.md). Assertions are signed with xml-crypto. */
+import { verify, X509Certificate } from "node:crypto";
 import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inflateRawSync } from "node:zlib";
+import fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { SignedXml } from "xml-crypto";
 import { createIdentity, type Identity, type SamlProvider } from "../../src/identity/index.ts";
+import { messageLimits, readXml } from "../../src/identity/saml/xml.ts";
 import type { SamlProviderSettings } from "../../src/identity/settings.ts";
 import type { Store } from "../../src/store/types.ts";
 import { selfSigned } from "../support/certificates.ts";
@@ -162,6 +166,40 @@ describe("what gets in", () => {
       kind: "agent",
     });
     one.close();
+  });
+
+  test("in the shape of Microsoft's: default namespaces, attributes by address, groups by id", async () => {
+    const entra = createSamlIdp("https://sts.windows.net/aaaabbbb-0000-cccc-1111-dddd2222eeee/");
+    const place = join(folder, "entra.xml");
+    await writeFile(place, entra.metadata());
+    const schemas = "http://schemas.microsoft.com/ws/2008/06/identity/claims/groups";
+    const mail = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress";
+    const one = await open({ metadata: place, attributes: { subject: null, groups: schemas, email: mail } });
+    const assertion = `<Assertion ID="_5f9f" IssueInstant="${time(0)}" Version="2.0" xmlns="urn:oasis:names:tc:SAML:2.0:assertion"><Issuer>https://sts.windows.net/aaaabbbb-0000-cccc-1111-dddd2222eeee/</Issuer><Subject><NameID Format="urn:oasis:names:tc:SAML:2.0:nameid-format:persistent">k3R</NameID><SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bearer"><SubjectConfirmationData InResponseTo="${request}" NotOnOrAfter="${time(3600)}" Recipient="${acs}" /></SubjectConfirmation></Subject><Conditions NotBefore="${time(-300)}" NotOnOrAfter="${time(3600)}"><AudienceRestriction><Audience>${spEntityId}</Audience></AudienceRestriction></Conditions><AttributeStatement><Attribute Name="http://schemas.microsoft.com/identity/claims/tenantid"><AttributeValue>aaaabbbb</AttributeValue></Attribute><Attribute Name="${schemas}"><AttributeValue>g-1</AttributeValue><AttributeValue>g-2</AttributeValue></Attribute><Attribute Name="${mail}"><AttributeValue>abe@example.com</AttributeValue></Attribute></AttributeStatement><AuthnStatement AuthnInstant="${time(-60)}" SessionIndex="_5f9f"><AuthnContext><AuthnContextClassRef>urn:oasis:names:tc:SAML:2.0:ac:classes:Password</AuthnContextClassRef></AuthnContext></AuthnStatement></Assertion>`;
+    const response = `<samlp:Response ID="_r1" Version="2.0" IssueInstant="${time(0)}" Destination="${acs}" InResponseTo="${request}" xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol"><Issuer xmlns="urn:oasis:names:tc:SAML:2.0:assertion">https://sts.windows.net/aaaabbbb-0000-cccc-1111-dddd2222eeee/</Issuer><samlp:Status><samlp:StatusCode Value="urn:oasis:names:tc:SAML:2.0:status:Success"/></samlp:Status>${entra.sign(assertion, "Assertion", { prefix: "" })}</samlp:Response>`;
+    expect(await providerOf(one).finish(encode(response), request)).toMatchObject({
+      subject: "k3R",
+      groups: ["g-1", "g-2"],
+      email: "abe@example.com",
+    });
+    one.close();
+  });
+
+  test("in the shape of Okta's: typed values, inclusive namespaces, both signed, lines broken", async () => {
+    const typed = assertionXml({ inResponseTo: request })
+      .replace("<saml:Assertion ", '<saml:Assertion xmlns:xs="http://www.w3.org/2001/XMLSchema" ')
+      .replaceAll(
+        "<saml:AttributeValue>",
+        '<saml:AttributeValue xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="xs:string">',
+      )
+      .replaceAll("><saml:", ">\n<saml:");
+    const inner = idp.sign(typed, "Assertion", { inclusive: ["xs"] });
+    const whole = idp.sign(responseXml(`\n${inner}\n`, { inResponseTo: request }), "Response", {
+      inclusive: ["xs"],
+    });
+    const lines = encode(`<?xml version="1.0" encoding="UTF-8"?>${whole}`).replaceAll(/.{76}/g, "$&\r\n");
+    const principal = await providerOf(identity).finish(lines, request);
+    expect(principal).toMatchObject({ subject: "alice", groups: ["agents", "dba"] });
   });
 
   test("escaped characters are read as what they stand for", async () => {
@@ -696,6 +734,140 @@ describe("what Postern says", () => {
     expect(again.id).not.toBe(id);
     expect(Buffer.from(again.form?.fields.SAMLRequest ?? "", "base64").toString()).toContain(
       'ForceAuthn="true"',
+    );
+  });
+
+  test("a signed request, in both bindings, and the certificate in the metadata", async () => {
+    const own = createSamlIdp();
+    const one = await open({
+      signing: { cert: own.certificate.cert, key: { label: "test", read: async () => own.certificate.key } },
+    });
+    const { url, form } = await providerOf(one).begin("a state/+");
+    const query = new URL(url ?? "").search.slice(1);
+    const [covered = "", signature = ""] = query.split("&Signature=");
+    expect(covered).toMatch(/^SAMLRequest=[^&]+&RelayState=a%20state%2F%2B&SigAlg=[^&]+$/);
+    const key = new X509Certificate(own.certificate.cert).publicKey;
+    const bytes = Buffer.from(decodeURIComponent(signature), "base64");
+    expect(verify("sha256", Buffer.from(covered), key, bytes)).toBe(true);
+    const xml = Buffer.from(form?.fields.SAMLRequest ?? "", "base64").toString();
+    const checker = new SignedXml({ publicCert: own.certificate.cert });
+    checker.loadSignature(/<Signature[\s\S]*<\/Signature>/.exec(xml)?.[0] ?? "");
+    expect(checker.checkSignature(xml)).toBe(true);
+    expect(providerOf(one).metadata()).toContain('AuthnRequestsSigned="true"');
+    expect(providerOf(one).metadata()).toContain(
+      new X509Certificate(own.certificate.cert).raw.toString("base64"),
+    );
+    one.close();
+  });
+});
+
+test("two providers of one issuer are told apart by audience", async () => {
+  const both = await createIdentity(
+    [settings({ name: "a", audience: ["https://other.example.com"] }), settings({ name: "b" })],
+    {
+      publicUrl: () => publicUrl,
+    },
+  );
+  expect((await both.authenticate(asPassword(idp.sign(assertionXml())))).provider).toBe("b");
+  const foreign = idp.sign(assertionXml({ audience: ["https://third.example.com"] }));
+  await refused(both.authenticate(asPassword(foreign)), "TOKEN_AUDIENCE");
+  both.close();
+});
+
+describe("whatever is changed", () => {
+  const response = answer();
+
+  test("a mutated response is refused, or says exactly what was signed", async () => {
+    let accepted = 0;
+    await fc.assert(
+      fc.asyncProperty(
+        fc.nat(response.length - 1),
+        fc.constantFrom("delete", "insert", "replace", "double"),
+        fc.constantFrom(
+          "a",
+          "<",
+          ">",
+          "&",
+          '"',
+          "'",
+          " ",
+          "=",
+          "/",
+          "!",
+          "\u0000",
+          "é",
+          "<!---->",
+          "<x/>",
+          "]]>",
+          "admin",
+        ),
+        async (at, what, piece) => {
+          const head = response.slice(0, at);
+          const tail = response.slice(at);
+          const mutated = {
+            delete: head + tail.slice(1),
+            insert: head + piece + tail,
+            replace: head + piece + tail.slice(1),
+            double: head + tail.slice(0, 40) + tail,
+          }[what];
+          const one = await open();
+          try {
+            const { subject, groups, email } = await providerOf(one).finish(encode(mutated), request);
+            expect({ subject, groups, email }).toEqual({
+              subject: "alice",
+              groups: ["agents", "dba"],
+              email: "alice@example.com",
+            });
+            accepted += 1;
+          } catch (error) {
+            expect(error).toMatchObject({ name: "IdentityError" });
+          } finally {
+            one.close();
+          }
+        },
+      ),
+      { numRuns: 300 },
+    );
+    // Some changes touch nothing that matters: the response's own ID, or white space in a tag.
+    expect(accepted).toBeLessThan(100);
+  });
+
+  test("any text is read, or refused with an IdentityError", () => {
+    const piece = fc.constantFrom(
+      "<a>",
+      "</a>",
+      "<a/>",
+      "<b c='d'>",
+      "</b>",
+      "&lt;",
+      "&#x41;",
+      "&",
+      "<!--",
+      "-->",
+      "<?",
+      "?>",
+      "<![CDATA[",
+      "]]>",
+      "xmlns:p='u'",
+      "<p:a>",
+      " ",
+      "t",
+    );
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.string(),
+          fc.array(piece).map((parts) => parts.join("")),
+        ),
+        (text) => {
+          try {
+            readXml(text, messageLimits);
+          } catch (error) {
+            expect(error).toMatchObject({ name: "IdentityError", code: "TOKEN_MALFORMED" });
+          }
+        },
+      ),
+      { numRuns: 2000 },
     );
   });
 });

@@ -1,7 +1,7 @@
 /** Who may call the endpoint: tokens, audiences, scopes, origins, and where clients are sent for tokens. */
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { call, type McpHouse, startHouse } from "./support.ts";
+import { call, type McpHouse, openDoor, startHouse } from "./support.ts";
 
 let house: McpHouse;
 let strict: McpHouse;
@@ -105,6 +105,29 @@ describe("a token", () => {
     expect(response.headers.get("www-authenticate")).toBe(
       `Bearer error="insufficient_scope", scope="database", resource_metadata="${strict.url}/.well-known/oauth-protected-resource/mcp"`,
     );
+  });
+});
+
+describe("a token of Postern's own", () => {
+  it("is looked up for this endpoint, whatever audiences and scopes others need", async () => {
+    const { postern } = strict;
+    const principal = await postern.identity.authenticate(await postern.token());
+    const contexts: unknown[] = [];
+    const identity = {
+      authenticate: async (token: string, context: unknown) => {
+        contexts.push([token, context]);
+        return principal;
+      },
+    };
+    const door = await openDoor(
+      postern,
+      { audience: ["https://postern.example/mcp"], scopes: ["database"] },
+      { identity },
+    );
+    expect((await post(door.url, { authorization: "Bearer pgt_abc" })).status).toBe(200);
+    expect((await post(door.url, { authorization: "Bearer abc" })).status).toBe(401);
+    expect(contexts[0]).toEqual(["pgt_abc", { ip: "127.0.0.1", via: "mcp", audience: "mcp" }]);
+    await door.stop();
   });
 });
 

@@ -20,7 +20,7 @@ export interface Authority extends Certificate {
 export interface CertificateOptions {
   /** Common name of the subject; default "localhost". */
   readonly name?: string;
-  /** DNS names and IP addresses; default localhost, 127.0.0.1 and ::1. */
+  /** DNS names, IP addresses, URIs and mail addresses; default localhost, 127.0.0.1 and ::1. */
   readonly hosts?: readonly string[];
   readonly key?: "rsa" | "ec" | "ed25519";
   /** Hash of the issuer's signature; ignored for Ed25519 issuers. */
@@ -130,6 +130,8 @@ function signatureAlgorithm(kind: Issuer["kind"], hash: NonNullable<CertificateO
 }
 
 function generalName(host: string): Buffer {
+  if (/^[a-z]+:\/\//.test(host)) return tagged(0x86, Buffer.from(host, "latin1"));
+  if (host.includes("@")) return tagged(0x81, Buffer.from(host, "latin1"));
   switch (isIP(host)) {
     case 4:
       return tagged(0x87, Buffer.from(host.split(".").map(Number)));

@@ -47,6 +47,9 @@ export interface SigningOptions {
   readonly key?: string;
   readonly keyInfo?: boolean;
   readonly transforms?: readonly string[];
+  /** Prefixes listed in InclusiveNamespaces, as Okta does. */
+  readonly inclusive?: readonly string[];
+  readonly prefix?: string;
 }
 
 export function time(secondsFromNow: number): string {
@@ -146,6 +149,7 @@ export function createSamlIdp(entityId = idpEntityId): TestSamlIdp {
       });
       signer.addReference({
         xpath: path,
+        ...(options.inclusive === undefined ? {} : { inclusiveNamespacesPrefixList: [...options.inclusive] }),
         transforms: [
           ...(options.transforms ?? [
             "http://www.w3.org/2000/09/xmldsig#enveloped-signature",
@@ -156,7 +160,7 @@ export function createSamlIdp(entityId = idpEntityId): TestSamlIdp {
           "http://www.w3.org/2001/04/xmlenc#sha256") as "http://www.w3.org/2001/04/xmlenc#sha256",
       });
       signer.computeSignature(xml, {
-        prefix: "ds",
+        prefix: options.prefix ?? "ds",
         location: { reference: `${path}/*[local-name(.)='Issuer']`, action: "after" },
       });
       return signer.getSignedXml();

@@ -1,6 +1,6 @@
 /** Grants that are open now; each can be taken back at once. */
-import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { api } from "../lib/api.ts";
+import { useState } from "react";
+import { TakeBack } from "../approvals/take-back.tsx";
 import { Link } from "../lib/router.tsx";
 import type { Grant } from "../lib/types.ts";
 import { Button } from "../ui/button.tsx";
@@ -8,20 +8,10 @@ import { Empty } from "../ui/states.tsx";
 import { Table } from "../ui/table.tsx";
 import { Text } from "../ui/text.tsx";
 import { Countdown } from "../ui/time.tsx";
-import { toast } from "../ui/toast.tsx";
 import { WhoName } from "../ui/who.tsx";
 
 export function Grants({ grants }: { readonly grants: readonly Grant[] }) {
-  const queries = useQueryClient();
-  const revoke = useMutation({
-    mutationFn: (id: string) =>
-      api<unknown>(`/api/approvals/${encodeURIComponent(id)}/revoke`, { method: "POST", body: {} }),
-    onSuccess: () => {
-      toast("good", "Taken back.");
-      void queries.invalidateQueries({ queryKey: ["grants"] });
-      void queries.invalidateQueries({ queryKey: ["approvals"] });
-    },
-  });
+  const [revoking, setRevoking] = useState<string | null>(null);
   if (grants.length === 0)
     return (
       <Empty icon="access" title="No grant is open">
@@ -29,35 +19,31 @@ export function Grants({ grants }: { readonly grants: readonly Grant[] }) {
       </Empty>
     );
   return (
-    <Table
-      caption="Open grants"
-      rows={grants}
-      keyOf={(grant) => grant.id}
-      columns={[
-        {
-          name: "Who",
-          cell: (grant) => (grant.principal === undefined ? "you" : <WhoName who={grant.principal} />),
-        },
-        { name: "Group", cell: (grant) => <Text value={grant.group} /> },
-        { name: "Database", cell: (grant) => <Text value={grant.database} /> },
-        { name: "Time", cell: (grant) => <Countdown iso={grant.until} /> },
-        {
-          name: "Request",
-          cell: (grant) => <Link to={`/approvals/${encodeURIComponent(grant.id)}`}>show</Link>,
-        },
-        {
-          name: "Action",
-          align: "end",
-          cell: (grant) => (
-            <Button
-              busy={revoke.isPending && revoke.variables === grant.id}
-              onClick={() => revoke.mutate(grant.id)}
-            >
-              Take back
-            </Button>
-          ),
-        },
-      ]}
-    />
+    <>
+      <Table
+        caption="Open grants"
+        rows={grants}
+        keyOf={(grant) => grant.id}
+        columns={[
+          {
+            name: "Who",
+            cell: (grant) => <WhoName who={grant.principal} />,
+          },
+          { name: "Group", cell: (grant) => <Text value={grant.group} /> },
+          { name: "Database", cell: (grant) => <Text value={grant.database} /> },
+          { name: "Time", cell: (grant) => <Countdown iso={grant.until} /> },
+          {
+            name: "Request",
+            cell: (grant) => <Link to={`/approvals/${encodeURIComponent(grant.id)}`}>show</Link>,
+          },
+          {
+            name: "Action",
+            align: "end",
+            cell: (grant) => <Button onClick={() => setRevoking(grant.id)}>Take back</Button>,
+          },
+        ]}
+      />
+      {revoking === null ? null : <TakeBack id={revoking} onClose={() => setRevoking(null)} />}
+    </>
   );
 }

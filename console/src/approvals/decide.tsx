@@ -7,6 +7,7 @@ import type { Approval, ApprovalScope } from "../lib/types.ts";
 import { Button } from "../ui/button.tsx";
 import { Dialog } from "../ui/dialog.tsx";
 import { Field } from "../ui/form.tsx";
+import { Icon } from "../ui/icons.tsx";
 import { SqlLine } from "../ui/sql.tsx";
 import { toast } from "../ui/toast.tsx";
 import { WhoName } from "../ui/who.tsx";
@@ -96,6 +97,12 @@ export function Decide({ approval, verdict, onClose }: DecideProps) {
           </p>
         )}
       </div>
+      {approval.can.stepUp ? (
+        <div className="note">
+          <Icon name="lock" />
+          <div>Your login is some time ago: you will be asked to sign in again first.</div>
+        </div>
+      ) : null}
       {approving && approval.kind === "statement" ? (
         <ScopeChoice approval={approval} scope={scope} onChange={setScope} />
       ) : null}

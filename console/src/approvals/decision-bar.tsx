@@ -1,13 +1,13 @@
 /** The buttons, always in reach: at the bottom of the approval, on a phone above the navigation. */
 
-import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { api } from "../lib/api.ts";
+import { useState } from "react";
+import { plural } from "../lib/text.ts";
 import type { Approval } from "../lib/types.ts";
 import { Button } from "../ui/button.tsx";
 import { Icon } from "../ui/icons.tsx";
 import { Text } from "../ui/text.tsx";
-import { toast } from "../ui/toast.tsx";
 import { mayDecide } from "./pending.ts";
+import { TakeBack } from "./take-back.tsx";
 import { stillMissing } from "./words.ts";
 
 interface DecisionBarProps {
@@ -16,24 +16,17 @@ interface DecisionBarProps {
 }
 
 export function DecisionBar({ approval, onDecide }: DecisionBarProps) {
-  const queries = useQueryClient();
-  const revoke = useMutation({
-    mutationFn: () =>
-      api<Approval>(`/api/approvals/${encodeURIComponent(approval.id)}/revoke`, { method: "POST", body: {} }),
-    onSuccess: () => {
-      toast("good", "Taken back.");
-      void queries.invalidateQueries({ queryKey: ["approvals"] });
-    },
-  });
+  const [revoking, setRevoking] = useState(false);
   if (approval.state === "approved" && (approval.kind === "access" || approval.scope.kind === "shape"))
     return (
       <footer className="decision-bar">
         <span className="faint">
-          {approval.kind === "access" ? "This access is open." : `${approval.usesLeft} uses left.`}
+          {approval.kind === "access" ? "This access is open." : `${plural(approval.usesLeft, "use")} left.`}
         </span>
-        <Button look="danger" icon="cross" busy={revoke.isPending} onClick={() => revoke.mutate()}>
+        <Button look="danger" icon="cross" onClick={() => setRevoking(true)}>
           Take it back
         </Button>
+        {revoking ? <TakeBack id={approval.id} onClose={() => setRevoking(false)} /> : null}
       </footer>
     );
   if (approval.state !== "pending") return null;
@@ -52,19 +45,23 @@ export function DecisionBar({ approval, onDecide }: DecisionBarProps) {
       <span className="decision-needs">
         <Text value={stillMissing(approval).join(", and ")} />
       </span>
-      <Button
-        large
-        look="plain"
-        className="deny-button"
-        icon="cross"
-        hint="d"
-        onClick={() => onDecide("deny")}
-      >
-        {review ? "Object" : "Deny"}
-      </Button>
-      <Button large look="allow" icon="check" hint="a" onClick={() => onDecide("approve")}>
-        {review ? "Accept" : "Approve"}
-      </Button>
+      {approval.can.deny ? (
+        <Button
+          large
+          look="plain"
+          className="deny-button"
+          icon="cross"
+          hint="d"
+          onClick={() => onDecide("deny")}
+        >
+          {review ? "Object" : "Deny"}
+        </Button>
+      ) : null}
+      {approval.can.approve ? (
+        <Button large look="allow" icon="check" hint="a" onClick={() => onDecide("approve")}>
+          {review ? "Accept" : "Approve"}
+        </Button>
+      ) : null}
     </footer>
   );
 }

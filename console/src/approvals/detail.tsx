@@ -54,7 +54,8 @@ function Loaded({ approval }: { readonly approval: Approval }) {
     if (event.request === approval.request) setOutcome(event);
   });
   const open = approval.state === "pending" && mayDecide(approval);
-  useKeys({ a: () => setDeciding("approve"), d: () => setDeciding("deny") }, open);
+  useKeys({ a: () => setDeciding("approve") }, open && approval.can.approve);
+  useKeys({ d: () => setDeciding("deny") }, open && approval.can.deny);
   // Somebody else was faster, or time ran out: the question is over.
   useEffect(() => {
     if (approval.state !== "pending") setDeciding(null);

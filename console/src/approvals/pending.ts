@@ -48,7 +48,7 @@ export function usePendingCount(): number {
   return count;
 }
 
-/** Whether the buttons are there: the person may, or only has to sign in again first. */
+/** Whether there are buttons. The person may, even if a fresh login must come first. */
 export function mayDecide({ can }: Approval): boolean {
-  return can.approve || can.stepUp;
+  return can.approve || can.deny;
 }

@@ -1,7 +1,6 @@
 /** Where a line wants the token. */
 
-/** `$POSTERN_TOKEN`, `${POSTERN_TOKEN}`, `<token>`, `{token}`. */
-const place = /\$\{POSTERN_TOKEN\}|\$POSTERN_TOKEN\b|<token>|\{token\}/gi;
+const place = /\{token\}/g;
 
 /** The line with the token in its places; unchanged without a token. A pgt_ token has only letters that need no quoting anywhere. */
 export function fill(line: string, token: string | null): string {
@@ -10,5 +9,5 @@ export function fill(line: string, token: string | null): string {
 
 /** Cuts a line at the places, for marking them: every second piece is one. */
 export function cutAtPlaces(line: string): readonly string[] {
-  return line.split(new RegExp(`(${place.source})`, "gi"));
+  return line.split(new RegExp(`(${place.source})`, "g"));
 }

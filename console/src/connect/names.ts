@@ -7,7 +7,7 @@ export interface Line {
 }
 
 export const languages: Readonly<Record<string, string>> = {
-  url: "DATABASE_URL",
+  env: "DATABASE_URL",
   node: "Node.js",
   python: "Python",
   go: "Go",
@@ -23,6 +23,7 @@ export const mcpClients: Readonly<Record<string, string>> = {
   claude: "Claude",
   cursor: "Cursor",
   codex: "Codex",
+  vscode: "VS Code",
 };
 
 /** Known ones first, in this order; others under their own key. */

@@ -32,9 +32,23 @@ const keywords = new Set(
   ),
 );
 
-const wordStart = /[A-Za-z_\u0080-\uffff]/;
-const wordPart = /[A-Za-z0-9_$\u0080-\uffff]/;
-const symbolRun = /[-+*/<>=~!@#%^&|`?]/;
+/** What a UTF-16 unit may be part of; units beyond ASCII are letters, as PostgreSQL takes them. */
+const space = 1;
+const digit = 2;
+const letter = 4;
+const operator = 8;
+const classes = new Uint8Array(128);
+for (const char of " \n\t\r\f\v") classes[char.charCodeAt(0)] = space;
+for (const char of "0123456789") classes[char.charCodeAt(0)] = digit;
+for (const char of "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_")
+  classes[char.charCodeAt(0)] = letter;
+for (const char of "+-*/<>=~!@#%^&|`?") classes[char.charCodeAt(0)] = operator;
+
+/** 0 past the end. */
+function classAt(sql: string, at: number): number {
+  const code = sql.charCodeAt(at);
+  return code < 128 ? (classes[code] ?? 0) : code >= 128 ? letter : 0;
+}
 
 /** Every character of `sql` belongs to exactly one token. Whatever is left open runs to the end. */
 export function tokens(sql: string): readonly Token[] {
@@ -49,31 +63,26 @@ export function tokens(sql: string): readonly Token[] {
 }
 
 function next(sql: string, start: number): Token {
-  const char = sql[start] ?? "";
-  const two = sql.slice(start, start + 2);
-  if (isSpace(char)) return { kind: "space", start, end: run(sql, start, isSpace) };
-  if (two === "--") return { kind: "comment", start, end: lineEnd(sql, start) };
-  if (two === "/*") return { kind: "comment", start, end: blockComment(sql, start) };
+  const kind = classAt(sql, start);
+  if (kind === space) return { kind: "space", start, end: run(sql, start, space) };
+  if (kind === letter) return word(sql, start);
+  if (kind === digit) return number(sql, start);
+  const char = sql[start];
+  if (char === "-" && sql[start + 1] === "-") return { kind: "comment", start, end: lineEnd(sql, start) };
+  if (char === "/" && sql[start + 1] === "*")
+    return { kind: "comment", start, end: blockComment(sql, start) };
   if (char === "'") return { kind: "string", start, end: quoted(sql, start, "'", false) };
   if (char === '"') return { kind: "quoted", start, end: quoted(sql, start, '"', false) };
   if (char === "$") return dollar(sql, start);
-  if (isDigit(char) || (char === "." && isDigit(sql[start + 1] ?? ""))) return number(sql, start);
-  if (wordStart.test(char)) return word(sql, start);
-  if (symbolRun.test(char)) return { kind: "symbol", start, end: symbols(sql, start) };
+  if (char === "." && classAt(sql, start + 1) === digit) return number(sql, start);
+  if (kind === operator) return { kind: "symbol", start, end: symbols(sql, start) };
   return { kind: "symbol", start, end: start + 1 };
 }
 
-function isSpace(char: string): boolean {
-  return char === " " || char === "\n" || char === "\t" || char === "\r" || char === "\f" || char === "\v";
-}
-
-function isDigit(char: string): boolean {
-  return char >= "0" && char <= "9";
-}
-
-function run(sql: string, start: number, test: (char: string) => boolean): number {
+/** Where the run of units of these classes ends that begins at `start`. */
+function run(sql: string, start: number, kinds: number): number {
   let end = start + 1;
-  while (end < sql.length && test(sql[end] ?? "")) end += 1;
+  while ((classAt(sql, end) & kinds) !== 0) end += 1;
   return end;
 }
 
@@ -88,10 +97,11 @@ function blockComment(sql: string, start: number): number {
   let depth = 1;
   let at = start + 2;
   while (at < sql.length && depth > 0) {
-    const two = sql.slice(at, at + 2);
-    if (two === "/*") depth += 1;
-    else if (two === "*/") depth -= 1;
-    at += two === "/*" || two === "*/" ? 2 : 1;
+    const opens = sql[at] === "/" && sql[at + 1] === "*";
+    const closes = sql[at] === "*" && sql[at + 1] === "/";
+    if (opens) depth += 1;
+    if (closes) depth -= 1;
+    at += opens || closes ? 2 : 1;
   }
   return Math.min(at, sql.length);
 }
@@ -111,7 +121,7 @@ function quoted(sql: string, start: number, quote: string, backslashes: boolean)
 
 /** `$1`, `$$…$$`, `$tag$…$tag$`, or a lone dollar. */
 function dollar(sql: string, start: number): Token {
-  if (isDigit(sql[start + 1] ?? "")) return { kind: "parameter", start, end: run(sql, start, isDigit) };
+  if (classAt(sql, start + 1) === digit) return { kind: "parameter", start, end: run(sql, start, digit) };
   const tag = /^\$(?:[A-Za-z_\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*)?\$/.exec(
     sql.slice(start, start + 70),
   )?.[0];
@@ -121,20 +131,18 @@ function dollar(sql: string, start: number): Token {
 }
 
 function number(sql: string, start: number): Token {
-  let end = run(sql, start, (char) => /[0-9A-Za-z_.]/.test(char));
+  let end = start + 1;
+  while ((classAt(sql, end) & (digit | letter)) !== 0 || sql[end] === ".") end += 1;
   // 1e-5: the sign belongs to the exponent.
-  if (
-    /[eE]/.test(sql[end - 1] ?? "") &&
-    /[-+]/.test(sql[end] ?? "") &&
-    isDigit(sql[end + 1] ?? "") &&
-    !/^0[xX]/.test(sql.slice(start, end))
-  )
-    end = run(sql, end, isDigit);
+  const sign = sql[end] === "-" || sql[end] === "+";
+  if (sign && /^[\d.]+[eE]$/.test(sql.slice(start, end)) && classAt(sql, end + 1) === digit)
+    end = run(sql, end, digit);
   return { kind: "number", start, end };
 }
 
 function word(sql: string, start: number): Token {
-  const end = run(sql, start, (char) => wordPart.test(char));
+  let end = start + 1;
+  while ((classAt(sql, end) & (letter | digit)) !== 0 || sql[end] === "$") end += 1;
   const text = sql.slice(start, end).toLowerCase();
   const after = sql[end];
   if (after === "'" && (text === "e" || text === "b" || text === "x" || text === "n"))
@@ -149,9 +157,9 @@ function word(sql: string, start: number): Token {
 /** An operator ends where a comment begins (section 4.1.3). */
 function symbols(sql: string, start: number): number {
   let end = start + 1;
-  while (end < sql.length && symbolRun.test(sql[end] ?? "")) {
-    const two = sql.slice(end, end + 2);
-    if (two === "--" || two === "/*") break;
+  while (classAt(sql, end) === operator) {
+    if (sql[end] === "-" && sql[end + 1] === "-") break;
+    if (sql[end] === "/" && sql[end + 1] === "*") break;
     end += 1;
   }
   return end;

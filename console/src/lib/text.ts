@@ -9,11 +9,12 @@ export interface Segment {
 
 /**
  * Control characters but line feed and tab; spaces that look like others or like nothing; everything that changes
- * direction or joins (Unicode Bidirectional Algorithm, UAX 9, section 2); fillers; tags; halves of surrogate pairs.
+ * direction or joins (Unicode Bidirectional Algorithm, UAX 9, section 2); fillers; tags; halves of surrogate pairs;
+ * and marks piled on a letter beyond the fourth, which would be drawn over other lines.
  */
 const hiddenPattern =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: finding them is the point
-  /[\u0000-\u0008\u000b-\u001f\u007f-\u00a0\u00ad\u061c\u115f\u1160\u1680\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufeff\uffa0\ufff0-\ufffb]|\u034f|[\u17b4-\u17b5]|[\u180b-\u180f]|[\ufe00-\ufe0e]|[\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]|\p{Cs}/gu;
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u00a0\u00ad\u061c\u115f\u1160\u1680\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufeff\uffa0\ufff0-\ufffb]|\u034f|[\u17b4-\u17b5]|[\u180b-\u180f]|[\ufe00-\ufe0e]|[\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]|\p{Cs}|(?<=\p{M}{4})\p{M}+/gu;
 
 const names: Readonly<Record<string, string>> = {
   "U+0000": "NULL",
@@ -57,13 +58,25 @@ export function segments(value: string): readonly Segment[] {
   let from = 0;
   for (const match of value.matchAll(hiddenPattern)) {
     if (match.index > from) out.push({ text: value.slice(from, match.index), hidden: null });
-    const code = codePointOf(match[0]);
-    const name = names[code];
-    out.push({ text: match[0], hidden: name === undefined ? code : `${code} ${name}` });
+    out.push({ text: match[0], hidden: nameOf(match[0]) });
     from = match.index + match[0].length;
   }
   if (from < value.length) out.push({ text: value.slice(from), hidden: null });
   return out;
+}
+
+/** "U+202E RIGHT-TO-LEFT OVERRIDE", "596 combining marks". */
+function nameOf(hidden: string): string {
+  if (/^\p{M}/u.test(hidden) && !/^[\u034f\u180b-\u180f\ufe00-\ufe0e]/.test(hidden))
+    return `${[...hidden].length} combining marks`;
+  const code = codePointOf(hidden);
+  const name = names[code];
+  return name === undefined ? code : `${code} ${name}`;
+}
+
+/** What stands on the page for a hidden piece, by its name: "U+202E". */
+export function labelOf(name: string): string {
+  return name.startsWith("U+") ? (name.split(" ", 1)[0] ?? name) : name;
 }
 
 /** true: some of it would not be seen for what it is. */
@@ -73,7 +86,7 @@ export function hasHidden(value: string): boolean {
 
 /** For places that take only a string (titles, labels, notifications): hidden characters as ⟨U+202E⟩. */
 export function visible(value: string): string {
-  return value.replace(hiddenPattern, (character) => `⟨${codePointOf(character)}⟩`);
+  return value.replace(hiddenPattern, (hidden) => `⟨${labelOf(nameOf(hidden))}⟩`);
 }
 
 /** At most `limit` UTF-16 units, with an ellipsis when cut; never half a surrogate pair. */

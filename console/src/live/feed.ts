@@ -88,15 +88,22 @@ export function useFeed() {
   const enqueue = useBatch((batch: readonly Heard[]) => change({ kind: "heard", batch }));
   useServerEvent("statement", (event, place) => enqueue({ type: "statement", event, place }));
   useServerEvent("outcome", (event) => enqueue({ type: "outcome", event }));
+  // What came between the first drawing and listening; statements that are there already are left alone.
+  useEffect(() => change({ kind: "heard", batch: rememberedBatch() }), []);
   return { feed, pause: (paused: boolean) => change({ kind: "pause", paused }) };
 }
 
-function remembered(empty: Feed): Feed {
+/** What was heard of so far. */
+function rememberedBatch(): readonly Heard[] {
   const batch: Heard[] = [];
   for (const { type, data, id } of pastEvents())
     if (type === "statement") batch.push({ type, event: data as StatementEvent, place: id });
     else if (type === "outcome") batch.push({ type, event: data as OutcomeEvent });
-  return advance(empty, { kind: "heard", batch });
+  return batch;
+}
+
+function remembered(empty: Feed): Feed {
+  return advance(empty, { kind: "heard", batch: rememberedBatch() });
 }
 
 /** Events of a busy gateway are taken together, a few times a second. */

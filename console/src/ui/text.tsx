@@ -1,6 +1,6 @@
 /** Text that somebody else wrote: shown as text only, with what would hide or reorder made visible. */
 import { memo } from "react";
-import { hasHidden, segments } from "../lib/text.ts";
+import { hasHidden, labelOf, segments } from "../lib/text.ts";
 
 /** A hostile string, isolated from the direction of the text around it. */
 export const Text = memo(function Text({ value }: { readonly value: string }) {
@@ -21,7 +21,7 @@ export const Text = memo(function Text({ value }: { readonly value: string }) {
 export function Hidden({ name }: { readonly name: string }) {
   return (
     <span className="hidden-character" title={name}>
-      {name.split(" ", 1)[0]}
+      {labelOf(name)}
     </span>
   );
 }

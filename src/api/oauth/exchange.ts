@@ -11,6 +11,7 @@ import {
 } from "../../identity/tokens/index.ts";
 import type { Store } from "../../store/types.ts";
 import { type Form, OauthError } from "./form.ts";
+import { redeemCode } from "./handover.ts";
 import { readTarget, type Target } from "./target.ts";
 
 export interface ExchangeDeps {
@@ -34,7 +35,7 @@ export interface Exchanged {
 const exchangeGrant = "urn:ietf:params:oauth:grant-type:token-exchange";
 const jwtGrant = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 const samlGrant = "urn:ietf:params:oauth:grant-type:saml2-bearer";
-export const grants: readonly string[] = [exchangeGrant, jwtGrant, samlGrant];
+const grants: readonly string[] = [exchangeGrant, jwtGrant, samlGrant, "authorization_code"];
 
 /** RFC 8693 section 3. ID tokens say who logged in somewhere; they are no login here. */
 const tokenTypes: ReadonlyMap<string, "any" | "saml"> = new Map([
@@ -66,6 +67,11 @@ export async function exchange(form: Form, deps: ExchangeDeps, from: CallContext
           deps,
         )),
       };
+    case "authorization_code": {
+      const principal = await redeemCode(form, deps.store);
+      deps.refuseRevoked(principal);
+      return { grant: "authorization_code", ...(await byAssertion(principal, target, deps)) };
+    }
     default:
       throw new OauthError("unsupported_grant_type", `grant_type must be one of ${grants.join(", ")}`);
   }
@@ -86,7 +92,9 @@ async function byExchange(
   if (actorToken === null && form.one("actor_token_type") !== null)
     throw new OauthError("invalid_request", "actor_token_type without actor_token");
   const actor = actorToken === null ? null : await shown(readTyped(form, "actor_token"), deps, context);
-  if (token.startsWith(tokenPrefix) && actor === null && target.agent === null) {
+  // `keep`: a further token beside this one, which lives on, in place of a successor.
+  const keep = form.one("keep") === "true";
+  if (token.startsWith(tokenPrefix) && actor === null && target.agent === null && !keep) {
     // A fresh token in the place of this one.
     const principal = await shown(token, deps, context);
     checkDatabase(principal, target, deps);

@@ -45,7 +45,8 @@ export function lifecycleRoutes(deps: LifecycleDeps): Route[] {
       if (renewed.code !== "CHANGED") throw unknown;
       throw new ApiError("CONFLICT", renewed.message);
     }),
-    route(listRevocations, ({ query: { limit, after } }) => {
+    route(listRevocations, ({ query }) => {
+      const { limit, after } = query;
       const found = revocations.all
         .map((one) => ({ one, key: `${String(one.at).padStart(16, "0")} ${one.id}` }))
         .sort((a, b) => (a.key < b.key ? -1 : 1));
@@ -123,23 +124,26 @@ function chosen(given: {
 }): [RevocationKind, string] {
   if (given.subject !== undefined) return ["subject", given.subject];
   if (given.agent !== undefined) return ["agent", given.agent];
-  const token = given.jti ?? given.tokenSha256?.toLowerCase();
+  const token = given.jti ?? given.tokenSha256;
   return token === undefined ? ["everything", ""] : ["token", token];
 }
 
 function tellRevocation({ id, kind, value, issuer, mode, at, expires, reason, by }: Revocation) {
+  const end = expires === null ? null : iso(expires);
   return {
     id,
     kind,
-    subject: kind === "subject" || kind === "sub" ? value : null,
+    value,
     issuer,
+    mode,
+    subject: kind === "subject" || kind === "sub" ? value : null,
     agent: kind === "agent" ? value : null,
     jti: kind === "token" ? value : null,
     everything: kind === "everything",
-    mode,
-    reason,
+    at: iso(at),
     time: iso(at),
-    expires: expires === null ? null : iso(expires),
+    expires: end,
+    reason,
     by: by?.subject ?? "",
   };
 }

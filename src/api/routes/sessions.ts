@@ -6,7 +6,7 @@ import { page } from "../paging.ts";
 import type { RestDeps } from "../rest.ts";
 import { type Route, route } from "../routing.ts";
 import { endSession, listSessions } from "../schema/sessions.ts";
-import { iso, tellSession } from "../told.ts";
+import { tellSession } from "../told.ts";
 import { actingAs } from "./me.ts";
 
 const idShape = /^[0-9a-f-]{36}$/;
@@ -45,8 +45,7 @@ export function sessionRoutes(deps: RestDeps): Route[] {
       }
       if (!caller.roles.has("admin") && !isOwn(caller, session.principal))
         throw new ApiError("FORBIDDEN", "only an admin may end the sessions of others");
-      const own = isOwn(caller, session.principal);
-      const reason = query.reason ?? (own ? "ended by its owner" : "ended by an administrator");
+      const reason = query.reason ?? "ended by an administrator";
       deps.audit.event("admin.action", {
         action: "session.end",
         principal: actingAs(caller),

@@ -19,18 +19,20 @@ export const revocation = z
   .object({
     id: z.string(),
     kind,
-    subject: z.string().nullable(),
+    value: z.string().meta({ description: "Subject, agent, jti or SHA-256; empty for everything." }),
     issuer: z.string().nullable().meta({ description: "null: of any issuer." }),
-    agent: z.string().nullable(),
-    jti: z.string().nullable().meta({ description: "A token's jti or SHA-256." }),
-    everything: z.boolean(),
     mode: z
       .enum(["block", "before"])
       .meta({ description: "`block`: until it is lifted; `before`: tokens that were issued until then." }),
-    reason: z.string(),
-    time: iso,
+    subject: z.string().nullable(),
+    agent: z.string().nullable(),
+    jti: z.string().nullable().meta({ description: "A token's jti or SHA-256." }),
+    everything: z.boolean(),
+    at: iso,
+    time: iso.meta({ description: "As `at`." }),
     expires: iso.nullable(),
-    by: z.string(),
+    reason: z.string(),
+    by: z.string().meta({ description: "Subject of who revoked it; empty: the gateway itself." }),
   })
   .meta({ id: "Revocation" });
 
@@ -56,6 +58,7 @@ export const addRevocation = {
       tokenSha256: z
         .string()
         .regex(/^[0-9a-fA-F]{64}$/)
+        .transform((hex) => hex.toLowerCase())
         .optional(),
       everything: z.literal(true).optional(),
       issuer: name.optional(),
@@ -66,7 +69,7 @@ export const addRevocation = {
         .max(31_536_000)
         .optional()
         .meta({ description: "Default: until it is lifted." }),
-      reason: z.string().trim().min(1).max(500),
+      reason: z.string().min(1).max(1000),
     })
     .refine(
       ({ subject, agent, jti, tokenSha256, everything }) =>

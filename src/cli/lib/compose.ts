@@ -26,12 +26,13 @@ import type { Store } from "../../store/index.ts";
 import { keepAnchored, tellOpenNews } from "./anchor.ts";
 import { openApprovals } from "./approvals.ts";
 import { openIdentity } from "./identity.ts";
-import { activityOf } from "./mcp.ts";
+import { activityOf, openFacade } from "./mcp.ts";
 import { approvalMetrics, gatewayMetrics } from "./metrics.ts";
 import { openOauth } from "./oauth.ts";
 import { openPolicy, readPolicy } from "./policy.ts";
 import { compareSettings } from "./reload.ts";
 import { anchorStates, connectToken, policyTexts } from "./restparts.ts";
+import { startSpans } from "./spans.ts";
 import { openSettingsStore } from "./store.ts";
 import { startTrail } from "./trail.ts";
 import { packageVersion } from "./version.ts";
@@ -164,6 +165,7 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     stepUpSeconds: settings.approvals.stepUpMs / 1000,
     revoked: (principal) => !revocations.fresh || revocations.find(principal, "api") !== null,
     more: lifecycleRoutes({ gateway, identity, tokens, revocations, audit }),
+    saml: { providers: () => identity.saml },
   });
   const oauth = openOauth({
     settings: () => current,
@@ -175,6 +177,8 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     gateway,
     publicUrl,
   });
+  const spans = await startSpans(audit, settings.tracing, version, logger);
+  opened.defer(() => spans?.close());
   const activity = activityOf(audit, settings);
   opened.defer(() => activity.close());
   const mcp =
@@ -190,9 +194,18 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
           version,
           logger,
         });
+  const facade = openFacade({
+    settings,
+    store,
+    audit,
+    tokens,
+    consoleSessions,
+    publicUrl,
+    revoked: (principal) => !revocations.fresh || revocations.find(principal, "api") !== null,
+  });
   const deps = {
     rest,
-    mounts: mcp === null ? [oauth] : [oauth, mcp],
+    mounts: [oauth, mcp, facade].filter((mount) => mount !== null),
     consoleDir: builtConsole,
     version,
     readiness: () => ({

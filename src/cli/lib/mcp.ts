@@ -1,9 +1,13 @@
 /** The MCP endpoint of a running gateway, for the http listener. */
+import type { Hono } from "hono";
+import type { ApiEnv, ConsoleSessions } from "../../api/index.ts";
 import type { AuditLog } from "../../audit/index.ts";
 import { type AuditReader, startAuditReader } from "../../audit/read/reader.ts";
 import type { Settings } from "../../config/index.ts";
 import type { Principal } from "../../facts/principal.ts";
-import type { Activity, McpDeps } from "../../mcp/index.ts";
+import type { PosternTokens } from "../../identity/tokens/index.ts";
+import { type Activity, facadeRoutes, type McpDeps } from "../../mcp/index.ts";
+import type { Store } from "../../store/index.ts";
 
 /** What a caller did, from the audit trail: the reader is started with the first question. */
 export function activityOf(
@@ -61,4 +65,45 @@ function member(leaf: Leaf, name: string): Leaf {
 
 function text(value: unknown): string | null {
   return typeof value === "string" ? value : null;
+}
+
+export interface FacadeRooms {
+  readonly settings: Pick<Settings, "mcp" | "providers">;
+  readonly store: Store;
+  readonly audit: AuditLog;
+  readonly tokens: PosternTokens;
+  readonly consoleSessions: ConsoleSessions;
+  publicUrl(): string;
+  /** Logged in, but revoked since. */
+  revoked(principal: Principal): boolean;
+}
+
+/** The authorization server for MCP clients; null: it is off. */
+export function openFacade(rooms: FacadeRooms): ((app: Hono<ApiEnv>) => void) | null {
+  const { settings, store, audit, tokens, consoleSessions, publicUrl, revoked } = rooms;
+  const facade = settings.mcp?.facade ?? null;
+  if (facade === null) return null;
+  const saml = settings.providers.some(({ name, type }) => name === facade.provider && type === "saml");
+  return facadeRoutes<ApiEnv>({
+    settings: facade,
+    store,
+    publicUrl,
+    login(returnTo) {
+      const query = new URLSearchParams({ provider: facade.provider, return: returnTo });
+      return `${publicUrl()}${saml ? "/saml/login" : "/login"}?${query}`;
+    },
+    async session(cookies) {
+      const session = await consoleSessions.find(cookies);
+      return session === null || revoked(session.principal) ? null : session;
+    },
+    issue: (principal, request) => tokens.issue(principal, request),
+    record({ principal: { subject, issuer, kind, groups }, client, verdict }) {
+      const action = `mcp.client.${verdict}`;
+      audit.event("admin.action", {
+        action,
+        principal: { subject, issuer, kind, groups },
+        client_id: client,
+      });
+    },
+  });
 }

@@ -51,6 +51,7 @@ const restartKeys: readonly (readonly [string, (settings: Settings) => unknown])
   ["protocol", (s) => s.gateway.protocol],
   ["admin", (s) => s.admin],
   ["mcp", (s) => s.mcp],
+  ["tracing", (s) => s.tracing],
   ["limits", (s) => s.gateway.limits],
   ["identity.lockout", (s) => s.identity],
   // A policy can be exchanged for another one; whether there is one is decided at the start.

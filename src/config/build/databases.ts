@@ -152,7 +152,9 @@ async function buildServerTls(
       : await readNamed(context, [...path, "cert"], input.cert, "a readable PEM file");
   const certificate =
     cert === null || cert === "" ? null : checkCertificates(context, [...path, "cert"], cert);
-  if (input.key === undefined) return { mode, ca, cert, key: null };
+  const file = (name: string | undefined) => (name === undefined ? null : fileSecret(name, context.folder));
+  const files = { ca: file(input.ca), cert: file(input.cert) };
+  if (input.key === undefined) return { mode, ca, cert, key: null, files };
   const key =
     typeof input.key === "string"
       ? fileSecret(input.key, context.folder)
@@ -160,5 +162,5 @@ async function buildServerTls(
   checkSecret(context, [...path, "key"], key, (pem) =>
     checkPrivateKey(context, [...path, "key"], pem, certificate),
   );
-  return { mode, ca, cert, key };
+  return { mode, ca, cert, key, files };
 }

@@ -24,9 +24,10 @@ import {
   type SamlInput,
   tokens as tokensSchema,
 } from "../schema/identity.ts";
-import { secretSource } from "../secrets.ts";
+import { fileSecret, secretSource } from "../secrets.ts";
 import { isSafeUrl } from "../units.ts";
 import { type Context, isGiven, readNamed, take, takeItems } from "./context.ts";
+import { checkCertificates, checkPrivateKey } from "./pem.ts";
 import { checkSecret } from "./secret.ts";
 
 const base: Path = ["identity", "providers"];
@@ -78,7 +79,7 @@ export function buildIdentity(context: Context): IdentitySettings {
   };
 }
 
-export function buildProviders(context: Context): readonly ProviderSettings[] {
+export async function buildProviders(context: Context): Promise<readonly ProviderSettings[]> {
   const names = new Set<string>();
   const built: ProviderSettings[] = [];
   for (const [index, input] of takeItems(context, base, providerSchema).entries()) {
@@ -95,7 +96,7 @@ export function buildProviders(context: Context): readonly ProviderSettings[] {
         break;
       }
       case "saml":
-        built.push(buildSaml(context, input, path));
+        built.push(await buildSaml(context, input, path));
         break;
       case "mtls":
         built.push(buildMtls(context, input, path));
@@ -216,7 +217,7 @@ function buildRules(input: RulesInput, preset: Preset | null): PrincipalRules {
   };
 }
 
-function buildSaml(context: Context, input: SamlInput, path: Path): SamlProviderSettings {
+async function buildSaml(context: Context, input: SamlInput, path: Path): Promise<SamlProviderSettings> {
   let metadata = input.metadata;
   if (/^https?:/.test(metadata)) {
     if (!isSafeUrl(metadata))
@@ -243,7 +244,29 @@ function buildSaml(context: Context, input: SamlInput, path: Path): SamlProvider
     signed: input.signed,
     sessionSeconds: input.session,
     acs: input.acs ?? null,
+    ...(input.signing === undefined
+      ? {}
+      : { signing: await buildSigning(context, input.signing, [...path, "signing"]) }),
   };
+}
+
+async function buildSigning(
+  context: Context,
+  input: NonNullable<SamlInput["signing"]>,
+  path: Path,
+): Promise<NonNullable<SamlProviderSettings["signing"]>> {
+  const cert = await readNamed(context, [...path, "cert"], input.cert, "a readable PEM file");
+  const certificate = cert === "" ? null : checkCertificates(context, [...path, "cert"], cert);
+  if (certificate !== null && certificate.publicKey.asymmetricKeyType !== "rsa")
+    context.problem([...path, "cert"], "its key is no RSA key", "a certificate with an RSA key");
+  const key =
+    typeof input.key === "string"
+      ? fileSecret(input.key, context.folder)
+      : secretSource(input.key, context.folder, context.env);
+  checkSecret(context, [...path, "key"], key, (pem) =>
+    checkPrivateKey(context, [...path, "key"], pem, certificate),
+  );
+  return { cert, key };
 }
 
 function buildMtls(context: Context, input: MtlsInput, path: Path): MtlsProviderSettings {

@@ -1,7 +1,7 @@
 /** `identity:` of postern.yaml. */
 import { z } from "zod";
 import { presetNames } from "../presets.ts";
-import { duration, flag, oneOrMore, secret, text, whole } from "./scalars.ts";
+import { duration, flag, oneOrMore, path, secret, text, whole } from "./scalars.ts";
 
 /** Asymmetric JWS algorithms (RFC 7518 section 3.1, RFC 8037). `none` and HMAC are not acceptable from anyone. */
 const algorithms = [
@@ -167,6 +167,17 @@ const saml = z
     session: duration(60, 2_592_000)
       .prefault("1h")
       .meta({ description: "Longest session; SessionNotOnOrAfter may end it earlier." }),
+    signing: z
+      .strictObject({
+        cert: path.meta({ description: "PEM file of a certificate with an RSA key." }),
+        key: z
+          .union([path, secret], { error: "the path of a PEM file, or a secret" })
+          .meta({ description: "Its private key: a PEM file, or a secret." }),
+      })
+      .optional()
+      .meta({
+        description: "Signs the requests of logins, for providers that ask for that. Default: not signed.",
+      }),
     acs: text("the URL of /saml/acs as browsers reach it", 2048)
       .optional()
       .meta({ description: "Where responses are delivered. Default: /saml/acs under the public URL." }),

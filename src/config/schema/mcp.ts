@@ -41,6 +41,25 @@ export const mcp = z
     authorization_servers: z.array(issuer).max(8).default([]).meta({
       description: "Issuers that clients are sent to for tokens. Default: the OpenID Connect providers.",
     }),
+    facade: z
+      .strictObject({
+        enabled: flag.default(false).meta({
+          description:
+            "Be the authorization server for MCP clients that must register themselves (agents.md).",
+        }),
+        provider: text("the name of one of identity.providers", 63).optional().meta({
+          description: "Where people log in. Default: the first provider with a `client`.",
+        }),
+        token: duration(300, 86_400).prefault("1h").meta({
+          description: "How long a token lives; bounded by the tokens' own limits.",
+        }),
+        registration: flag.default(true).meta({ description: "Let clients register themselves (RFC 7591)." }),
+        documents: flag.default(true).meta({
+          description: "Take clients that are the https address of their metadata document.",
+        }),
+      })
+      .prefault({})
+      .meta({ description: "A minimal authorization server; logins stay with the identity provider." }),
   })
   .prefault({})
   .meta({ description: "The Model Context Protocol endpoint." });

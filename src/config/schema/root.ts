@@ -227,6 +227,16 @@ export const limits = z
   .prefault({})
   .meta({ description: "Bounds on what clients may use." });
 
+export const tracing = z
+  .strictObject({
+    opentelemetry: flag.default(false).meta({
+      description:
+        "Make a span of every statement, below the agent's own. Needs the package `@opentelemetry/api` and an SDK (agents.md).",
+    }),
+  })
+  .prefault({})
+  .meta({ description: "Traces." });
+
 export const protocol = z
   .strictObject({
     function_call: flag
@@ -256,5 +266,6 @@ export const root = z.strictObject({
   protocol,
   admin,
   mcp,
+  tracing,
   limits,
 });

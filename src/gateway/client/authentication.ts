@@ -6,7 +6,7 @@ import type { Principal } from "../../facts/principal.ts";
 import { type ClientCertificate, certificateFacts } from "../../identity/certificate.ts";
 import type { CallContext } from "../../identity/context.ts";
 import { IdentityError } from "../../identity/errors.ts";
-import { nameOf, type Protection } from "../../identity/protection.ts";
+import { blameless, nameOf, type Protection } from "../../identity/protection.ts";
 import type { ScramLogin } from "../../identity/tokens/guard.ts";
 import {
   certificateHash,
@@ -118,8 +118,9 @@ async function byCertificate(line: Line, { identity, protection }: Judges): Prom
   try {
     return await line.until(identity.authenticateCertificate({ der: certificate.der }));
   } catch (error) {
-    if (error instanceof IdentityError) throw refuse(`${error.code}: ${error.cause}`);
-    throw error;
+    if (!(error instanceof IdentityError)) throw error;
+    const cause = `${error.code}: ${error.cause}`;
+    throw blameless.has(error.code) ? certificateRefusal("CERTIFICATE_REFUSED", cause) : refuse(cause);
   }
 }
 
@@ -292,15 +293,6 @@ async function refuse(
     pause(refusalStepMs * (Math.floor(spent / refusalStepMs) + 1) - spent, undefined, { ref: false }),
   );
 }
-
-/** Refusals that say nothing against the caller, or that follow from earlier ones. */
-const blameless: ReadonlySet<string> = new Set([
-  "KEYS_UNAVAILABLE",
-  "STORE_UNAVAILABLE",
-  "IDENTITY_INTERNAL",
-  "INTERNAL",
-  "LOCKED_OUT",
-]);
 
 /** For the record: why somebody has to wait. */
 export function lockedOut(what: string, seconds: number): string {

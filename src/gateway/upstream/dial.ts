@@ -8,6 +8,7 @@ import {
   type TLSSocket,
   connect as tlsConnect,
 } from "node:tls";
+import type { SecretSource } from "../../facts/secret.ts";
 import { encodeSslRequest } from "../../protocol/index.ts";
 import type { DatabaseSettings, ServerSettings } from "../settings.ts";
 import type { Attempt } from "./attempt.ts";
@@ -111,7 +112,10 @@ async function tlsOptions(
   attempt: Attempt,
   errors: Failures,
 ): Promise<ConnectionOptions> {
-  const { mode, ca, cert, key } = server.tls;
+  const { mode, key, files } = server.tls;
+  const [ca, cert] = await attempt.wait(
+    Promise.all([latest(files?.ca ?? null, server.tls.ca), latest(files?.cert ?? null, server.tls.cert)]),
+  );
   const verify = mode === "verify-ca" || mode === "verify-full";
   let keyText: string | null = null;
   if (key !== null) {
@@ -132,6 +136,12 @@ async function tlsOptions(
     checkServerIdentity: (_name, certificate) =>
       mode === "verify-full" ? checkServerIdentity(server.host, certificate) : undefined,
   };
+}
+
+/** The file as it is now; as it was at the start while it cannot be read. */
+async function latest(file: SecretSource | null, known: string | null): Promise<string | null> {
+  if (file === null) return known;
+  return file.read().catch(() => known);
 }
 
 async function secureSocket(

@@ -13,7 +13,7 @@ import { type AssertionFacts, readAssertion } from "./assertion.ts";
 import { checkResponse, decodeMessage, type Message, namedIssuer, signedAssertion } from "./message.ts";
 import { metadataSource, readMetadataFile } from "./metadatasource.ts";
 import { type OneTime, oneTime } from "./once.ts";
-import { type LoginRequest, loginRequest, serviceMetadata } from "./request.ts";
+import { type LoginRequest, loginRequest, type SigningKey, serviceMetadata } from "./request.ts";
 
 export interface SamlProvider {
   readonly name: string;
@@ -80,6 +80,19 @@ export async function openSamlProvider(
     return { acs, all: base === null ? [acs] : [acs, `${base}/oauth/token`] };
   }
 
+  async function signingKey(): Promise<SigningKey | null> {
+    if (settings.signing === undefined) return null;
+    const { cert, key } = settings.signing;
+    try {
+      return { cert, key: await key.read() };
+    } catch {
+      throw new IdentityError(
+        "KEYS_UNAVAILABLE",
+        `SAML: the key for requests cannot be read from ${key.label}`,
+      );
+    }
+  }
+
   async function judge(
     message: Message,
     token: string,
@@ -108,10 +121,10 @@ export async function openSamlProvider(
 
   return {
     name: settings.name,
-    metadata: () => serviceMetadata(entityId, addresses().acs),
+    metadata: () => serviceMetadata(entityId, addresses().acs, settings.signing?.cert ?? null),
     async begin(relayState, options = {}) {
       const { acs } = addresses();
-      const ours = { entityId, acs, stepUp: options.stepUp === true };
+      const ours = { entityId, acs, stepUp: options.stepUp === true, signing: await signingKey() };
       return loginRequest(await source.current(), ours, relayState, deps.now());
     },
     async finish(response, request) {
@@ -202,21 +215,27 @@ export function looksLikeSaml(token: string): boolean {
   return token.startsWith("P") && !token.includes(".") && /^P[A-P]/.test(token);
 }
 
-/** The provider that answers for a message, by the issuer it names; then everything is checked. Rejects with IdentityError. */
+/**
+ * The provider that answers for a message, by the issuer it names and, where several are that issuer's, the audience; then everything is
+ * checked. Rejects with IdentityError.
+ */
 export async function verifySamlToken(providers: readonly SamlProvider[], token: string): Promise<Principal> {
   const message = decodeMessage(token);
   const issuer = namedIssuer(message);
-  let unavailable: IdentityError | null = null;
+  let refusal: IdentityError | null = null;
   for (const provider of providers) {
     try {
       if ((await provider.issuer()) === issuer) return await provider.verify(message, token);
     } catch (error) {
-      if (!(error instanceof IdentityError) || error.code !== "KEYS_UNAVAILABLE") throw error;
-      unavailable = error;
+      // Nothing was used up by these two.
+      const next =
+        error instanceof IdentityError && ["KEYS_UNAVAILABLE", "TOKEN_AUDIENCE"].includes(error.code);
+      if (!next) throw error;
+      if (refusal === null || error.code === "TOKEN_AUDIENCE") refusal = error;
     }
   }
   throw (
-    unavailable ??
+    refusal ??
     new IdentityError("TOKEN_ISSUER", "SAML: the message's issuer is not that of a configured provider")
   );
 }

@@ -61,10 +61,12 @@ export interface Double {
   };
   /** Sets or replaces a route: "GET /api/x/:id". */
   on(route: string, answer: Route): void;
-  /** Sends an event to every open stream. */
-  emit(type: string, data: unknown): void;
+  /** Sends an event to every open stream; gives its id. */
+  emit(type: string, data: unknown): number;
   /** How many streams are open. */
   readonly streams: number;
+  /** How many streams were opened since the start. */
+  readonly opened: number;
   /** Ends the open streams, as a restart of the gateway would. */
   dropStreams(): void;
   close(): Promise<void>;
@@ -78,6 +80,8 @@ export async function startDouble(
   const streams = new Set<ServerResponse>();
   const asked: Asked[] = [];
   let eventId = 1;
+  let opened = 0;
+  const told: { readonly id: number; readonly text: string }[] = [];
   const state: Double["state"] = {
     me: ada,
     sessions: [
@@ -109,8 +113,10 @@ export async function startDouble(
 
   const emit = (type: string, data: unknown) => {
     const text = `id: ${eventId}\nevent: ${type}\ndata: ${JSON.stringify(data)}\n\n`;
+    told.push({ id: eventId, text });
     eventId += 1;
     for (const stream of streams) stream.write(text);
+    return eventId - 1;
   };
   const notFound: Answer = {
     status: 404,
@@ -211,6 +217,8 @@ export async function startDouble(
       issuer: (body.issuer as string | undefined) ?? null,
       agent: (body.agent as string | undefined) ?? null,
       jti: null,
+      kind: "agent",
+      expires: null,
       everything: body.everything === true,
       reason: String(body.reason ?? ""),
       time: new Date().toISOString(),
@@ -308,6 +316,15 @@ export async function startDouble(
       if (state.me === null) return send(response, unauthenticated);
       response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
       response.write(": hello\n\n");
+      opened += 1;
+      const last = Number(request.headers["last-event-id"] ?? Number.NaN);
+      const recent = Number(url.searchParams.get("recent") ?? 0);
+      const missed = Number.isNaN(last)
+        ? recent > 0
+          ? told.slice(-recent)
+          : []
+        : told.filter(({ id }) => id > last);
+      for (const { text } of missed) response.write(text);
       streams.add(response);
       response.on("close", () => streams.delete(response));
       return;
@@ -373,6 +390,9 @@ export async function startDouble(
     emit,
     get streams() {
       return streams.size;
+    },
+    get opened() {
+      return opened;
     },
     dropStreams() {
       for (const stream of streams) stream.destroy();
@@ -441,34 +461,28 @@ function previewOf(held: Approval): EffectPreview {
 }
 
 function connectTo(name: string) {
-  const url = `postgresql://agent:\${POSTERN_TOKEN}@127.0.0.1:6432/${name}`;
+  const url = `postgresql://ada%40example.com:{token}@127.0.0.1:6432/${name}?sslmode=disable`;
+  const mcp = "http://127.0.0.1:8432/mcp";
   return {
     name,
-    psql: `PGPASSWORD="$POSTERN_TOKEN" psql "host=127.0.0.1 port=6432 dbname=${name} user=ada"`,
+    psql: `PGPASSWORD='{token}' psql 'host=127.0.0.1 port=6432 dbname=${name} user=ada@example.com sslmode=disable'`,
     urls: {
-      node: `import postgres from "postgres";\nconst sql = postgres(process.env.DATABASE_URL); // ${url}`,
-      python: `import psycopg, os\nconn = psycopg.connect(os.environ["DATABASE_URL"])  # ${url}`,
-      go: `pool, err := pgxpool.New(ctx, os.Getenv("DATABASE_URL")) // ${url}`,
-      java: `jdbc:postgresql://127.0.0.1:6432/${name}?user=ada`,
+      env: `DATABASE_URL="${url}"`,
+      node: url,
+      python: url,
+      go: url,
+      java: `jdbc:postgresql://127.0.0.1:6432/${name}?user=ada%40example.com&password={token}&sslmode=disable`,
+      dotnet: `Host=127.0.0.1;Port=6432;Database=${name};Username=ada@example.com;Password={token};SSL Mode=Disable`,
     },
     mcp: {
-      chatgpt: "http://127.0.0.1:8432/mcp",
-      claude:
-        'claude mcp add --transport http postern http://127.0.0.1:8432/mcp --header "Authorization: Bearer $POSTERN_TOKEN"',
+      chatgpt: mcp,
+      claude: `claude mcp add --transport http postern '${mcp}' --header 'Authorization: Bearer {token}'`,
       cursor: JSON.stringify(
-        {
-          mcpServers: {
-            postern: {
-              url: "http://127.0.0.1:8432/mcp",
-              headers: { Authorization: "Bearer $POSTERN_TOKEN" },
-            },
-          },
-        },
+        { mcpServers: { postern: { url: mcp, headers: { Authorization: "Bearer {token}" } } } },
         null,
         2,
       ),
-      codex:
-        '[mcp_servers.postern]\nurl = "http://127.0.0.1:8432/mcp"\nbearer_token_env_var = "POSTERN_TOKEN"',
+      codex: `[mcp_servers.postern]\nurl = "${mcp}"\nbearer_token_env_var = "POSTERN_TOKEN"`,
     },
     expires: null,
   };

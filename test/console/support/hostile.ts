@@ -1,5 +1,5 @@
 /** Strings that would do harm in a page that does not treat data as text. */
-import type { Who } from "../../../console/src/lib/types.ts";
+import type { Principal } from "../../../console/src/generated/api.ts";
 import { approval, held, support } from "./sample.ts";
 
 export const markup = `<img src=x onerror="alert(1)"><svg/onload=alert(2)><script>alert(3)</script>`;
@@ -10,7 +10,7 @@ export const javascriptUrl = "javascript:alert(4)";
 
 export const hostileName = `${markup} ${bidi}`;
 
-export const hostileWho: Who = {
+export const hostileWho: Principal = {
   ...support,
   subject: hostileName,
   email: `${markup}@example.com`,

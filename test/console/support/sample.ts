@@ -1,5 +1,6 @@
 /** Sample data in the shapes of the REST API: what a shop's gateway would say on a busy afternoon. */
 import { randomUUID } from "node:crypto";
+import type { Principal } from "../../../console/src/generated/api.ts";
 import type {
   Approval,
   HeldStatement,
@@ -7,7 +8,6 @@ import type {
   Session,
   StatementEvent,
   Verdict,
-  Who,
 } from "../../../console/src/lib/types.ts";
 
 export function ago(seconds: number): string {
@@ -16,7 +16,7 @@ export function ago(seconds: number): string {
 
 const issuer = "https://idp.example.com";
 
-export const jane: Who = {
+export const jane: Principal = {
   subject: "jane@example.com",
   issuer,
   provider: "corp",
@@ -25,7 +25,7 @@ export const jane: Who = {
   groups: ["agents", "support"],
   actor: [{ subject: "claude-agent", issuer }],
 };
-export const support: Who = {
+export const support: Principal = {
   subject: "agent-support",
   issuer,
   provider: "corp",
@@ -34,13 +34,13 @@ export const support: Who = {
   groups: ["agents", "support"],
   actor: [],
 };
-export const reports: Who = {
+export const reports: Principal = {
   ...support,
   subject: "agent-reports",
   email: "agent-reports@example.com",
   groups: ["agents"],
 };
-export const erin: Who = {
+export const erin: Principal = {
   subject: "erin@example.com",
   issuer,
   provider: "corp",
@@ -49,7 +49,7 @@ export const erin: Who = {
   groups: ["employees", "engineers", "dba"],
   actor: [],
 };
-export const importer: Who = {
+export const importer: Principal = {
   ...support,
   subject: "nightly-import",
   email: null,
@@ -73,12 +73,12 @@ export const ada: Me = {
   databases: [{ name: "shop" }, { name: "billing" }],
   version: "0.1.0",
   node: "gw-1",
-  publicUrl: null,
+  publicUrl: "http://127.0.0.1:8432",
   addresses: { postgres: "127.0.0.1:6432", http: "http://127.0.0.1:8432" },
   warnings: [],
 };
 
-export function session(who: Who, over: Partial<Session> = {}): Session {
+export function session(who: Principal, over: Partial<Session> = {}): Session {
   return {
     id: randomUUID(),
     node: "gw-1",
@@ -102,7 +102,7 @@ export function session(who: Who, over: Partial<Session> = {}): Session {
 }
 
 export interface Said {
-  readonly who: Who;
+  readonly who: Principal;
   readonly sql: string;
   readonly verdict: Verdict;
   readonly command: string;
@@ -237,6 +237,7 @@ export function statement(said: Said, over: Partial<StatementEvent> = {}): State
     principal: said.who,
     claimed: said.who.kind === "agent" ? { agent: "claude-code", run: "run-7f3a" } : {},
     database: "shop",
+    login: "shop_reader",
     sql: said.sql,
     kind: said.command.toLowerCase(),
     command: said.command,
@@ -271,7 +272,7 @@ export function held(sql: string, over: Partial<HeldStatement> = {}): HeldStatem
 }
 
 export function approval(
-  who: Who,
+  who: Principal,
   statements: readonly HeldStatement[],
   over: Partial<Approval> = {},
 ): Approval {
@@ -303,6 +304,8 @@ export function approval(
     searchPath: '"$user", public',
     transaction: null,
     access: null,
+    demands: [],
+    url: null,
     votes: [],
     missing: [{ rule: "writes-need-a-person", groups: ["data-stewards"], count: 1 }],
     policy: "sha256:6f1c0d9a1f1f5c1b8a6f2f0d9f3d1c7b5a4e3d2c1b0a9f8e7d6c5b4a39281706",

@@ -1,0 +1,208 @@
+/** Logging in at an OpenID Connect provider: authorization code with PKCE on loopback, device code, refreshing, logging out. */
+import { setTimeout as sleep } from "node:timers/promises";
+import * as oauth from "oauth4webapi";
+import { listenOnce, openBrowser } from "./browser.ts";
+import { CliError } from "./error.ts";
+import { clean } from "./gateway.ts";
+
+export interface OidcPlace {
+  readonly issuer: string;
+  readonly clientId: string;
+  readonly scopes: readonly string[];
+  readonly resource: string | null;
+}
+
+export interface OidcTokens {
+  readonly accessToken: string;
+  /** Seconds since the epoch. */
+  readonly accessExpires: number;
+  readonly refreshToken: string | null;
+}
+
+/** Says things to the user while the login goes on. */
+export type Tell = (line: string) => void;
+
+interface Opened {
+  readonly server: oauth.AuthorizationServer;
+  readonly client: oauth.Client;
+  readonly options: { [oauth.allowInsecureRequests]?: boolean; signal: () => AbortSignal };
+}
+
+const timeoutMs = 15_000;
+/** When the provider does not say how long its token lives. */
+const defaultLifetime = 300;
+
+/** Reads the provider's metadata (OpenID Connect Discovery, RFC 8414). Throws CliError. */
+export async function discover(place: OidcPlace): Promise<Opened> {
+  const issuer = new URL(place.issuer);
+  const loopback = ["localhost", "127.0.0.1", "[::1]"].includes(issuer.hostname);
+  const options = {
+    ...(loopback ? { [oauth.allowInsecureRequests]: true } : {}),
+    signal: () => AbortSignal.timeout(timeoutMs),
+  };
+  const server = await told("the identity provider", async () =>
+    oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer, options)),
+  );
+  return { server, client: { client_id: place.clientId }, options };
+}
+
+/** RFC 8252, RFC 7636: the browser logs in and comes back to a port of ours. Throws CliError. */
+export async function loginByBrowser(place: OidcPlace, tell: Tell, open = openBrowser): Promise<OidcTokens> {
+  const { server, client, options } = await discover(place);
+  const endpoint = server.authorization_endpoint;
+  if (endpoint === undefined) throw new CliError(3, "the identity provider has no authorization endpoint");
+  const verifier = oauth.generateRandomCodeVerifier();
+  const state = oauth.generateRandomState();
+  const nonce = oauth.generateRandomNonce();
+  const loopback = await listenOnce(state);
+  try {
+    const redirect = `http://127.0.0.1:${loopback.port}/callback`;
+    const url = new URL(endpoint);
+    const parameters = {
+      client_id: place.clientId,
+      response_type: "code",
+      redirect_uri: redirect,
+      scope: place.scopes.join(" "),
+      state,
+      nonce,
+      code_challenge: await oauth.calculatePKCECodeChallenge(verifier),
+      code_challenge_method: "S256",
+      // Some providers give refresh tokens only after being asked like this.
+      ...(place.scopes.includes("offline_access") ? { prompt: "consent" } : {}),
+      ...(place.resource === null ? {} : { resource: place.resource }),
+    };
+    for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value);
+    tell("Log in in your browser. If it does not open, go to:");
+    tell(`  ${url.href}`);
+    open(url.href);
+    const answer = await loopback.callback;
+    return await told("the login", async () => {
+      const callback = oauth.validateAuthResponse(server, client, answer, state);
+      const response = await oauth.authorizationCodeGrantRequest(
+        server,
+        client,
+        oauth.None(),
+        callback,
+        redirect,
+        verifier,
+        withResource(place, options),
+      );
+      return tokensOf(
+        await oauth.processAuthorizationCodeResponse(server, client, response, { expectedNonce: nonce }),
+      );
+    });
+  } finally {
+    loopback.close();
+  }
+}
+
+/** RFC 8628: the user logs in on any other device. Throws CliError. */
+export async function loginByDevice(place: OidcPlace, tell: Tell, signal?: AbortSignal): Promise<OidcTokens> {
+  const { server, client, options } = await discover(place);
+  if (server.device_authorization_endpoint === undefined)
+    throw new CliError(1, "the identity provider knows no device login", "Log in where there is a browser.");
+  const device = await told("the device login", async () =>
+    oauth.processDeviceAuthorizationResponse(
+      server,
+      client,
+      await oauth.deviceAuthorizationRequest(
+        server,
+        client,
+        oauth.None(),
+        {
+          scope: place.scopes.join(" "),
+          ...(place.resource === null ? {} : { resource: place.resource }),
+        },
+        options,
+      ),
+    ),
+  );
+  tell("Open this address on any device:");
+  tell(`  ${clean(device.verification_uri)}`);
+  tell(`and enter the code  ${clean(device.user_code)}`);
+  if (device.verification_uri_complete !== undefined)
+    tell(`(or, with the code in it: ${clean(device.verification_uri_complete)})`);
+  let interval = Math.min(Math.max(device.interval ?? 5, 1), 60);
+  const deadline = Date.now() + Math.min(device.expires_in, 1800) * 1000;
+  while (Date.now() < deadline) {
+    await sleep(interval * 1000, undefined, signal === undefined ? {} : { signal });
+    try {
+      const response = await oauth.deviceCodeGrantRequest(
+        server,
+        client,
+        oauth.None(),
+        device.device_code,
+        withResource(place, options),
+      );
+      return tokensOf(await oauth.processDeviceCodeResponse(server, client, response));
+    } catch (error) {
+      if (!(error instanceof oauth.ResponseBodyError)) throw asCliError("the device login", error);
+      if (error.error === "slow_down") interval += 5;
+      else if (error.error !== "authorization_pending") throw asCliError("the device login", error);
+    }
+  }
+  throw new CliError(1, "nobody entered the code in time", "Run postern login --device again.");
+}
+
+/** A fresh access token (RFC 6749 section 6); the refresh token may be replaced with it. Throws CliError. */
+export async function refresh(place: OidcPlace, refreshToken: string): Promise<OidcTokens> {
+  const { server, client, options } = await discover(place);
+  return told("your login could not be renewed", async () => {
+    const response = await oauth.refreshTokenGrantRequest(
+      server,
+      client,
+      oauth.None(),
+      refreshToken,
+      withResource(place, options),
+    );
+    const fresh = tokensOf(await oauth.processRefreshTokenResponse(server, client, response));
+    return { ...fresh, refreshToken: fresh.refreshToken ?? refreshToken };
+  });
+}
+
+/** Tells the provider that a refresh token is not needed any more (RFC 7009). false: it has no way to be told. Throws CliError. */
+export async function revoke(place: OidcPlace, refreshToken: string): Promise<boolean> {
+  const { server, client, options } = await discover(place);
+  if (server.revocation_endpoint === undefined) return false;
+  await told("the logout", async () =>
+    oauth.processRevocationResponse(
+      await oauth.revocationRequest(server, client, oauth.None(), refreshToken, options),
+    ),
+  );
+  return true;
+}
+
+function withResource(place: OidcPlace, options: Opened["options"]) {
+  return place.resource === null
+    ? options
+    : { ...options, additionalParameters: { resource: place.resource } };
+}
+
+function tokensOf(answer: oauth.TokenEndpointResponse): OidcTokens {
+  return {
+    accessToken: answer.access_token,
+    accessExpires: Math.floor(Date.now() / 1000) + (answer.expires_in ?? defaultLifetime),
+    refreshToken: answer.refresh_token ?? null,
+  };
+}
+
+async function told<T>(what: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw asCliError(what, error);
+  }
+}
+
+/** Errors of the provider in its own words; no token is in them. */
+function asCliError(what: string, error: unknown): CliError {
+  if (error instanceof CliError) return error;
+  if (error instanceof oauth.ResponseBodyError || error instanceof oauth.AuthorizationResponseError) {
+    const why = error.error_description ?? error.error;
+    const again = error.error === "invalid_grant" ? "Log in again: postern login" : null;
+    return new CliError(1, `${what}: ${clean(why)}`, again);
+  }
+  const cause = error instanceof Error ? (error.cause as NodeJS.ErrnoException | undefined) : undefined;
+  const code = cause?.code ?? (error instanceof Error ? error.message : "failed");
+  return new CliError(3, `${what}: ${clean(String(code))}`, "postern doctor says more.");
+}
