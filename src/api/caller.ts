@@ -3,7 +3,7 @@ import { timingSafeEqual } from "node:crypto";
 import type { AuditLog } from "../audit/index.ts";
 import type { Principal } from "../facts/principal.ts";
 import { type Identity, IdentityError } from "../identity/index.ts";
-import { blameless, type Gate, nameOf, type Protection } from "../identity/protection.ts";
+import { blameless, type Gate, type Protection } from "../identity/protection.ts";
 import type { ConsoleSessions } from "./console-sessions.ts";
 import type { Caller } from "./env.ts";
 import { ApiError } from "./failure.ts";
@@ -16,7 +16,7 @@ export interface CallerDeps {
   readonly audit: Pick<AuditLog, "authFailed">;
   /** Origin under which browsers reach the listener. */
   readonly publicUrl: () => string;
-  /** Makes whoever fails too often wait. */
+  /** Makes whoever fails too often wait, here and on the wire. */
   readonly protection: Protection;
   /** Whether a principal was shut out since its session began; left out: nobody ever is. */
   readonly revoked?: (principal: Principal) => boolean;
@@ -48,17 +48,19 @@ export function createCallers(deps: CallerDeps): Callers {
 
   /** One answer for every reason: the cause is for the auditor. */
   function refuse(asking: Asking, code: string, cause: string): ApiError {
+    if (!blameless.has(code)) protection.failed(asking.ip, null);
     put(asking, code, cause);
     return new ApiError("UNAUTHENTICATED", "the token is not accepted", loginHint, invalid);
   }
 
   /** On the record once for each wait: a flood of attempts must not become a flood of records. */
-  function mustWait(asking: Asking, gate: Extract<Gate, { open: false }>, what: string): ApiError {
+  function mustWait(asking: Asking, gate: Extract<Gate, { open: false }>): ApiError {
     const seconds = gate.retryAfterSeconds;
-    if (gate.tell) put(asking, "LOCKED_OUT", `too many failed logins ${what}; refused for ${seconds} s`);
+    if (gate.tell)
+      put(asking, "LOCKED_OUT", `too many failed logins from this address; refused for ${seconds} s`);
     return new ApiError(
       "TOO_MANY_REQUESTS",
-      "too many failed logins",
+      "too many failed logins from this address",
       { hint: `wait ${seconds} seconds` },
       { "retry-after": String(seconds) },
     );
@@ -80,18 +82,14 @@ export function createCallers(deps: CallerDeps): Callers {
   }
 
   async function byToken(asking: Asking, token: string): Promise<Caller> {
-    const name = nameOf(token);
-    const gate = name === null ? null : protection.admitName(asking.ip, name);
-    if (gate !== null && !gate.open) throw mustWait(asking, gate, "in this name from this address");
     let principal: Principal;
     try {
       principal = await deps.identity.authenticate(token, { ip: asking.ip, via: "api", audience: "api" });
     } catch (error) {
       if (!(error instanceof IdentityError)) throw error;
-      if (!blameless.has(error.code)) protection.failed(asking.ip, name);
       throw refuse(asking, error.code, error.cause);
     }
-    protection.succeeded(asking.ip, name);
+    protection.succeeded(asking.ip, null);
     const { auth_time: authTime } = principal.claims;
     return {
       principal,
@@ -137,7 +135,7 @@ export function createCallers(deps: CallerDeps): Callers {
       const authorization = asking.headers.get("authorization");
       if (authorization === null) return byCookie(asking);
       const gate = protection.admit(asking.ip);
-      if (!gate.open) throw mustWait(asking, gate, "from this address");
+      if (!gate.open) throw mustWait(asking, gate);
       // RFC 6750 section 2.1; the name of the scheme is read without case (RFC 9110 section 11.1).
       const token = /^bearer +([\w.~+/-]+=*)$/i.exec(authorization)?.[1];
       if (token === undefined)

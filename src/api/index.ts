@@ -8,12 +8,12 @@ import { type ApiDeps, createApp } from "./app.ts";
 export type { ApiDeps } from "./app.ts";
 export { builtConsole } from "./console.ts";
 export { type ConsoleSessions, createConsoleSessions } from "./console-sessions.ts";
-export type { ApiEnv, Caller, Role } from "./env.ts";
+export type { ApiEnv, Caller } from "./env.ts";
 export { ApiError } from "./failure.ts";
 export type { Metric } from "./metrics.ts";
 export type { WellKnown, WellKnownProvider } from "./oauth/wellknown.ts";
 export { type OauthDeps, oauthRoutes } from "./oauth.ts";
-export { createRest, type Rest, type RestParts } from "./rest.ts";
+export { createRest } from "./rest.ts";
 export { rolesOf } from "./roles.ts";
 export { lifecycleRoutes } from "./routes/lifecycle.ts";
 

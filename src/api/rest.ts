@@ -1,10 +1,9 @@
 /** REST and login: the parts of a running gateway that they stand on, and their routes. */
 import type { Context, Hono } from "hono";
 import type pino from "pino";
-import type { Approvals, Approver } from "../approvals/index.ts";
+import type { Approvals } from "../approvals/index.ts";
 import type { AuditLog } from "../audit/index.ts";
 import type { AuditReader } from "../audit/read/reader.ts";
-import type { EffectPreview } from "../facts/approval.ts";
 import type { Principal } from "../facts/principal.ts";
 import type { Gateway } from "../gateway/index.ts";
 import type { DatabaseSettings } from "../gateway/settings.ts";
@@ -19,6 +18,7 @@ import type { ApiEnv, Caller } from "./env.ts";
 import { createHub, type Hub, type HubDeps } from "./live/hub.ts";
 import { type LoginChoice, loginChoices, loginRoutes } from "./login/routes.ts";
 import { samlLogin } from "./login/saml.ts";
+import { openApi } from "./openapi.ts";
 import type { RoleGroups } from "./roles.ts";
 import { approvalRoutes, maySee } from "./routes/approvals.ts";
 import { approvalChanged } from "./routes/approvals-told.ts";
@@ -38,7 +38,7 @@ export interface RestParts {
   readonly identity: Pick<Identity, "authenticate" | "login">;
   readonly gateway: Pick<
     Gateway,
-    "access" | "addresses" | "sessions" | "describe" | "endSession" | "lifecycle"
+    "access" | "preview" | "addresses" | "sessions" | "describe" | "endSession" | "lifecycle"
   >;
   readonly audit: AuditLog;
   readonly store: Store;
@@ -51,8 +51,6 @@ export interface RestParts {
   readonly logger: pino.Logger;
   /** Left out: nothing is held for approval. */
   readonly approvals?: Approvals;
-  /** Runs a held statement and rolls it back; rejects with ApprovalError. Left out: no previews. */
-  readonly preview?: (id: string, approver: Approver) => Promise<EffectPreview>;
   /** A short-lived Postern token for a caller; `expires` in seconds since the epoch. Rejects with ApiError. Left out: none are issued. */
   readonly issueToken?: (
     caller: Caller,
@@ -91,7 +89,7 @@ export interface RestParts {
   readonly revoked?: (principal: Principal) => boolean;
   /** Routes of other parts that belong to REST and its OpenAPI document. */
   readonly more?: readonly Route[];
-  /** What an operator should know, for every person who logs in. */
+  /** What an operator should know: told to auditors. */
   readonly warnings?: () => string[];
 }
 
@@ -168,6 +166,13 @@ export function createRest(parts: RestParts): Rest {
     hub,
     routes,
     mount(app) {
+      let document: string | null = null;
+      app.get("/api/openapi.json", () => {
+        document ??= JSON.stringify(openApi(parts.version));
+        return new Response(document, {
+          headers: { "content-type": "application/json", "cache-control": "public, max-age=300" },
+        });
+      });
       loginRoutes(deps)(app);
       if (parts.saml !== undefined) samlLogin(deps, parts.saml, parts.protection)(app);
       mountRoutes(app, routes);

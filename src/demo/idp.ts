@@ -5,7 +5,7 @@
  */
 import { generateKeyPairSync } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { Configuration, Context, Source } from "oidc-provider";
+import type { Configuration, Context, Grant, Source } from "oidc-provider";
 import { clientsOf } from "./idp-clients.ts";
 import { devicePages, errorPage, logoutPage, page, pagePolicy, personPage } from "./idp-pages.ts";
 import { loadOidcProvider } from "./packages.ts";
@@ -147,17 +147,10 @@ function configuration(state: DemoState, consoles: readonly string[]): Configura
     // Nobody is asked for consent: Postern is this provider's only reason to be.
     async loadExistingGrant(ctx) {
       const { oidc } = ctx;
-      const known = oidc.session?.grantIdFor(oidc.client.clientId);
+      const known = oidc.result?.consent?.grantId ?? oidc.session?.grantIdFor(oidc.client.clientId);
       const found = known === undefined ? undefined : await oidc.provider.Grant.find(known);
       if (found !== undefined) return found;
-      const grant = new oidc.provider.Grant({
-        clientId: oidc.client.clientId,
-        accountId: oidc.session?.accountId,
-      });
-      grant.addOIDCScope(scopes);
-      grant.addResourceScope(resource, scopes);
-      await grant.save();
-      return grant;
+      return makeGrant(oidc.provider, oidc.client.clientId, oidc.session?.accountId);
     },
     extraTokenClaims(ctx, token) {
       const person = personOf(token);
@@ -180,6 +173,19 @@ function configuration(state: DemoState, consoles: readonly string[]): Configura
       show(ctx, errorPage(out));
     },
   };
+}
+
+/** Everything that there is to ask for. */
+async function makeGrant(
+  { Grant }: Pick<Provider, "Grant">,
+  clientId: string,
+  accountId: string | undefined,
+): Promise<Grant> {
+  const grant = new Grant({ clientId, accountId });
+  grant.addOIDCScope(scopes);
+  grant.addResourceScope(resource, scopes);
+  await grant.save();
+  return grant;
 }
 
 /** Whose token it is: a person's who logged in, or the client's own. */
@@ -209,16 +215,12 @@ async function interact(
   response: ServerResponse,
 ): Promise<void> {
   try {
-    const { uid, params, prompt } = await provider.interactionDetails(request, response);
+    const { uid, params, prompt, session } = await provider.interactionDetails(request, response);
     if (request.url !== `/interaction/${uid}`) throw new Error("another interaction");
-    // The provider has native apps ask each time; the person has just said who they are, and that it is for this client.
     if (prompt.name === "consent") {
-      await provider.interactionFinished(
-        request,
-        response,
-        { consent: {} },
-        { mergeWithLastSubmission: true },
-      );
+      // Asked of native apps each time (RFC 8252 section 8.6): the person has just picked who they are.
+      const grant = await makeGrant(provider, String(params.client_id), session?.accountId);
+      await provider.interactionFinished(request, response, { consent: { grantId: grant.jti } });
       return;
     }
     if (prompt.name !== "login") throw new Error(`nothing to do for the prompt ${prompt.name}`);

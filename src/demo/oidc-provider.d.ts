@@ -23,6 +23,7 @@ declare module "oidc-provider" {
     grantTypeAllowed(type: string): boolean;
   }
   export interface Grant {
+    readonly jti: string;
     addOIDCScope(scope: string): void;
     addResourceScope(resource: string, scope: string): void;
     save(): Promise<string>;
@@ -42,6 +43,7 @@ declare module "oidc-provider" {
     readonly oidc: {
       readonly client: Client;
       readonly provider: { readonly Grant: GrantClass };
+      readonly result?: { readonly consent?: { readonly grantId?: string } };
       readonly session?: {
         readonly accountId: string | undefined;
         grantIdFor(clientId: string): string | undefined;
@@ -111,9 +113,11 @@ declare module "oidc-provider" {
     readonly uid: string;
     readonly params: Readonly<Record<string, unknown>>;
     readonly prompt: { readonly name: string };
+    readonly session?: { readonly accountId: string };
   }
   export default class Provider {
     constructor(issuer: string, configuration: Configuration);
+    readonly Grant: GrantClass;
     readonly Client: { find(id: string): Promise<Client | undefined> };
     callback(): (request: IncomingMessage, response: ServerResponse) => Promise<void>;
     on(event: string, listener: (...values: readonly unknown[]) => void): this;

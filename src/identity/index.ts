@@ -27,7 +27,7 @@ import type { PosternTokens } from "./tokens/index.ts";
 import type { Revocations } from "./tokens/revoked.ts";
 import { type VerifiedGrant, verifyGrant, verifyToken } from "./verify.ts";
 
-export { type ClientCertificate, certificateFacts } from "./certificate.ts";
+export type { ClientCertificate } from "./certificate.ts";
 export type { CallContext } from "./context.ts";
 export { IdentityConfigError, IdentityError, type IdentityErrorCode } from "./errors.ts";
 export type { JsonObject } from "./json.ts";

@@ -437,6 +437,12 @@ describe("approvals", () => {
     expect(sessions.items).toMatchObject([
       { state: "waiting for approval", approval: id, statement: { verdict: "approve" } },
     ]);
+    const shown = await api.ask("approver", `/api/approvals/${id}/preview`, { method: "POST", json: {} });
+    expect([shown.status, shown.body.rowsAffected, shown.body.refused]).toEqual([200, 1, null]);
+    expect(JSON.stringify(shown.body.sample.after)).toContain("held");
+    expect(
+      (await api.ask("auditor", `/api/approvals/${id}/preview`, { method: "POST", json: {} })).status,
+    ).toBe(403);
     // Who may not decide is told nothing, or why not.
     expect((await api.ask("user", `/api/approvals/${id}`)).status).toBe(404);
     const auditor = await api.ask("auditor", `/api/approvals/${id}`);

@@ -4,6 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
 import pino from "pino";
+import { z } from "zod";
+import { errorBody } from "../../src/api/schema/common.ts";
+import { specs } from "../../src/api/schema/index.ts";
 import { type ComposedGateway, composeGateway } from "../../src/cli/lib/compose.ts";
 import { parseConfig } from "../../src/config/index.ts";
 import { sharedCluster } from "../support/cluster.ts";
@@ -137,7 +140,9 @@ ${extra}`,
       });
       const text = await answer.text();
       const isJson = answer.headers.get("content-type")?.startsWith("application/json") === true;
-      return { status: answer.status, headers: answer.headers, body: isJson ? JSON.parse(text) : text };
+      const body = isJson ? JSON.parse(text) : text;
+      checkAnswer(init.method ?? "GET", path, answer.status, body);
+      return { status: answer.status, headers: answer.headers, body };
     },
     async connect(role, claims, options) {
       const client = new pg.Client({
@@ -162,6 +167,33 @@ ${extra}`,
       await cluster.dropDatabase(dbname);
     },
   };
+}
+
+/** Every answer is what its schema says, and every refusal has the one shape of errors. */
+function checkAnswer(method: string, path: string, status: number, body: unknown): void {
+  if (!path.startsWith("/api/")) return;
+  if (status >= 400) {
+    errorBody.parse(body);
+    return;
+  }
+  const { pathname } = new URL(path, "http://localhost");
+  const fits = specs.filter((spec) => {
+    const parts = spec.path.split("/");
+    const given = pathname.split("/");
+    return (
+      spec.method === method &&
+      parts.length === given.length &&
+      parts.every((part, i) => part.startsWith(":") || part === given[i])
+    );
+  });
+  // The one without parameters in its path comes first.
+  const [spec] = fits.sort((a, b) => a.path.split(":").length - b.path.split(":").length);
+  if (spec?.answer !== undefined && spec.answer !== null) strict(spec.answer).parse(body);
+}
+
+/** Members that the schema does not know are told by tests, though the API may grow. */
+function strict(schema: z.ZodType): z.ZodType {
+  return schema instanceof z.ZodObject && schema.def.catchall === undefined ? schema.strict() : schema;
 }
 
 /** One event of a stream. */

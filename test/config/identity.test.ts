@@ -155,7 +155,7 @@ describe("waits and chains", () => {
     const { identity } = await load(minimal());
     expect(identity).toEqual({
       maxDelegationDepth: 4,
-      lockout: { perIp: 100, perPrincipal: 10, windowSeconds: 300, firstSeconds: 10, longestSeconds: 900 },
+      lockout: { perIp: 150, perPrincipal: 30, windowSeconds: 300, firstSeconds: 10, longestSeconds: 900 },
     });
     const own = minimal().replace(
       "identity:\n",

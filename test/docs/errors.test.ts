@@ -14,6 +14,8 @@ const foreign = [
   /^(?:BLOCK_LITERAL|QUOTE_DOUBLE|QUOTE_SINGLE|DUPLICATE_KEY|MULTIPLE_DOCS|NON_STRING_KEY|TAG_RESOLVE_FAILED)$/,
   // Node.js, a file of PostgreSQL's data folder, a statement of PostgreSQL.
   /^(?:MODULE_NOT_FOUND|PG_VERSION|DISCARD_ALL)$/,
+  // A variable of the environment, in lines for clients.
+  /^POSTERN_TOKEN$/,
   // Errors of the masking room: they end the session, and the client is told XX000.
   /^MASK_(?:PLAN|MALFORMED|TOO_LARGE)$/,
 ];

@@ -1,4 +1,5 @@
 /** The live stream: follows the audit log once and tells every reader what it may see. */
+import type { z } from "zod";
 import type { AuditLog, CommittedRecords } from "../../audit/index.ts";
 import { leavesIn } from "../../audit/index.ts";
 import type { RangeEntry } from "../../audit/read/range.ts";
@@ -6,6 +7,7 @@ import type { SessionDescription } from "../../gateway/index.ts";
 import type { Caller } from "../env.ts";
 import { ApiError } from "../failure.ts";
 import { isObject } from "../json.ts";
+import type { gapEvent, logEvent } from "../schema/events.ts";
 import { LeafTeller, type LiveEvent } from "./events.ts";
 import { createReader, type StreamReader } from "./reader.ts";
 
@@ -169,7 +171,8 @@ export function createHub({ node, audit, range, sessionOf }: HubDeps): Hub {
     if (now - told < checkpointMs) return;
     told = now;
     const checkpoint = checkpointOf(note);
-    const data = JSON.stringify({ log: audit.origin, checkpoint, failure: null });
+    const event: z.output<typeof logEvent> = { log: audit.origin, checkpoint, failure: null };
+    const data = JSON.stringify(event);
     for (const { caller, reader } of seats) if (seesAll(caller)) reader.send("log", data);
   }
 
@@ -208,8 +211,10 @@ export function createHub({ node, audit, range, sessionOf }: HubDeps): Hub {
   };
 }
 
-function tellGap(reader: StreamReader, why: "slow" | "busy" | "old", missed: number | null): void {
-  reader.send("gap", JSON.stringify({ why, missed }));
+type Gap = z.output<typeof gapEvent>;
+
+function tellGap(reader: StreamReader, why: Gap["why"], missed: Gap["missed"]): void {
+  reader.send("gap", JSON.stringify({ why, missed } satisfies Gap));
 }
 
 function sees(caller: Caller, owner: LiveEvent["owner"]): boolean {

@@ -159,7 +159,9 @@ export async function finishOidc(
   if (principal.kind !== "human")
     throw new LoginError("LOGIN_AGENT", `a principal of kind ${principal.kind} gets no console session`);
   const sid = typeof claims.sid === "string" && claims.sid.length <= 1024 ? claims.sid : null;
-  return { principal, authTime, sid };
+  // Back-channel logout names the provider's session, which access tokens need not hold (OpenID Connect Back-Channel Logout section 2.4).
+  const known = sid === null ? principal : { ...principal, claims: { ...principal.claims, sid } };
+  return { principal: known, authTime, sid };
 }
 
 /**

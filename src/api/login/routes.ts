@@ -18,7 +18,7 @@ const flowMs = 10 * 60_000;
 /** Names the browser that began a login, so that nobody can be made to finish somebody else's. */
 const browserCookie = "postern_login";
 /** Logins that one address may begin in a minute: each asks the provider and takes room in the store. */
-const mostBegun = 30;
+const mostBegun = 120;
 
 interface Flow extends OidcFlow {
   readonly browser: string;

@@ -7,6 +7,7 @@ import {
   samePerson,
 } from "../../approvals/index.ts";
 import type { Approval } from "../../facts/approval.ts";
+import { PreviewRefused } from "../../gateway/index.ts";
 import type { Caller } from "../env.ts";
 import { ApiError, type ApiErrorCode } from "../failure.ts";
 import { isOwn, seesAll } from "../live/hub.ts";
@@ -93,11 +94,10 @@ export function approvalRoutes(deps: RestDeps): Route[] {
     route(specs.preview, async ({ caller, params }) => {
       const approval = await find(caller, params.id);
       const may = canDecide(approval, caller, deps, "deny");
-      if (!may.ok) throw refusal(may.code, may.message, approval);
-      if (deps.preview === undefined) throw new ApiError("NOT_IMPLEMENTED", "this gateway shows no previews");
-      const { preview } = deps;
+      // To look takes no fresh login; to decide does.
+      if (!may.ok && may.code !== "STEP_UP_REQUIRED") throw refusal(may.code, may.message, approval);
       const shown = await told(approval, () =>
-        preview(approval.id, { principal: caller.principal, authTime: caller.authTime }),
+        deps.gateway.preview(approval.id, { principal: caller.principal, authTime: caller.authTime }),
       );
       return tellPreview(shown);
     }),
@@ -142,6 +142,7 @@ const answers: Readonly<Record<string, ApiErrorCode>> = {
   REASON_REQUIRED: "BAD_REQUEST",
   BAD_SCOPE: "BAD_REQUEST",
   APPROVAL_RATE: "TOO_MANY_REQUESTS",
+  BUSY: "TOO_MANY_REQUESTS",
 };
 
 /** What the approvals' own codes are over HTTP; everything else of theirs is a 403. */
@@ -157,7 +158,7 @@ async function told<T>(approval: Approval | null, work: () => Promise<T>): Promi
   try {
     return await work();
   } catch (error) {
-    if (error instanceof ApprovalError || error instanceof ApprovalRefused)
+    if (error instanceof ApprovalError || error instanceof ApprovalRefused || error instanceof PreviewRefused)
       throw refusal(error.code, error.message, approval);
     throw error;
   }

@@ -32,7 +32,7 @@ export function meRoutes(deps: RestDeps): Route[] {
         node: deps.node,
         publicUrl: deps.publicUrl(),
         addresses: { postgres: postgresAddress(deps), http: deps.publicUrl() },
-        warnings: deps.warnings?.() ?? [],
+        warnings: roles.has("auditor") ? (deps.warnings?.() ?? []) : [],
       };
     }),
     route(getLogin, () => ({ providers: deps.login.providers().map((one) => ({ ...one })) })),

@@ -31,7 +31,7 @@ import { approvalMetrics, gatewayMetrics } from "./metrics.ts";
 import { openOauth } from "./oauth.ts";
 import { openPolicy, readPolicy } from "./policy.ts";
 import { compareSettings } from "./reload.ts";
-import { anchorStates, connectToken, policyTexts } from "./restparts.ts";
+import { anchorStates, connectToken, policyTexts, warningsOf } from "./restparts.ts";
 import { startSpans } from "./spans.ts";
 import { openSettingsStore } from "./store.ts";
 import { startTrail } from "./trail.ts";
@@ -151,6 +151,7 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     issueToken: (caller, wish) => connectToken(tokens, caller, wish),
     tls: settings.gateway.tls !== null,
     mcp: settings.mcp !== null,
+    warnings: () => warningsOf(policy?.policies.current ?? null, audit, store),
     version,
     node: settings.audit.node,
     identity,

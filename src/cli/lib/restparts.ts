@@ -1,7 +1,7 @@
 /** What REST asks of a running gateway's rooms, in its own words. */
 import { basename } from "node:path";
 import { ApiError, type Caller } from "../../api/index.ts";
-import type { Anchoring } from "../../audit/index.ts";
+import type { Anchoring, AuditLog } from "../../audit/index.ts";
 import { IssueError, type PosternTokens } from "../../identity/tokens/index.ts";
 import { type CompiledPolicy, PolicyError, policyFiles } from "../../policy/index.ts";
 import { policyAt } from "./policy.ts";
@@ -65,4 +65,21 @@ export async function connectToken(
       throw new ApiError(error.code === "slow_down" ? "TOO_MANY_REQUESTS" : "FORBIDDEN", error.message);
     throw error;
   }
+}
+
+/** What whoever answers for the gateway should know when they look in. */
+export function warningsOf(
+  policy: CompiledPolicy | null,
+  audit: Pick<AuditLog, "failure" | "low">,
+  store: { readonly failure: Error | null },
+): string[] {
+  const warnings: string[] = [];
+  if (audit.failure !== null) warnings.push("The audit log cannot be written: nothing is forwarded.");
+  else if (audit.low) warnings.push("The disk of the audit log is nearly full: no new session begins.");
+  if (store.failure !== null) warnings.push("The store does not answer: nothing that needs approval runs.");
+  if (policy === null) warnings.push("No policy is loaded: every statement passes, and is recorded.");
+  else if (policy.observe === "all")
+    warnings.push("The policy only observes: nothing but masking is enforced.");
+  else if (policy.observe === "some") warnings.push("Some rules of the policy only observe.");
+  return warnings;
 }

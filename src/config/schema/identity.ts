@@ -213,10 +213,10 @@ export const lockout = z
   .strictObject({
     enabled: flag.default(true),
     per_ip: whole(1, 100_000)
-      .default(100)
+      .default(150)
       .meta({ description: "Failed logins from one address within `window` before it has to wait." }),
     per_principal: whole(1, 100_000)
-      .default(10)
+      .default(30)
       .meta({ description: "Failed logins in one principal's name from one address within `window`." }),
     window: duration(1, 86_400).prefault("5m"),
     first: duration(1, 86_400)

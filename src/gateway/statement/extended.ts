@@ -18,6 +18,7 @@ import { ownName, ownNames } from "./facts.ts";
 import { type Delivered, guardOf } from "./guard.ts";
 import { agreedBind, holdBatch, stillAgreed } from "./heldbatch.ts";
 import { agreedRecord } from "./heldquery.ts";
+import { withdraw } from "./holdend.ts";
 import type { Pass } from "./holding.ts";
 import { bindAgain } from "./holdreasons.ts";
 import {
@@ -148,7 +149,8 @@ function parse(
     const verdicts = judgeMessage(walk, walk.guard, [statement], questions);
     if (verdicts === null) return askFirst(walk, walk.guard, questions);
     const [judgement] = verdicts.judgements;
-    if (judgement !== undefined) walk.watch?.judged(judgement);
+    if (judgement !== undefined && walk.watch !== null)
+      walk.watch.judged(judgement, uncountable([statement], [judgement]));
     // What people must agree to may be prepared; it is held where it is bound.
     if (judgement?.refusal != null && !judgement.awaits)
       return refuseExtended(walk, judgement.refusal, statement, judgement);
@@ -207,7 +209,10 @@ export function onBind(walk: Walk, body: Buffer, chunk: Buffer, at: number): Ver
     const verdicts = judgeMessage(walk, walk.guard, [statement], questions);
     if (verdicts === null) return askFirst(walk, walk.guard, questions);
     bound = verdicts.judgements[0] ?? null;
-    if (bound?.refusal != null && !bound.awaits) return refuseExtended(walk, bound.refusal, statement, bound);
+    if (bound?.refusal != null && !bound.awaits) {
+      withdraw(walk);
+      return refuseExtended(walk, bound.refusal, statement, bound);
+    }
   }
   if (walk.guard !== null) {
     const held = holdBatch(walk, walk.guard, { chunk, at, statement, bound: bind, judgement: bound });
@@ -289,7 +294,7 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
     const verdicts = judgeMessage(walk, walk.guard, [statement], questions);
     if (verdicts === null) return askFirst(walk, walk.guard, questions);
     judgement = verdicts.judgements[0] ?? null;
-    if (judgement !== null) walk.watch?.judged(judgement);
+    if (judgement !== null) walk.watch?.judged(judgement, null);
     askDurability(walk, verdicts.judgements);
     if (judgement?.awaits === true && walk.guard.desk !== null) {
       if (portal === undefined || !stillAgreed(walk.guard, portal.agreed, judgement))

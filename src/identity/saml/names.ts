@@ -14,4 +14,3 @@ export const bindings = {
 export const bearer = "urn:oasis:names:tc:SAML:2.0:cm:bearer";
 export const success = "urn:oasis:names:tc:SAML:2.0:status:Success";
 export const transientId = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient";
-export const persistentId = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent";

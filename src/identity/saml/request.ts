@@ -1,7 +1,6 @@
 /** What Postern, a service provider, says: its metadata, and requests that begin a login (saml-bindings sections 3.4 and 3.5). */
 import { randomBytes, sign, X509Certificate } from "node:crypto";
 import { deflateRawSync } from "node:zlib";
-import { signXml } from "@node-saml/node-saml/lib/xml.js";
 import { IdentityError } from "../errors.ts";
 import type { IdpMetadata } from "./metadata.ts";
 import { bindings, ns } from "./names.ts";
@@ -24,8 +23,8 @@ export interface SigningKey {
 
 const rsaSha256 = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256";
 
-/** Makes an AuthnRequest. `relayState` comes back with the answer, at most 80 bytes. Throws IdentityError KEYS_UNAVAILABLE. */
-export function loginRequest(
+/** Makes an AuthnRequest. `relayState` comes back with the answer, at most 80 bytes. Rejects with IdentityError KEYS_UNAVAILABLE. */
+export async function loginRequest(
   idp: IdpMetadata,
   ours: {
     readonly entityId: string;
@@ -35,7 +34,7 @@ export function loginRequest(
   },
   relayState: string,
   now: number,
-): LoginRequest {
+): Promise<LoginRequest> {
   if (Buffer.byteLength(relayState) > 80) throw new TypeError("RelayState has at most 80 bytes");
   const id = `_${randomBytes(20).toString("hex")}`;
   const request = (destination: string) =>
@@ -54,7 +53,7 @@ export function loginRequest(
         : {
             action: post,
             fields: {
-              SAMLRequest: Buffer.from(signed(request(post), ours.signing)).toString("base64"),
+              SAMLRequest: Buffer.from(await signed(request(post), ours.signing)).toString("base64"),
               RelayState: relayState,
             },
           },
@@ -77,8 +76,9 @@ function redirectUrl(location: string, xml: string, relayState: string, signing:
 }
 
 /** Section 3.5.4: an enveloped signature behind the issuer. */
-function signed(xml: string, signing: SigningKey | null): string {
+async function signed(xml: string, signing: SigningKey | null): Promise<string> {
   if (signing === null) return xml;
+  const { signXml } = await import("@node-saml/node-saml/lib/xml.js");
   return signXml(
     xml,
     "/*[local-name(.)='AuthnRequest']",

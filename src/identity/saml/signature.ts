@@ -1,5 +1,4 @@
 /** XML signatures on SAML messages (XML Signature 1.1; saml-core section 5.4). */
-import { getVerifiedXml, parseDomFromString } from "@node-saml/node-saml/lib/xml.js";
 import { IdentityError, quote } from "../errors.ts";
 import { ns } from "./names.ts";
 import { attribute, childrenOf, type XmlElement } from "./xml.ts";
@@ -68,6 +67,8 @@ export async function verifiedText(
   path: readonly number[],
   certificates: readonly string[],
 ): Promise<string | null> {
+  // Loaded with the first message: most gateways and commands never see one.
+  const { getVerifiedXml, parseDomFromString } = await import("@node-saml/node-saml/lib/xml.js");
   try {
     const document = await parseDomFromString(xml);
     let node = document.documentElement;

@@ -5,7 +5,7 @@ import type { AccessTable, Asker, DatabaseAccess, TableDetail } from "../../gate
 import { provenanceOf } from "../claimed.ts";
 import type { Caller, McpDeps } from "../deps.ts";
 import { answer, denied } from "./result.ts";
-import { database, readOnly } from "./schema.ts";
+import { database, fixed, readOnly } from "./schema.ts";
 
 /** Tables with their columns that one answer holds. */
 const maxTables = 60;
@@ -16,6 +16,39 @@ const how =
   "Masked columns come back altered; unless said otherwise they may stand only as plain output columns, not in WHERE, JOIN, ORDER BY, " +
   "GROUP BY or functions. Columns that are not listed cannot be read: name columns instead of *.";
 
+const accessArguments = fixed(z.object({ database: database.optional() }));
+const listArguments = fixed(
+  z.object({
+    database,
+    contains: z.string().max(63).optional().describe("Only names that hold this text"),
+  }),
+);
+const tableArguments = fixed(
+  z.object({
+    database,
+    table: z.string().min(1).max(140).describe("schema.table, as list_tables gives it"),
+  }),
+);
+const accessResult = fixed(
+  z.looseObject({
+    status: z.enum(["ok", "denied"]),
+    databases: z.array(z.unknown()).optional(),
+  }),
+);
+const listResult = fixed(
+  z.looseObject({
+    status: z.enum(["ok", "denied"]),
+    tables: z.record(z.string(), z.string()).optional(),
+  }),
+);
+const tableResult = fixed(
+  z.looseObject({
+    status: z.enum(["ok", "denied"]),
+    table: z.string().optional(),
+    columns: z.array(z.unknown()).optional(),
+  }),
+);
+
 export function registerAccess(server: McpServer, deps: McpDeps, caller: Caller): void {
   server.registerTool(
     "describe_access",
@@ -24,11 +57,8 @@ export function registerAccess(server: McpServer, deps: McpDeps, caller: Caller)
       description:
         "Start here. Lists the databases and tables you may use, columns with types and whether they are masked, limits, budget left, " +
         "and what needs a person's approval.",
-      inputSchema: z.object({ database: database.optional() }),
-      outputSchema: z.looseObject({
-        status: z.enum(["ok", "denied"]),
-        databases: z.array(z.unknown()).optional(),
-      }),
+      inputSchema: accessArguments,
+      outputSchema: accessResult,
       annotations: readOnly,
     },
     async (args, context) => {
@@ -60,14 +90,8 @@ export function registerAccess(server: McpServer, deps: McpDeps, caller: Caller)
       title: "Tables you may use",
       description:
         "Names of the tables and views of a database that you may use, with what you may do with them.",
-      inputSchema: z.object({
-        database,
-        contains: z.string().max(63).optional().describe("Only names that hold this text"),
-      }),
-      outputSchema: z.looseObject({
-        status: z.enum(["ok", "denied"]),
-        tables: z.record(z.string(), z.string()).optional(),
-      }),
+      inputSchema: listArguments,
+      outputSchema: listResult,
       annotations: readOnly,
     },
     async (args, context) => {
@@ -90,15 +114,8 @@ export function registerAccess(server: McpServer, deps: McpDeps, caller: Caller)
     {
       title: "One table's columns",
       description: "Columns with types and masks, keys and comments of one table that you may use.",
-      inputSchema: z.object({
-        database,
-        table: z.string().min(1).max(140).describe("schema.table, as list_tables gives it"),
-      }),
-      outputSchema: z.looseObject({
-        status: z.enum(["ok", "denied"]),
-        table: z.string().optional(),
-        columns: z.array(z.unknown()).optional(),
-      }),
+      inputSchema: tableArguments,
+      outputSchema: tableResult,
       annotations: readOnly,
     },
     async (args, context) => {

@@ -3,7 +3,15 @@ import type { McpServer } from "@modelcontextprotocol/server";
 import { z } from "zod";
 import type { Caller, McpDeps } from "../deps.ts";
 import { answer, denied } from "./result.ts";
-import { readOnly } from "./schema.ts";
+import { fixed, readOnly } from "./schema.ts";
+
+const activityArguments = fixed(z.object({ limit: z.int().min(1).max(100).default(20) }));
+const activityResult = fixed(
+  z.looseObject({
+    status: z.enum(["ok", "denied"]),
+    statements: z.array(z.unknown()).optional(),
+  }),
+);
 
 export function registerActivity(server: McpServer, deps: McpDeps, caller: Caller): void {
   server.registerTool(
@@ -11,11 +19,8 @@ export function registerActivity(server: McpServer, deps: McpDeps, caller: Calle
     {
       title: "What you did",
       description: "Your latest statements and what became of them, newest first, from the audit trail.",
-      inputSchema: z.object({ limit: z.int().min(1).max(100).default(20) }),
-      outputSchema: z.looseObject({
-        status: z.enum(["ok", "denied"]),
-        statements: z.array(z.unknown()).optional(),
-      }),
+      inputSchema: activityArguments,
+      outputSchema: activityResult,
       annotations: readOnly,
     },
     async (args) => {

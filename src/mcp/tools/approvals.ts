@@ -5,7 +5,7 @@ import type { Approval } from "../../facts/approval.ts";
 import type { Principal } from "../../facts/principal.ts";
 import type { Caller, McpApprovals, McpDeps } from "../deps.ts";
 import { answer, denied } from "./result.ts";
-import { readOnly } from "./schema.ts";
+import { fixed, readOnly } from "./schema.ts";
 
 /** Hosts give a tool call up after a minute. */
 const maxWait = 45;
@@ -15,18 +15,29 @@ const waiting = new Map<string, number>();
 
 const id = z.string().min(1).max(64).describe("The approval's id");
 
-export function registerApprovals(server: McpServer, deps: McpDeps, caller: Caller): void {
-  const outputSchema = z.looseObject({
+const statusArguments = fixed(z.object({ id }));
+const waitArguments = fixed(
+  z.object({
+    id,
+    seconds: z.int().min(1).max(maxWait).default(maxWait),
+  }),
+);
+
+const outputSchema = fixed(
+  z.looseObject({
     status: z.enum(["ok", "denied"]),
     state: z.string().optional(),
     next: z.string().optional(),
-  });
+  }),
+);
+
+export function registerApprovals(server: McpServer, deps: McpDeps, caller: Caller): void {
   server.registerTool(
     "approval_status",
     {
       title: "How an approval stands",
       description: "Whether a statement of yours that needs approval was approved, denied, or still waits.",
-      inputSchema: z.object({ id }),
+      inputSchema: statusArguments,
       outputSchema,
       annotations: readOnly,
     },
@@ -40,10 +51,7 @@ export function registerApprovals(server: McpServer, deps: McpDeps, caller: Call
     {
       title: "Wait for an approval",
       description: `Waits up to ${maxWait} seconds until people have decided, then says how. Call it again while the state is pending.`,
-      inputSchema: z.object({
-        id,
-        seconds: z.int().min(1).max(maxWait).default(maxWait),
-      }),
+      inputSchema: waitArguments,
       outputSchema,
       annotations: readOnly,
     },

@@ -5,11 +5,20 @@ import type { Judgement } from "../../gateway/index.ts";
 import { provenanceOf } from "../claimed.ts";
 import type { Caller, McpDeps } from "../deps.ts";
 import { columnType, refusedCall } from "./refusals.ts";
-import { answer, databaseError, unfinished } from "./result.ts";
-import { database, readOnly, sql } from "./schema.ts";
+import { answer, databaseError, denied, unfinished } from "./result.ts";
+import { database, fixed, readOnly, sql } from "./schema.ts";
 import { inSession } from "./session.ts";
 
 const name = "explain";
+
+const explainArguments = fixed(z.object({ database, sql }));
+const explainResult = fixed(
+  z.looseObject({
+    status: z.enum(["ok", "denied", "error"]),
+    verdict: z.enum(["allow", "approve", "deny"]).optional(),
+    estimate: z.looseObject({ rows: z.number(), cost: z.number() }).optional(),
+  }),
+);
 
 export function registerExplain(server: McpServer, deps: McpDeps, caller: Caller): void {
   server.registerTool(
@@ -19,12 +28,8 @@ export function registerExplain(server: McpServer, deps: McpDeps, caller: Caller
       description:
         "Says whether a statement would be allowed, denied or held for approval, which result columns would be masked, its limits, " +
         "and the planner's estimate. Runs nothing. Use $1, $2 … for values.",
-      inputSchema: z.object({ database, sql }),
-      outputSchema: z.looseObject({
-        status: z.enum(["ok", "denied", "error"]),
-        verdict: z.enum(["allow", "approve", "deny"]).optional(),
-        estimate: z.looseObject({ rows: z.number(), cost: z.number() }).optional(),
-      }),
+      inputSchema: explainArguments,
+      outputSchema: explainResult,
       annotations: readOnly,
     },
     async (args, context) => {
@@ -32,8 +37,9 @@ export function registerExplain(server: McpServer, deps: McpDeps, caller: Caller
       const limits = { rows: 1, characters: 1000, cell: 1000, timeoutMs: deps.settings.timeoutMs };
       const asked = { database: args.database, sql: args.sql, parameters: [] };
       const told = await inSession(deps, caller, provenance, asked, limits, context.mcpReq.signal, false);
-      const { result, refusal, judgement } = told;
+      const { result, refusal, judgement, obstacle } = told;
       if (refusal !== null) return refusedCall(refusal, name);
+      if (obstacle !== null) return denied(obstacle);
       if (result.kind === "error") return databaseError(result.fields);
       if (result.kind !== "done") return unfinished(result.kind);
       const plan = judgement?.plan?.columns ?? [];

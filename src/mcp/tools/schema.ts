@@ -1,4 +1,5 @@
 /** Arguments that several tools take. Tool definitions cost tokens in every conversation: they are kept short. */
+import type { StandardSchemaWithJSON } from "@modelcontextprotocol/server";
 import { z } from "zod";
 import type { Json } from "../sql/values.ts";
 
@@ -38,3 +39,28 @@ export const readOnly = {
   idempotentHint: true,
   openWorldHint: false,
 } as const;
+
+/**
+ * A schema that is made once: a server lives for one request only, and to write the JSON Schema of its tools anew each time costs more
+ * than the statement.
+ */
+export function fixed<S extends z.ZodType>(schema: S): StandardSchemaWithJSON<z.input<S>, z.output<S>> {
+  const standard = schema["~standard"];
+  const memo = (write: (options: JsonOptions) => Record<string, unknown>) => {
+    let written: Record<string, unknown> | null = null;
+    return (options: JsonOptions) => {
+      written ??= write(options);
+      return written;
+    };
+  };
+  return {
+    "~standard": {
+      version: 1,
+      vendor: "postern",
+      validate: (value: unknown) => standard.validate(value),
+      jsonSchema: { input: memo(standard.jsonSchema.input), output: memo(standard.jsonSchema.output) },
+    },
+  };
+}
+
+type JsonOptions = Parameters<StandardSchemaWithJSON["~standard"]["jsonSchema"]["input"]>[0];
