@@ -43,8 +43,13 @@ export async function createApprovals(deps: ApprovalsDeps): Promise<Approvals> {
     breakGlass: 0,
   };
   const complain = (error: unknown, what: string) => logger?.warn({ err: error }, what);
-  const unreadable = (id: string) =>
+  const told = new Set<string>();
+  const unreadable = (id: string) => {
+    // Found again with every look; said once.
+    if (told.has(id) || told.size > 1000) return;
+    told.add(id);
     logger?.warn({ approval: id }, "an approval in the store cannot be read: it was sealed with another key");
+  };
   const shown = (kept: StoredApproval) => show(kept, publicUrl());
   const tell = (event: WebhookEvent, kept: StoredApproval) => notify?.(event, shown(kept));
 

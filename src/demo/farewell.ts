@@ -34,6 +34,12 @@ export function printPlaces(state: DemoState, http: number, out: (line: string) 
   const config = near(join(state.dir, "postern.yaml"));
   const postern = command();
   out("");
+  out(
+    `Console              http://127.0.0.1:${http}/   (log in as sam@example.com to see all, as ada@example.com to approve)`,
+  );
+  out(
+    `MCP                  http://127.0.0.1:${http}/mcp   (bearer token: PGPASSWORD of ${near(join(state.dir, "agent.env"))})`,
+  );
   out(`Health and metrics   http://127.0.0.1:${http}/healthz  http://127.0.0.1:${http}/metrics`);
   out(`Settings             ${config}`);
   out(`The trail            ${near(join(state.dir, "audit"))}`);

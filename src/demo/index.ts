@@ -8,6 +8,7 @@ import { prepareShop, shopDatabase } from "./database.ts";
 import { printConnections, printPlaces } from "./farewell.ts";
 import { startIdp } from "./idp.ts";
 import { DemoError } from "./packages.ts";
+import { logIn } from "./person-login.ts";
 import { startPostgres } from "./postgres.ts";
 import { shopScript } from "./script.ts";
 import { demoConfig, demoPolicy } from "./settings.ts";
@@ -80,12 +81,26 @@ export async function runDemo({ base, once, out, width, signal }: DemoOptions): 
   const endpoint = { host: "127.0.0.1", port: ports.gateway, database: shopDatabase };
   out("");
   out(
-    "Two scripted agents and an engineer work in the shop, each with a token of their own, through the gateway.",
+    "Two scripted agents, an engineer and an approver work in the shop, each with a token of their own, through the gateway.",
   );
   out("Its policy is agent-safe with labels on personal data: e-mail addresses come back masked.");
   const surprises = await tellStory(
     shopScript(),
-    { ...endpoint, width, token: (person) => idp.token(person.client) },
+    {
+      ...endpoint,
+      width,
+      token: (person) => idp.token(person.client),
+      async decide({ by, verdict, reason }, approval) {
+        // Who decides must have logged in as a person, just now: the token that a script holds carries no right to it.
+        const token = await logIn(idp.issuer, by);
+        const response = await fetch(`http://127.0.0.1:${ports.http}/api/approvals/${approval}/${verdict}`, {
+          method: "POST",
+          headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+          body: JSON.stringify({ reason }),
+        });
+        if (!response.ok) throw new Error(`the gateway did not take the decision (${response.status})`);
+      },
+    },
     out,
   );
   await gateway.audit.settle();

@@ -1,6 +1,6 @@
 /** What the scripted agents do, step by step. A step says what it expects, so the demo checks itself. */
 import type { Client } from "pg";
-import { engineer, type Person, reportAgent, supportAgent } from "./people.ts";
+import { approver, engineer, type Person, reportAgent, supportAgent } from "./people.ts";
 import { callFunctionByNumber } from "./raw.ts";
 
 /** Who must have refused: PostgreSQL for want of rights or sense, or Postern before PostgreSQL saw it. */
@@ -17,6 +17,14 @@ export interface Step {
   /** Runs it on the agent's session and gives the result in a few words. Throws what the driver throws. */
   run(client: Client): Promise<string>;
   readonly expect: Expectation;
+  /** It waits for a person, who then decides so. */
+  readonly held?: Held;
+}
+
+export interface Held {
+  readonly by: Person;
+  readonly verdict: "approve" | "deny";
+  readonly reason: string;
 }
 
 type Row = Readonly<Record<string, unknown>>;
@@ -31,11 +39,13 @@ export function shopScript(): readonly Step[] {
     sql: string,
     show: (rows: readonly Row[], count: number) => string,
     expect: Expectation = ok,
+    held?: Held,
   ): Step => ({
     title,
     as,
     sql,
     expect,
+    ...(held === undefined ? {} : { held }),
     async run(client) {
       const result = await client.query<Row>(sql);
       return show(result.rows, result.rowCount ?? 0);
@@ -44,7 +54,8 @@ export function shopScript(): readonly Step[] {
   const look = "The reporting agent looks around";
   const wrong = "Some things it may not do: the database never sees them";
   const clever = "Some things it tries instead";
-  const ticket = "A write needs a person: the support agent is refused, the engineer opens the ticket";
+  const person = "A write of an agent waits for a person";
+  const ticket = "The engineer needs nobody's leave";
   const done = () => "done";
   return [
     query(
@@ -105,11 +116,26 @@ export function shopScript(): readonly Step[] {
       (rows) => `${text(rows[0]?.count)} customers: the session goes on`,
     ),
     query(
-      ticket,
+      person,
       supportAgent,
       "INSERT INTO support_tickets (customer_id, subject, body) VALUES (1, 'Parcel', 'It has not arrived')",
+      (_, count) => `${count} row, written once a person had agreed`,
+      ok,
+      { by: approver, verdict: "approve", reason: "the customer called about it" },
+    ),
+    query(
+      person,
+      supportAgent,
+      "UPDATE orders SET status = 'cancelled' WHERE status = 'shipped' AND id < 40",
       done,
       refused,
+      { by: approver, verdict: "deny", reason: "shipped orders are not cancelled" },
+    ),
+    query(
+      person,
+      supportAgent,
+      "SELECT count(*) FROM orders WHERE status = 'cancelled' AND id < 40",
+      (rows) => `${text(rows[0]?.count)}, as before: none was changed`,
     ),
     query(ticket, engineer, "BEGIN", done),
     ...openTicket(ticket),

@@ -64,6 +64,7 @@ databases:
       - { groups: [support], user: shop_writer, password: { file: secrets/shop_writer } }
       - { groups: [agents, data-stewards], user: shop_reader, password: { file: secrets/shop_reader } }
 policy: policy.yaml
+mcp: { enabled: true } # POST /mcp on the http listener
 admin: { admins: [security], auditors: [audit], approvers: [data-stewards] }
 audit:
   dir: audit

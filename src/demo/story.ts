@@ -2,7 +2,7 @@
 import type { Client } from "pg";
 import { loadPg } from "./packages.ts";
 import type { Person } from "./people.ts";
-import type { Expectation, Step } from "./script.ts";
+import type { Expectation, Held, Step } from "./script.ts";
 
 export interface Target {
   readonly host: string;
@@ -12,6 +12,8 @@ export interface Target {
   readonly width: number;
   /** A fresh token of a person. */
   token(person: Person): Promise<string>;
+  /** Decides what waits, as that person. Rejects when the gateway does not take it. */
+  decide(held: Held, approval: string): Promise<void>;
 }
 
 /** What came of a step, by what the client saw. */
@@ -42,7 +44,10 @@ export async function tellStory(
       title = step.title;
       const client = sessions.get(step.as.client) ?? (await connect(step.as, target));
       sessions.set(step.as.client, client);
-      const result = await runStep(step, client);
+      const result =
+        step.held === undefined
+          ? await runStep(step, client)
+          : await runHeld(step, step.held, client, target, say);
       const asExpected = fits(result, step.expect);
       if (!asExpected) surprises++;
       say(
@@ -100,6 +105,56 @@ async function runStep(step: Step, client: Client): Promise<StepResult> {
   }
 }
 
+/** How long a statement may take to be held, and then to be decided. */
+const heldMs = 20_000;
+
+/** Runs a step that waits for a person, and lets the person decide. */
+async function runHeld(
+  step: Step,
+  held: Held,
+  client: Client,
+  target: Target,
+  say: (line: string) => void,
+): Promise<StepResult> {
+  const asked = Promise.withResolvers<string>();
+  const timer = setTimeout(() => asked.reject(new Error("nobody was asked")), heldMs);
+  const listen = (notice: { detail?: string | undefined }) => {
+    const id = approvalOf(notice.detail);
+    if (id !== null) asked.resolve(id);
+  };
+  client.on("notice", listen);
+  try {
+    const running = runStep(step, client);
+    // What is refused at once was not held.
+    const first = await Promise.race([asked.promise, running]);
+    if (typeof first !== "string") return first;
+    const room = Math.max(target.width, 160) - 60;
+    say(`${now()}  ${step.as.client.padEnd(13)}  held     ${cut(step.sql, room)} -> waits for a person`);
+    await target.decide(held, first);
+    const verdict = held.verdict === "approve" ? "approved" : "denied";
+    say(`${now()}  ${held.by.client.padEnd(13)}  ${verdict.padEnd(8)} ${held.by.subject}: "${held.reason}"`);
+    return await running;
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    return { outcome: "error", sqlstate: "?", by: "Postern", text: error.message };
+  } finally {
+    clearTimeout(timer);
+    client.off("notice", listen);
+  }
+}
+
+/** The approval that a NOTICE of Postern's names (SPEC section 4); null: it is another notice. */
+function approvalOf(detail: string | undefined): string | null {
+  try {
+    const { approval } = JSON.parse(detail ?? "") as { approval?: { id?: unknown } | null };
+    return typeof approval?.id === "string" ? approval.id : null;
+  } catch {
+    return null;
+  }
+}
+
+const now = () => new Date().toISOString().slice(11, 19);
+
 function fits(result: StepResult, expect: Expectation): boolean {
   if (result.outcome === "ok" || expect.outcome === "ok") return result.outcome === expect.outcome;
   return result.sqlstate === expect.sqlstate && result.by === expect.by;
@@ -111,7 +166,7 @@ function wanted(expect: Expectation): string {
 
 /** Time, who, what came of it, statement, result; in a narrow terminal the line wraps rather than say nothing. */
 function line(step: Step, result: StepResult, width: number): string {
-  const time = new Date().toISOString().slice(11, 19);
+  const time = now();
   const verdict = result.outcome === "ok" ? "ok" : result.by === "Postern" ? "refused" : "failed";
   const text = result.outcome === "ok" ? result.text : `${result.sqlstate} ${result.text} (${result.by})`;
   const head = `${time}  ${step.as.client.padEnd(13)}  ${verdict.padEnd(7)}  `;

@@ -43,7 +43,7 @@ export type RenewResult =
   | { readonly ok: true; readonly expires: number }
   | {
       readonly ok: false;
-      readonly code: "NOT_FOUND" | "OTHER_PRINCIPAL" | "CHANGED";
+      readonly why: "unknown" | "another principal" | "changed";
       readonly message: string;
     };
 
@@ -173,7 +173,7 @@ export function createLifecycle(rooms: LifecycleRooms): Lifecycle {
     },
     renew(id, principal) {
       const session = sessions.get(id);
-      if (session === undefined) return { ok: false, code: "NOT_FOUND", message: "there is no such session" };
+      if (session === undefined) return { ok: false, why: "unknown", message: "there is no such session" };
       const differs = differences(session.principal, principal);
       if (differs !== null) return { ok: false, ...differs };
       session.renew(principal);

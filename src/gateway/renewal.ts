@@ -18,7 +18,7 @@ const passing: ReadonlySet<string> = new Set([
 ]);
 
 export interface Difference {
-  readonly code: "OTHER_PRINCIPAL" | "CHANGED";
+  readonly why: "another principal" | "changed";
   readonly message: string;
 }
 
@@ -33,7 +33,7 @@ export function differences(old: Principal, fresh: Principal): Difference | null
     old.provider !== fresh.provider ||
     !isDeepStrictEqual(old.actor, fresh.actor)
   )
-    return { code: "OTHER_PRINCIPAL", message: "the token is not of the session's principal" };
+    return { why: "another principal", message: "the token is not of the session's principal" };
   const same =
     old.kind === fresh.kind &&
     old.email === fresh.email &&
@@ -41,7 +41,7 @@ export function differences(old: Principal, fresh: Principal): Difference | null
     isDeepStrictEqual(lasting(old.claims), lasting(fresh.claims));
   if (same) return null;
   return {
-    code: "CHANGED",
+    why: "changed",
     message: "the principal's groups or claims have changed since the session began: connect again",
   };
 }

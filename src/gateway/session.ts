@@ -39,7 +39,7 @@ import { concludeUnknown } from "./statement/conclude.ts";
 import { createFate, noteEnd } from "./statement/fate.ts";
 import { createGate, maxHeld } from "./statement/forward.ts";
 import { Disagreement } from "./statement/guard.ts";
-import { abandon, drop } from "./statement/hold.ts";
+import { abandon, drop } from "./statement/holdend.ts";
 import { createGuarding, sessionFacts } from "./statement/judgement.ts";
 import { createNames, type Shape } from "./statement/names.ts";
 import { createQueue, queueLength, shift } from "./statement/queue.ts";

@@ -222,6 +222,17 @@ describe.each(["generic", "slack", "teams"] as const)("%s", (shape) => {
   });
 });
 
+test("who comes and goes quickly is told of in few messages, too", async () => {
+  const { approvals } = await start([hook("generic", { events: ["expired"] })], 200);
+  for (let i = 0; i < 4; i++) {
+    const { id } = await approvals.request(ask({ binding: `${i}`.repeat(64) }));
+    await approvals.leave(id, "cancel");
+  }
+  await arrived(2);
+  await sleep(50);
+  expect(got.map(({ json }) => json.approvals.length)).toEqual([1, 3]);
+});
+
 test("slack: untrusted words stand only in text elements of rich text, where nothing is markup", async () => {
   const { approvals } = await start([hook("slack")]);
   await approvals.request(hostile);

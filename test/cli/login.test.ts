@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
 import pino from "pino";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { type ComposedGateway, composeGateway } from "../../src/cli/lib/compose.ts";
 import { loadConfig } from "../../src/config/index.ts";
 import { type DemoIdp, startIdp } from "../../src/demo/idp.ts";
@@ -15,6 +15,9 @@ import { Browser } from "../support/browser.ts";
 import { createAuthority } from "../support/certificates.ts";
 import { type Database, sharedCluster } from "../support/cluster.ts";
 import { postern, type Started, startPostern } from "./support.ts";
+
+// Every verb is a process of its own.
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 60_000 });
 
 const folder = mkdtempSync(join(tmpdir(), "postern-login-"));
 const home = join(folder, "home");
@@ -118,7 +121,7 @@ async function begin(
 ): Promise<{ login: Started; shown: string }> {
   const login = startPostern(["login", ...args], { env: environment(extra) });
   running.push(login);
-  await expect.poll(() => login.stderr(), { timeout: 12_000 }).toMatch(pattern);
+  await expect.poll(() => login.stderr(), { timeout: 60_000 }).toMatch(pattern);
   return { login, shown: pattern.exec(login.stderr())?.[1] ?? "" };
 }
 
@@ -353,7 +356,7 @@ describe("a login that is kept", () => {
       const client = new pg.Client({ host: at.host, port: at.port, database: "shop", user: "me" });
       const over = new Promise<Error>((done) => client.on("error", done));
       await client.connect();
-      return over;
+      return { over };
     };
     const first = await open();
     const listed = await run(["sessions", "list", "--json"]);
@@ -363,7 +366,7 @@ describe("a login that is kept", () => {
       .map((line) => JSON.parse(line));
     expect(session).toMatchObject({ database: "shop", principal: { subject: engineer.subject } });
     expect((await run(["sessions", "end", session.id, "--reason", "test"])).code).toBe(0);
-    expect(await first).toMatchObject({ code: "57P01" });
+    expect(await first.over).toMatchObject({ code: "57P01" });
     const second = await open();
     const added = await json([
       "revoke",
@@ -375,7 +378,7 @@ describe("a login that is kept", () => {
       "--json",
     ]);
     expect(added).toMatchObject({ kind: "subject", mode: "before" });
-    expect(await second).toMatchObject({ code: "57P01" });
+    expect(await second.over).toMatchObject({ code: "57P01" });
     // The login itself was one of before.
     expect((await run(["whoami"])).code).toBe(1);
     const broken = await run(["doctor"]);

@@ -81,7 +81,7 @@ describe("a granted group", () => {
     const client = await rawLogin(postern, token);
     expect(types(await send(client, write))).toBe("EZ");
     const id = await give(principal);
-    await expect.poll(async () => types(await send(client, write))).toBe("CZ");
+    await expect.poll(async () => types(await send(client, write)), { timeout: 15_000 }).toBe("CZ");
     expect(await groups(client)).toEqual(["testers", "oncall"]);
     const other = await rawLogin(postern, await postern.token({ sub: "else" }));
     expect(types(await send(other, write))).toBe("EZ");
@@ -90,7 +90,7 @@ describe("a granted group", () => {
     expect(await groups(fresh)).toEqual(["testers", "oncall"]);
     await postern.approvals.revoke(id, { ...person("lea", ["leads"]), admin: true }, "over");
     for (const one of [client, fresh]) {
-      await expect.poll(async () => types(await send(one, write))).toBe("EZ");
+      await expect.poll(async () => types(await send(one, write)), { timeout: 15_000 }).toBe("EZ");
       expect(await groups(one)).toEqual(["testers"]);
     }
     const events = (await postern.records()).filter(
@@ -105,7 +105,7 @@ describe("a granted group", () => {
     const token = await postern.token({ sub: "resetter" });
     const client = await rawLogin(postern, token);
     await give(await postern.identity.authenticate(token));
-    await expect.poll(async () => types(await send(client, write))).toBe("CZ");
+    await expect.poll(async () => types(await send(client, write)), { timeout: 15_000 }).toBe("CZ");
     await send(client, "reset all");
     expect(await groups(client)).toEqual(["testers"]);
     await client.end();

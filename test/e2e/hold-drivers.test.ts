@@ -224,7 +224,7 @@ describe.each(drivers)("$name", (driver) => {
     const first = await pending(postern);
     postern.setPolicy(policyWithin("59s"));
     await approve(postern, first.id);
-    await expect.poll(async () => (await pending(postern)).id).not.toBe(first.id);
+    await expect.poll(async () => (await pending(postern)).id, { timeout: 15_000 }).not.toBe(first.id);
     expect(await balance()).toBe(100);
     postern.setPolicy(
       "version: 1\ndefault: deny\nrules:\n  - { name: r, when: 'statement.effects == [\"read\"]', then: allow }\n",

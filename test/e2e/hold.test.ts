@@ -480,10 +480,11 @@ describe("what has changed meanwhile", () => {
   }
 
   it("the policy denies it now", async () => {
-    await changed(() =>
+    const [id = ""] = await changed(() =>
       postern.setPolicy(holdPolicy("30s", "  - { name: never, when: 'true', then: deny }\n")),
     );
     expect(codeOf(await client.ready())).toEqual(["42501", "POLICY_DENIED"]);
+    await reaches(postern, id, "gone");
     expect(await balance()).toBe(100);
   });
 

@@ -11,7 +11,14 @@ import { parseConfig } from "../../src/config/index.ts";
 import { freePort } from "../../src/demo/state.ts";
 import { type Cluster, startCluster } from "../support/cluster.ts";
 import { readLeaves } from "../support/postern.ts";
-import { type AssertionParts, asPassword, assertionXml, createSamlIdp, encode, responseXml } from "../support/saml.ts";
+import {
+  type AssertionParts,
+  asPassword,
+  assertionXml,
+  createSamlIdp,
+  encode,
+  responseXml,
+} from "../support/saml.ts";
 
 const idp = createSamlIdp();
 let folder = "";
@@ -75,7 +82,9 @@ describe("in the browser", () => {
     const response = await fetch(`${url}/saml/login?provider=adfs${query}`, { redirect: "manual" });
     expect(response.status).toBe(302);
     const location = new URL(response.headers.get("location") ?? "");
-    const xml = inflateRawSync(Buffer.from(location.searchParams.get("SAMLRequest") ?? "", "base64")).toString();
+    const xml = inflateRawSync(
+      Buffer.from(location.searchParams.get("SAMLRequest") ?? "", "base64"),
+    ).toString();
     return {
       cookie: response.headers.getSetCookie()[0]?.split(";", 1)[0] ?? "",
       request: / ID="([^"]+)"/.exec(xml)?.[1] ?? "",
@@ -87,10 +96,17 @@ describe("in the browser", () => {
       method: "POST",
       redirect: "manual",
       // As a browser posts a form that another site made.
-      headers: { origin: "https://idp.example.com", "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate" },
+      headers: {
+        origin: "https://idp.example.com",
+        "sec-fetch-site": "cross-site",
+        "sec-fetch-mode": "navigate",
+      },
       body: new URLSearchParams({
         SAMLResponse: encode(
-          responseXml(signed({ inResponseTo: request, ...parts }), { destination: `${url}/saml/acs`, inResponseTo: request }),
+          responseXml(signed({ inResponseTo: request, ...parts }), {
+            destination: `${url}/saml/acs`,
+            inResponseTo: request,
+          }),
         ),
         RelayState: state,
       }),
@@ -102,7 +118,10 @@ describe("in the browser", () => {
     const { cookie, request, state } = await begin("&return=/live");
     const posted = await answer(request, state);
     expect(posted.status).toBe(303);
-    const done = await fetch(`${url}${posted.headers.get("location") ?? ""}`, { redirect: "manual", headers: { cookie } });
+    const done = await fetch(`${url}${posted.headers.get("location") ?? ""}`, {
+      redirect: "manual",
+      headers: { cookie },
+    });
     expect(done.status).toBe(302);
     expect(done.headers.get("location")).toBe("/live");
     const session = done.headers.getSetCookie().find((one) => one.startsWith("postern_session="));
@@ -121,7 +140,10 @@ describe("in the browser", () => {
   test("an agent gets none, and the record says why", async () => {
     const { cookie, request, state } = await begin();
     const posted = await answer(request, state, { attributes: { groups: ["agents"] } });
-    const done = await fetch(`${url}${posted.headers.get("location") ?? ""}`, { redirect: "manual", headers: { cookie } });
+    const done = await fetch(`${url}${posted.headers.get("location") ?? ""}`, {
+      redirect: "manual",
+      headers: { cookie },
+    });
     expect(done.status).toBe(403);
     expect(done.headers.getSetCookie().some((one) => one.startsWith("postern_session="))).toBe(false);
     await gateway.audit.settle();
@@ -144,9 +166,9 @@ describe("on the wire", () => {
   test("an assertion is a password, once", async () => {
     const password = asPassword(signed());
     const client = await connect(password);
-    expect((await client.query("select current_user, current_setting('postern.subject') as subject")).rows).toEqual([
-      { current_user: "shop_reader", subject: "alice" },
-    ]);
+    expect(
+      (await client.query("select current_user, current_setting('postern.subject') as subject")).rows,
+    ).toEqual([{ current_user: "shop_reader", subject: "alice" }]);
     await client.end();
     await expect(connect(password)).rejects.toMatchObject({ code: "28P01" });
     await gateway.audit.settle();
@@ -168,7 +190,10 @@ describe("on the wire", () => {
       });
     const response = await exchange();
     const { access_token: token } = (await response.json()) as { access_token: string };
-    expect({ status: response.status, token }).toMatchObject({ status: 200, token: expect.stringMatching(/^pgt_/) });
+    expect({ status: response.status, token }).toMatchObject({
+      status: 200,
+      token: expect.stringMatching(/^pgt_/),
+    });
     for (let i = 0; i < 2; i++) {
       const client = await connect(token);
       expect((await client.query("select 1 as one")).rows).toEqual([{ one: 1 }]);

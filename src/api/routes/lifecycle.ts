@@ -42,7 +42,7 @@ export function lifecycleRoutes(deps: LifecycleDeps): Route[] {
       const renewed = gateway.lifecycle.renew(session.id, principal);
       if (renewed.ok) return { id: session.id, expires: iso(renewed.expires * 1000) };
       // Whoever cannot show a token of its principal is not told that the session is there.
-      if (renewed.code !== "CHANGED") throw unknown;
+      if (renewed.why !== "changed") throw unknown;
       throw new ApiError("CONFLICT", renewed.message);
     }),
     route(listRevocations, ({ query }) => {

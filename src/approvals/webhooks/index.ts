@@ -58,8 +58,9 @@ export function createWebhooks(
     tell(event, approval) {
       if (deliveries.length === 0) return;
       const summary = summaryOf(approval);
-      // Only requests come as often as a program likes; decisions are people's.
-      if (approval.state !== "pending" || event === "break_glass") {
+      // Requests come, and go, as often as a program likes; decisions are people's.
+      const often = event === "requested" || event === "expired" || event === "access";
+      if (!often || (event === "access" && approval.state !== "pending")) {
         send({ event, approvals: [summary], more: 0 });
         return;
       }

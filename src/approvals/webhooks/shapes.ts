@@ -29,6 +29,7 @@ function generic({ event, approvals, more }: Message, id: string, time: string) 
 function headline({ event, approvals, more }: Message): string {
   const count = approvals.length + more;
   if (count === 1) return titleOf(event, approvals[0]);
+  if (event === "expired") return `${count} more requests are over`;
   return event === "access"
     ? `${count} more requests for access`
     : `${count} more statements wait for approval`;

@@ -12,7 +12,6 @@ import type { View } from "../analyst/index.ts";
 import type { Judging } from "../analyst/registry.ts";
 import { createTalk, type Talk } from "../analyst/talk.ts";
 import type { ApprovalDesk } from "../hold/desk.ts";
-import { literal } from "../hold/sqltext.ts";
 import { factParameters } from "../logins.ts";
 import type { DatabaseSettings, LoginSettings } from "../settings.ts";
 import { connectUpstream } from "../upstream/connect.ts";
@@ -29,6 +28,7 @@ import {
   sampled,
   sliceRow,
 } from "./sample.ts";
+import { affected, beginText, explain, must, wholeMs } from "./transaction.ts";
 
 export interface PreviewDeps {
   readonly desk: ApprovalDesk;
@@ -49,10 +49,6 @@ export class PreviewRefused extends Error {
   }
 }
 
-const lockMs = 1_000;
-const statementMs = 5_000;
-/** For everything: connecting, running, looking, rolling back. */
-const wholeMs = 20_000;
 const answerBytes = 16 * 1024 * 1024;
 /** At a time, on this node: each holds a connection and locks. */
 const maxAtOnce = 4;
@@ -129,20 +125,6 @@ async function open(database: DatabaseSettings, login: LoginSettings, requester:
   const parameters = factParameters(requester, "postern:preview");
   const connection = await connectUpstream(database, login, parameters, { timeoutMs: wholeMs });
   return createTalk(connection.socket, { timeoutMs: wholeMs, answerBytes });
-}
-
-/** Opens the transaction. Every setting is gone with it. */
-function beginText(searchPath: string | null): string[] {
-  const settings: [string, string][] = [
-    ["lock_timeout", String(lockMs)],
-    ["statement_timeout", String(statementMs)],
-    ["idle_in_transaction_session_timeout", String(wholeMs)],
-  ];
-  if (searchPath !== null) settings.push(["search_path", searchPath]);
-  return [
-    "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
-    ...settings.map(([name, value]) => `SELECT pg_catalog.set_config('${name}', ${literal(value)}, true)`),
-  ];
 }
 
 async function rolledBack(
@@ -295,26 +277,4 @@ async function byVersion(
   } finally {
     aside.close();
   }
-}
-
-async function must(talk: Talk, text: string): Promise<void> {
-  const { error } = await runOne(talk, text);
-  if (error !== null) throw new Error(`the preview's own statement failed (SQLSTATE ${error.sqlstate})`);
-}
-
-/** Rows that a statement changed, as its tag says; null: it changes none. */
-function affected(tag: string | null): number | null {
-  const match = /^(?:INSERT \d+|UPDATE|DELETE|MERGE) (\d+)$/.exec(tag ?? "");
-  return match === null ? null : Number(match[1]);
-}
-
-/** What an error means, without its text. */
-function explain({ sqlstate, about }: NonNullable<Ran["error"]>): string {
-  const what =
-    sqlstate === "55P03"
-      ? "it waits for a lock that another session holds"
-      : sqlstate === "57014"
-        ? `it takes longer than ${statementMs / 1000} s`
-        : `PostgreSQL refuses it (SQLSTATE ${sqlstate})`;
-  return about === null ? what : `${what}: ${about}`;
 }

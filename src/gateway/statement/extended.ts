@@ -18,6 +18,7 @@ import { ownName, ownNames } from "./facts.ts";
 import { type Delivered, guardOf } from "./guard.ts";
 import { agreedBind, holdBatch, stillAgreed } from "./heldbatch.ts";
 import { agreedRecord } from "./heldquery.ts";
+import { withdraw } from "./holdend.ts";
 import type { Pass } from "./holding.ts";
 import { bindAgain } from "./holdreasons.ts";
 import {
@@ -207,7 +208,10 @@ export function onBind(walk: Walk, body: Buffer, chunk: Buffer, at: number): Ver
     const verdicts = judgeMessage(walk, walk.guard, [statement], questions);
     if (verdicts === null) return askFirst(walk, walk.guard, questions);
     bound = verdicts.judgements[0] ?? null;
-    if (bound?.refusal != null && !bound.awaits) return refuseExtended(walk, bound.refusal, statement, bound);
+    if (bound?.refusal != null && !bound.awaits) {
+      withdraw(walk);
+      return refuseExtended(walk, bound.refusal, statement, bound);
+    }
   }
   if (walk.guard !== null) {
     const held = holdBatch(walk, walk.guard, { chunk, at, statement, bound: bind, judgement: bound });

@@ -6,14 +6,16 @@ import { judgedKey, partKey, textsOf } from "./agreed.ts";
 import { askFirst } from "./ask.ts";
 import { holdCost } from "./forward.ts";
 import { hasBegun } from "./heldquery.ts";
-import { hold, release, released } from "./hold.ts";
+import { hold } from "./hold.ts";
+import { release, released } from "./holdend.ts";
 import type { BoundValues, HeldMessage } from "./holding.ts";
 import { judgeBatch } from "./judge.ts";
 import type { Guarding, Judgement, Question } from "./judgement.ts";
 import { asksPeople } from "./meaning.ts";
 import type { Agreed, PreparedStatement } from "./names.ts";
 import type { Verdict } from "./receive.ts";
-import { refuseExtended, refuseHeld } from "./refuse.ts";
+import { refuseExtended } from "./refuse.ts";
+import { refuseHeld } from "./refuseheld.ts";
 import { bindsOf, type SegmentBind, segmentAt } from "./segment.ts";
 import type { Walk } from "./state.ts";
 

@@ -2,11 +2,12 @@
 
 import { textsOf } from "./agreed.ts";
 import { decisionOf } from "./decided.ts";
-import { hold, released } from "./hold.ts";
+import { hold } from "./hold.ts";
+import { released } from "./holdend.ts";
 import type { HeldMessage, Pass } from "./holding.ts";
 import type { Guarding, Judgement } from "./judgement.ts";
 import type { PreparedStatement } from "./names.ts";
-import { refuseHeld } from "./refuse.ts";
+import { refuseHeld } from "./refuseheld.ts";
 import type { Walk } from "./state.ts";
 
 /**

@@ -2,18 +2,18 @@
  * Step `hold`: a message that people must agree to stands still, with everything behind it, until they have (PROTOCOL.md I6).
  * Nothing of it has reached the server. Once they have agreed it is judged once more, claimed, and forwarded, once.
  */
-import { AuditUnavailable, uuidv7 } from "../../audit/index.ts";
+import { uuidv7 } from "../../audit/index.ts";
 import type { Approval } from "../../facts/approval.ts";
 import { encodeParameterStatus, sync } from "../../protocol/index.ts";
 import type { ApprovalDesk } from "../hold/desk.ts";
 import { bindingOf, judgedKey, messageKey, partKey, requesterOf, shapeOf } from "./agreed.ts";
 import { exchange } from "./ask.ts";
 import { definitionsOf, type Gathered, gatherAsk, maxTexts } from "./holdask.ts";
+import { leave, lookBehind, refusal, release, settle } from "./holdend.ts";
 import type { ApprovalUse, HeldMessage, HoldAnswer, Holding, HoldRefusal, Pass } from "./holding.ts";
 import {
   abortedBlock,
   approvalUnavailable,
-  cancelledWhileHeld,
   denied,
   expired,
   gone,
@@ -22,14 +22,12 @@ import {
   ticket,
   tokenOver,
   tooLongToRead,
-  tooMuchBehind,
   waitingNotice,
 } from "./holdreasons.ts";
 import type { Guarding, Judgement } from "./judgement.ts";
 import { queueLength } from "./queue.ts";
-import { recordHeld } from "./refuse.ts";
-import type { Reason, Walk } from "./state.ts";
-import { createWatch, terminates } from "./watch.ts";
+import type { Walk } from "./state.ts";
+import { createWatch } from "./watch.ts";
 
 /** So often the client's connection is used while it waits: load balancers close what is silent (PROTOCOL.md I6). */
 const stillMs = 30_000;
@@ -77,22 +75,6 @@ export function hold(walk: Walk, guard: Guarding, desk: ApprovalDesk, message: H
   return "later";
 }
 
-/** A held message that needs nobody's approval any more. Gives why it must not run all the same: its owner has gone. */
-export function released(walk: Walk): HoldRefusal | null {
-  const { hold: holding } = walk;
-  if (holding === null) return null;
-  const { answer } = holding;
-  release(walk, holding);
-  return answer?.kind === "refused" && holding.gone.signal.aborted ? answer : null;
-}
-
-/** What the message waits for no longer matters: it may run without, or was refused for another reason. */
-export function release(walk: Walk, holding: Holding): void {
-  walk.hold = null;
-  stop(holding);
-  leave(walk, holding, "cancel");
-}
-
 function begin(walk: Walk, guard: Guarding, desk: ApprovalDesk, message: HeldMessage, key: string): "later" {
   const holding: Holding = {
     desk,
@@ -125,40 +107,13 @@ function stall(walk: Walk, holding: Holding, work: Promise<HoldAnswer>): void {
       settle(walk, holding, answer);
     });
   // What is behind the message is known only once this pass over the chunk has ended.
-  setImmediate(() => walk.guarded(() => lookBehind(walk)));
+  setImmediate(() =>
+    walk.guarded(() => {
+      lookBehind(walk);
+      walk.readOn();
+    }),
+  );
 }
-
-function settle(walk: Walk, holding: Holding, answer: HoldAnswer): void {
-  walk.guarded(() => {
-    if (walk.hold !== holding || holding.answer !== null) return;
-    holding.answer = answer;
-    stop(holding);
-    if (walk.stall?.until !== "approval") return;
-    walk.stall = null;
-    walk.resume();
-  });
-}
-
-function stop(holding: Holding): void {
-  for (const timer of holding.timers) clearTimeout(timer);
-  holding.timers = [];
-}
-
-const refusal = (holding: Holding, reason: Reason): HoldAnswer => ({
-  kind: "refused",
-  reason:
-    holding.approval === null || reason.approval !== undefined
-      ? reason
-      : {
-          ...reason,
-          approval: {
-            id: holding.approval.id,
-            url: holding.approval.url,
-            expires: holding.approval.expires,
-          },
-        },
-  request: holding.request,
-});
 
 /** The first of the message's statements that needs approval. */
 function heldOf({ parts }: HeldMessage): Judgement | null {
@@ -344,53 +299,6 @@ async function endParsing(walk: Walk): Promise<void> {
     return;
   await exchange(walk, sync, () => undefined);
   walk.unsynced = false;
-}
-
-/** Chunks that came while a message is held: a Terminate among them withdraws it, as does too much of them. */
-export function lookBehind(walk: Walk): void {
-  const { hold: holding } = walk;
-  if (holding === null || walk.stall?.until !== "approval") return;
-  const seen = terminates(holding.watch, walk.stalled, walk.stalledBytes);
-  if (seen === "terminate") drop(walk, "disconnect");
-  else if (seen === "too-much") drop(walk, "disconnect", tooMuchBehind);
-}
-
-/** Whoever asked has gone, or withdraws it: the held message never runs. Its refusal goes the way of every refusal. */
-export function drop(walk: Walk, why: "disconnect" | "cancel" | "restart", reason?: Reason): void {
-  const { hold: holding } = walk;
-  if (holding === null || holding.answer?.kind === "refused") return;
-  holding.gone.abort();
-  const told = reason ?? (why === "cancel" ? cancelledWhileHeld : goneWhileHeld);
-  leave(walk, holding, why);
-  holding.answer = null;
-  settle(walk, holding, refusal(holding, told));
-}
-
-/** The session is over: what is held is put on the record as refused, and its approval withdrawn. */
-export function abandon(walk: Walk, why: "disconnect" | "restart"): void {
-  const { hold: holding } = walk;
-  if (holding === null) return;
-  walk.hold = null;
-  holding.gone.abort();
-  stop(holding);
-  leave(walk, holding, why);
-  try {
-    const late = walk.deadline() * 1000 <= Date.now();
-    const told =
-      holding.answer?.kind === "refused" ? holding.answer.reason : late ? tokenOver : goneWhileHeld;
-    recordHeld(walk, holding.message, told, holding.request);
-  } catch (error) {
-    // The log has failed: nothing was forwarded, and that is told elsewhere.
-    if (!(error instanceof AuditUnavailable)) throw error;
-  }
-}
-
-function leave(walk: Walk, holding: Holding, why: "disconnect" | "cancel" | "restart"): void {
-  const { approval, desk } = holding;
-  if (approval === null || approval.mode !== "wait") return;
-  desk
-    .leave(approval.id, why)
-    .catch((error: unknown) => walk.alarm("a request for approval could not be withdrawn", { err: error }));
 }
 
 function codeOf(error: unknown): string | null {

@@ -19,7 +19,7 @@ import {
 import { holdCost, maxHeld } from "./forward.ts";
 import { collect, gather } from "./gather.ts";
 import { gatherOn } from "./heldbatch.ts";
-import { lookBehind } from "./hold.ts";
+import { lookBehind } from "./holdend.ts";
 import { stronger } from "./judgement.ts";
 import { Kind, maxQueued, pushCopyEnd, queueHead, queueLength } from "./queue.ts";
 import { onQuery, refuseLargeQuery } from "./simple.ts";

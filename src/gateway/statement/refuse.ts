@@ -15,8 +15,6 @@ import {
   encodeQuery,
 } from "../../protocol/index.ts";
 import { allowedInstead } from "./advice.ts";
-import { decisionOf } from "./decided.ts";
-import type { HeldMessage } from "./holding.ts";
 import type { ApprovalMention } from "./holdreasons.ts";
 import { contextOf, intent, opaqueShape, sealedOf } from "./intend.ts";
 import type { Judgement, ServerRefusal } from "./judgement.ts";
@@ -173,7 +171,7 @@ function denial(walk: Walk, code: string): DecisionContext {
 }
 
 /** Records all statements of a message as denied: none of it runs. `at`: the one that is told about. */
-function recordMessage(
+export function recordMessage(
   walk: Walk,
   statements: readonly PreparedStatement[],
   judgements: readonly Judgement[],
@@ -228,66 +226,16 @@ function recordDenied(walk: Walk, request: string, index: number, sqlstate: stri
   });
 }
 
-/** What was judged of a held message's statements, as refused for `reason`. */
-function refusedParts(
-  walk: Walk,
-  { parts }: HeldMessage,
-  reason: Reason,
-): { statements: PreparedStatement[]; judgements: Judgement[] } {
-  const { approval } = reason;
-  return {
-    statements: parts.map(({ statement }) => statement),
-    judgements: parts.map(({ judgement }) =>
-      judgement.awaits
-        ? {
-            ...judgement,
-            refusal: reason,
-            decisionRecord: decisionOf(
-              walk,
-              judgement.decision,
-              "approve",
-              reason.code,
-              judgement.masked,
-              approval === undefined ? null : { id: approval.id, approvers: [] },
-            ),
-          }
-        : judgement,
-    ),
-  };
-}
-
-/** Puts a held message on the record as denied: it never ran. Throws AuditUnavailable. */
-export function recordHeld(walk: Walk, message: HeldMessage, reason: Reason, request: string): Refusal {
-  const { statements, judgements } = refusedParts(walk, message, reason);
-  const at = judgements.findIndex(({ refusal }) => refusal !== null);
-  return recordMessage(walk, statements, judgements, at, reason, request, message.protocol === "extended");
-}
-
-/** Refuses a message that was held, or may not be: the way of every refusal. */
-export function refuseHeld(
-  walk: Walk,
-  message: HeldMessage,
-  reason: Reason,
-  request: string,
-): readonly Buffer[] {
-  let refusal: Refusal;
-  try {
-    refusal = recordHeld(walk, message, reason, request);
-  } catch (error) {
-    if (!(error instanceof AuditUnavailable)) throw error;
-    refusal = { ...auditUnavailable, request };
-  }
-  return message.protocol === "extended" ? poisonBatch(walk, refusal) : poisonMessage(walk, refusal);
-}
-
-function poisonMessage(walk: Walk, refusal: Refusal): readonly Buffer[] {
+/** Sends a message that must fail in the place of a Query or FunctionCall. */
+export function poisonMessage(walk: Walk, refusal: Refusal): readonly Buffer[] {
   const entry = expected(Kind.query, walk.batch++, null, null, null);
   entry.refusal = refusal;
   push(walk.queue, entry);
   return [poisonQuery(refusal.request)];
 }
 
-function poisonBatch(walk: Walk, refusal: Refusal): readonly Buffer[] {
+/** The same in the place of a message of an extended batch. */
+export function poisonBatch(walk: Walk, refusal: Refusal): readonly Buffer[] {
   const entry = expected(Kind.describeStatement, walk.batch, null, null, null);
   entry.refusal = refusal;
   push(walk.queue, entry);

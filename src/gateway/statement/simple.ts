@@ -8,6 +8,7 @@ import { concludeSkipped } from "./conclude.ts";
 import { holdCost } from "./forward.ts";
 import { type Delivered, guardOf } from "./guard.ts";
 import { agreed, holdQuery } from "./heldquery.ts";
+import { withdraw } from "./holdend.ts";
 import type { Pass } from "./holding.ts";
 import {
   contextOf,
@@ -134,6 +135,7 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
       if (held !== null && "refused" in held) return held.refused;
       pass = held;
     }
+    if (before !== null) withdraw(walk);
     const reason = before ?? charge(walk, judgements);
     if (reason !== null) return refuseStatements(walk, prepared, judgements, Math.max(refused, 0), reason);
     if (pass !== null) judgements = agreed(walk, judgements, pass);
