@@ -181,7 +181,8 @@ export function localPath(path: string | undefined, origin: string): string {
   if (path === undefined || path.length > 2048 || !/^\/(?![/\\])/.test(path) || /[\p{Cc}\\]/u.test(path))
     return "/";
   const url = URL.canParse(path, origin) ? new URL(path, origin) : null;
-  if (url === null || url.origin !== new URL(origin).origin) return "/";
+  // "/.//host" is a path of this site, and reads "//host" once its dots are gone: a browser would take that for a host.
+  if (url === null || url.origin !== new URL(origin).origin || url.pathname.startsWith("//")) return "/";
   // A way back into login or the API shows no page.
   return /^\/(login|api)(\/|$)/.test(url.pathname) ? "/" : `${url.pathname}${url.search}${url.hash}`;
 }
