@@ -62,6 +62,7 @@ describe.skipIf(noBrowser !== null)(
       expect(await page.locator(".hit").innerText()).toContain("read 3 rows of people (email masked)");
       await page.locator(".hit").click();
       await soon(() => page.locator('[data-proof="good"]').count()).toBe(2);
+      await page.getByText("exact text, as recorded").waitFor();
       const told = await page.locator("main").innerText();
       for (const part of ["codex", "r-77", "public.people.email", "id < 4", "1 column masked"])
         expect(told).toContain(part);

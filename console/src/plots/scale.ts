@@ -37,9 +37,3 @@ export function linear(from: number, to: number, start: number, end: number): (v
   const factor = to === from ? 0 : (end - start) / (to - from);
   return (value) => start + (value - from) * factor;
 }
-
-/** Maps [from, to], both above 0, to [start, end] by orders of magnitude; values outside are drawn at the ends. */
-export function logarithmic(from: number, to: number, start: number, end: number): (value: number) => number {
-  const inner = linear(Math.log(from), Math.log(to), start, end);
-  return (value) => inner(Math.log(Math.min(to, Math.max(from, value))));
-}

@@ -89,5 +89,3 @@ export const periods = [
   { name: "7d", label: "7 days", ms: 7 * day },
   { name: "30d", label: "30 days", ms: 30 * day },
 ] as const;
-
-export type PeriodName = (typeof periods)[number]["name"];

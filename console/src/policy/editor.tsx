@@ -36,8 +36,8 @@ export interface EditorProps {
   readonly goTo?: { readonly line: number; readonly column: number } | null;
   readonly tall?: boolean;
   onChange(value: string): void;
-  /** Ctrl+Enter, Cmd+Enter. */
-  onRun?(): void;
+  /** Ctrl+Enter, Cmd+Enter; with the text as it is at that moment, which the page may not have drawn yet. */
+  onRun?(text: string): void;
 }
 
 const setMarks = StateEffect.define<readonly Mark[]>();
@@ -148,8 +148,8 @@ export default function Editor(props: EditorProps) {
   const host = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView | null>(null);
   const change = useEffectEvent((text: string) => props.onChange(text));
-  const run = useEffectEvent(() => {
-    props.onRun?.();
+  const run = useEffectEvent((text: string) => {
+    props.onRun?.(text);
     return props.onRun !== undefined;
   });
   const given = useEffectEvent(() => value);
@@ -164,7 +164,7 @@ export default function Editor(props: EditorProps) {
       state: EditorState.create({
         doc: given(),
         extensions: [
-          keymap.of([{ key: "Mod-Enter", run: () => run() }]),
+          keymap.of([{ key: "Mod-Enter", run: ({ state }) => run(state.doc.toString()) }]),
           keymap.of([...defaultKeymap, ...historyKeymap]),
           history(),
           drawSelection(),

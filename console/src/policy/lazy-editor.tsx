@@ -22,7 +22,7 @@ function Plain({ label, value, placeholder, tall = false, onChange, onRun }: Edi
       spellCheck={false}
       onChange={(event) => onChange(event.target.value)}
       onKeyDown={(event) => {
-        if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) onRun?.();
+        if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) onRun?.(event.currentTarget.value);
       }}
     />
   );

@@ -33,7 +33,7 @@ export function Playground({ policy }: { readonly policy: Policy }) {
   const [sql, setSql] = useState(kept.sql);
   Object.assign(kept, { sql, kind, groups, database });
   const explain = useMutation({
-    mutationFn: () =>
+    mutationFn: (text: string) =>
       api<Explained>("/api/policy/explain", {
         method: "POST",
         body: {
@@ -46,13 +46,13 @@ export function Playground({ policy }: { readonly policy: Policy }) {
                   groups: list(groups),
                 },
           database,
-          sql,
+          sql: text,
         },
       }),
     meta: { quiet: true },
   });
-  const ask = () => {
-    if (sql.trim() !== "" && database !== "") explain.mutate();
+  const ask = (text: string) => {
+    if (text.trim() !== "" && database !== "") explain.mutate(text);
   };
   return (
     <div className="playground">
@@ -121,7 +121,7 @@ export function Playground({ policy }: { readonly policy: Policy }) {
           onRun={ask}
         />
         <div className="ask-run">
-          <Button look="primary" icon="play" busy={explain.isPending} onClick={ask}>
+          <Button look="primary" icon="play" busy={explain.isPending} onClick={() => ask(sql)}>
             Explain
           </Button>
           <span className="faint">

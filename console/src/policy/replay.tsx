@@ -44,10 +44,10 @@ export function Replay({ policy }: { readonly policy: Policy }) {
   });
   const problems = useMemo(() => check.data?.problems ?? [], [check.data]);
   const replay = useMutation({
-    mutationFn: () =>
+    mutationFn: (tried: readonly PolicyFile[]) =>
       api<Replayed>("/api/policy/replay", {
         method: "POST",
-        body: { files, since: new Date(Date.now() - Number(days) * 86_400_000).toISOString() },
+        body: { files: tried, since: new Date(Date.now() - Number(days) * 86_400_000).toISOString() },
       }),
     meta: { quiet: true },
   });
@@ -60,8 +60,9 @@ export function Replay({ policy }: { readonly policy: Policy }) {
       </Empty>
     );
   const changed = files.some((one, index) => one.text !== policy.files[index]?.text);
+  const withText = (text: string) => files.map((one, index) => (index === at ? { ...one, text } : one));
   const edit = (text: string) => {
-    const next = files.map((one, index) => (index === at ? { ...one, text } : one));
+    const next = withText(text);
     drafts.set(policy.digest ?? "", next);
     setFiles(next);
   };
@@ -110,7 +111,7 @@ export function Replay({ policy }: { readonly policy: Policy }) {
           marks={marks}
           goTo={goTo}
           onChange={edit}
-          onRun={() => problems.length === 0 && replay.mutate()}
+          onRun={(text) => replay.mutate(withText(text))}
         />
         <div className="check" role="status">
           {check.isError ? (
@@ -158,7 +159,7 @@ export function Replay({ policy }: { readonly policy: Policy }) {
             icon="play"
             busy={replay.isPending}
             disabled={problems.length > 0}
-            onClick={() => problems.length === 0 && replay.mutate()}
+            onClick={() => problems.length === 0 && replay.mutate(files)}
           >
             Run
           </Button>
@@ -167,7 +168,7 @@ export function Replay({ policy }: { readonly policy: Policy }) {
       <div className="answer" aria-live="polite">
         {replay.isError ? (
           <section className="card">
-            <Failure error={replay.error} title="It could not be run" onRetry={() => replay.mutate()} />
+            <Failure error={replay.error} title="It could not be run" onRetry={() => replay.mutate(files)} />
           </section>
         ) : replay.data?.policy === null ? (
           <section className="card">

@@ -1,11 +1,10 @@
 /** What the policy part of the REST API answers. Every string in here may be hostile. */
-import type { Explanation, Policy } from "../generated/api.ts";
+import type { Policy } from "../generated/api.ts";
 import { api } from "../lib/api.ts";
 
 export type {
   Explained,
   ExplainedOutput,
-  Explanation,
   Policy,
   PolicyCheck,
   PolicyFile,
@@ -17,8 +16,6 @@ export type {
   Replay as Replayed,
   RuleVerdict,
 } from "../generated/api.ts";
-
-export type Touches = NonNullable<Explanation["touches"]>;
 
 export function loadPolicy(signal: AbortSignal): Promise<Policy> {
   return api<Policy>("/api/policy", { signal });

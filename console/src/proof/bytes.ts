@@ -22,13 +22,6 @@ export function utf8(text: string): Bytes | null {
   return text.isWellFormed() ? encoder.encode(text) : null;
 }
 
-/** Base64 (RFC 4648 section 4) with padding. */
-export function toBase64(bytes: Uint8Array): string {
-  let binary = "";
-  for (const byte of bytes) binary += String.fromCharCode(byte);
-  return btoa(binary);
-}
-
 /** Base64 with padding in its one canonical form (spare bits zero, no white space); null for anything else. */
 export function strictBase64(text: string): Bytes | null {
   if (text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text)) return null;

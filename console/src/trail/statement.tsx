@@ -1,6 +1,8 @@
 /** The statement's text: exact where the reader may see it, else with its literals stripped, as the record has it. */
+import { useQuery } from "@tanstack/react-query";
 import { visible } from "../lib/text.ts";
 import type { HeldParameter } from "../lib/types.ts";
+import { isSealed } from "../proof/sealed.ts";
 import { Badge } from "../ui/badge.tsx";
 import { SqlView } from "../ui/sql.tsx";
 import { Text } from "../ui/text.tsx";
@@ -35,9 +37,7 @@ export function StatementCard({ part, intent }: StatementCardProps) {
             literals sealed
           </Badge>
         ) : (
-          <Badge tone="accent" icon="eye" title="The seal was opened for you, and that is on the record">
-            exact text, unsealed
-          </Badge>
+          <ExactBadge part={part} digest={text(intent, "statement.sealed.digest")} />
         )}
         <Badge>
           <Text value={text(intent, "statement.protocol") ?? "?"} />
@@ -71,6 +71,43 @@ export function StatementCard({ part, intent }: StatementCardProps) {
         {parameters.length > 100 ? <p className="faint">{parameters.length - 100} more parameters.</p> : null}
       </div>
     </section>
+  );
+}
+
+interface ExactBadgeProps {
+  readonly part: StatementPart;
+  readonly digest: string | null;
+}
+
+/** Whether the exact text is the one that the record was made for: checked here, against the digest in the proven record. */
+function ExactBadge({ part, digest }: ExactBadgeProps) {
+  const { seal, sql, parameters } = part;
+  const checked = useQuery({
+    queryKey: ["audit", "seal", part.intent.id],
+    queryFn: () => isSealed({ seal, sql, parameters }, digest),
+    staleTime: Number.POSITIVE_INFINITY,
+    enabled: seal !== null,
+  });
+  if (checked.data === "same")
+    return (
+      <Badge
+        tone="allow"
+        icon="check"
+        title="Its salted digest, computed in your browser, is the one in the record"
+      >
+        exact text, as recorded
+      </Badge>
+    );
+  if (checked.data === "other")
+    return (
+      <Badge tone="deny" icon="octagon" title="Its salted digest is not the one in the record">
+        NOT the recorded text
+      </Badge>
+    );
+  return (
+    <Badge tone="accent" icon="eye" title="The seal was opened for you, and that is on the record">
+      exact text, unsealed
+    </Badge>
   );
 }
 

@@ -1,5 +1,5 @@
 /** What the audit part of the REST API answers. Every string in here may be hostile. */
-import type { AuditRequest, RunStory as ToldRun } from "../generated/api.ts";
+import type { RunStory as ToldRun } from "../generated/api.ts";
 
 export type {
   AuditHit,
@@ -14,7 +14,6 @@ export type {
 
 export type Json = Readonly<Record<string, unknown>>;
 export type RunPass = ToldRun["passes"][number];
-export type AuditSession = NonNullable<AuditRequest["session"]>;
 
 export interface ShapeLife {
   readonly fingerprint: string;

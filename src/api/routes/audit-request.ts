@@ -54,6 +54,7 @@ function tellPart(
     sql: text(content, "sql") ?? base64Sql(content),
     parameters: content === null ? null : (content.parameters ?? null),
     claimedIntent: text(content, "claimed.intent"),
+    seal: opened?.state === "open" ? { salt: opened.salt, json: JSON.stringify(opened.content) } : null,
     sealed:
       opened === null ? "only auditors open what is sealed" : opened.state === "closed" ? opened.why : null,
     undone: undone === null ? null : { ...undone },

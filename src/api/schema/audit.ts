@@ -114,6 +114,10 @@ export const statementPart = z
       .meta({ description: "The exact text; null: the caller may not see it, or the seal does not open." }),
     parameters: z.unknown().meta({ description: "Exact values; null as for sql." }),
     claimedIntent: z.string().nullable().meta({ description: "The claimed prompt, from the seal." }),
+    seal: z.object({ salt: z.string(), json: z.string() }).nullable().meta({
+      description:
+        "What the seal held: SHA-256 over the salt (base64) and the JSON is `statement.sealed.digest` of the record.",
+    }),
     sealed: z.string().nullable().meta({ description: "Why the seal was not opened; null: it was." }),
     undone: undone.nullable(),
     sentence: z.string(),

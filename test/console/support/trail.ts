@@ -324,6 +324,7 @@ export function serveTrail(double: Double, data: TrailData, hits: readonly Audit
           sql: (text(record, "statement.sql") ?? "").replace(/\$1/g, "'Berlin'"),
           parameters: ["Berlin", "10"],
           claimedIntent: "Answer ticket 4711: where is the parcel?",
+          seal: null,
           sealed: null,
           undone: null,
           sentence: sentence(record, null, outcome ?? null),
