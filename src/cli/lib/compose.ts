@@ -147,6 +147,7 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     logger,
     approvals,
     protection,
+    samlProtection: createProtection(settings.identity.lockout),
     reader,
     auditDir: settings.audit.dir,
     logKey: () => readFileSync(join(settings.audit.keys, "log.vkey"), "utf8").trim(),
