@@ -174,6 +174,49 @@ describe("an ID-JAG at /oauth/token", () => {
   });
 });
 
+describe("what others did", () => {
+  test("is not told to approvers who try policies on the trail", async () => {
+    const client = await api.connect("user");
+    await client.query("SELECT name FROM people WHERE id = 3");
+    await client.end();
+    await api.gateway.audit.settle();
+    const files = [{ name: "p.yaml", text: "version: 1\ndefault: deny\n" }];
+    const tried = async (role: "approver" | "auditor") =>
+      (await api.ask(role, "/api/policy/replay", { method: "POST", json: { files } })).body;
+    const told = await tried("auditor");
+    expect(told.changes[0].examples.length).toBeGreaterThan(0);
+    const blind = await tried("approver");
+    expect(blind.changes[0].count).toBeGreaterThan(0);
+    expect(blind.changes.flatMap((one: { examples: unknown[] }) => one.examples)).toEqual([]);
+  });
+
+  test("rows of a preview are not told to whoever asked for the change", async () => {
+    const agent = await api.connect("agent");
+    try {
+      const write = agent
+        .query("UPDATE people SET name = 'taken' WHERE id = 4")
+        .catch((error: Error) => error);
+      let id = "";
+      for (let i = 0; i < 100 && id === ""; i++) {
+        const { body } = await api.ask("agent", "/api/approvals?state=pending");
+        id = body.items[0]?.id ?? "";
+        if (id === "") await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      const path = `/api/approvals/${id}`;
+      expect((await api.ask("approver", `${path}/preview`, { method: "POST", json: {} })).status).toBe(200);
+      const seen = await api.ask("approver", path);
+      expect(JSON.stringify(seen.body.preview.sample.before)).toContain("n4");
+      const own = await api.ask("agent", path);
+      expect([own.status, own.body.preview.sample]).toEqual([200, null]);
+      expect(JSON.stringify(own.body)).not.toContain("n4");
+      await api.ask("approver", `${path}/deny`, { method: "POST", json: { reason: "no" } });
+      expect(String(await write)).toContain("policy");
+    } finally {
+      await agent.end();
+    }
+  });
+});
+
 test.each([
   "/.//evil.example",
   "/x/..//evil.example",
