@@ -12,7 +12,7 @@ export type { ApiEnv, Caller } from "./env.ts";
 export { ApiError } from "./failure.ts";
 export type { Metric } from "./metrics.ts";
 export type { WellKnown, WellKnownProvider } from "./oauth/wellknown.ts";
-export { type OauthDeps, oauthRoutes } from "./oauth.ts";
+export { oauthRoutes } from "./oauth.ts";
 export { createRest } from "./rest.ts";
 export { rolesOf } from "./roles.ts";
 export { lifecycleRoutes } from "./routes/lifecycle.ts";

@@ -7,10 +7,12 @@ import { loadConfig } from "../config/index.ts";
 import { prepareShop, shopDatabase } from "./database.ts";
 import { printConnections, printPlaces } from "./farewell.ts";
 import { startIdp } from "./idp.ts";
+import { tellMcpStory } from "./mcpagent.ts";
 import { DemoError } from "./packages.ts";
+import { approver, supportAgent } from "./people.ts";
 import { logIn } from "./person-login.ts";
 import { startPostgres } from "./postgres.ts";
-import { shopScript } from "./script.ts";
+import { type Held, shopScript } from "./script.ts";
 import { demoConfig, demoPolicy } from "./settings.ts";
 import { type DemoState, freePort, openState } from "./state.ts";
 import { tellStory } from "./story.ts";
@@ -84,25 +86,37 @@ export async function runDemo({ base, once, out, width, signal }: DemoOptions): 
     "Two scripted agents, an engineer and an approver work in the shop, each with a token of their own, through the gateway.",
   );
   out("Its policy is agent-safe with labels on personal data: e-mail addresses come back masked.");
-  const surprises = await tellStory(
+  // Who decides must have logged in as a person, just now: the token that a script holds carries no right to it.
+  const decide = async ({ by, verdict, reason }: Held, approval: string): Promise<void> => {
+    const token = await logIn(idp.issuer, by);
+    const response = await fetch(`http://127.0.0.1:${ports.http}/api/approvals/${approval}/${verdict}`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+      body: JSON.stringify({ reason }),
+    });
+    if (!response.ok) throw new Error(`the gateway did not take the decision (${response.status})`);
+  };
+  const told = await tellStory(
     shopScript(),
     {
       ...endpoint,
       width,
       token: (person) => idp.token(person.client),
-      async decide({ by, verdict, reason }, approval) {
-        // Who decides must have logged in as a person, just now: the token that a script holds carries no right to it.
-        const token = await logIn(idp.issuer, by);
-        const response = await fetch(`http://127.0.0.1:${ports.http}/api/approvals/${approval}/${verdict}`, {
-          method: "POST",
-          headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
-          body: JSON.stringify({ reason }),
-        });
-        if (!response.ok) throw new Error(`the gateway did not take the decision (${response.status})`);
-      },
+      decide,
     },
     out,
   );
+  const agentsTold = await tellMcpStory(
+    {
+      url: `http://127.0.0.1:${ports.http}/mcp`,
+      database: shopDatabase,
+      agent: supportAgent,
+      token: (person) => idp.token(person.client),
+      approve: (id) => decide({ by: approver, verdict: "approve", reason: "asked for by the customer" }, id),
+    },
+    out,
+  );
+  const surprises = told + agentsTold;
   await gateway.audit.settle();
   out("");
   out(

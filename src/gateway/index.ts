@@ -28,11 +28,11 @@ import type { GatewaySettings, TlsSettings } from "./settings.ts";
 import { createRefusalMemory } from "./statement/refusals.ts";
 import { createUpstreamPool, type UpstreamPool } from "./upstream/pool.ts";
 
-export { type AccessTable, type May, typeText } from "./access.ts";
+export { type AccessTable, typeText } from "./access.ts";
 export type { InnerClient } from "./client/inner.ts";
 export type { SessionDescription } from "./describe.ts";
 export type { AccessDesk, Asker, DatabaseAccess, TableDetail } from "./desk.ts";
-export type { Lifecycle, RenewResult } from "./lifecycle.ts";
+export type { Lifecycle } from "./lifecycle.ts";
 export { PreviewRefused } from "./preview/index.ts";
 export type { Session } from "./session.ts";
 export type { Judgement } from "./statement/judgement.ts";

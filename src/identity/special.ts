@@ -1,7 +1,6 @@
 /** Tokens that let nobody in by themselves and still say something: back-channel logout, and identity assertion grants (ID-JAG). */
-import type { Store } from "../store/types.ts";
 import { readAudience, readTime, readTokenId } from "./claims.ts";
-import { type CompactToken, readCompact, sha256 } from "./compact.ts";
+import { type CompactToken, readCompact } from "./compact.ts";
 import { IdentityError, quote } from "./errors.ts";
 import { isObject } from "./json.ts";
 import type { Provider } from "./provider.ts";
@@ -68,15 +67,6 @@ function audiencesOf({ settings }: Provider): string[] {
   const { client, audience } = settings;
   const own = client === null ? [] : [client.id, ...(client.cli == null ? [] : [client.cli])];
   return [...own, ...audience];
-}
-
-/** Whether a name is seen for the first time, on any node. `until`: ms since the epoch, when nobody can show it again. Throws IdentityError. */
-export async function spendOnce(store: Store, name: string, until: number, now: number): Promise<boolean> {
-  try {
-    return await store.insert("spent", sha256(name), { v: 1 }, { expires: Math.max(until, now + 1000) });
-  } catch {
-    throw new IdentityError("STORE_UNAVAILABLE", "the store of used tokens cannot be reached");
-  }
 }
 
 function chooseBy(

@@ -10,9 +10,9 @@ import type { Caller, McpDeps } from "./deps.ts";
 import { allowOrigin, preflight, refusedOrigin } from "./origin.ts";
 import { createServer } from "./server.ts";
 
-export type { Activity, McpApprovals, McpAuthenticator, McpDeps } from "./deps.ts";
-export { type FacadeDeps, facadeRoutes } from "./facade/index.ts";
-export { defaultMcpSettings, type FacadeSettings, type McpSettings } from "./settings.ts";
+export type { Activity, McpDeps } from "./deps.ts";
+export { facadeRoutes } from "./facade/index.ts";
+export { defaultMcpSettings, type McpSettings } from "./settings.ts";
 
 const endpoint = "/mcp";
 const wellKnown = "/.well-known/oauth-protected-resource";

@@ -6,7 +6,7 @@ import type { Store } from "./types.ts";
 export { StoreUnavailable } from "./errors.ts";
 export { createSealer, type Sealer } from "./seal.ts";
 export { memoryStore } from "./sqlite.ts";
-export type { Json, ListOptions, Store, StoredDocument, WriteOptions } from "./types.ts";
+export type { Json, Store, StoredDocument, WriteOptions } from "./types.ts";
 
 /** Where the store lies: a file of SQLite, or a database of PostgreSQL by its URL (which holds a secret). */
 export type StorePlace =

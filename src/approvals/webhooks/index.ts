@@ -6,8 +6,6 @@ import { createDelivery, type DeliverOptions, type Delivery } from "./deliver.ts
 import type { Message } from "./shapes.ts";
 import { type Summary, summaryOf } from "./words.ts";
 
-export type { Sign } from "./deliver.ts";
-
 export interface Webhooks {
   /** Never throws, never waits. */
   tell(event: WebhookEvent, approval: Approval): void;

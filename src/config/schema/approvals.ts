@@ -19,7 +19,6 @@ export const store = z
     description:
       "Where approvals and what else nodes share are kept: an SQLite file for one node, a PostgreSQL database for several. A URL with a password is better read from somewhere: `{ env: STORE_URL }`.",
   });
-export type StoreInput = z.output<typeof store>;
 
 const minute = 60;
 const hour = 3600;

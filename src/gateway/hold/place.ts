@@ -5,12 +5,6 @@ import type { Query } from "./definitions.ts";
 /** At most so many locks are shown. */
 const maxLocks = 20;
 
-export interface TransactionState {
-  readonly open: boolean;
-  readonly ageMs: number;
-  readonly locks: readonly string[];
-}
-
 /** The transaction of the server process `pid`, as another connection of the same login sees it; null: nothing is known. */
 export async function transactionOf(query: Query, pid: number): Promise<Approval["transaction"]> {
   const [activity] = await query(
