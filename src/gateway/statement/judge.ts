@@ -34,6 +34,7 @@ import {
 import { keepNames, withoutNames } from "./hidden.ts";
 import type { Answer, Guarding, Judgement, Question, ServerRefusal, Watched } from "./judgement.ts";
 import { unsettle } from "./judgement.ts";
+import { uncountable } from "./limits.ts";
 import { mayTell, needsNoAnalysis, outdated, sameMeaning } from "./meaning.ts";
 import { getPortal, type PreparedStatement, type Shape } from "./names.ts";
 import { changesNames, endsTransaction, inBlock, inBlockBehind, type Place } from "./place.ts";
@@ -557,6 +558,8 @@ function decided(
   const kept = keepNames(view, touched, explain);
   if (kept !== null && "refusal" in kept) reason ??= kept.refusal;
   const names = kept !== null && "mask" in kept ? kept.mask : null;
+  // Before people are asked: it could not run even then.
+  if (decision.verdict !== "deny") reason ??= uncountable([statement], [{ decision, facts }]);
   // People cannot agree to what nobody understands, or what cannot be masked.
   const agreeable = decision.verdict === "approve" && reason === null;
   // PREPARE runs nothing, as Parse does not: people are asked at its EXECUTE.
