@@ -10,7 +10,7 @@ import { pgPlace } from "./account/pgfiles.ts";
 import { type Account, openAccount } from "./account/tokens.ts";
 import { dial } from "./account/wire.ts";
 import { readArgs } from "./lib/args.ts";
-import { type Me, whoIs } from "./login.ts";
+import { type Me, whoIs } from "./account/who.ts";
 
 const usage = `Usage: postern doctor [URL] [--profile NAME] [--json]
 
