@@ -72,7 +72,9 @@ export async function begin(
   const at = {
     issuer: provider.issuer,
     clientId: provider.client_id,
-    scopes: keep ? [...new Set([...provider.scopes, "offline_access"])] : provider.scopes.filter((scope) => scope !== "offline_access"),
+    scopes: keep
+      ? [...new Set([...provider.scopes, "offline_access"])]
+      : provider.scopes.filter((scope) => scope !== "offline_access"),
     resource: provider.resource,
   };
   const tokens =
