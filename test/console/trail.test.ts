@@ -267,7 +267,7 @@ pageSuite("a statement and its proof", (bench) => {
     serveTrail(bench().double, data);
     const { page, faults } = await bench().open("/");
     await page.getByRole("navigation", { name: "Pages" }).first().getByRole("link", { name: "Runs" }).click();
-    await soon(() => page.locator(".run-cell").count()).toBeGreaterThan(1);
+    await soon(() => page.locator(".run-cell").count()).toBeGreaterThan(0);
     const all = await page.locator(".run-cell").count();
     const row = page.getByRole("row", { name: /run-7f3a/ });
     expect(await row.textContent()).toContain(

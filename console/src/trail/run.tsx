@@ -71,7 +71,7 @@ function Story({ story }: { readonly story: RunStory }) {
       title="Agent run"
       lead={
         <span className="detail-crumbs">
-          <Link to="/trail">Trail</Link> <span aria-hidden="true">/</span>{" "}
+          <Link to="/runs">Runs</Link> <span aria-hidden="true">/</span>{" "}
           <code>
             <Text value={story.run} />
           </code>

@@ -266,6 +266,8 @@ function runsOf(records: readonly Json[]): RunSummary[] {
   for (const record of records) {
     if (record.type !== "statement.intent") continue;
     const claimed = text(record, "claimed.run");
+    // As the gateway lists them: people and services only where they claim a run.
+    if (claimed === null && text(record, "principal.kind") !== "agent") continue;
     const name = claimed ?? text(record, "session") ?? "";
     const time = text(record, "time") ?? "";
     const known = runs.get(name);
