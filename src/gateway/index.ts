@@ -175,7 +175,7 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
           audit,
           logger,
         });
-  const access = createDesk(settings.databases, judging, logger);
+  const access = createDesk(settings.databases, judging, deps.approvals?.grants ?? null, logger);
   const sessions = new Map<string, Session>();
   /** Sessions and connections that are becoming sessions, by principal. */
   const perPrincipal = new Map<string, number>();

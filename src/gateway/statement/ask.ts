@@ -243,6 +243,7 @@ async function localView(walk: Walk, guard: Guarding, policy: CompiledPolicy): P
 /** A statement of batch `batch` is on its way to the server: what may be different behind it. */
 export function noteForwarded(guard: Guarding, { after, scrub }: Judgement, batch: number): void {
   if (scrub) guard.scrub = batch;
+  if (after.loosens) guard.loosened = true;
   if (after.settings || (after.ends && guard.settings >= 0)) {
     guard.uncertain = true;
     guard.settings = batch;
