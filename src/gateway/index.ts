@@ -2,7 +2,7 @@
 import { createSecretKey, type KeyObject, randomBytes } from "node:crypto";
 import type { Duplex } from "node:stream";
 import type pino from "pino";
-import type { Approvals, Approver } from "../approvals/index.ts";
+import { type Approvals, type Approver, requesterKey, requesterOf } from "../approvals/index.ts";
 import type { AuditLog } from "../audit/index.ts";
 import type { AuditSettings } from "../audit/settings.ts";
 import type { EffectPreview } from "../facts/approval.ts";
@@ -215,7 +215,7 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
   }
 
   async function admitClient(client: AuthenticatedClient): Promise<void> {
-    const who = `${client.principal.issuer}\0${client.principal.subject}`;
+    const who = requesterKey(requesterOf(client.principal));
     const open = perPrincipal.get(who) ?? 0;
     if (!accepting)
       return refuse(
