@@ -174,6 +174,22 @@ describe("an ID-JAG at /oauth/token", () => {
   });
 });
 
+test("a token that does not renew a session is on the record, with its cause", async () => {
+  const client = await api.connect("user");
+  const [session] = api.gateway.gateway.describe().filter(({ principal }) => principal.subject === "user");
+  const token = await api.token("user", { exp: 1 });
+  const path = `/api/sessions/${session?.id}/renew`;
+  const answer = await api.ask("user", path, { method: "POST", json: { token } });
+  await client.end();
+  expect(answer.status).toBe(400);
+  const failed = (await api.records()).filter(({ type }) => type === "auth.failed").at(-1);
+  expect(failed).toMatchObject({
+    code: "TOKEN_EXPIRED",
+    client: { via: "api" },
+    token: { sha256: createHash("sha256").update(token).digest("hex") },
+  });
+});
+
 describe("what others did", () => {
   test("is not told to approvers who try policies on the trail", async () => {
     const client = await api.connect("user");
