@@ -229,6 +229,22 @@ test("a token that does not renew a session is on the record, with its cause", a
   });
 });
 
+test("a live stream ends at once when its reader is revoked", async () => {
+  const stream = await fetch(`${api.url}/api/events`, {
+    headers: { authorization: `Bearer ${await api.token("user", { sub: "watcher" })}` },
+  });
+  expect(stream.status).toBe(200);
+  const ended = stream.text().then(() => "ended");
+  const later = new Promise((resolve) => setTimeout(resolve, 5_000, "goes on"));
+  const revoked = await api.ask("admin", "/api/revocations", {
+    method: "POST",
+    json: { subject: "watcher", reason: "left" },
+  });
+  expect(revoked.status).toBe(200);
+  // Far earlier than the next beat.
+  expect(await Promise.race([ended, later])).toBe("ended");
+});
+
 describe("what others did", () => {
   test("is not told to approvers who try policies on the trail", async () => {
     const client = await api.connect("user");

@@ -176,6 +176,7 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     publicUrl,
     stepUpSeconds: settings.approvals.stepUpMs / 1000,
     revoked,
+    onRevoked: (listener) => revocations.onChange(listener),
     more: lifecycleRoutes({ gateway, identity, tokens, revocations, audit }),
     saml: { providers: () => identity.saml },
   });
