@@ -38,7 +38,6 @@ export { PreviewRefused } from "./preview/index.ts";
 export type { Session } from "./session.ts";
 export type { Judgement } from "./statement/judgement.ts";
 export type { Refusal } from "./statement/refuse.ts";
-export type { Reason } from "./statement/state.ts";
 
 export interface GatewayRooms {
   readonly identity: Identity;
@@ -176,7 +175,7 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
           audit,
           logger,
         });
-  const access = createDesk(settings.databases, judging, logger);
+  const access = createDesk(settings.databases, judging, deps.approvals?.grants ?? null, logger);
   const sessions = new Map<string, Session>();
   /** Sessions and connections that are becoming sessions, by principal. */
   const perPrincipal = new Map<string, number>();

@@ -38,7 +38,7 @@ import {
 } from "./intend.ts";
 import { done, judgeFunction, judgeMessage } from "./judge.ts";
 import { askDurability, harmless, type Judgement, type Question } from "./judgement.ts";
-import { charge, startClocks, uncountable } from "./limits.ts";
+import { charge, startClocks } from "./limits.ts";
 import { outdatedPortal } from "./meaning.ts";
 import {
   awaitChange,
@@ -149,8 +149,7 @@ function parse(
     const verdicts = judgeMessage(walk, walk.guard, [statement], questions);
     if (verdicts === null) return askFirst(walk, walk.guard, questions);
     const [judgement] = verdicts.judgements;
-    if (judgement !== undefined && walk.watch !== null)
-      walk.watch.judged(judgement, uncountable([statement], [judgement]));
+    if (judgement !== undefined) walk.watch?.judged(judgement);
     // What people must agree to may be prepared; it is held where it is bound.
     if (judgement?.refusal != null && !judgement.awaits)
       return refuseExtended(walk, judgement.refusal, statement, judgement);
@@ -294,7 +293,7 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
     const verdicts = judgeMessage(walk, walk.guard, [statement], questions);
     if (verdicts === null) return askFirst(walk, walk.guard, questions);
     judgement = verdicts.judgements[0] ?? null;
-    if (judgement !== null) walk.watch?.judged(judgement, null);
+    if (judgement !== null) walk.watch?.judged(judgement);
     askDurability(walk, verdicts.judgements);
     if (judgement?.awaits === true && walk.guard.desk !== null) {
       if (portal === undefined || !stillAgreed(walk.guard, portal.agreed, judgement))
@@ -304,7 +303,6 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
     const reason =
       (pass === null ? judgement?.refusal : null) ??
       (judgement === null ? null : outdatedPortal(portal?.bound ?? null, judgement)) ??
-      uncountable([statement], verdicts.judgements) ??
       charge(walk, verdicts.judgements);
     if (reason !== null)
       return refuseExtended(walk, reason, statement, judgement?.refusal == null ? null : judgement);

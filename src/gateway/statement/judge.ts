@@ -23,6 +23,10 @@ import {
   factsOf,
   givesRows,
   hardeningLost,
+  type Leeway,
+  leewayOf,
+  loosened,
+  loosens,
   mayWrite,
   notUnderstood,
   planned,
@@ -34,6 +38,7 @@ import {
 import { keepNames, withoutNames } from "./hidden.ts";
 import type { Answer, Guarding, Judgement, Question, ServerRefusal, Watched } from "./judgement.ts";
 import { unsettle } from "./judgement.ts";
+import { uncountable } from "./limits.ts";
 import { mayTell, needsNoAnalysis, outdated, sameMeaning } from "./meaning.ts";
 import { getPortal, type PreparedStatement, type Shape } from "./names.ts";
 import { changesNames, endsTransaction, inBlock, inBlockBehind, type Place } from "./place.ts";
@@ -201,7 +206,8 @@ export function judgeFunction(
   }
   const called = view?.catalog.func(oid);
   const place = { statements: 1, inTransaction: inBlock(walk, guard) };
-  const why = circuitOpen(walk) ?? guard.unavailable;
+  const why =
+    (guard.loosened && !policy.permissive ? ending(walk) : null) ?? circuitOpen(walk) ?? guard.unavailable;
   done(guard);
   if (view === null || called === undefined || why !== null)
     return refusedBefore(walk, statement, why ?? unknownFunction, place);
@@ -303,7 +309,8 @@ function judgeAnew(
 ): Judgement | null {
   const { shape } = statement;
   const refuse = (reason: Reason) => refusedBefore(walk, statement, reason, place);
-  const early = refusedStatically(shape, onlyObserved(policy, guard));
+  if (guard.loosened && !policy.permissive && !withoutEffects(statement)) return refuse(ending(walk));
+  const early = refusedStatically(shape, leewayIn(policy, guard));
   if (early !== null && !statement.syntaxError) return refuse(early);
   if (guard.readOnly && shape.facts.readOnly === false) return refuse(staysReadOnly);
   const unknown = guard.unavailable ?? (guard.attempts > maxAttempts ? unavailable : null);
@@ -331,7 +338,7 @@ function judgeAnew(
     questions.push({ key, text: statement.text, types: [], kind: "statement", settledSettings: 0 });
     return null;
   }
-  const used = usedBy(walk, statement, onlyObserved(policy, guard));
+  const used = usedBy(walk, statement, leewayIn(policy, guard));
   if ("refusal" in used)
     return (policy.permissive ? unasked(walk, guard, statement, place) : null) ?? refuse(used.refusal);
   if (guard.lazy && needsNoAnalysis(by))
@@ -387,8 +394,8 @@ function judgeAnew(
 function unasked(walk: Walk, guard: Guarding, statement: PreparedStatement, place: Place): Judgement | null {
   const policy = guard.policies.current;
   const view = guard.view?.policy === policy ? guard.view : guard.analyst.view(policy);
-  if (view === null || guard.hardened || !needsNoAnalysis(view)) return null;
-  const used = usedBy(walk, statement, onlyObserved(policy, guard));
+  if (view === null || guard.hardened || !(policy.permissive || needsNoAnalysis(view))) return null;
+  const used = usedBy(walk, statement, leewayIn(policy, guard));
   if ("refusal" in used && !policy.permissive) return null;
   const judged = decided(
     walk,
@@ -403,9 +410,14 @@ function unasked(walk: Walk, guard: Guarding, statement: PreparedStatement, plac
   return judged === null ? null : { ...judged, reusable: false };
 }
 
-/** Nothing is enforced here: what is not understood may pass. */
-function onlyObserved(policy: CompiledPolicy, { session }: Guarding): boolean {
-  return policy.permissive || (policy.observe === "all" && policy.labelsFor(session.database).length === 0);
+/** A pool takes the connection for a good one unless it ends. */
+function ending(walk: Walk): Reason {
+  setImmediate(() => walk.guarded(() => walk.fail(loosened, "the policy was changed")));
+  return loosened;
+}
+
+function leewayIn(policy: CompiledPolicy, { session }: Guarding): Leeway {
+  return leewayOf(policy, policy.labelsFor(session.database).length > 0);
 }
 
 type Used =
@@ -419,7 +431,7 @@ type Used =
   | { readonly refusal: Reason };
 
 /** The statement and those that EXECUTE and FETCH name; their effects are its own. */
-function usedBy(walk: Walk, statement: PreparedStatement, observed: boolean): Used {
+function usedBy(walk: Walk, statement: PreparedStatement, leeway: Leeway): Used {
   const all = [statement];
   const bound: (Judgement | null)[] = [null];
   let wrapped: "create-table" | "explain" | null = null;
@@ -443,7 +455,7 @@ function usedBy(walk: Walk, statement: PreparedStatement, observed: boolean): Us
             object: name,
           },
         };
-      const unread = refusedStatically(inner.shape, observed);
+      const unread = refusedStatically(inner.shape, leeway);
       if (unread !== null) return { refusal: unread };
       all.push(inner);
       bound.push(portal?.bound ?? null);
@@ -494,7 +506,7 @@ function decided(
   let reason: Reason | null = null;
   for (const one of touched) {
     const [problem] = one.problems;
-    if (problem !== undefined && !(view.policy.observe === "all" && view.protectedSet.empty))
+    if (problem !== undefined && leewayOf(view.policy, !view.protectedSet.empty) === "none")
       reason ??= notUnderstood(problem.code, problem.message, problem.object);
   }
   const explain = shape.facts.explain !== null;
@@ -557,6 +569,8 @@ function decided(
   const kept = keepNames(view, touched, explain);
   if (kept !== null && "refusal" in kept) reason ??= kept.refusal;
   const names = kept !== null && "mask" in kept ? kept.mask : null;
+  // Before people are asked: it could not run even then.
+  if (decision.verdict !== "deny") reason ??= uncountable([statement], [{ decision, facts }]);
   // People cannot agree to what nobody understands, or what cannot be masked.
   const agreeable = decision.verdict === "approve" && reason === null;
   // PREPARE runs nothing, as Parse does not: people are asked at its EXECUTE.
@@ -648,6 +662,7 @@ function aftermath(used: readonly PreparedStatement[], { effects }: StatementFac
       used.some(({ shape }) => shape.kind === "lock" || shape.kind === "truncate"),
     temporary: opaque || used.some(({ shape }) => shape.facts.temporary),
     ends: used.some(({ shape }) => endsTransaction(shape)),
+    loosens: used.some(loosens),
   };
 }
 
@@ -745,7 +760,7 @@ function refusedBefore(
     masked: [],
     facts,
     scrub: false,
-    after: { settings: false, objects: false, temporary: false, ends: false },
+    after: { settings: false, objects: false, temporary: false, ends: false, loosens: false },
     touched: [],
   };
 }
