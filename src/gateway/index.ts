@@ -23,6 +23,7 @@ import { type AccessDesk, createDesk } from "./desk.ts";
 import { createLifecycle, type Lifecycle } from "./lifecycle.ts";
 import type { AuthenticatedClient, AuthFailure } from "./ports.ts";
 import { createPreviews, PreviewRefused } from "./preview/index.ts";
+import { createQuiet } from "./quiet.ts";
 import { type EndReason, type Session, type SessionDeps, SessionRefused, startSession } from "./session.ts";
 import type { GatewaySettings, TlsSettings } from "./settings.ts";
 import { createRefusalMemory } from "./statement/refusals.ts";
@@ -201,14 +202,17 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
     client.socket.resume();
   }
 
+  const quiet = createQuiet();
   function recordFailure(failure: AuthFailure): void {
     past.authFailures++;
+    const told = quiet(failure);
+    if (told === null) return;
     logger.warn(
-      { code: failure.code, cause: failure.cause, ip: failure.ip, database: failure.database },
+      { code: told.code, cause: told.cause, ip: told.ip, database: told.database },
       "connection refused",
     );
     try {
-      audit.authFailed(failure);
+      audit.authFailed(told);
     } catch {
       // The log has failed: that is known and told elsewhere, and nothing was let in.
     }
