@@ -38,6 +38,7 @@ const nothing: Touched = {
   uses: [],
   outputs: null,
   assignments: [],
+  inspected: [],
   unsafe: [],
   parameterTypes: [],
   problems: [],
