@@ -85,6 +85,8 @@ export interface RestParts {
   readonly stepUpSeconds: number;
   /** Makes whoever fails too often wait. */
   readonly protection: Protection;
+  /** The same at the end of logins by SAML, to which any page can send its visitors' browsers; left out: `protection`. */
+  readonly samlProtection?: Protection;
   /** Whether a principal was shut out since its session began; left out: nobody ever is. */
   readonly revoked?: (principal: Principal) => boolean;
   /** Routes of other parts that belong to REST and its OpenAPI document. */
@@ -174,7 +176,8 @@ export function createRest(parts: RestParts): Rest {
         });
       });
       loginRoutes(deps)(app);
-      if (parts.saml !== undefined) samlLogin(deps, parts.saml, parts.protection)(app);
+      if (parts.saml !== undefined)
+        samlLogin(deps, parts.saml, parts.samlProtection ?? parts.protection)(app);
       mountRoutes(app, routes);
     },
     async close() {

@@ -37,7 +37,6 @@ export { PreviewRefused } from "./preview/index.ts";
 export type { Session } from "./session.ts";
 export type { Judgement } from "./statement/judgement.ts";
 export type { Refusal } from "./statement/refuse.ts";
-export type { Reason } from "./statement/state.ts";
 
 export interface GatewayRooms {
   readonly identity: Identity;

@@ -250,8 +250,8 @@ function neverRefuses({ rules, default: fallback, observeDefault }: RuleSet): bo
   if (fallback === "deny" && !observeDefault) return false;
   return rules.every(
     ({ then, observe, limits }) =>
-      (observe || (then !== "deny" && then !== "approve")) &&
-      Object.values(limits).every((limit) => limit === null),
+      observe ||
+      (then !== "deny" && then !== "approve" && Object.values(limits).every((limit) => limit === null)),
   );
 }
 

@@ -38,9 +38,10 @@ function policyNamed(name: string): string {
 
 /** What is installed here, of what the suites use. */
 async function versions(): Promise<string> {
-  const { devDependencies: pinned } = JSON.parse(
+  const { dependencies, devDependencies } = JSON.parse(
     readFileSync(join(import.meta.dirname, "../../package.json"), "utf8"),
-  ) as { devDependencies: Record<string, string> };
+  ) as Record<"dependencies" | "devDependencies", Record<string, string>>;
+  const pinned = { ...dependencies, ...devDependencies };
   const found: [string, string | null][] = [
     [
       "psql",

@@ -4,7 +4,9 @@ import type { Gateway } from "../../gateway/index.ts";
 import { type Identity, IdentityError } from "../../identity/index.ts";
 import type { PosternTokens, TokenListing } from "../../identity/tokens/index.ts";
 import type { Revocation, RevocationKind, Revocations } from "../../identity/tokens/revoked.ts";
+import type { Caller } from "../env.ts";
 import { ApiError } from "../failure.ts";
+import { isOwn } from "../live/hub.ts";
 import { page } from "../paging.ts";
 import { type Route, route } from "../routing.ts";
 import {
@@ -28,6 +30,13 @@ export interface LifecycleDeps {
 
 export function lifecycleRoutes(deps: LifecycleDeps): Route[] {
   const { gateway, identity, tokens, revocations, audit } = deps;
+
+  async function ownTokens(caller: Caller): Promise<TokenListing[]> {
+    const { subject, issuer } = caller.principal;
+    const all = await tokens.list(caller.principal);
+    return all.filter(({ actor }) => isOwn(caller, { subject, issuer, actor }));
+  }
+
   return [
     route(renewSession, async ({ params, body, ip }) => {
       const session = gateway.sessions.get(params.id ?? "");
@@ -90,14 +99,14 @@ export function lifecycleRoutes(deps: LifecycleDeps): Route[] {
       return null;
     }),
     route(listTokens, async ({ caller }) => ({
-      items: (await tokens.list(caller.principal)).map(tellToken),
+      items: (await ownTokens(caller)).map(tellToken),
       next: null,
     })),
     route(endToken, async ({ params, caller }) => {
       const id = params.id ?? "";
       const { principal, roles } = caller;
-      const own = (await tokens.list(principal)).some((one) => one.id === id);
-      const found = own || roles.has("admin") ? await tokens.end(id) : null;
+      const own = (await ownTokens(caller)).some((one) => one.id === id);
+      const found = own || roles.has("admin") ? await tokens.find(id) : null;
       if (found === null) throw new ApiError("NOT_FOUND", "there is no such token of yours");
       audit.event("admin.action", {
         action: "token.revoked",
@@ -111,6 +120,8 @@ export function lifecycleRoutes(deps: LifecycleDeps): Route[] {
         reason: own ? "revoked by its owner" : "revoked by an administrator",
         by: { subject: principal.subject, issuer: principal.issuer },
       });
+      // Last: were the list not to take it, the token would be gone and what was made of it would live on.
+      await tokens.end(id);
       return null;
     }),
   ];

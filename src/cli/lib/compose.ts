@@ -109,7 +109,11 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     logger,
   );
   opened.defer(() => asking.close());
-  const tokens = createPosternTokens({ store, settings: settings.tokens });
+  const tokens = createPosternTokens({
+    store,
+    settings: settings.tokens,
+    maxActors: settings.identity.maxDelegationDepth,
+  });
   const revocations = await openRevocations(store);
   opened.defer(() => revocations.close());
   const identity = await openIdentity(settings.providers, {
@@ -143,6 +147,7 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     logger,
     approvals,
     protection,
+    samlProtection: createProtection(settings.identity.lockout),
     reader,
     auditDir: settings.audit.dir,
     logKey: () => readFileSync(join(settings.audit.keys, "log.vkey"), "utf8").trim(),

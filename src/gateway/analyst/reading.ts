@@ -13,6 +13,8 @@ import {
 import {
   changesSettings,
   factsOf,
+  type Leeway,
+  leewayOf,
   notUnderstood,
   planned,
   refusedStatically,
@@ -49,8 +51,7 @@ export class Reading {
   readonly #analyst: Analyst;
   readonly #policy: CompiledPolicy;
   readonly #reader: SqlReader;
-  /** Nothing is enforced here: what is not understood may pass. */
-  readonly #observed: boolean;
+  readonly #leeway: Leeway;
   #view: View;
   /** What earlier statements of the text prepared and declared. */
   readonly #prepared = new Map<string, StatementText>();
@@ -61,7 +62,7 @@ export class Reading {
     this.#view = view;
     this.#policy = policy;
     this.#reader = reader;
-    this.#observed = policy.observe === "all" && view.protectedSet.empty;
+    this.#leeway = leewayOf(policy, !view.protectedSet.empty);
   }
 
   async read(message: MessageText): Promise<AnalysedStatement[]> {
@@ -70,7 +71,7 @@ export class Reading {
     let changed = false;
     let inTransaction = false;
     for (const statement of statements) {
-      const refusal = refusedStatically(statement.shape, this.#observed);
+      const refusal = refusedStatically(statement.shape, this.#leeway);
       if (refusal !== null)
         throw new Refused(
           message.reason === "syntax" ? await this.#serversWords(statement, refusal) : refusal,
@@ -93,7 +94,7 @@ export class Reading {
         reportMasks(
           one.read,
           view,
-          this.#observed,
+          this.#leeway !== "none",
           decision,
           all.map(({ facts, read }, at) => ({
             statement: read.statement,
@@ -121,7 +122,7 @@ export class Reading {
         if (name === null || (kind !== "execute" && kind !== "fetch")) continue;
         const inner = (kind === "execute" ? this.#prepared : this.#declared).get(name);
         if (inner === undefined) throw new Refused(missing(kind, name));
-        const refusal = refusedStatically(inner.shape, this.#observed);
+        const refusal = refusedStatically(inner.shape, this.#leeway);
         if (refusal !== null) throw new Refused(refusal);
         all.push(inner);
       }

@@ -1,9 +1,10 @@
 /** What statements are before any policy is asked: shared by the data path and by the tools that explain it. */
 import type { AskFailure } from "../../analysis/ask-read.ts";
 import type { Effect, StatementFacts, Touched } from "../../facts/effects.ts";
+import type { CompiledPolicy } from "../../policy/index.ts";
 import type { CopyFacts, StaticFacts } from "../../sql/index.ts";
 import type { View } from "../analyst/index.ts";
-import type { Shape } from "./names.ts";
+import type { PreparedStatement, Shape } from "./names.ts";
 import type { Reason } from "./state.ts";
 
 const simpler = "Write the statement in a simpler form, or ask the owner of the policy for what you need.";
@@ -34,6 +35,17 @@ export const sendAlone: Reason = {
 
 /** Names of the gateway's own statements in a client's session. */
 export const ownNames = "postern_";
+/** Names of the settings that tell the database who is calling (docs/rls.md). */
+const ownSettings = "postern.";
+
+/** A setting that no policy can allow was changed, or text that nobody read ran, while the policy could refuse nothing. */
+export const loosened: Reason = {
+  sqlstate: "57P01",
+  code: "POLICY_CHANGED",
+  message:
+    "policy: this session may have changed settings under an earlier policy that this one refuses; it ends",
+  hint: "Connect again.",
+};
 
 export const ownName: Reason = {
   sqlstate: "42501",
@@ -47,17 +59,26 @@ export function notUnderstood(code: string, message: string, object: string | nu
 }
 
 /**
- * What must be refused whatever the policy says: it is not understood, or changes what Postern relies on.
- * `observed`: nothing is enforced, so what is not understood may pass.
+ * How much passes that is not understood. `observed`: nothing is enforced, so it may; `permissive`: nothing can be denied or
+ * hidden either, so that settings decide nothing, and pass as they do where no policy is loaded.
  */
-export function refusedStatically(shape: Shape, observed: boolean): Reason | null {
+export type Leeway = "none" | "observed" | "permissive";
+
+/** `protects`: columns are protected in the database at hand. */
+export function leewayOf({ permissive, observe }: CompiledPolicy, protects: boolean): Leeway {
+  if (permissive) return "permissive";
+  return observe === "all" && !protects ? "observed" : "none";
+}
+
+/** What must be refused whatever the policy says: it is not understood, or changes what Postern relies on. */
+export function refusedStatically(shape: Shape, leeway: Leeway): Reason | null {
   const { facts } = shape;
-  if (facts.refusal !== null && !observed)
+  if (facts.refusal !== null && leeway === "none")
     return notUnderstood(facts.refusal.code, facts.refusal.message, null);
   for (const { kind, name } of shape.names)
     if ((kind === "prepare" || kind === "declare") && name?.startsWith(ownNames) === true) return ownName;
   for (const { name, judgement } of facts.settings) {
-    if (judgement.kind === "refused")
+    if (judgement.kind === "refused" && (leeway !== "permissive" || name?.startsWith(ownSettings) === true))
       return {
         sqlstate: "42501",
         code: "SETTING_REFUSED",
@@ -70,7 +91,15 @@ export function refusedStatically(shape: Shape, observed: boolean): Reason | nul
 }
 
 export function changesSettings({ facts }: Shape): boolean {
-  return facts.settings.some(({ judgement }) => judgement.kind === "tracked");
+  return facts.settings.some(({ judgement: { kind } }) => kind === "tracked" || kind === "refused");
+}
+
+/** It passes only where a policy leaves leeway: behind it a policy that does not cannot tell what statements mean. */
+export function loosens({ shape: { facts }, syntaxError }: PreparedStatement): boolean {
+  return (
+    (facts.refusal !== null && !syntaxError) ||
+    facts.settings.some(({ judgement }) => judgement.kind === "refused")
+  );
 }
 
 /** The facts that conditions speak of, without labels. */

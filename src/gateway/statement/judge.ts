@@ -23,6 +23,10 @@ import {
   factsOf,
   givesRows,
   hardeningLost,
+  type Leeway,
+  leewayOf,
+  loosened,
+  loosens,
   mayWrite,
   notUnderstood,
   planned,
@@ -202,7 +206,8 @@ export function judgeFunction(
   }
   const called = view?.catalog.func(oid);
   const place = { statements: 1, inTransaction: inBlock(walk, guard) };
-  const why = circuitOpen(walk) ?? guard.unavailable;
+  const why =
+    (guard.loosened && !policy.permissive ? ending(walk) : null) ?? circuitOpen(walk) ?? guard.unavailable;
   done(guard);
   if (view === null || called === undefined || why !== null)
     return refusedBefore(walk, statement, why ?? unknownFunction, place);
@@ -305,7 +310,8 @@ function judgeAnew(
 ): Judgement | null {
   const { shape } = statement;
   const refuse = (reason: Reason) => refusedBefore(walk, statement, reason, place);
-  const early = refusedStatically(shape, onlyObserved(policy, guard));
+  if (guard.loosened && !policy.permissive && !withoutEffects(statement)) return refuse(ending(walk));
+  const early = refusedStatically(shape, leewayIn(policy, guard));
   if (early !== null && !statement.syntaxError) return refuse(early);
   if (guard.readOnly && shape.facts.readOnly === false) return refuse(staysReadOnly);
   const unknown = guard.unavailable ?? (guard.attempts > maxAttempts ? unavailable : null);
@@ -333,7 +339,7 @@ function judgeAnew(
     questions.push({ key, text: statement.text, types: [], kind: "statement", settledSettings: 0 });
     return null;
   }
-  const used = usedBy(walk, statement, onlyObserved(policy, guard));
+  const used = usedBy(walk, statement, leewayIn(policy, guard));
   if ("refusal" in used)
     return (policy.permissive ? unasked(walk, guard, statement, place) : null) ?? refuse(used.refusal);
   if (guard.lazy && needsNoAnalysis(by))
@@ -389,8 +395,8 @@ function judgeAnew(
 function unasked(walk: Walk, guard: Guarding, statement: PreparedStatement, place: Place): Judgement | null {
   const policy = guard.policies.current;
   const view = guard.view?.policy === policy ? guard.view : guard.analyst.view(policy);
-  if (view === null || guard.hardened || !needsNoAnalysis(view)) return null;
-  const used = usedBy(walk, statement, onlyObserved(policy, guard));
+  if (view === null || guard.hardened || !(policy.permissive || needsNoAnalysis(view))) return null;
+  const used = usedBy(walk, statement, leewayIn(policy, guard));
   if ("refusal" in used && !policy.permissive) return null;
   const judged = decided(
     walk,
@@ -405,9 +411,14 @@ function unasked(walk: Walk, guard: Guarding, statement: PreparedStatement, plac
   return judged === null ? null : { ...judged, reusable: false };
 }
 
-/** Nothing is enforced here: what is not understood may pass. */
-function onlyObserved(policy: CompiledPolicy, { session }: Guarding): boolean {
-  return policy.permissive || (policy.observe === "all" && policy.labelsFor(session.database).length === 0);
+/** A pool takes the connection for a good one unless it ends. */
+function ending(walk: Walk): Reason {
+  setImmediate(() => walk.guarded(() => walk.fail(loosened, "the policy was changed")));
+  return loosened;
+}
+
+function leewayIn(policy: CompiledPolicy, { session }: Guarding): Leeway {
+  return leewayOf(policy, policy.labelsFor(session.database).length > 0);
 }
 
 type Used =
@@ -421,7 +432,7 @@ type Used =
   | { readonly refusal: Reason };
 
 /** The statement and those that EXECUTE and FETCH name; their effects are its own. */
-function usedBy(walk: Walk, statement: PreparedStatement, observed: boolean): Used {
+function usedBy(walk: Walk, statement: PreparedStatement, leeway: Leeway): Used {
   const all = [statement];
   const bound: (Judgement | null)[] = [null];
   let wrapped: "create-table" | "explain" | null = null;
@@ -445,7 +456,7 @@ function usedBy(walk: Walk, statement: PreparedStatement, observed: boolean): Us
             object: name,
           },
         };
-      const unread = refusedStatically(inner.shape, observed);
+      const unread = refusedStatically(inner.shape, leeway);
       if (unread !== null) return { refusal: unread };
       all.push(inner);
       bound.push(portal?.bound ?? null);
@@ -496,7 +507,7 @@ function decided(
   let reason: Reason | null = null;
   for (const one of touched) {
     const [problem] = one.problems;
-    if (problem !== undefined && !(view.policy.observe === "all" && view.protectedSet.empty))
+    if (problem !== undefined && leewayOf(view.policy, !view.protectedSet.empty) === "none")
       reason ??= notUnderstood(problem.code, problem.message, problem.object);
   }
   const explain = shape.facts.explain !== null;
@@ -654,6 +665,7 @@ function aftermath(used: readonly PreparedStatement[], { effects }: StatementFac
       used.some(({ shape }) => shape.kind === "lock" || shape.kind === "truncate"),
     temporary: opaque || used.some(({ shape }) => shape.facts.temporary),
     ends: used.some(({ shape }) => endsTransaction(shape)),
+    loosens: used.some(loosens),
   };
 }
 
@@ -752,7 +764,7 @@ function refusedBefore(
     masked: [],
     facts,
     scrub: false,
-    after: { settings: false, objects: false, temporary: false, ends: false },
+    after: { settings: false, objects: false, temporary: false, ends: false, loosens: false },
     touched: [],
   };
 }

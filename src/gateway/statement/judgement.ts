@@ -114,6 +114,8 @@ export interface Aftermath {
   readonly temporary: boolean;
   /** The end of a transaction, or a return to a savepoint: settings and objects may be what they were before. */
   readonly ends: boolean;
+  /** It passed only because the policy could refuse nothing. */
+  readonly loosens: boolean;
 }
 
 /** Looking into the values of columns without a label (`detect:` of the policy). */
@@ -189,6 +191,8 @@ export interface Guarding {
   ddl: number;
   /** The same for settings, which the transaction's end may change back. */
   settings: number;
+  /** Something ran that passes only under a policy that can refuse nothing: under another one nothing runs any more. */
+  loosened: boolean;
   /** A statement of batch `batch` begins or ends a transaction block, which the server has not yet told of. */
   block: { readonly batch: number; readonly open: boolean } | null;
 }
@@ -257,6 +261,7 @@ export function createGuarding(
     scrub: -1,
     ddl: -1,
     settings: -1,
+    loosened: false,
     block: null,
   };
 }

@@ -1,0 +1,139 @@
+/** A policy that can deny, limit and hide nothing: statements behave as without a policy, settings included. */
+import pg from "pg";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { loadPolicy } from "../../src/policy/index.ts";
+import { type Database, sharedCluster } from "../support/cluster.ts";
+import { startTestPostern, type TestPostern } from "../support/postern.ts";
+
+const allowAll = "version: 1\ndefault: allow\nrules: []\n";
+const watching = `
+version: 1
+default: deny
+mode: observe
+rules:
+  - { name: writes, when: '"write" in statement.effects', then: approve, approvers: { groups: [dba] }, limits: { rows: 1 } }
+`;
+const strict =
+  "version: 1\ndefault: deny\nrules: [{ name: reads, when: 'statement.kind == \"select\"', then: allow }]\n";
+
+let cluster: Database;
+let dbname: string;
+
+beforeAll(async () => {
+  cluster = await sharedCluster();
+  dbname = await cluster.createDatabase();
+  await cluster.query(dbname, "create table t(a int, b text)");
+});
+afterAll(async () => {
+  await cluster.dropDatabase(dbname);
+});
+
+async function withGateway(
+  policy: string,
+  work: (client: pg.Client, postern: TestPostern) => Promise<void>,
+): Promise<void> {
+  const { host, port, superuser: user, password } = cluster;
+  const postern = await startTestPostern({ server: { host, port, user, password }, dbname, policy });
+  const client = new pg.Client({
+    host: postern.host,
+    port: postern.port,
+    user: "x",
+    database: "shop",
+    password: await postern.token(),
+  });
+  client.on("error", () => undefined);
+  try {
+    await client.connect();
+    await work(client, postern);
+  } finally {
+    await client.end();
+    await postern.stop();
+  }
+}
+
+const only = async (client: pg.Client, sql: string): Promise<unknown> =>
+  Object.values((await client.query(sql)).rows[0] as Record<string, unknown>)[0];
+
+test.each([
+  ["allows everything", allowAll],
+  ["only watches", watching],
+])("a policy that %s lets settings through that another refuses", async (_, policy) => {
+  await withGateway(policy, async (client) => {
+    await client.query("set standard_conforming_strings = off");
+    // Read by the server alone: to us it would be an open string.
+    expect(await only(client, "select 'a\\'b'")).toBe("a'b");
+    await client.query("set standard_conforming_strings = on");
+    await client.query("set client_encoding = 'LATIN1'");
+    await client.query("set client_encoding = 'UTF8'");
+    await client.query("set client_min_messages = debug1");
+    await client.query("set session_replication_role = replica");
+    expect(await only(client, "show session_replication_role")).toBe("replica");
+    await client.query("reset session_replication_role");
+    await client.query(
+      "select set_config(name, '2', false) from pg_settings where name = 'extra_float_digits'",
+    );
+    expect(await only(client, "show extra_float_digits")).toBe("2");
+    await client.query("set debug_print_plan = off; insert into t values (1, 'x'), (2, 'y'); select 1");
+    expect((await client.query("select * from t where a = $1", [2])).rows).toEqual([{ a: 2, b: "y" }]);
+    await client.query("truncate t");
+  });
+});
+
+test("names and settings of the gateway's own stay refused", async () => {
+  await withGateway(allowAll, async (client) => {
+    for (const sql of [
+      "set postern.subject = 'someone'",
+      "set \"Postern.Groups\" = '[]'",
+      "select set_config('postern.kind', 'human', false)",
+      "reset postern.subject",
+    ])
+      await expect(client.query(sql), sql).rejects.toMatchObject({ code: "42501" });
+    await expect(client.query("prepare postern_x as select 1")).rejects.toMatchObject({ code: "42501" });
+    expect(await only(client, "select current_setting('postern.subject')")).not.toBe("someone");
+  });
+});
+
+test("what is analysed behind such a setting is what the server understands", async () => {
+  await withGateway(allowAll, async (client, postern) => {
+    await client.query("create schema elsewhere; create table elsewhere.t(z int)");
+    // Not a path that any policy would allow: pg_catalog is not the first.
+    await client.query("set search_path = elsewhere, pg_catalog");
+    await client.query("select z as found from t");
+    const leaf = (await postern.records()).find((one) => JSON.stringify(one).includes("as found"));
+    expect(leaf).toMatchObject({ statement: { reads: ["elsewhere.t"] } });
+    await client.query("reset search_path; drop schema elsewhere cascade");
+  });
+});
+
+test("a policy that is loaded later and enforces something ends the sessions that it could not trust", async () => {
+  await withGateway(allowAll, async (client, postern) => {
+    const { host, port } = postern;
+    const other = new pg.Client({ host, port, user: "x", database: "shop", password: await postern.token() });
+    await other.connect();
+    try {
+      await client.query("set transform_null_equals = on");
+      await other.query("select 1");
+      postern.setPolicy(strict);
+      const ended = new Promise((resolve) => client.once("end", resolve));
+      await expect(client.query("select a from t where b = null")).rejects.toMatchObject({ code: "57P01" });
+      await ended;
+      expect(await only(other, "select 2")).toBe(2);
+      await expect(other.query("set transform_null_equals = on")).rejects.toMatchObject({ code: "42501" });
+    } finally {
+      await other.end();
+    }
+  });
+});
+
+test("rules that only observe make no policy less permissive, whatever they would limit", () => {
+  const permissive = (text: string) => loadPolicy([{ file: "p.yaml", text }]).permissive;
+  expect(permissive(allowAll)).toBe(true);
+  expect(permissive(watching)).toBe(true);
+  expect(permissive(strict)).toBe(false);
+  expect(permissive(watching.replace("mode: observe", "mode: enforce"))).toBe(false);
+  expect(
+    permissive(
+      `${allowAll.replace("[]", "")}  - { name: x, when: 'true', then: allow, limits: { rows: 5 } }\n`,
+    ),
+  ).toBe(false);
+});
