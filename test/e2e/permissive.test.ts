@@ -93,6 +93,20 @@ test("names and settings of the gateway's own stay refused", async () => {
   });
 });
 
+test("a session may begin with a message that makes what it uses, before anything is known of the database", async () => {
+  await withGateway(allowAll, async (client) => {
+    await client.query("create temp table e(id int); insert into e values (1); select * from e");
+    expect((await client.query("table e")).rows).toEqual([{ id: 1 }]);
+  });
+  await withGateway(
+    strict.replace('statement.kind == "select"', '!("write" in statement.effects)'),
+    async (client) => {
+      const several = client.query("create temp table e(id int); select * from e");
+      await expect(several).rejects.toMatchObject({ code: "42501" });
+    },
+  );
+});
+
 test("what is analysed behind such a setting is what the server understands", async () => {
   await withGateway(allowAll, async (client, postern) => {
     await client.query("create schema elsewhere; create table elsewhere.t(z int)");
