@@ -131,7 +131,10 @@ export function judgeMessage(
     let judgement: Judgement | null;
     const uses = names.some(({ kind }) => kind === "execute" || kind === "fetch");
     if ((changed && (facts.tree.length > 0 || uses)) || (named && uses))
-      judgement = unasked(walk, guard, statement, place) ?? refusedBefore(walk, statement, sendAlone, place);
+      // Behind a statement that is still to be looked at, the policy's view may not have been loaded yet.
+      judgement =
+        unasked(walk, guard, statement, place) ??
+        (open ? null : refusedBefore(walk, statement, sendAlone, place));
     else judgement = judge(walk, guard, statement, place, questions);
     judgements.push(judgement);
     if (judgement === null) open = true;
