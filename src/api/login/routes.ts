@@ -124,7 +124,13 @@ export function loginRoutes(deps: RestDeps): (app: Hono<ApiEnv>) => void {
           headers: { "content-type": "text/css; charset=utf-8", "cache-control": "public, max-age=3600" },
         }),
     );
-    app.get("/login", async (context) => {
+    app.get("/login", async (context, next) => {
+      // Typed or loaded again in a browser: the console's own page, where there is one.
+      if (isPlainVisit(context)) {
+        await next();
+        if (context.res.ok) return;
+        context.res = undefined;
+      }
       const choices = deps.login.providers();
       const wanted = context.req.query("provider");
       const choice =
@@ -161,6 +167,15 @@ export function loginRoutes(deps: RestDeps): (app: Hono<ApiEnv>) => void {
       }
     });
   };
+}
+
+/** A page load that asks for no provider and no fresh login (Fetch Metadata: browsers say what a request is for, over TLS and on loopback). */
+function isPlainVisit(context: Context<ApiEnv>): boolean {
+  return (
+    context.req.header("sec-fetch-dest") === "document" &&
+    context.req.query("provider") === undefined &&
+    context.req.query("step_up") === undefined
+  );
 }
 
 /** The login's memory, once. null: there is none. */

@@ -165,6 +165,7 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     warnings: () => warningsOf(policy?.policies.current ?? null, audit, store),
     version,
     node: settings.audit.node,
+    ...(settings.store.kind === "postgres" ? { peerSealer: kept.sealer } : {}),
     identity,
     gateway,
     audit,
