@@ -39,7 +39,6 @@ const shots: readonly Shot[] = [
   { name: "overview", path: "/", wait: ".plot-svg" },
   { name: "trail", path: "/trail", wait: ".hit" },
   { name: "statement", path: `/trail/${masked}`, wait: '[data-proof="good"]', press: "Show the steps" },
-  { name: "runs", path: "/runs", wait: ".run-cell" },
   { name: "run", path: "/runs/run-7f3a", wait: ".step" },
   { name: "policy", path: "/policy", wait: ".rule" },
   { name: "playground", path: "/policy?tab=playground", wait: ".editor:not(.plain)", press: "Explain" },
