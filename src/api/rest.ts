@@ -91,6 +91,8 @@ export interface RestParts {
   readonly samlProtection?: Protection;
   /** Whether a principal was shut out since its session began; left out: nobody ever is. */
   readonly revoked?: (principal: Principal) => boolean;
+  /** Calls back when somebody was shut out; gives what stops that. */
+  readonly onRevoked?: (listener: () => void) => () => void;
   /** Routes of other parts that belong to REST and its OpenAPI document. */
   readonly more?: readonly Route[];
   /** What an operator should know: told to auditors. */
@@ -167,6 +169,7 @@ export function createRest(parts: RestParts): Rest {
       maySee(caller, approval) ? JSON.stringify(approvalChanged(approval, caller, deps)) : null,
     ),
   );
+  const stopRevoked = parts.onRevoked?.(() => hub.judge());
   const policy = policyRoutes(deps);
   const routes = [
     ...meRoutes(deps),
@@ -199,6 +202,7 @@ export function createRest(parts: RestParts): Rest {
     },
     async close() {
       stopApprovals?.();
+      stopRevoked?.();
       hub.close();
       await peers?.close();
       await policy.close();

@@ -1,7 +1,10 @@
 /** What holders of tokens try: more than the token was made for, in a place it was not made for. */
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createConsoleSessions } from "../../src/api/index.ts";
 import { localPath } from "../../src/api/login/routes.ts";
+import type { Principal } from "../../src/facts/principal.ts";
+import { createPosternTokens } from "../../src/identity/tokens/index.ts";
 import { startTestApi, type TestApi } from "./support.ts";
 
 const accessToken = "urn:ietf:params:oauth:token-type:access_token";
@@ -172,6 +175,74 @@ describe("an ID-JAG at /oauth/token", () => {
   test("is no login", async () => {
     expect((await api.ask({ token: await jag() }, "/api/me")).status).toBe(401);
   });
+});
+
+describe("a provider that was taken out of the configuration", () => {
+  const now = () => Math.floor(Date.now() / 1000);
+  const person = (provider: string): Principal => ({
+    subject: "leftover",
+    issuer: api.idp.issuer,
+    email: null,
+    kind: "human",
+    groups: ["people"],
+    actor: [],
+    provider,
+    claims: { sub: "leftover" },
+    token: { jti: null, sha256: "0".repeat(64), issued: now(), expires: now() + 3600 },
+  });
+
+  test.each([
+    ["gone", 401],
+    ["corp", 200],
+  ])("leaves no console session behind (%s)", async (provider, status) => {
+    const sessions = createConsoleSessions(api.gateway.store, { secure: () => false });
+    const set = await sessions.open({ principal: person(provider), authTime: now(), sid: null });
+    const cookie = set.split(";", 1)[0] ?? "";
+    expect((await api.ask(null, "/api/me", { headers: { cookie } })).status).toBe(status);
+  });
+
+  test.each([
+    ["gone", 401],
+    ["corp", 200],
+  ])("leaves no Postern token behind (%s)", async (provider, status) => {
+    const tokens = createPosternTokens({ store: api.gateway.store });
+    const { token } = await tokens.issue(person(provider), {});
+    expect((await api.ask({ token }, "/api/me")).status).toBe(status);
+    const again = await exchange(token);
+    expect(again.status).toBe(status === 200 ? 200 : 400);
+  });
+});
+
+test("a token that does not renew a session is on the record, with its cause", async () => {
+  const client = await api.connect("user");
+  const [session] = api.gateway.gateway.describe().filter(({ principal }) => principal.subject === "user");
+  const token = await api.token("user", { exp: 1 });
+  const path = `/api/sessions/${session?.id}/renew`;
+  const answer = await api.ask("user", path, { method: "POST", json: { token } });
+  await client.end();
+  expect(answer.status).toBe(400);
+  const failed = (await api.records()).filter(({ type }) => type === "auth.failed").at(-1);
+  expect(failed).toMatchObject({
+    code: "TOKEN_EXPIRED",
+    client: { via: "api" },
+    token: { sha256: createHash("sha256").update(token).digest("hex") },
+  });
+});
+
+test("a live stream ends at once when its reader is revoked", async () => {
+  const stream = await fetch(`${api.url}/api/events`, {
+    headers: { authorization: `Bearer ${await api.token("user", { sub: "watcher" })}` },
+  });
+  expect(stream.status).toBe(200);
+  const ended = stream.text().then(() => "ended");
+  const later = new Promise((resolve) => setTimeout(resolve, 5_000, "goes on"));
+  const revoked = await api.ask("admin", "/api/revocations", {
+    method: "POST",
+    json: { subject: "watcher", reason: "left" },
+  });
+  expect(revoked.status).toBe(200);
+  // Far earlier than the next beat.
+  expect(await Promise.race([ended, later])).toBe("ended");
 });
 
 describe("what others did", () => {

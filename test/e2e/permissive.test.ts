@@ -93,6 +93,37 @@ test("names and settings of the gateway's own stay refused", async () => {
   });
 });
 
+test("a session may begin with a message that makes what it uses, before anything is known of the database", async () => {
+  await withGateway(allowAll, async (client) => {
+    await client.query("create temp table e(id int); insert into e values (1); select * from e");
+    expect((await client.query("table e")).rows).toEqual([{ id: 1 }]);
+  });
+  await withGateway(
+    strict.replace('statement.kind == "select"', '!("write" in statement.effects)'),
+    async (client) => {
+      const several = client.query("create temp table e(id int); select * from e");
+      await expect(several).rejects.toMatchObject({ code: "42501" });
+    },
+  );
+});
+
+test("a table that others change under a known statement ends no session where nothing depends on its columns", async () => {
+  const twice = async (client: pg.Client) => {
+    await cluster.query(dbname, "drop table if exists changing; create table changing(a int, b int)");
+    await client.query("select a from changing");
+    await cluster.query(dbname, "alter table changing alter a type text");
+    return client.query("select a from changing");
+  };
+  await withGateway(allowAll, async (client) => {
+    expect((await twice(client)).fields[0]?.dataTypeID).toBe(25);
+    expect(await only(client, "select 1")).toBe(1);
+  });
+  const reads = strict.replace('statement.kind == "select"', 'statement.effects == ["read"]');
+  await withGateway(reads, async (client) => {
+    await expect(twice(client)).rejects.toMatchObject({ code: "XX000" });
+  });
+});
+
 test("what is analysed behind such a setting is what the server understands", async () => {
   await withGateway(allowAll, async (client, postern) => {
     await client.query("create schema elsewhere; create table elsewhere.t(z int)");

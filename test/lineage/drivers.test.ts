@@ -31,6 +31,8 @@ interface Driver {
   input(statements: readonly string[]): string;
   /** Counts what ran and what was refused. */
   count(stdout: string): { readonly ran: number; readonly refused: number };
+  /** What it printed, without base64: that spells anything by chance. */
+  plain?(stdout: string): string;
 }
 
 const lines = (text: string) => text.split("\n").filter((line) => line !== "");
@@ -74,6 +76,10 @@ const drivers: readonly Driver[] = [
       ran: lines(stdout).filter((line) => line.split(" ")[1] === "ok").length,
       refused: lines(stdout).filter((line) => line.split(" ")[1] !== "ok").length,
     }),
+    plain: (stdout) =>
+      lines(stdout)
+        .map((line) => Buffer.from(line.split(" ")[2] ?? "", "base64").toString())
+        .join("\n"),
   },
   {
     name: "psql",
@@ -135,7 +141,8 @@ describe.each([
         expect(ran).toBeGreaterThan(statements.length / 4);
         expect(refused).toBeGreaterThan(0);
         expect(lab.tokens.found(lab.recorder.take())).toEqual([]);
-        expect(lab.tokens.found(Buffer.from(done.stdout + done.stderr))).toEqual([]);
+        const said = driver.plain?.(done.stdout) ?? done.stdout;
+        expect(lab.tokens.found(Buffer.from(said + done.stderr))).toEqual([]);
       },
       300_000,
     );

@@ -35,6 +35,8 @@ export interface Hub {
   open(caller: Caller, still: () => Promise<boolean>, from?: ReplayFrom): StreamReader;
   /** Tells of something that is not on the log: to each reader what `dataFor` gives for it, one line of JSON; null: nothing. */
   tell(type: string, dataFor: (caller: Caller) => string | null): void;
+  /** Asks of every reader whether it still may read, as happens now and then. */
+  judge(): void;
   readonly readers: number;
   close(): void;
 }
@@ -204,6 +206,7 @@ export function createHub({ node, audit, range, sessionOf }: HubDeps): Hub {
         if (data !== null) reader.send(type, data);
       }
     },
+    judge: tick,
     get readers() {
       return seats.size;
     },

@@ -1,4 +1,5 @@
 /** Renewing sessions, revoking access, and the caller's Postern tokens. */
+import { createHash } from "node:crypto";
 import type { AuditLog } from "../../audit/index.ts";
 import type { Gateway } from "../../gateway/index.ts";
 import { type Identity, IdentityError } from "../../identity/index.ts";
@@ -25,7 +26,7 @@ export interface LifecycleDeps {
   readonly identity: Pick<Identity, "authenticate">;
   readonly tokens: PosternTokens;
   readonly revocations: Revocations;
-  readonly audit: Pick<AuditLog, "event">;
+  readonly audit: Pick<AuditLog, "event" | "authFailed">;
 }
 
 export function lifecycleRoutes(deps: LifecycleDeps): Route[] {
@@ -46,6 +47,11 @@ export function lifecycleRoutes(deps: LifecycleDeps): Route[] {
         .authenticate(body.token, { ip, via: "wire", audience: "wire", database: session.database })
         .catch((error: unknown) => {
           if (!(error instanceof IdentityError)) throw error;
+          const { code, cause } = error;
+          const tokenSha256 = createHash("sha256").update(body.token).digest("hex");
+          const { database } = session;
+          const client = { ip, port: 0, tls: null, user: null, application: null, via: "api" as const };
+          audit.authFailed({ code, cause, database, tokenSha256, ...client });
           throw new ApiError("BAD_REQUEST", "the fresh token is not accepted", { reason: error.code });
         });
       const renewed = gateway.lifecycle.renew(session.id, principal);

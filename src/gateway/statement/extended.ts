@@ -18,6 +18,7 @@ import { ownName, ownNames } from "./facts.ts";
 import { type Delivered, guardOf } from "./guard.ts";
 import { agreedBind, holdBatch, stillAgreed } from "./heldbatch.ts";
 import { agreedRecord } from "./heldquery.ts";
+import { patternRefused } from "./hidden.ts";
 import { withdraw } from "./holdend.ts";
 import type { Pass } from "./holding.ts";
 import { bindAgain } from "./holdreasons.ts";
@@ -212,6 +213,8 @@ export function onBind(walk: Walk, body: Buffer, chunk: Buffer, at: number): Ver
       withdraw(walk);
       return refuseExtended(walk, bound.refusal, statement, bound);
     }
+    const loose = bound === null ? null : patternRefused(bound.patterns, bind.parameters);
+    if (loose !== null) return refuseExtended(walk, loose, statement);
   }
   if (walk.guard !== null) {
     const held = holdBatch(walk, walk.guard, { chunk, at, statement, bound: bind, judgement: bound });

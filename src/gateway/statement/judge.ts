@@ -131,7 +131,10 @@ export function judgeMessage(
     let judgement: Judgement | null;
     const uses = names.some(({ kind }) => kind === "execute" || kind === "fetch");
     if ((changed && (facts.tree.length > 0 || uses)) || (named && uses))
-      judgement = unasked(walk, guard, statement, place) ?? refusedBefore(walk, statement, sendAlone, place);
+      // Behind a statement that is still to be looked at, the policy's view may not have been loaded yet.
+      judgement =
+        unasked(walk, guard, statement, place) ??
+        (open ? null : refusedBefore(walk, statement, sendAlone, place));
     else judgement = judge(walk, guard, statement, place, questions);
     judgements.push(judgement);
     if (judgement === null) open = true;
@@ -224,6 +227,7 @@ export function judgeFunction(
     uses: [],
     outputs: null,
     assignments: [],
+    inspected: [],
     unsafe,
     parameterTypes: called.arguments,
     problems: [],
@@ -566,7 +570,8 @@ function decided(
   if (plan !== null && shape.facts.copy?.direction === "out")
     reason ??= unmaskable(shape.facts.copy, [...masked].sort()[0] ?? null);
   for (const one of used) reason ??= unreadCode(one.shape, view, decision.unmask);
-  const kept = keepNames(view, touched, explain);
+  const bound = used.length === 1 && shape.kind !== "prepare" && shape.kind !== "declare";
+  const kept = keepNames(view, touched, explain, bound);
   if (kept !== null && "refusal" in kept) reason ??= kept.refusal;
   const names = kept !== null && "mask" in kept ? kept.mask : null;
   // Before people are asked: it could not run even then.
@@ -610,6 +615,7 @@ function decided(
       [...masked].sort(),
       touched.length > 0,
     ),
+    patterns: kept !== null && "patterns" in kept ? kept.patterns : [],
     plan: looked > 0 && hiding !== null ? { ...hiding, columns: sent(hiding.columns) } : null,
     names,
     watched: watched === null ? null : { ...watched, labelled: sent(watched.labelled) },
@@ -756,6 +762,7 @@ function refusedBefore(
     plan: null,
     watched: null,
     names: null,
+    patterns: [],
     outputs: null,
     masked: [],
     facts,
