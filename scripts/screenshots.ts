@@ -57,7 +57,7 @@ const sizes = [
 ] as const;
 
 for (const shot of shots) {
-  if (only !== undefined && !shot.name.startsWith(only)) continue;
+  if (only !== undefined && shot.name !== only) continue;
   for (const [suffix, viewport] of sizes)
     for (const colorScheme of ["light", "dark"] as const) {
       const variant = `${shot.name}${suffix}-${colorScheme}`;
@@ -69,7 +69,7 @@ for (const shot of shots) {
         colorScheme,
         deviceScaleFactor: suffix === "" ? 1 : 2,
       });
-      // The address /login is the server's own page; the console's stands behind a page that nobody may see yet.
+      // Nobody is signed in yet.
       const { me } = double.state;
       if (shot.name === "login") double.state.me = null;
       await watched.page.goto(

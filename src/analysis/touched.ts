@@ -103,6 +103,7 @@ function failed(...problems: readonly AnalysisProblem[]): Touched {
     uses: [],
     outputs: null,
     assignments: [],
+    inspected: [],
     unsafe: [],
     parameterTypes: [],
     problems,
@@ -120,7 +121,8 @@ function readQueries(
   const stale = staleIn(collected, catalog);
   if (stale.length > 0) return failed(...stale);
   const facts = factsOf(catalog);
-  const found = findUses(queries, facts, options.kind === "create-table");
+  const catalogs = [...collected.relations.keys()].some((oid) => catalog.relation(oid)?.system === true);
+  const found = findUses(queries, facts, options.kind === "create-table", catalogs);
   const rows =
     options.kind !== "explain" && options.kind !== "create-table" && options.kind !== "create-view";
   const tops = found.scopes.filter((scope) => boolOf(scope.query, "canSetTag"));
@@ -178,6 +180,7 @@ function readQueries(
     uses: found.uses,
     outputs,
     assignments: found.assignments,
+    inspected: found.inspected,
     unsafe,
     parameterTypes: collected.parameterTypes,
     problems: [],

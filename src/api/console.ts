@@ -29,6 +29,9 @@ const types: Readonly<Record<string, string>> = {
 /** First parts of addresses that are never the console's. */
 const reserved = /^\/(api|oauth|saml|mcp|login|logout|healthz|readyz|metrics|assets|\.well-known)(\/|$)/;
 
+/** The console has a page here, too: login/routes.ts says who gets it. */
+const loginPath = "/login";
+
 /** Hashed by the build: what they hold never changes. */
 const hashed = /^\/assets\/[\w.-]+-[\w-]{8,}\.[a-z0-9]+$/;
 
@@ -39,7 +42,7 @@ export function serveConsole(app: Hono<ApiEnv>, folder: string): void {
     const { path } = context.req;
     const file = await openAsset(folder, path);
     if (file !== null) return sendFile(context, file, path);
-    if (reserved.test(path) || !wantsPage(context)) return notFound();
+    if ((reserved.test(path) && path !== loginPath) || !wantsPage(context)) return notFound();
     const index = await openAsset(folder, "/index.html");
     return index === null ? notBuilt() : sendFile(context, index, "/index.html");
   });

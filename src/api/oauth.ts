@@ -171,12 +171,13 @@ export function oauthRoutes(deps: OauthDeps): (app: Hono<ApiEnv>) => void {
 async function revoke(token: string, deps: OauthDeps, context: CallContext): Promise<void> {
   let principal: Principal;
   let value: string;
+  let ended: string | null = null;
   try {
     if (token.startsWith(tokenPrefix)) {
       const found = await deps.tokens.inspect(token);
       principal = found.principal;
       value = found.head;
-      await deps.tokens.end(found.id);
+      ended = found.id;
     } else {
       principal = await deps.identity.authenticate(token, context);
       value = principal.token.input ?? principal.token.sha256;
@@ -191,6 +192,8 @@ async function revoke(token: string, deps: OauthDeps, context: CallContext): Pro
     reason: "revoked by its holder",
     by: { subject: principal.subject, issuer: principal.issuer },
   });
+  // Last: were the list not to take it, the holder could not come back with it, and what was made of it would live on.
+  if (ended !== null) await deps.tokens.end(ended);
   await record(deps, {
     action: "token.revoked",
     revocation: revocation.id,

@@ -16,6 +16,7 @@ import { type Callers, createCallers } from "./caller.ts";
 import type { ConsoleSessions } from "./console-sessions.ts";
 import type { ApiEnv, Caller } from "./env.ts";
 import { createHub, type Hub, type HubDeps } from "./live/hub.ts";
+import { type Peers, type PeersDeps, startPeers } from "./live/peers.ts";
 import { type LoginChoice, loginChoices, loginRoutes } from "./login/routes.ts";
 import { samlLogin } from "./login/saml.ts";
 import { openApi } from "./openapi.ts";
@@ -30,6 +31,7 @@ import { policyRoutes } from "./routes/policy.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
 import { statsRoutes } from "./routes/stats.ts";
 import { mountRoutes, type Route } from "./routing.ts";
+import { tellSession } from "./told.ts";
 
 /** What REST is given. Functions are asked anew: their answers change when the configuration is reloaded. */
 export interface RestParts {
@@ -85,16 +87,24 @@ export interface RestParts {
   readonly stepUpSeconds: number;
   /** Makes whoever fails too often wait. */
   readonly protection: Protection;
+  /** The same at the end of logins by SAML, to which any page can send its visitors' browsers; left out: `protection`. */
+  readonly samlProtection?: Protection;
   /** Whether a principal was shut out since its session began; left out: nobody ever is. */
   readonly revoked?: (principal: Principal) => boolean;
+  /** Calls back when somebody was shut out; gives what stops that. */
+  readonly onRevoked?: (listener: () => void) => () => void;
   /** Routes of other parts that belong to REST and its OpenAPI document. */
   readonly more?: readonly Route[];
   /** What an operator should know: told to auditors. */
   readonly warnings?: () => string[];
+  /** Seals what nodes tell each other of their sessions; left out: the store is this node's alone. */
+  readonly peerSealer?: PeersDeps["sealer"];
 }
 
 /** What the routes stand on. */
 export interface RestDeps extends RestParts {
+  /** Other nodes' sessions; null: there are no other nodes. */
+  readonly peers: Peers | null;
   readonly login: { providers(): readonly LoginChoice[] };
   /** Puts a failed login on the record. */
   loginFailed(context: Context<ApiEnv>, code: string, cause: string): void;
@@ -110,8 +120,19 @@ export interface Rest {
 
 export function createRest(parts: RestParts): Rest {
   const { audit, gateway, identity, revoked } = parts;
+  const { peerSealer: sealer, node } = parts;
+  const peers =
+    sealer === undefined
+      ? null
+      : startPeers({
+          store: parts.store,
+          sealer,
+          node,
+          own: () => gateway.describe().map((one) => tellSession(one, node)),
+        });
   const deps: RestDeps = {
     ...parts,
+    peers,
     login: { providers: () => loginChoices(parts.providers()) },
     loginFailed(context, code, cause) {
       audit.authFailed({
@@ -148,6 +169,7 @@ export function createRest(parts: RestParts): Rest {
       maySee(caller, approval) ? JSON.stringify(approvalChanged(approval, caller, deps)) : null,
     ),
   );
+  const stopRevoked = parts.onRevoked?.(() => hub.judge());
   const policy = policyRoutes(deps);
   const routes = [
     ...meRoutes(deps),
@@ -174,12 +196,15 @@ export function createRest(parts: RestParts): Rest {
         });
       });
       loginRoutes(deps)(app);
-      if (parts.saml !== undefined) samlLogin(deps, parts.saml, parts.protection)(app);
+      if (parts.saml !== undefined)
+        samlLogin(deps, parts.saml, parts.samlProtection ?? parts.protection)(app);
       mountRoutes(app, routes);
     },
     async close() {
       stopApprovals?.();
+      stopRevoked?.();
       hub.close();
+      await peers?.close();
       await policy.close();
     },
   };

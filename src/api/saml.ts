@@ -9,6 +9,7 @@ import type { SamlProvider } from "../identity/index.ts";
 import { blameless, type Protection } from "../identity/protection.ts";
 import type { Json, Store } from "../store/types.ts";
 import { escapeHtml, loginPage } from "./login/page.ts";
+import { createRate } from "./rate.ts";
 
 export interface SamlRouteDeps<E extends Env> {
   /** The providers in force: they can change on reload. */
@@ -20,6 +21,7 @@ export interface SamlRouteDeps<E extends Env> {
   onLogin(principal: Principal, returnTo: string | null, context: Context<E>): Response | Promise<Response>;
   /** For the audit log. */
   onFailure(failure: { readonly code: string; readonly cause: string }, context: Context<E>): void;
+  /** Counts failures here and nowhere else: any page can make its visitors' browsers fail at /saml/acs. */
   readonly protection: Protection;
   ip(context: Context<E>): string;
   /** Milliseconds since the epoch. */
@@ -32,6 +34,8 @@ const cookie = "postern_saml";
 const loginMs = 600_000;
 const handOverMs = 60_000;
 const maxReturn = 2048;
+/** Logins that one address may begin in a minute: each takes room in the store. */
+const mostBegun = 120;
 const maxResponse = 400_000;
 
 const begun = z.object({
@@ -71,6 +75,7 @@ const done = z.object({
  */
 export function samlRoutes<E extends Env>(deps: SamlRouteDeps<E>): (app: Hono<E>) => void {
   const now = deps.now ?? Date.now;
+  const rate = createRate(mostBegun);
 
   function find(context: Context<E>): SamlProvider | null {
     const all = deps.providers();
@@ -98,6 +103,8 @@ export function samlRoutes<E extends Env>(deps: SamlRouteDeps<E>): (app: Hono<E>
   async function login(context: Context<E>): Promise<Response> {
     const provider = find(context);
     if (provider === null) return page(404, "No such identity provider", "");
+    if (!rate.take(deps.ip(context)))
+      return page(429, "Too many sign-ins were begun", "Try again in a minute.", { "retry-after": "60" });
     const returnTo = context.req.query("return") ?? null;
     if (returnTo !== null && returnTo.length > maxReturn)
       return page(400, "The address to return to is too long", "");
@@ -125,14 +132,6 @@ export function samlRoutes<E extends Env>(deps: SamlRouteDeps<E>): (app: Hono<E>
   }
 
   async function acs(context: Context<E>): Promise<Response> {
-    const gate = deps.protection.admit(deps.ip(context));
-    if (!gate.open) {
-      if (gate.tell)
-        deps.onFailure({ code: "LOCKED_OUT", cause: "too many failed logins from this address" }, context);
-      return page(429, "Too many failed sign-ins", "Try again later.", {
-        "retry-after": String(gate.retryAfterSeconds),
-      });
-    }
     const fields = new URLSearchParams(await context.req.text());
     const [response = "", state = ""] = [only(fields, "SAMLResponse"), only(fields, "RelayState")];
     if (response === "" || response.length > maxResponse)
@@ -173,6 +172,19 @@ export function samlRoutes<E extends Env>(deps: SamlRouteDeps<E>): (app: Hono<E>
     return new Response(answer.body, { status: answer.status, headers });
   }
 
+  /** Whoever fails too often waits, and is on the record once for each wait. */
+  const admitted =
+    (handler: (context: Context<E>) => Promise<Response>) =>
+    async (context: Context<E>): Promise<Response> => {
+      const gate = deps.protection.admit(deps.ip(context));
+      if (gate.open) return handler(context);
+      if (gate.tell)
+        deps.onFailure({ code: "LOCKED_OUT", cause: "too many failed logins from this address" }, context);
+      return page(429, "Too many failed sign-ins", "Try again later.", {
+        "retry-after": String(gate.retryAfterSeconds),
+      });
+    };
+
   const guarded = (handler: (context: Context<E>) => Promise<Response>) => async (context: Context<E>) => {
     try {
       return await handler(context);
@@ -194,8 +206,8 @@ export function samlRoutes<E extends Env>(deps: SamlRouteDeps<E>): (app: Hono<E>
       }
     });
     app.get("/saml/login", guarded(login));
-    app.post("/saml/acs", guarded(acs));
-    app.get("/saml/done", guarded(complete));
+    app.post("/saml/acs", guarded(admitted(acs)));
+    app.get("/saml/done", guarded(admitted(complete)));
   };
 }
 

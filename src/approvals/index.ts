@@ -2,7 +2,7 @@
 
 export { createApprovals } from "./approvals.ts";
 export type { ApprovalAsk } from "./ask.ts";
-export { type BindingParts, bindingOf, shapeOf } from "./binding.ts";
+export { type BindingParts, bindingOf, requesterKey, shapeOf } from "./binding.ts";
 export { ApprovalError, ApprovalRefused } from "./errors.ts";
 export type { Grant, GrantSource } from "./grants.ts";
 export { type Approver, mayDecide } from "./maydecide.ts";

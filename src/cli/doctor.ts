@@ -8,9 +8,9 @@ import { ask, clean, describeGateway, type GatewayInfo, gatewayUrl, type Place }
 import { discover, type OidcPlace } from "./account/oidc.ts";
 import { pgPlace } from "./account/pgfiles.ts";
 import { type Account, openAccount } from "./account/tokens.ts";
+import { type Me, whoIs } from "./account/who.ts";
 import { dial } from "./account/wire.ts";
 import { readArgs } from "./lib/args.ts";
-import { type Me, whoIs } from "./login.ts";
 
 const usage = `Usage: postern doctor [URL] [--profile NAME] [--json]
 

@@ -1,12 +1,11 @@
 /** `postern serve`: the gateway, until it is told to stop. */
 import type pino from "pino";
-import { AuditOpenError } from "../audit/index.ts";
+import { AuditOpenError } from "../audit/errors.ts";
 import { ConfigError, formatProblem, loadConfig, type Settings } from "../config/index.ts";
-import { IdentityConfigError } from "../identity/index.ts";
-import { StoreUnavailable } from "../store/index.ts";
+import { IdentityConfigError } from "../identity/errors.ts";
+import { StoreUnavailable } from "../store/errors.ts";
 import { configOption, readArgs } from "./lib/args.ts";
-import { type ComposedGateway, composeGateway } from "./lib/compose.ts";
-import { asConfigError } from "./lib/identity.ts";
+import type { ComposedGateway } from "./lib/compose.ts";
 import { openLog } from "./lib/log.ts";
 import { packageVersion } from "./lib/version.ts";
 
@@ -32,12 +31,17 @@ export async function serve(args: string[]): Promise<number> {
   const settings = await loadConfig(file);
   const { logger, close } = openLog();
   tellWarnings(settings, logger);
+  // Only now: a wrong word on the command line must not wait for the whole gateway to be loaded.
+  const { composeGateway } = await import("./lib/compose.ts");
   let running: ComposedGateway;
   try {
     running = await composeGateway(settings, logger);
   } catch (error) {
     await close();
-    if (error instanceof IdentityConfigError) throw await asConfigError(error, file);
+    if (error instanceof IdentityConfigError) {
+      const { asConfigError } = await import("./lib/identity.ts");
+      throw await asConfigError(error, file);
+    }
     return tellWhyNot(error, file);
   }
   tellWhere(running, settings, logger);
@@ -107,6 +111,7 @@ async function reload(running: ComposedGateway, file: string, logger: pino.Logge
     if (waiting.length > 0)
       logger.warn({ waiting }, `restart Postern to bring changes of ${waiting.join(", ")} into force`);
   } catch (caught) {
+    const { asConfigError } = await import("./lib/identity.ts");
     const error = caught instanceof IdentityConfigError ? await asConfigError(caught, file) : caught;
     if (error instanceof ConfigError)
       for (const problem of error.problems) logger.error(formatProblem(problem));

@@ -64,6 +64,14 @@ export interface AnalysisProblem {
   readonly object: string | null;
 }
 
+/** A place where a name that a relation of the system holds is looked into, rather than compared as a whole. */
+export interface Inspection extends Attribute {
+  /** The operator, function or clause. */
+  readonly by: string;
+  /** By LIKE with this parameter as its pattern: its value may show that the name is compared as a whole. */
+  readonly parameter: number | null;
+}
+
 /** What the server's own tree says of one statement. Independent of policy and principal: it may be cached and shared. */
 export interface Touched {
   /** "schema.relation", quoted as PostgreSQL quotes, sorted, each once; views and what they stand for both. */
@@ -78,6 +86,8 @@ export interface Touched {
   /** null: it gives no rows. */
   readonly outputs: readonly OutputColumn[] | null;
   readonly assignments: readonly Assignment[];
+  /** Of columns of the system's relations only. */
+  readonly inspected: readonly Inspection[];
   readonly unsafe: readonly UnsafeFunction[];
   /** Types of its parameters ($1, …) as the server inferred them. */
   readonly parameterTypes: readonly number[];

@@ -1,5 +1,6 @@
 /** Answers about access, from the gateway's own analysts: for MCP's describe tools and GET /api/access. */
 import type pino from "pino";
+import type { GrantSource } from "../approvals/index.ts";
 import { quoteIdentifier, relationText } from "../catalog/index.ts";
 import type { Principal } from "../facts/principal.ts";
 import type { Claimed, Via } from "../facts/session.ts";
@@ -7,6 +8,7 @@ import { type Budget, createBudgets, type Estimate, loadPolicy, type SessionFact
 import { type AccessTable, tableFor, tablesFor } from "./access.ts";
 import type { View } from "./analyst/index.ts";
 import { createJudging, type Judging } from "./analyst/registry.ts";
+import { grantedTo } from "./granted.ts";
 import { chooseLogin } from "./logins.ts";
 import type { DatabaseSettings } from "./settings.ts";
 
@@ -68,10 +70,14 @@ export interface AccessDesk {
 
 const openPolicy = "version: 1\ndefault: allow\n";
 
-/** `judging`: null where no policy is loaded. Opens nothing until something is asked. */
+/**
+ * `judging`: null where no policy is loaded; `grants`: groups that principals have for a while, which count here as they do in a
+ * session; null: nobody can be granted anything. Opens nothing until something is asked.
+ */
 export function createDesk(
   databases: readonly DatabaseSettings[],
   judging: Judging | null,
+  grants: GrantSource | null,
   logger: pino.Logger,
 ): AccessDesk {
   let own: Judging | null = null;
@@ -83,8 +89,9 @@ export function createDesk(
   }
 
   /** What one asker sees of a database. */
-  async function open({ principal, ...asker }: Asker, name: string) {
+  async function open({ principal: base, ...asker }: Asker, name: string) {
     const database = databases.find((one) => one.name === name);
+    const { principal } = grantedTo(grants, base, name);
     const login = database === undefined ? null : chooseLogin(database, principal);
     if (database === undefined || login === null) return null;
     const { analyst } = judge().of(database, login);
@@ -97,7 +104,7 @@ export function createDesk(
       tls: asker.tls,
       claimed: asker.claimed,
     };
-    return { analyst, view: await analyst.ready(judge().policies.current), session };
+    return { analyst, view: await analyst.ready(judge().policies.current), session, principal };
   }
 
   function ratesOf(tables: readonly AccessTable[], principal: Principal): readonly Left[] {
@@ -110,7 +117,7 @@ export function createDesk(
     return budgets.map((budget, i) => ({ ...budget, left: left[i] ?? 0 }));
   }
 
-  function find(view: View, asker: Asker, session: SessionFacts, name: string): AccessTable | null {
+  function find(view: View, principal: Principal, session: SessionFacts, name: string): AccessTable | null {
     const matches: AccessTable[] = [];
     for (const relation of view.catalog.relations()) {
       if (relation.system) continue;
@@ -118,7 +125,7 @@ export function createDesk(
       const same = full === name || `${relation.schema}.${relation.name}` === name;
       const alone = relation.name === name || quoteIdentifier(relation.name) === name;
       if (!same && !alone) continue;
-      const table = tableFor(view, relation, asker.principal, session);
+      const table = tableFor(view, relation, principal, session);
       if (table !== null && same) return table;
       if (table !== null) matches.push(table);
     }
@@ -127,26 +134,28 @@ export function createDesk(
 
   return {
     databases: (principal) =>
-      databases.filter((database) => chooseLogin(database, principal) !== null).map(({ name }) => name),
+      databases
+        .filter((database) => chooseLogin(database, grantedTo(grants, principal, database.name).principal))
+        .map(({ name }) => name),
     async describe(asker, database) {
       const opened = await open(asker, database);
       if (opened === null) return null;
-      const { view, session } = opened;
-      const tables = tablesFor(view, asker.principal, session);
+      const { view, session, principal } = opened;
+      const tables = tablesFor(view, principal, session);
       return {
         database,
         tables,
-        budgets: ratesOf(tables, asker.principal),
+        budgets: ratesOf(tables, principal),
         open: judging === null,
       };
     },
     async table(asker, database, name) {
       const opened = await open(asker, database);
       if (opened === null) return null;
-      const { view, session, analyst } = opened;
-      const table = find(view, asker, session, name);
+      const { view, session, analyst, principal } = opened;
+      const table = find(view, principal, session, name);
       if (table === null) return null;
-      return { table, ...(await detail(view, asker, session, table, analyst.query)) };
+      return { table, ...(await detail(view, principal, session, table, analyst.query)) };
     },
     async estimate(asker, database, sql, types) {
       const opened = await open(asker, database);
@@ -161,7 +170,7 @@ export function createDesk(
 /** Keys and comments of one table, of its listed columns only. */
 async function detail(
   view: View,
-  asker: Asker,
+  principal: Principal,
   session: SessionFacts,
   table: AccessTable,
   query: (sql: string) => Promise<(string | null)[][]>,
@@ -184,7 +193,7 @@ async function detail(
       continue;
     }
     const relation = catalog.relation(Number(other));
-    const target = relation === undefined ? null : tableFor(view, relation, asker.principal, session);
+    const target = relation === undefined ? null : tableFor(view, relation, principal, session);
     const targets = names(Number(other), theirs ?? null);
     const known = target?.columns.map(({ name }) => name) ?? [];
     const told = targets.every((name): name is string => name !== null && known.includes(name));

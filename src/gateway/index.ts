@@ -2,7 +2,7 @@
 import { createSecretKey, type KeyObject, randomBytes } from "node:crypto";
 import type { Duplex } from "node:stream";
 import type pino from "pino";
-import type { Approvals, Approver } from "../approvals/index.ts";
+import { type Approvals, type Approver, requesterKey, requesterOf } from "../approvals/index.ts";
 import type { AuditLog } from "../audit/index.ts";
 import type { AuditSettings } from "../audit/settings.ts";
 import type { EffectPreview } from "../facts/approval.ts";
@@ -23,6 +23,7 @@ import { type AccessDesk, createDesk } from "./desk.ts";
 import { createLifecycle, type Lifecycle } from "./lifecycle.ts";
 import type { AuthenticatedClient, AuthFailure } from "./ports.ts";
 import { createPreviews, PreviewRefused } from "./preview/index.ts";
+import { createQuiet } from "./quiet.ts";
 import { type EndReason, type Session, type SessionDeps, SessionRefused, startSession } from "./session.ts";
 import type { GatewaySettings, TlsSettings } from "./settings.ts";
 import { createRefusalMemory } from "./statement/refusals.ts";
@@ -37,7 +38,6 @@ export { PreviewRefused } from "./preview/index.ts";
 export type { Session } from "./session.ts";
 export type { Judgement } from "./statement/judgement.ts";
 export type { Refusal } from "./statement/refuse.ts";
-export type { Reason } from "./statement/state.ts";
 
 export interface GatewayRooms {
   readonly identity: Identity;
@@ -175,7 +175,7 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
           audit,
           logger,
         });
-  const access = createDesk(settings.databases, judging, logger);
+  const access = createDesk(settings.databases, judging, deps.approvals?.grants ?? null, logger);
   const sessions = new Map<string, Session>();
   /** Sessions and connections that are becoming sessions, by principal. */
   const perPrincipal = new Map<string, number>();
@@ -202,21 +202,24 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
     client.socket.resume();
   }
 
+  const quiet = createQuiet();
   function recordFailure(failure: AuthFailure): void {
     past.authFailures++;
+    const told = quiet(failure);
+    if (told === null) return;
     logger.warn(
-      { code: failure.code, cause: failure.cause, ip: failure.ip, database: failure.database },
+      { code: told.code, cause: told.cause, ip: told.ip, database: told.database },
       "connection refused",
     );
     try {
-      audit.authFailed(failure);
+      audit.authFailed(told);
     } catch {
       // The log has failed: that is known and told elsewhere, and nothing was let in.
     }
   }
 
   async function admitClient(client: AuthenticatedClient): Promise<void> {
-    const who = `${client.principal.issuer}\0${client.principal.subject}`;
+    const who = requesterKey(requesterOf(client.principal));
     const open = perPrincipal.get(who) ?? 0;
     if (!accepting)
       return refuse(

@@ -4,7 +4,6 @@ import type { Principal } from "../facts/principal.ts";
 import type { Claimed, Via } from "../facts/session.ts";
 import type { Judgement } from "./statement/judgement.ts";
 import type { Refusal } from "./statement/refuse.ts";
-import type { Reason } from "./statement/state.ts";
 
 /** A socket as the relay needs it: net.Socket or tls.TLSSocket. */
 export interface WireSocket extends Duplex {
@@ -19,11 +18,8 @@ export interface WireSocket extends Duplex {
  * Called while the walk goes on: it must return at once and may not throw.
  */
 export interface Watch {
-  /**
-   * A statement was judged, when it is prepared and again when it is run. `obstacle`: why it would not run all the same; known when it
-   * is prepared.
-   */
-  judged(judgement: Judgement, obstacle: Reason | null): void;
+  /** A statement was judged, when it is prepared and again when it is run. */
+  judged(judgement: Judgement): void;
   /** The error that comes next in the stream is the gateway's own. */
   refused(refusal: Refusal): void;
 }

@@ -458,7 +458,8 @@ function runSession(
 
   async function cancel(): Promise<void> {
     if (finished) return;
-    if (queueLength(walk.queue) === 0) {
+    // What runs may be a question about what is held.
+    if (queueLength(walk.queue) === 0 || (walk.hold !== null && walk.own !== null)) {
       drop(walk, "cancel");
       return;
     }

@@ -140,7 +140,9 @@ export async function createIdentity(
   const rules = { now, maxDelegationDepth: options.maxDelegationDepth ?? defaultDelegationDepth };
   const cache = createTokenCache(cacheLimits);
   const revocations = createRevocations();
-  const guard = createGuard(options.tokens ?? null, options.revocations ?? null);
+  const guard = createGuard(options.tokens ?? null, options.revocations ?? null, (provider) =>
+    settings.some(({ name }) => name === provider),
+  );
   const metrics = { verified: 0, cached: 0, refused: 0, keysStale: 0, groupsMaybeTruncated: 0 };
 
   function refuseRevoked(tokenSha256: string, inputSha256: string | null): void {

@@ -68,7 +68,8 @@ export interface VerifiedGrant {
   /** Good once: remember it until it ends. */
   readonly jti: string;
   readonly scope: string | null;
-  readonly resource: string | null;
+  /** Where it may be used (RFC 8707); null: it does not say. */
+  readonly resource: string | readonly string[] | null;
 }
 
 /**
@@ -94,6 +95,8 @@ export async function verifyGrant(
     throw new IdentityError("TOKEN_AUDIENCE", `the grant is for ${named.slice(0, 3).map(quote).join(", ")}`);
   checkAlgorithm(provider, compact);
   if (cnf !== undefined) throw new IdentityError("TOKEN_BOUND", "the grant is bound to a key");
+  if (!isResource(resource) || !(scope === undefined || typeof scope === "string"))
+    throw new IdentityError("TOKEN_CLAIMS", "the grant's resource or scope cannot be read");
   if (typeof clientId !== "string" || clientId === "")
     throw new IdentityError("TOKEN_CLAIMS", "the grant names no client_id");
   await verifySignature(provider, token, compact, rules.now, {
@@ -113,9 +116,17 @@ export async function verifyGrant(
     principal: deepFreeze<Principal>({ ...principal, kind: "agent", actor: acting }),
     clientId,
     jti,
-    scope: typeof scope === "string" ? scope : null,
-    resource: typeof resource === "string" ? resource : null,
+    scope: scope ?? null,
+    resource: resource ?? null,
   };
+}
+
+function isResource(value: unknown): value is string | readonly string[] | undefined {
+  return (
+    value === undefined ||
+    typeof value === "string" ||
+    (Array.isArray(value) && value.length > 0 && value.every((one) => typeof one === "string"))
+  );
 }
 
 function checkAlgorithm(provider: Provider, compact: CompactToken): void {

@@ -344,7 +344,7 @@ describe("a provider that fails", () => {
 
   test("is not asked without end: logins that one address begins are counted", async () => {
     let status = 0;
-    for (let i = 0; i < 130 && status !== 429; i++)
+    for (let i = 0; i < 300 && status !== 429; i++)
       status = (await new Browser().request(`${url}/login?provider=corp`)).status;
     expect(status).toBe(429);
   });

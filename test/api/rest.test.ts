@@ -392,7 +392,7 @@ describe("policy", () => {
     await api.gateway.audit.settle();
     const text = `version: 1\nrules:\n  - name: nothing\n    when: 'session.database == "elsewhere"'\n    then: allow\n`;
     const replay = (body: unknown) =>
-      api.ask("approver", "/api/policy/replay", { method: "POST", json: body });
+      api.ask("auditor", "/api/policy/replay", { method: "POST", json: body });
     const { body } = await replay({ files: [{ name: "p.yaml", text }], since: "1h" });
     expect(body.problems).toEqual([]);
     expect(body.compared).toBeGreaterThanOrEqual(3);

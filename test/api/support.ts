@@ -73,9 +73,11 @@ rules:
     approvers: { groups: [stewards], count: 1, within: 60s }
 `;
 
-/** `lockout`: whether failed logins make an address wait. `extra`: more of postern.yaml. */
-export async function startTestApi(options: { lockout?: boolean; extra?: string } = {}): Promise<TestApi> {
-  const { lockout = false, extra = "" } = options;
+/** `lockout`: whether failed logins make an address wait. `extra`: more of postern.yaml; `provider`, `identity`: of its provider, of `identity`. */
+export async function startTestApi(
+  options: { lockout?: boolean; extra?: string; provider?: string; identity?: string } = {},
+): Promise<TestApi> {
+  const { lockout = false, extra = "", provider = "", identity = "" } = options;
   const cluster = await sharedCluster();
   const dbname = await cluster.createDatabase();
   await cluster.query(
@@ -97,8 +99,8 @@ identity:
       issuer: ${idp.issuer}
       audience: postern
       kinds: [ { kind: human, when: '"people" in claims.groups' } ]
-  lockout: { enabled: ${lockout} }
-databases:
+${provider === "" ? "" : `      ${provider}\n`}  lockout: { enabled: ${lockout} }
+${identity === "" ? "" : `  ${identity}\n`}databases:
   - name: shop
     server: { host: ${cluster.host}, port: ${cluster.port}, dbname: ${dbname}, tls: { mode: disable } }
     logins: [ { groups: [testers], user: ${cluster.superuser}, password: { file: password } } ]

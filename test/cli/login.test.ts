@@ -1,7 +1,9 @@
 /** `postern login` and what it is good for, against the demo's identity provider and a gateway with TLS. */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
+import { Client } from "@modelcontextprotocol/client";
+import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import pg from "pg";
 import pino from "pino";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
@@ -14,6 +16,7 @@ import { type DemoState, freePort, openState } from "../../src/demo/state.ts";
 import { Browser } from "../support/browser.ts";
 import { createAuthority } from "../support/certificates.ts";
 import { type Database, sharedCluster } from "../support/cluster.ts";
+import { readLeaves } from "../support/postern.ts";
 import { postern, type Started, startPostern } from "./support.ts";
 
 // Every verb is a process of its own.
@@ -252,6 +255,49 @@ describe("a login that is kept", () => {
       code: 2,
       stderr: expect.stringContaining("read by others"),
     });
+  });
+
+  it("serves an agent that starts postern mcp, is renewed meanwhile, and ends with logout", async () => {
+    await loggedIn();
+    const [name = ""] = readdirSync(join(home, "profiles")).filter((file) => file.endsWith(".json"));
+    const file = join(home, "profiles", name);
+    const before = JSON.parse(readFileSync(file, "utf8"));
+    writeFileSync(file, JSON.stringify({ ...before, accessExpires: 1 }), { mode: 0o600 });
+    const connect = async (args: string[]) => {
+      const client = new Client({ name: "stdio-agent", version: "1" });
+      const transport = new StdioClientTransport({
+        command: process.execPath,
+        args: [resolve(import.meta.dirname, "../../bin/postern.js"), "mcp", ...args],
+        env: { PATH: process.env.PATH ?? "", POSTERN_HOME: home },
+        stderr: "ignore",
+      });
+      await client.connect(transport);
+      return client;
+    };
+    const sql = "select current_setting('application_name') is not null as ok";
+    const query = (client: Client) =>
+      client.callTool({ name: "query", arguments: { database: "shop", sql } }).then((got) => got.content);
+    const [plainly, asAgent] = await Promise.all([connect([]), connect(["--url", url, "--agent", "helper"])]);
+    expect(JSON.stringify(await query(plainly))).toContain("true");
+    expect(JSON.stringify(await query(asAgent))).toContain("true");
+    expect(JSON.parse(readFileSync(file, "utf8")).accessExpires).toBeGreaterThan(Date.now() / 1000);
+    // A token that the gateway no longer takes is exchanged anew.
+    await secure.audit.settle();
+    const issued = (await readLeaves(join(folder, "audit-secure.yaml"))).filter(
+      ({ action, audience }) => action === "token.issued" && JSON.stringify(audience) === '["mcp"]',
+    );
+    expect(issued.length).toBe(2);
+    for (const { token } of issued) {
+      const { jti } = token as { jti: string };
+      expect((await run(["revoke", "--jti", jti, "--reason", "test"])).code).toBe(0);
+    }
+    for (const client of [plainly, asAgent]) expect(JSON.stringify(await query(client))).toContain("true");
+
+    expect((await run(["logout"])).code).toBe(0);
+    for (const client of [plainly, asAgent]) {
+      await expect(query(client)).rejects.toThrow(/not logged in.*postern login/);
+      await client.close();
+    }
   });
 
   it("opens databases: token, service file, psql, local socket, local port", async () => {

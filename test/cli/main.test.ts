@@ -83,7 +83,7 @@ describe("a wrong configuration ends with 2 and one line for each problem", () =
     });
     expect([code, stdout]).toEqual([2, ""]);
     expect(stderr).toBe(
-      "wrong.yaml:13:1 polcy: is not a known key (did you mean policy?); expected one of version, listen, tls, identity, databases, policy, audit, store, approvals, store_keys, vault, protocol, admin, mcp, limits\n" +
+      "wrong.yaml:13:1 polcy: is not a known key (did you mean policy?); expected one of version, listen, tls, identity, databases, policy, audit, store, approvals, store_keys, vault, protocol, admin, mcp, tracing, limits\n" +
         "wrong.yaml:14:24 limits.connections: is a text; expected a whole number from 1 to 100000\n",
     );
   });

@@ -90,7 +90,7 @@ describe("one wrong setting", () => {
   const cases: readonly [added: string, ...problems: string[]][] = [
     [
       "‸limit: {}",
-      "limit: is not a known key (did you mean limits?); expected one of version, listen, tls, identity, databases, policy, audit, store, approvals, store_keys, vault, protocol, admin, mcp, limits",
+      "limit: is not a known key (did you mean limits?); expected one of version, listen, tls, identity, databases, policy, audit, store, approvals, store_keys, vault, protocol, admin, mcp, tracing, limits",
     ],
     [
       "limits: { ‸statement_byte: 1 }",

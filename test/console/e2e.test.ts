@@ -96,12 +96,16 @@ describe.skipIf(noBrowser !== null)("the console through the real gateway", { ti
     await page.getByRole("button", { name: person }).click();
   }
 
+  function soon<T>(look: () => T | Promise<T>) {
+    return expect.poll(look, { timeout: 20_000, interval: 100 });
+  }
+
   /** Faults of our pages; the identity provider is another host by nature. */
   function own(faults: readonly string[]): readonly string[] {
     return faults.filter((fault) => !fault.startsWith(`request: ${idp.issuer}`));
   }
 
-  it("shows an agent's statement as it happens, and lets a person approve a held one, which then runs", async () => {
+  it("shows an agent's statement, lets a person try out and approve a held one, which runs, is found and proven", async () => {
     const { page, faults, close } = await signIn("ada@example.com", "/live");
     await expect.poll(() => page.locator(".connection").textContent()).toBe("Connected");
     const reader = await connect(reportAgent);
@@ -130,6 +134,14 @@ describe.skipIf(noBrowser !== null)("the console through the real gateway", { ti
     const article = page.locator("article.approval");
     await expect.poll(() => article.textContent()).toContain("agent-support wants INSERT on shop");
     expect(await article.textContent()).toContain("'<img src=x onerror=alert(1)>'");
+    // Tried out on the real server, and undone.
+    const tickets = async () =>
+      (await reader.query("SELECT count(*)::int AS n FROM support_tickets")).rows[0]?.n;
+    const before = await tickets();
+    await page.keyboard.press("p");
+    await soon(() => page.locator(".preview-count").textContent()).toContain("1 row would change");
+    await soon(() => page.locator(".preview-table").textContent()).toContain("<img src=x onerror=alert(1)>");
+    expect(await tickets()).toBe(before);
     await page.keyboard.press("a");
     await page.waitForSelector("dialog[open]");
     await page.keyboard.press("Enter");
@@ -138,6 +150,42 @@ describe.skipIf(noBrowser !== null)("the console through the real gateway", { ti
     await expect.poll(() => page.title()).toMatch(/^Approvals/);
     // It stays in view, with what became of it.
     expect(await article.textContent()).toContain("agent-support wants INSERT on shop");
+    expect(await tickets()).toBe(before + 1);
+
+    // What happened is found in the trail, and the browser proves that it is on the record.
+    const pages = page.getByRole("navigation", { name: "Pages" }).first();
+    await pages.getByRole("link", { name: "Trail" }).click();
+    await page.locator(".hit").first().waitFor();
+    await page.getByRole("combobox").fill("subject:agent-support table:support_tickets verdict:approve");
+    await page.keyboard.press("Enter");
+    await soon(() => page.locator(".hit").count()).toBe(1);
+    await page.locator(".hit").click();
+    // Decision and outcome, and the people's approval where the page shows its records.
+    await soon(() => page.locator('[data-proof="good"]').count()).toBeGreaterThan(1);
+    await soon(() => page.locator('[data-proof]:not([data-proof="good"])').count()).toBe(0);
+    const told = await page.locator("main").innerText();
+    for (const part of ["agent-support", "run-e2e", "support_tickets", "agent-safe/agents-write"])
+      expect(told).toContain(part);
+    await pages.getByRole("link", { name: "Runs" }).click();
+    await page.getByRole("link", { name: "run-e2e" }).first().click();
+    await soon(() => page.locator(".step").count()).toBeGreaterThan(2);
+    expect(own(faults)).toEqual([]);
+    await close();
+  });
+
+  it("shows its own login page, also where it is loaded again and after signing out", async () => {
+    const { page, faults, close } = await signIn("erin@example.com", "/connect");
+    await page.goto(`${origin}/login?return=/access`);
+    await page.getByRole("heading", { name: "Sign in to Postern" }).waitFor();
+    await page.reload();
+    await page.getByRole("link", { name: /^Continue with/ }).click();
+    await page.waitForURL(`${origin}/access`);
+    // The new page takes the focus when it is there.
+    await page.locator("#page-title:focus").waitFor();
+    await page.locator(".account-button").click();
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.getByRole("heading", { name: "Sign in to Postern" }).waitFor();
+    expect(new URL(page.url()).pathname).toBe("/login");
     expect(own(faults)).toEqual([]);
     await close();
   });
@@ -151,6 +199,10 @@ describe.skipIf(noBrowser !== null)("the console through the real gateway", { ti
         error instanceof pg.DatabaseError ? `${error.code} ${error.message} ${error.detail}` : String(error),
     );
     await page.locator(".inbox-row", { hasText: "all of them" }).tap();
+    await page.getByRole("button", { name: "Try it out" }).tap();
+    await soon(() => page.locator(".preview-table .after .changed").first().textContent()).toBe(
+      "all of them",
+    );
     await page.getByRole("button", { name: "Deny" }).tap();
     const dialog = page.locator("dialog[open]");
     await dialog.getByLabel("Reason").fill("One ticket at a time, please.");

@@ -263,6 +263,27 @@ pageSuite("a statement and its proof", (bench) => {
     expect(faults).toEqual([]);
   });
 
+  it("runs are listed, found by whose they are, and lead to their story", async () => {
+    serveTrail(bench().double, data);
+    const { page, faults } = await bench().open("/");
+    await page.getByRole("navigation", { name: "Pages" }).first().getByRole("link", { name: "Runs" }).click();
+    await soon(() => page.locator(".run-cell").count()).toBeGreaterThan(1);
+    const all = await page.locator(".run-cell").count();
+    const row = page.getByRole("row", { name: /run-7f3a/ });
+    expect(await row.textContent()).toContain(
+      data.hits.find((hit) => hit.claimed.run === "run-7f3a")?.principal.subject,
+    );
+    await page.getByLabel("Subject of the token").fill("nobody-here");
+    await page.keyboard.press("Enter");
+    await page.getByText("No run of this subject in this time").waitFor();
+    expect(new URL(page.url()).search).toBe("?subject=nobody-here");
+    await page.getByLabel("Subject of the token").fill("");
+    await soon(() => page.locator(".run-cell").count()).toBe(all);
+    await page.getByRole("link", { name: "run-7f3a" }).click();
+    await page.locator(".step").first().waitFor();
+    expect(faults).toEqual([]);
+  });
+
   it("a run is told step by step", async () => {
     serveTrail(bench().double, data);
     const { page, faults } = await bench().open("/runs/run-7f3a");
@@ -303,6 +324,22 @@ for (const [size, viewport] of [
       await page.goto(`${double.url}/runs/run-7f3a`);
       await page.locator(".step").first().waitFor();
       expect(await page.locator("#root img, #root script, #root [onerror]").count()).toBe(0);
+      const name = `<img src=x onerror=alert(1)>${"x".repeat(300)}\u202e`;
+      const [first = "", last = ""] = ["2026-11-22T10:00:00Z", "2026-11-22T10:01:00Z"];
+      const odds = {
+        first,
+        last,
+        statements: 3,
+        denied: 1,
+        principalKind: "ghost",
+        model: name,
+        agent: name,
+      };
+      const item = { ...odds, run: name, kind: "run", subject: name, databases: [name] };
+      double.on("GET /api/audit/runs", () => ({ body: { items: [item], next: null } }));
+      await page.goto(`${double.url}/runs`);
+      await page.locator(".run-cell").first().waitFor();
+      await check();
       await page.goto(`${double.url}/`);
       await page.locator(".top-bar").first().waitFor();
       await check();
@@ -329,6 +366,7 @@ for (const [size, viewport] of [
         await page.getByRole("button", { name: "Show the steps" }).first().click();
         expect(await seriousFindings(page), "proof steps").toEqual([]);
         await visit("/runs/run-7f3a", ".step");
+        await visit("/runs", ".run-cell");
         await visit("/policy", ".rule");
         await visit("/policy?tab=columns", ".protected-list");
         await visit("/policy?tab=source", ".policy-source");

@@ -31,7 +31,8 @@ export interface Lab {
   stop(): Promise<void>;
 }
 
-export async function startLab(policy = text("policy.yaml")): Promise<Lab> {
+/** `approvals`: people can be asked. */
+export async function startLab(policy = text("policy.yaml"), approvals = false): Promise<Lab> {
   const cluster = await startCluster();
   await cluster.createDatabase("lab");
   await cluster.query("lab", text("schema.sql"));
@@ -43,6 +44,7 @@ export async function startLab(policy = text("policy.yaml")): Promise<Lab> {
     dbname: "lab",
     name: "lab",
     policy,
+    ...(approvals ? { approvals } : {}),
   });
   return {
     cluster,

@@ -103,12 +103,14 @@ function verified() {
 const portOf = (text: string, pattern: RegExp) => Number(pattern.exec(text)?.[1]);
 
 describe("postern demo", () => {
-  it("tells its story once, on the record, and leaves nothing running", { timeout: 120_000 }, async () => {
+  it("tells its story once, on the record, and leaves nothing running", { timeout: 240_000 }, async () => {
     const demo = run("demo", "--once");
     expect(await demo.ended, demo.output()).toBe(0);
     const output = demo.output();
     expect(output).not.toContain("UNEXPECTED");
-    const story = output.split("\n").filter((line) => /^\d\d:\d\d:\d\d {2}(agent-|engineer)/.test(line));
+    const story = output
+      .split("\n")
+      .filter((line) => /^\d\d:\d\d:\d\d {2}(agent-|engineer|approver)/.test(line));
     const told = (pattern: RegExp) =>
       expect(
         story.filter((line) => pattern.test(line)),
@@ -123,14 +125,18 @@ describe("postern demo", () => {
       /agent-reports +refused +SELECT c::text FROM customers c -> 42501 policy: column public\.customers\.email/,
     );
     told(/agent-reports +refused +SELECT full_name FROM customers WHERE email LIKE .* 42501 policy: /);
-    told(
-      /agent-support +refused +INSERT INTO support_tickets .* needs? a person|agent-support +refused .*approval/,
-    );
+    told(/agent-support +held +INSERT INTO support_tickets .* waits for a person/);
+    told(/^\d\d:\d\d:\d\d {2}approver +approved ada@example\.com/m);
+    told(/agent-support +ok +INSERT INTO support_tickets .* 1 row, written once a person had agreed/);
+    told(/^\d\d:\d\d:\d\d {2}approver +denied +ada@example\.com/m);
+    told(/agent-support +refused +UPDATE orders .* 42501 policy: ada@example\.com did not approve/);
+    told(/agent-support +approval_wait +approved/);
+    told(/agent-support +query +INSERT INTO support_tickets .* opened by agent-support/);
     told(/agent-reports +refused +\(FunctionCall .* 0A000 .*\(Postern\)/);
     told(/agent-reports +ok +SELECT count\(\*\) FROM customers -> 2000 customers/);
     told(/engineer +ok +INSERT INTO support_tickets .* opened by erin@example\.com/);
     told(/engineer +ok +COMMIT/);
-    expect(output).toMatch(/agent-support as shop_writer +denied 42501 +INSERT INTO support_tickets/);
+    expect(output).toMatch(/agent-support as shop_writer +denied 42501 /);
     expect(output).toMatch(/verified: [1-9]\d+ records/);
     expect(databaseIsGone()).toBe(true);
     expect(processesHere()).toEqual([]);
@@ -165,7 +171,7 @@ describe("postern demo", () => {
   });
 
   it("stays up with the same shop, gives lines that connect, and stops cleanly on a signal", {
-    timeout: 120_000,
+    timeout: 240_000,
   }, async () => {
     const demo = run("demo");
     await until(demo, "Ctrl-C stops it");

@@ -149,6 +149,36 @@ describe("a grant that ends by itself", () => {
     }
   });
 
+  it("counts in what the caller is told of its access, for as long as it lasts", async () => {
+    const { source, set } = timed();
+    const own = await startTestPostern(options({ approvals: { grants: source } }));
+    try {
+      const { access: desk } = own.gateway;
+      const stranger = await own.identity.authenticate(await own.token({ groups: ["nobody"] }));
+      const tester = await own.identity.authenticate(await own.token());
+      const asker = { via: "mcp" as const, application: null, ip: "127.0.0.1", tls: false, claimed: {} };
+      const told = async (principal: Principal) => {
+        const found = await desk.describe({ ...asker, principal }, "shop");
+        const [table] = found?.tables ?? [];
+        const one =
+          table === undefined ? null : await desk.table({ ...asker, principal }, "shop", table.name);
+        expect(one?.table.update).toBe(table?.update);
+        return table?.update ?? null;
+      };
+      expect([desk.databases(stranger), await told(stranger)]).toEqual([[], null]);
+      expect(await told(tester)).toBe("no");
+      const until = Date.now() + 60_000;
+      set([{ id: "g1", group: "oncall", database: "shop", until }]);
+      expect(await told(tester)).toBe("yes");
+      set([{ id: "g2", group: "testers", database: "shop", until }]);
+      expect([desk.databases(stranger), await told(stranger)]).toEqual([["shop"], "no"]);
+      set([]);
+      expect([desk.databases(stranger), await told(tester)]).toEqual([[], "no"]);
+    } finally {
+      await own.stop();
+    }
+  });
+
   it("ends the session whose login it chose", async () => {
     const { source, set } = timed();
     const own = await startTestPostern(options({ approvals: { grants: source } }));

@@ -46,7 +46,24 @@ beforeAll(async () => {
      create function touch() returns trigger language plpgsql as $$
        begin new.changed := now(); return new; end $$;
      create trigger touching before insert or update on plain_trigger for each row execute function touch();
-     create function anything() returns int language plpgsql as $$ begin return 1; end $$`,
+     create function anything() returns int language plpgsql as $$ begin return 1; end $$;
+     create function "say it"(t text) returns void language plpgsql as $$ begin perform pg_notify('outside', t); end $$;
+     create table veiled(id int primary key);
+     create function veil() returns trigger language plpgsql as $$
+       begin raise notice '-- all well'; perform pg_notify('outside', 'x'); return new; end $$;
+     create trigger veiling after insert on veiled for each row execute function veil();
+     create table quoting(id int primary key);
+     create function quoter() returns trigger language plpgsql as $$ begin perform "say it"('x'); return new; end $$;
+     create trigger quoting after insert on quoting for each row execute function quoter();
+     create table outbox(id int);
+     create function sends() returns trigger language plpgsql as $$ begin perform pg_notify('outside', 'x'); return new; end $$;
+     create trigger sending after insert on outbox for each row execute function sends();
+     create table chained(id int primary key);
+     create function chain() returns trigger language plpgsql as $$ begin insert into outbox values (new.id); return new; end $$;
+     create trigger chaining after insert on chained for each row execute function chain();
+     create function speaks(i int) returns boolean language plpgsql as $$
+       begin perform pg_notify('outside', i::text); return true; end $$;
+     create table checking(id int primary key check (speaks(id)))`,
   );
   postern = await startTestPostern({
     server: { host: cluster.host, port: cluster.port, user: cluster.superuser, password: cluster.password },
@@ -201,6 +218,14 @@ describe("no preview", () => {
   it.each([
     ["a change of structure", "create table other()", "not run for a preview"],
     ["a trigger that reaches outside", "insert into watched values (1, 'x')", "dblink_exec"],
+    ["a trigger with dashes in a text before what it does", "insert into veiled values (1)", "pg_notify"],
+    ["a trigger that calls a function with a quoted name", "insert into quoting values (1)", "pg_notify"],
+    [
+      "a trigger that writes where another one reaches outside",
+      "insert into chained values (1)",
+      "pg_notify",
+    ],
+    ["a check that reaches outside", "insert into checking values (1)", "pg_notify"],
     ["TRUNCATE", "truncate orders", "not run for a preview"],
     ["COPY to a file", "copy accounts(id) to '/tmp/postern-preview'", "not run for a preview"],
   ])("of %s", async (_, sql, why) => {

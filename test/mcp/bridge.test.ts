@@ -7,7 +7,7 @@ import { Client } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { bridge } from "../../src/cli/lib/bridge.ts";
-import { postern } from "../cli/support.ts";
+import { postern, startPostern } from "../cli/support.ts";
 import { call, eras, type McpHouse, startHouse } from "./support.ts";
 
 const program = resolve(import.meta.dirname, "../../bin/postern.js");
@@ -89,8 +89,32 @@ describe("the bridge", () => {
       expect(ran.code).toBe(2);
       expect(ran.stderr).not.toContain("secret-token");
     }
-    expect((await postern(["mcp"])).code).toBe(2);
+    expect((await postern(["mcp", "--agent", "a"], { env })).code).toBe(2);
     expect((await postern(["mcp", "--help"])).stdout).toContain("--token-file");
+  });
+
+  it("says what to do when nobody is logged in, once to people and to the agent each time", async () => {
+    for (const [args, hint] of [
+      [[], "postern login https://your-gateway"],
+      [["--url", house.url], `postern login ${house.url}`],
+    ] as const) {
+      const started = startPostern(["mcp", ...args], { env: { POSTERN_HOME: join(folder, "nobody") } });
+      for (const id of [1, 2])
+        started.child.stdin.write(`${JSON.stringify({ jsonrpc: "2.0", id, method: "ping" })}\n`);
+      started.child.stdin.end();
+      const ran = await started.ended;
+      const lines = ran.stdout
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line) as { id: number; error: { code: number; message: string } });
+      expect(lines.map(({ id, error }) => [id, error.code])).toEqual([
+        [1, -32001],
+        [2, -32001],
+      ]);
+      for (const { error } of lines) expect(error.message).toMatch(/^you are not logged in/);
+      for (const { error } of lines) expect(error.message).toContain(hint);
+      expect(ran.stderr).toBe(`postern mcp: ${lines[0]?.error.message}\n`);
+    }
   });
 
   it("answers every request, whatever the gateway does", async () => {
@@ -111,13 +135,12 @@ describe("the bridge", () => {
     const written: string[] = [];
     const sent: Headers[] = [];
     const done = bridge({
-      endpoint: new URL("https://gateway.test/mcp"),
-      token: async () => "t",
+      access: async () => ({ endpoint: new URL("https://gateway.test/mcp"), token: "t", ca: null }),
       input,
       write: (line) => written.push(line),
       warn: () => undefined,
-      fetch: async (_url, init) => {
-        sent.push(new Headers(init?.headers));
+      send: async (_url, init) => {
+        sent.push(new Headers(init.headers));
         return (await answers.shift()?.()) ?? new Response(null, { status: 202 });
       },
     });
@@ -146,14 +169,13 @@ describe("the bridge", () => {
     const input = new PassThrough();
     let aborted = false;
     const done = bridge({
-      endpoint: new URL("https://gateway.test/mcp"),
-      token: async () => "t",
+      access: async () => ({ endpoint: new URL("https://gateway.test/mcp"), token: "t", ca: null }),
       input,
       write: () => undefined,
       warn: () => undefined,
-      fetch: (_url, init) =>
+      send: (_url, init) =>
         new Promise((_, fail) => {
-          init?.signal?.addEventListener("abort", () => {
+          init.signal.addEventListener("abort", () => {
             aborted = true;
             fail(new DOMException("gone", "AbortError"));
           });

@@ -58,20 +58,52 @@ test("what is expensive ends within its limits", async () => {
 }, 60_000);
 
 test("explain says of every statement what query would do, and runs none of them", async () => {
-  for (const one of statements) {
-    const said = await call(client, "explain", { database: "lab", sql: one.sql });
-    expect(leaks(said.text, one.sql), one.id).toEqual([]);
-    if (one.expected === "LIMIT") continue;
-    const ran = await query(one);
-    if (ran.code === "COPY_REFUSED") continue;
-    // What people must approve is said as such, or why it could not run even then; what is denied is denied with the same code.
-    if (said.verdict === "approve" || said.code === "NOT_COUNTABLE")
-      expect(ran.code, one.id).toMatch(/^(?:NEEDS_APPROVAL|NOT_COUNTABLE)$/);
-    else if (ran.error && ran.code !== "SERVER_ERROR") expect(said.code, one.id).toBe(ran.code);
-    else if (!ran.error) expect(said, one.id).toMatchObject({ error: false, verdict: "allow" });
-  }
+  await explainAgrees(client, "NEEDS_APPROVAL");
   expect(await lab.digest()).toBe(untouched);
 }, 180_000);
+
+test("explain agrees with query where people can be asked, too", async () => {
+  const asking = await startLab(undefined, true);
+  const entry = await openDoor(asking.postern);
+  try {
+    const before = await asking.digest();
+    // Open requests of one agent are few.
+    const several = async (n: number) =>
+      entry.connect(
+        "modern",
+        await asking.postern.token({ sub: `agent-${n}`, groups: ["testers", "agents"] }),
+      );
+    expect(await explainAgrees(several, "APPROVAL_REQUIRED")).toBeGreaterThan(0);
+    expect(await asking.digest()).toBe(before);
+  } finally {
+    await entry.stop();
+    await asking.stop();
+  }
+}, 180_000);
+
+/** `held`: the code of what people must agree to. Gives how many such statements there were. */
+async function explainAgrees(
+  who: Client | ((n: number) => Promise<Client>),
+  held: "NEEDS_APPROVAL" | "APPROVAL_REQUIRED",
+): Promise<number> {
+  let asked = 0;
+  for (const [n, one] of statements.entries()) {
+    const agent = typeof who === "function" ? await who(n) : who;
+    const said = await call(agent, "explain", { database: "lab", sql: one.sql });
+    expect(leaks(said.text, one.sql), one.id).toEqual([]);
+    if (one.expected === "LIMIT") continue;
+    const ran = await call(agent, "query", { database: "lab", sql: one.sql, max_rows: 1000 });
+    if (ran.code === "COPY_REFUSED") continue;
+    if (ran.code === held) asked++;
+    // What people must approve is said as such, what is denied is denied with the same code, and the other way round.
+    expect(said.verdict === "approve", one.id).toBe(ran.code === held);
+    if (ran.code === held) expect(said.error, one.id).toBe(false);
+    else if (ran.error && ran.code !== "SERVER_ERROR") expect(said.code, one.id).toBe(ran.code);
+    else if (said.error) expect([said.code, said.sqlstate], one.id).toEqual([ran.code, ran.sqlstate]);
+    else if (!ran.error) expect(said, one.id).toMatchObject({ verdict: "allow" });
+  }
+  return asked;
+}
 
 test("values of parameters are never part of a statement", async () => {
   for (const one of statements.slice(0, 60)) {

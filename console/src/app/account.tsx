@@ -77,7 +77,8 @@ function AccountPanel({ onHelp }: { onHelp(): void }) {
   const notifications = useNotifications();
   const logout = useMutation({
     mutationFn: () => api<undefined>("/api/logout", { method: "POST", body: {} }),
-    onSuccess: () => window.location.assign("/login"),
+    // The start, from where who is signed out is led to the login page: the server's /login may begin a login at once.
+    onSuccess: () => window.location.assign("/"),
   });
   return (
     <>

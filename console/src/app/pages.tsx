@@ -46,6 +46,12 @@ export const pages: readonly Page[] = [
     View: lazy(() => import("../trail/page.tsx")),
   },
   { path: "/trail/:request", roles: [], nav: null, View: lazy(() => import("../trail/detail.tsx")) },
+  {
+    path: "/runs",
+    roles: ["auditor"],
+    nav: { label: "Runs", icon: "agent", phone: false },
+    View: lazy(() => import("../trail/runs.tsx")),
+  },
   { path: "/runs/:run", roles: ["auditor"], nav: null, View: lazy(() => import("../trail/run.tsx")) },
   {
     path: "/policy",

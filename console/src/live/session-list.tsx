@@ -96,6 +96,11 @@ function Row({ session, onEnd, onStop }: RowProps) {
         )}
         {session.client.via === "wire" ? null : <Badge tone="accent">{session.client.via}</Badge>}
         {session.client.tls === null ? <Badge>no TLS</Badge> : null}
+        {session.node === me.node ? null : (
+          <Badge>
+            node <Text value={session.node} />
+          </Badge>
+        )}
       </p>
       {session.claimed.agent === undefined ? null : (
         <p>

@@ -7,7 +7,9 @@ export type {
   AuditRequest,
   Checkpoint,
   PlacedRecord,
+  RunList,
   RunStatement,
+  RunSummary,
   StatementPart,
   Undone,
 } from "../generated/api.ts";

@@ -38,6 +38,7 @@ const nothing: Touched = {
   uses: [],
   outputs: null,
   assignments: [],
+  inspected: [],
   unsafe: [],
   parameterTypes: [],
   problems: [],
@@ -269,6 +270,12 @@ class SelectReader {
       functions: sorted([...this.#expressions.functions]),
       effects: reads.length === 0 ? [] : ["read"],
       uses,
+      // What compares them is not told apart here.
+      inspected: uses.flatMap(({ relation, attribute, position }) =>
+        position === "predicate" && this.#snapshot.relation(relation)?.system === true
+          ? [{ relation, attribute, by: "a condition", parameter: null }]
+          : [],
+      ),
       outputs,
       parameterTypes: this.#options.described.parameterTypes,
     };

@@ -2,7 +2,7 @@
  * Where columns stand in a statement. An allow-list: a column counts as output, equality, derived, assigned or owner's only
  * at the places named here; everywhere else it is in a predicate (MASKING.md section 3.2, "strict").
  */
-import type { Assignment, ColumnUse, Position } from "../../facts/effects.ts";
+import type { Assignment, ColumnUse, Inspection, Position } from "../../facts/effects.ts";
 import {
   boolOf,
   intOf,
@@ -15,6 +15,7 @@ import {
 } from "../../sql/servertree/index.ts";
 import type { CatalogFacts } from "./facts.ts";
 import { attributeOf, type Flow } from "./flow.ts";
+import { createInspector } from "./inspect.ts";
 import { childrenOf, collectNodes, tagOf } from "./nodes.ts";
 import { callerReaches, isSingleEquality } from "./owner.ts";
 import {
@@ -47,6 +48,7 @@ interface Level {
 
 export interface Uses {
   readonly uses: readonly ColumnUse[];
+  readonly inspected: readonly Inspection[];
   readonly assignments: readonly Assignment[];
   readonly tracer: Tracer;
   readonly scopes: readonly Scope[];
@@ -54,8 +56,16 @@ export interface Uses {
 
 const nesting = 400;
 
-/** Reads all queries that one statement became. `target`: the rows of the statement make a new table. Throws NotUnderstood. */
-export function findUses(queries: readonly ServerNode[], facts: CatalogFacts, target: boolean): Uses {
+/**
+ * Reads all queries that one statement became. `target`: the rows of the statement make a new table; `inspect`: it reads relations
+ * of the system, whose names may be looked into. Throws NotUnderstood.
+ */
+export function findUses(
+  queries: readonly ServerNode[],
+  facts: CatalogFacts,
+  target: boolean,
+  inspect: boolean,
+): Uses {
   const found = new Map<string, ColumnUse>();
   const assignments: Assignment[] = [];
   const scopes = createScopes();
@@ -71,6 +81,17 @@ export function findUses(queries: readonly ServerNode[], facts: CatalogFacts, ta
       due.push(entry);
     },
   });
+
+  const inspector = inspect ? createInspector(tracer, facts) : null;
+  /** Inside of PostgreSQL's own views: nobody's condition. */
+  const settled = new WeakSet<Scope>();
+
+  function scopeOf(node: ServerNode, parent: Scope, view = 0): Scope {
+    const scope = scopes.of(node, parent);
+    if (settled.has(parent) || (view !== 0 && facts.catalog.relation(view)?.system === true))
+      settled.add(scope);
+    return scope;
+  }
 
   function add(relation: number, attribute: number, position: Position): void {
     found.set(`${relation}.${attribute}.${position}`, { relation, attribute, position });
@@ -126,6 +147,7 @@ export function findUses(queries: readonly ServerNode[], facts: CatalogFacts, ta
   /** Everything inside an expression. */
   function expression(expr: ServerNode, scope: Scope, position: Position): void {
     if (++depth > nesting * 4) throw new NotUnderstood("an expression that is too deep");
+    if (inspector !== null && !settled.has(scope)) inspector.expression(expr, scope);
     switch (tagOf(expr)) {
       case "VAR":
         use(tracer.flow(expr, scope), demoted(position));
@@ -176,7 +198,7 @@ export function findUses(queries: readonly ServerNode[], facts: CatalogFacts, ta
     const select = nodeOf(link, "subselect");
     if (select === null) throw new NotUnderstood("SUBLINK.subselect");
     const exists = subLinks[intOf(link, "subLinkType", -1)] === "exists";
-    query(scopes.of(select, scope), {
+    query(scopeOf(select, scope), {
       base: exists && at !== "owner" ? "predicate" : at,
       owner: at === "owner",
       lazy: false,
@@ -188,6 +210,7 @@ export function findUses(queries: readonly ServerNode[], facts: CatalogFacts, ta
 
   function query(scope: Scope, level: Level): void {
     if (++depth > nesting * 4) throw new NotUnderstood("a query that is too deep");
+    if (inspector !== null && !settled.has(scope)) inspector.query(scope);
     const node = scope.query;
     const condition: Position = level.owner ? "owner" : "predicate";
     const inner: Level = {
@@ -201,7 +224,7 @@ export function findUses(queries: readonly ServerNode[], facts: CatalogFacts, ta
     for (const cte of nodesOf(node, "cteList")) {
       const body = nodeOf(cte, "ctequery");
       if (body === null) throw new NotUnderstood("COMMONTABLEEXPR.ctequery");
-      query(scopes.of(body, scope), inner);
+      query(scopeOf(body, scope), inner);
     }
     const operation = nodeOf(node, "setOperations");
     const compared = new Set(
@@ -318,7 +341,7 @@ export function findUses(queries: readonly ServerNode[], facts: CatalogFacts, ta
         if (node === null) throw new NotUnderstood("RANGETBLENTRY.subquery");
         const view = viewOf(entry) !== 0;
         const barrier = view && boolOf(entry, "security_barrier") && !callerReaches(node, facts);
-        query(scopes.of(node, scope), {
+        query(scopeOf(node, scope, viewOf(entry)), {
           ...inner,
           lazy: inner.lazy || view,
           owner: inner.owner || barrier,
@@ -402,7 +425,13 @@ export function findUses(queries: readonly ServerNode[], facts: CatalogFacts, ta
     }
   }
   for (let next = due.pop(); next !== undefined; next = due.pop()) next();
-  return { uses: [...found.values()], assignments, tracer, scopes: tops };
+  return {
+    uses: [...found.values()],
+    inspected: inspector?.found() ?? [],
+    assignments,
+    tracer,
+    scopes: tops,
+  };
 }
 
 /** The columns of a flow, in order. */

@@ -1,14 +1,12 @@
 /** From leaves of the audit log to events of the live stream. */
 import type { z } from "zod";
+import type { Principal } from "../../facts/principal.ts";
 import type { SessionDescription } from "../../gateway/index.ts";
 import { at, type Json, list, number, text, time, word } from "../json.ts";
 import type { outcomeEvent, sessionEvent, statementEvent } from "../schema/events.ts";
 import { iso, recordedClaims, recordedPrincipal, tellPrincipal, tellSession } from "../told.ts";
 
-export interface Owner {
-  readonly subject: string;
-  readonly issuer: string;
-}
+export type Owner = Pick<Principal, "subject" | "issuer" | "actor">;
 
 /** One event, ready to be sent. */
 export interface LiveEvent {
@@ -55,7 +53,7 @@ export class LeafTeller {
   private session(id: number, leaf: Json, type: "start" | "end"): LiveEvent {
     const session = text(leaf, "session") ?? "";
     const principal = recordedPrincipal(leaf);
-    const owner = { subject: principal.subject, issuer: principal.issuer };
+    const owner = ownerIn(principal);
     if (type === "start") remember(this.owners, session, owner);
     else this.owners.delete(session);
     const open = type === "start" ? this.sessionOf(session) : null;
@@ -106,7 +104,7 @@ export class LeafTeller {
     const recorded = recordedPrincipal(leaf);
     const open = this.sessionOf(session);
     const place = number(leaf, "statement.index") ?? 0;
-    const owner = { subject: recorded.subject, issuer: recorded.issuer };
+    const owner = ownerIn(recorded);
     remember(this.owners, session, owner);
     remember(this.places, id, place);
     const { subject, issuer, kind, email, actor } = open === null ? recorded : tellPrincipal(open.principal);
@@ -160,8 +158,12 @@ export class LeafTeller {
     const known = this.owners.get(session);
     if (known !== undefined) return known;
     const open = this.sessionOf(session);
-    return open === null ? null : { subject: open.principal.subject, issuer: open.principal.issuer };
+    return open === null ? null : ownerIn(open.principal);
   }
+}
+
+function ownerIn({ subject, issuer, actor }: Owner): Owner {
+  return { subject, issuer, actor };
 }
 
 function remember<K, V>(map: Map<K, V>, key: K, value: V): void {

@@ -3,6 +3,7 @@ import type { z } from "zod";
 import type { AuditLog, CommittedRecords } from "../../audit/index.ts";
 import { leavesIn } from "../../audit/index.ts";
 import type { RangeEntry } from "../../audit/read/range.ts";
+import type { Principal } from "../../facts/principal.ts";
 import type { SessionDescription } from "../../gateway/index.ts";
 import type { Caller } from "../env.ts";
 import { ApiError } from "../failure.ts";
@@ -34,6 +35,8 @@ export interface Hub {
   open(caller: Caller, still: () => Promise<boolean>, from?: ReplayFrom): StreamReader;
   /** Tells of something that is not on the log: to each reader what `dataFor` gives for it, one line of JSON; null: nothing. */
   tell(type: string, dataFor: (caller: Caller) => string | null): void;
+  /** Asks of every reader whether it still may read, as happens now and then. */
+  judge(): void;
   readonly readers: number;
   close(): void;
 }
@@ -178,7 +181,9 @@ export function createHub({ node, audit, range, sessionOf }: HubDeps): Hub {
 
   return {
     open(caller, still, from = { kind: "now" }) {
-      const own = [...seats].filter((seat) => isOwn(seat.caller, caller.principal)).length;
+      const own = [...seats].filter(
+        (seat) => isOwn(caller, seat.caller.principal) && isOwn(seat.caller, caller.principal),
+      ).length;
       if (seats.size >= maxReaders || own >= maxReadersEach)
         throw new ApiError("TOO_MANY_REQUESTS", "too many live views are open", { hint: "close one" });
       const seat: Seat = {
@@ -201,6 +206,7 @@ export function createHub({ node, audit, range, sessionOf }: HubDeps): Hub {
         if (data !== null) reader.send(type, data);
       }
     },
+    judge: tick,
     get readers() {
       return seats.size;
     },
@@ -225,8 +231,21 @@ export function seesAll(caller: Caller): boolean {
   return caller.roles.has("auditor");
 }
 
-export function isOwn(caller: Caller, owner: { readonly subject: string; readonly issuer: string }): boolean {
-  return caller.principal.subject === owner.subject && caller.principal.issuer === owner.issuer;
+/**
+ * Whether something is the caller's own. People own what is done in their name; who acts in somebody's name owns what they did in it, and what
+ * others did on their behalf, but nothing else of that person's.
+ */
+export function isOwn(
+  { principal }: Pick<Caller, "principal">,
+  owner: Pick<Principal, "subject" | "issuer" | "actor">,
+): boolean {
+  if (principal.subject !== owner.subject || principal.issuer !== owner.issuer) return false;
+  const { actor } = principal;
+  const tail = owner.actor.slice(owner.actor.length - actor.length);
+  return (
+    owner.actor.length >= actor.length &&
+    tail.every((one, at) => one.subject === actor[at]?.subject && one.issuer === actor[at].issuer)
+  );
 }
 
 /** Size, root (hex) and time of a checkpoint of our own (docs/audit-format.md). */

@@ -20,6 +20,9 @@ const browserCookie = "postern_login";
 /** Logins that one address may begin in a minute: each asks the provider and takes room in the store. */
 const mostBegun = 120;
 
+/** Answers to no login that are put on the record, of one address in a minute. */
+const mostTold = 20;
+
 interface Flow extends OidcFlow {
   readonly browser: string;
   readonly returnTo: string;
@@ -52,6 +55,7 @@ const words: Readonly<Record<LoginErrorCode, readonly [text: string, status: num
 
 export function loginRoutes(deps: RestDeps): (app: Hono<ApiEnv>) => void {
   const rate = createRate(mostBegun);
+  const told = createRate(mostTold);
   const { store } = deps;
 
   async function begin(context: Context<ApiEnv>, provider: OidcProviderSettings): Promise<Response> {
@@ -106,7 +110,9 @@ export function loginRoutes(deps: RestDeps): (app: Hono<ApiEnv>) => void {
   function fail(context: Context<ApiEnv>, error: unknown): Response {
     if (!(error instanceof LoginError)) throw error;
     const [text, status] = words[error.code];
-    deps.loginFailed(context, error.code, error.cause);
+    // An answer to no login says nothing of who sent it: any page can make its visitors' browsers do that, without end.
+    if (error.code !== "LOGIN_STATE" || told.take(context.get("ip")))
+      deps.loginFailed(context, error.code, error.cause);
     return failurePage(error.code, text, status);
   }
 
@@ -118,7 +124,13 @@ export function loginRoutes(deps: RestDeps): (app: Hono<ApiEnv>) => void {
           headers: { "content-type": "text/css; charset=utf-8", "cache-control": "public, max-age=3600" },
         }),
     );
-    app.get("/login", async (context) => {
+    app.get("/login", async (context, next) => {
+      // Typed or loaded again in a browser: the console's own page, where there is one.
+      if (isPlainVisit(context)) {
+        await next();
+        if (context.res.ok) return;
+        context.res = undefined;
+      }
       const choices = deps.login.providers();
       const wanted = context.req.query("provider");
       const choice =
@@ -157,6 +169,15 @@ export function loginRoutes(deps: RestDeps): (app: Hono<ApiEnv>) => void {
   };
 }
 
+/** A page load that asks for no provider and no fresh login (Fetch Metadata: browsers say what a request is for, over TLS and on loopback). */
+function isPlainVisit(context: Context<ApiEnv>): boolean {
+  return (
+    context.req.header("sec-fetch-dest") === "document" &&
+    context.req.query("provider") === undefined &&
+    context.req.query("step_up") === undefined
+  );
+}
+
 /** The login's memory, once. null: there is none. */
 async function takeFlow(store: Store, state: string): Promise<Flow | null> {
   const key = sha256(state);
@@ -181,7 +202,8 @@ export function localPath(path: string | undefined, origin: string): string {
   if (path === undefined || path.length > 2048 || !/^\/(?![/\\])/.test(path) || /[\p{Cc}\\]/u.test(path))
     return "/";
   const url = URL.canParse(path, origin) ? new URL(path, origin) : null;
-  if (url === null || url.origin !== new URL(origin).origin) return "/";
+  // "/.//host" is a path of this site, and reads "//host" once its dots are gone: a browser would take that for a host.
+  if (url === null || url.origin !== new URL(origin).origin || url.pathname.startsWith("//")) return "/";
   // A way back into login or the API shows no page.
   return /^\/(login|api)(\/|$)/.test(url.pathname) ? "/" : `${url.pathname}${url.search}${url.hash}`;
 }

@@ -12,7 +12,7 @@ import {
 import type { Store } from "../../store/types.ts";
 import { type Form, OauthError } from "./form.ts";
 import { redeemCode } from "./handover.ts";
-import { readTarget, type Target } from "./target.ts";
+import { type Granted, readGranted, readTarget, type Target } from "./target.ts";
 
 export interface ExchangeDeps {
   readonly identity: Pick<Identity, "authenticate" | "verifyGrant">;
@@ -56,17 +56,15 @@ export async function exchange(form: Form, deps: ExchangeDeps, from: CallContext
     case jwtGrant:
       return {
         grant: "jwt-bearer",
-        ...(await byAssertion(await jwtSubject(form, deps, context), target, deps)),
+        ...(await byJwt(form, target, deps, context)),
       };
-    case samlGrant:
-      return {
-        grant: "saml2-bearer",
-        ...(await byAssertion(
-          await deps.identity.authenticate(form.need("assertion"), context),
-          target,
-          deps,
-        )),
-      };
+    case samlGrant: {
+      const assertion = form.need("assertion");
+      // Above all no Postern token: what it is bound to is kept by token exchange alone.
+      if (!isSaml(assertion)) throw new OauthError("invalid_grant", "the assertion is not one of SAML");
+      const principal = await deps.identity.authenticate(assertion, context);
+      return { grant: "saml2-bearer", ...(await byAssertion(principal, target, deps)) };
+    }
     case "authorization_code": {
       const principal = await redeemCode(form, deps.store);
       deps.refuseRevoked(principal);
@@ -108,35 +106,46 @@ async function byExchange(
   return { issued, rotated: false };
 }
 
-/** RFC 7523 and RFC 7522. */
+/** RFC 7523 and RFC 7522. `within`: what the assertion itself is good for; null: everything. */
 async function byAssertion(
   principal: Principal,
   target: Target,
   deps: ExchangeDeps,
+  within: Granted | null = null,
 ): Promise<Omit<Exchanged, "grant">> {
-  checkDatabase(principal, target, deps);
-  return { issued: await deps.tokens.issue(principal, requestOf(target)), rotated: false };
+  checkDatabase(principal, { database: target.database ?? within?.database ?? null }, deps);
+  const issued = await deps.tokens.issue(principal, {
+    ...requestOf(target),
+    within: within === null ? null : { ...within, certificate: null },
+  });
+  return { issued, rotated: false };
 }
 
 /** A JWT of a provider, or an ID-JAG, which is good once. */
-async function jwtSubject(form: Form, deps: ExchangeDeps, context: CallContext): Promise<Principal> {
+async function byJwt(
+  form: Form,
+  target: Target,
+  deps: ExchangeDeps,
+  context: CallContext,
+): Promise<Omit<Exchanged, "grant">> {
   const assertion = form.need("assertion");
   if (typeOf(assertion) !== "oauth-id-jag+jwt") {
     if (assertion.startsWith(tokenPrefix))
       throw new OauthError("invalid_grant", "a Postern token is exchanged by token-exchange");
-    return deps.identity.authenticate(assertion, context);
+    return byAssertion(await deps.identity.authenticate(assertion, context), target, deps);
   }
   const url = deps.publicUrl();
   const grant = await deps.identity.verifyGrant(assertion, [url, `${url}/`, `${url}/oauth/token`]);
   const client = form.one("client_id");
   if (client !== null && client !== grant.clientId)
     throw new OauthError("invalid_grant", "the grant is for another client");
+  const within = readGranted(grant, url);
   const { issuer, token } = grant.principal;
   const fresh = await spendOnce(deps.store, `${issuer} ${grant.jti}`, token.expires * 1000 + 120_000);
   if (!fresh) throw new IdentityError("TOKEN_REVOKED", "the grant was used before");
   deps.refuseRevoked(grant.principal);
   // Whoever comes with a grant acts for the person: he is not the person.
-  return { ...grant.principal, kind: "agent" };
+  return byAssertion({ ...grant.principal, kind: "agent" }, target, deps, within);
 }
 
 /** The principal of a token that is shown to be exchanged: a Postern token's audience and database say where it is used, not this. */
@@ -184,7 +193,7 @@ function checkMayAct(principal: Principal, actor: Principal): void {
 }
 
 /** The same answer whether the database is not there or not for this principal. */
-function checkDatabase(principal: Principal, target: Target, deps: ExchangeDeps): void {
+function checkDatabase(principal: Principal, target: Pick<Target, "database">, deps: ExchangeDeps): void {
   if (target.database !== null && !deps.mayUse(principal, target.database))
     throw new OauthError("invalid_target", "there is no such database for you");
 }

@@ -76,7 +76,10 @@ export function handoverRoutes(deps: {
       if (caller.via !== "cookie" || context.req.header("sec-fetch-site") !== "same-origin")
         throw new ApiError("FORBIDDEN", "begin with postern login, in a browser that is logged in");
       const code = randomBytes(32).toString("base64url");
-      const { claims, ...rest } = caller.principal;
+      const { claims: told, ...rest } = caller.principal;
+      // When the person showed themselves to the console, whatever else the session's token says.
+      const { auth_time: _, ...others } = told;
+      const claims = caller.authTime === null ? others : { ...others, auth_time: caller.authTime };
       await deps.store.insert(
         collection,
         keyOf(code),

@@ -69,8 +69,37 @@ export function readTarget(form: Form, publicUrl: string): Target {
   };
 }
 
+/** What a grant is good for in its issuer's words. null: it sets no bounds. */
+export type Granted = Pick<Target, "audience" | "database">;
+
+/**
+ * Reads `resource` and `scope` of an ID-JAG (draft-ietf-oauth-identity-assertion-authz-grant, section 3; RFC 8707): a token that is issued
+ * for it goes no further. Scopes that are not Postern's say nothing. Throws OauthError invalid_target.
+ */
+export function readGranted(
+  grant: { readonly resource: string | readonly string[] | null; readonly scope: string | null },
+  publicUrl: string,
+): Granted {
+  const databases = new Set<string>();
+  const named = new Set<Audience>();
+  for (const resource of [grant.resource ?? []].flat()) {
+    const database = readResource(resource, publicUrl, (one) => named.add(one));
+    if (database !== null) databases.add(database);
+  }
+  const scopes = (grant.scope ?? "").split(" ");
+  for (const scope of scopes)
+    if (scope.startsWith("database:")) databases.add(scope.slice("database:".length));
+  const allowed = scopes.includes("all") ? [] : audiences.filter((one) => scopes.includes(one));
+  const bounds = [[...named], allowed].filter((list) => list.length > 0);
+  const audience = audiences.filter((one) => bounds.every((list) => list.includes(one)));
+  const [database = null] = databases;
+  if (databases.size > 1 || audience.length === 0)
+    throw new OauthError("invalid_target", "the grant is for several databases, or for no place at all");
+  return { audience: bounds.length === 0 ? null : audience, database };
+}
+
 /** Gives the database a resource names, if it does. */
-function readResource(resource: string, publicUrl: string, add: (name: Audience) => boolean): string | null {
+function readResource(resource: string, publicUrl: string, add: (name: Audience) => unknown): string | null {
   // RFC 8707 section 2: an absolute URI without fragment.
   if (!URL.canParse(resource) || resource.includes("#"))
     throw new OauthError("invalid_target", "resource is not an absolute URI");

@@ -1,8 +1,9 @@
 /** Approvals as the API tells them to one caller. */
 import type { z } from "zod";
-import { mayDecide } from "../../approvals/index.ts";
+import { inGroups, mayDecide } from "../../approvals/index.ts";
 import type { Approval, EffectPreview } from "../../facts/approval.ts";
 import type { Caller } from "../env.ts";
+import { seesAll } from "../live/hub.ts";
 import type { RestDeps } from "../rest.ts";
 import type { approvalEvent, approval as approvalSchema, effectPreview } from "../schema/approvals.ts";
 
@@ -57,7 +58,7 @@ export function tellApproval(
     rules: [...approval.rules],
     limits: { ...approval.limits },
     warnings: warnings.map((one) => ({ ...one })),
-    preview: preview === null ? null : tellPreview(preview),
+    preview: preview === null ? null : tellPreview(preview, maySample(approval, caller)),
     scope: { ...approval.scope },
     can: tellCan(approval, caller, deps),
   };
@@ -82,8 +83,21 @@ function tellCan(
   };
 }
 
-export function tellPreview(preview: EffectPreview): z.output<typeof effectPreview> {
-  const { sample, notes } = preview;
+/**
+ * Rows are for those who may decide, and for auditors: who asked may be somebody who may not read the table at all, and would otherwise
+ * only have to ask for a change of it.
+ */
+function maySample(approval: Approval, caller: Caller): boolean {
+  const { principal } = caller;
+  return (
+    seesAll(caller) ||
+    (principal.kind === "human" && approval.demands.some(({ groups }) => inGroups(principal, groups)))
+  );
+}
+
+export function tellPreview(preview: EffectPreview, rows = true): z.output<typeof effectPreview> {
+  const { notes } = preview;
+  const sample = rows ? preview.sample : null;
   return {
     ...preview,
     notes: [...notes],

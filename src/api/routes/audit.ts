@@ -5,7 +5,7 @@ import type { RunStory } from "../../audit/read/run.ts";
 import type { SearchFilters } from "../../audit/read/search.ts";
 import type { Caller } from "../env.ts";
 import { ApiError } from "../failure.ts";
-import { seesAll } from "../live/hub.ts";
+import { isOwn, seesAll } from "../live/hub.ts";
 import { page } from "../paging.ts";
 import type { RestDeps } from "../rest.ts";
 import { type Route, route } from "../routing.ts";
@@ -78,7 +78,10 @@ export function auditRoutes(deps: RestDeps): Route[] {
         ...(before === null ? {} : { before }),
       });
       return {
-        items: hits.map(tellHit).reverse(),
+        items: hits
+          .map(tellHit)
+          .filter(({ principal }) => !own || isOwn(caller, principal))
+          .reverse(),
         next: hits.length < limit ? null : searchCursor(hits, before),
         notices: seesAll(caller) ? [...notices] : [],
       };
@@ -128,9 +131,8 @@ export function auditRoutes(deps: RestDeps): Route[] {
       const open = seesAll(caller);
       const found = await readerOf(deps).ask(asking(caller), { kind: "show", request, open });
       const told = tellRequest(request, found.records, found.undone);
-      const { subject, issuer } = caller.principal;
       const owner = told?.session?.principal;
-      const own = owner?.subject === subject && owner.issuer === issuer;
+      const own = owner !== undefined && isOwn(caller, owner);
       if (told === null || !(open || own)) throw new ApiError("NOT_FOUND", "there is no such request");
       return told;
     }),

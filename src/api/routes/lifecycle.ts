@@ -1,10 +1,13 @@
 /** Renewing sessions, revoking access, and the caller's Postern tokens. */
+import { createHash } from "node:crypto";
 import type { AuditLog } from "../../audit/index.ts";
 import type { Gateway } from "../../gateway/index.ts";
 import { type Identity, IdentityError } from "../../identity/index.ts";
 import type { PosternTokens, TokenListing } from "../../identity/tokens/index.ts";
 import type { Revocation, RevocationKind, Revocations } from "../../identity/tokens/revoked.ts";
+import type { Caller } from "../env.ts";
 import { ApiError } from "../failure.ts";
+import { isOwn } from "../live/hub.ts";
 import { page } from "../paging.ts";
 import { type Route, route } from "../routing.ts";
 import {
@@ -23,11 +26,18 @@ export interface LifecycleDeps {
   readonly identity: Pick<Identity, "authenticate">;
   readonly tokens: PosternTokens;
   readonly revocations: Revocations;
-  readonly audit: Pick<AuditLog, "event">;
+  readonly audit: Pick<AuditLog, "event" | "authFailed">;
 }
 
 export function lifecycleRoutes(deps: LifecycleDeps): Route[] {
   const { gateway, identity, tokens, revocations, audit } = deps;
+
+  async function ownTokens(caller: Caller): Promise<TokenListing[]> {
+    const { subject, issuer } = caller.principal;
+    const all = await tokens.list(caller.principal);
+    return all.filter(({ actor }) => isOwn(caller, { subject, issuer, actor }));
+  }
+
   return [
     route(renewSession, async ({ params, body, ip }) => {
       const session = gateway.sessions.get(params.id ?? "");
@@ -37,6 +47,11 @@ export function lifecycleRoutes(deps: LifecycleDeps): Route[] {
         .authenticate(body.token, { ip, via: "wire", audience: "wire", database: session.database })
         .catch((error: unknown) => {
           if (!(error instanceof IdentityError)) throw error;
+          const { code, cause } = error;
+          const tokenSha256 = createHash("sha256").update(body.token).digest("hex");
+          const { database } = session;
+          const client = { ip, port: 0, tls: null, user: null, application: null, via: "api" as const };
+          audit.authFailed({ code, cause, database, tokenSha256, ...client });
           throw new ApiError("BAD_REQUEST", "the fresh token is not accepted", { reason: error.code });
         });
       const renewed = gateway.lifecycle.renew(session.id, principal);
@@ -90,14 +105,14 @@ export function lifecycleRoutes(deps: LifecycleDeps): Route[] {
       return null;
     }),
     route(listTokens, async ({ caller }) => ({
-      items: (await tokens.list(caller.principal)).map(tellToken),
+      items: (await ownTokens(caller)).map(tellToken),
       next: null,
     })),
     route(endToken, async ({ params, caller }) => {
       const id = params.id ?? "";
       const { principal, roles } = caller;
-      const own = (await tokens.list(principal)).some((one) => one.id === id);
-      const found = own || roles.has("admin") ? await tokens.end(id) : null;
+      const own = (await ownTokens(caller)).some((one) => one.id === id);
+      const found = own || roles.has("admin") ? await tokens.find(id) : null;
       if (found === null) throw new ApiError("NOT_FOUND", "there is no such token of yours");
       audit.event("admin.action", {
         action: "token.revoked",
@@ -111,6 +126,8 @@ export function lifecycleRoutes(deps: LifecycleDeps): Route[] {
         reason: own ? "revoked by its owner" : "revoked by an administrator",
         by: { subject: principal.subject, issuer: principal.issuer },
       });
+      // Last: were the list not to take it, the token would be gone and what was made of it would live on.
+      await tokens.end(id);
       return null;
     }),
   ];

@@ -150,8 +150,13 @@ export function policyRoutes(deps: RestDeps): PolicyRoutes {
         },
       });
       const nothing = { total: 0, compared: 0, undetermined: 0, truncated: false, changes: [] };
+      const report = answer.ok ? (answer.report ?? nothing) : nothing;
+      // Examples are what others did: who approves statements may not read the trail by trying policies on it.
+      const changes = seesAll(caller)
+        ? report.changes
+        : report.changes.map((change) => ({ ...change, examples: [] }));
       return answer.ok
-        ? { policy: answer.digest, problems: [], ...(answer.report ?? nothing) }
+        ? { policy: answer.digest, problems: [], ...report, changes }
         : { policy: null, problems: answer.problems, ...nothing };
     }),
     route(checkPolicy, async ({ body }) => {

@@ -5,32 +5,37 @@ import { isOwn, seesAll } from "../live/hub.ts";
 import { page } from "../paging.ts";
 import type { RestDeps } from "../rest.ts";
 import { type Route, route } from "../routing.ts";
-import { endSession, listSessions } from "../schema/sessions.ts";
+import { endSession, listSessions, type Session } from "../schema/sessions.ts";
 import { tellSession } from "../told.ts";
 import { actingAs } from "./me.ts";
 
 const idShape = /^[0-9a-f-]{36}$/;
 
 export function sessionRoutes(deps: RestDeps): Route[] {
-  const visible = (caller: Caller) =>
-    deps.gateway.describe().filter(({ principal }) => seesAll(caller) || isOwn(caller, principal));
+  const visible = (caller: Caller, { principal }: Session) => seesAll(caller) || isOwn(caller, principal);
+  /** This node's as they are now, other nodes' as they told last. */
+  async function open(caller: Caller): Promise<Session[]> {
+    const own = deps.gateway.describe().map((one) => tellSession(one, deps.node));
+    const here = new Set(own.map(({ id }) => id));
+    const others = (await deps.peers?.others()) ?? [];
+    return [...own, ...others.filter(({ id }) => !here.has(id))].filter((one) => visible(caller, one));
+  }
   return [
-    route(listSessions, ({ caller, query }) => {
+    route(listSessions, async ({ caller, query }) => {
       const { database, subject, limit, after } = query;
-      const found = visible(caller)
+      const found = (await open(caller))
         .filter((one) => database === undefined || one.database === database)
         .filter((one) => subject === undefined || one.principal.subject === subject)
         .sort((a, b) => (a.id < b.id ? -1 : 1));
-      const { items, next } = page(found, ({ id }) => id, { limit, after, shape: idShape });
-      return { items: items.map((one) => tellSession(one, deps.node)), next };
+      return page(found, ({ id }) => id, { limit, after, shape: idShape });
     }),
     route(endSession, async ({ caller, params, query }) => {
-      const session = visible(caller).find(({ id }) => id === params.id);
+      const session = (await open(caller)).find(({ id }) => id === params.id);
       // Whoever may not see it is not told that it is there.
       if (session === undefined) {
         if (!caller.roles.has("admin") || !idShape.test(params.id ?? ""))
-          throw new ApiError("NOT_FOUND", "there is no such session on this node");
-        // Perhaps on another node: all are told.
+          throw new ApiError("NOT_FOUND", "there is no such session");
+        // Perhaps on another node that has not told of it: all are told.
         deps.audit.event("admin.action", {
           action: "session.end",
           principal: actingAs(caller),
@@ -52,7 +57,8 @@ export function sessionRoutes(deps: RestDeps): Route[] {
         session: session.id,
         reason,
       });
-      deps.gateway.endSession(session.id, reason);
+      // Here at once; else its node hears of it.
+      await deps.gateway.lifecycle.endAnywhere(session.id, reason);
       return null;
     }),
   ];

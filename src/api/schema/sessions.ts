@@ -1,4 +1,4 @@
-/** Open sessions of this node. */
+/** Open sessions. */
 import { z } from "zod";
 import type { RouteSpec } from "../routing.ts";
 import { claimed, iso, limit, listOf, name, principal, via } from "./common.ts";
@@ -16,7 +16,7 @@ export const counters = z
 export const session = z
   .object({
     id: z.string(),
-    node: z.string(),
+    node: z.string().meta({ description: "Other nodes tell of theirs every few seconds." }),
     started: iso,
     lastActive: iso,
     principal,

@@ -19,6 +19,13 @@ export interface OidcTokens {
   readonly refreshToken: string | null;
 }
 
+export interface LoginOptions {
+  /** The person shows themselves anew (OpenID Connect Core section 3.1.2.1: prompt=login, max_age=0). */
+  readonly fresh?: boolean;
+  readonly open?: (url: string) => void;
+  readonly signal?: AbortSignal;
+}
+
 /** Says things to the user while the login goes on. */
 export type Tell = (line: string) => void;
 
@@ -29,6 +36,8 @@ interface Opened {
 }
 
 const timeoutMs = 15_000;
+/** Between the provider's clock and ours, in seconds. */
+const clockSkew = 60;
 /** When the provider does not say how long its token lives. */
 const defaultLifetime = 300;
 
@@ -47,7 +56,11 @@ export async function discover(place: OidcPlace): Promise<Opened> {
 }
 
 /** RFC 8252, RFC 7636: the browser logs in and comes back to a port of ours. Throws CliError. */
-export async function loginByBrowser(place: OidcPlace, tell: Tell, open = openBrowser): Promise<OidcTokens> {
+export async function loginByBrowser(
+  place: OidcPlace,
+  tell: Tell,
+  { fresh = false, open = openBrowser }: LoginOptions = {},
+): Promise<OidcTokens> {
   const { server, client, options } = await discover(place);
   const endpoint = server.authorization_endpoint;
   if (endpoint === undefined) throw new CliError(3, "the identity provider has no authorization endpoint");
@@ -55,6 +68,7 @@ export async function loginByBrowser(place: OidcPlace, tell: Tell, open = openBr
   const state = oauth.generateRandomState();
   const nonce = oauth.generateRandomNonce();
   const loopback = await listenOnce(state);
+  const started = Date.now();
   try {
     const redirect = `http://127.0.0.1:${loopback.port}/callback`;
     const url = new URL(endpoint);
@@ -67,8 +81,7 @@ export async function loginByBrowser(place: OidcPlace, tell: Tell, open = openBr
       nonce,
       code_challenge: await oauth.calculatePKCECodeChallenge(verifier),
       code_challenge_method: "S256",
-      // Some providers give refresh tokens only after being asked like this.
-      ...(place.scopes.includes("offline_access") ? { prompt: "consent" } : {}),
+      ...asked(place, fresh),
       ...(place.resource === null ? {} : { resource: place.resource }),
     };
     for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value);
@@ -87,9 +100,11 @@ export async function loginByBrowser(place: OidcPlace, tell: Tell, open = openBr
         verifier,
         withResource(place, options),
       );
-      return tokensOf(
-        await oauth.processAuthorizationCodeResponse(server, client, response, { expectedNonce: nonce }),
-      );
+      const answered = await oauth.processAuthorizationCodeResponse(server, client, response, {
+        expectedNonce: nonce,
+      });
+      if (fresh) checkFresh(answered, started);
+      return tokensOf(answered);
     });
   } finally {
     loopback.close();
@@ -97,7 +112,11 @@ export async function loginByBrowser(place: OidcPlace, tell: Tell, open = openBr
 }
 
 /** RFC 8628: the user logs in on any other device. Throws CliError. */
-export async function loginByDevice(place: OidcPlace, tell: Tell, signal?: AbortSignal): Promise<OidcTokens> {
+export async function loginByDevice(
+  place: OidcPlace,
+  tell: Tell,
+  { fresh = false, signal }: LoginOptions = {},
+): Promise<OidcTokens> {
   const { server, client, options } = await discover(place);
   if (server.device_authorization_endpoint === undefined)
     throw new CliError(1, "the identity provider knows no device login", "Log in where there is a browser.");
@@ -111,12 +130,14 @@ export async function loginByDevice(place: OidcPlace, tell: Tell, signal?: Abort
         oauth.None(),
         {
           scope: place.scopes.join(" "),
+          ...(fresh ? { prompt: "login", max_age: "0" } : {}),
           ...(place.resource === null ? {} : { resource: place.resource }),
         },
         options,
       ),
     ),
   );
+  const started = Date.now();
   tell("Open this address on any device:");
   tell(`  ${clean(device.verification_uri)}`);
   tell(`and enter the code  ${clean(device.user_code)}`);
@@ -134,7 +155,9 @@ export async function loginByDevice(place: OidcPlace, tell: Tell, signal?: Abort
         device.device_code,
         withResource(place, options),
       );
-      return tokensOf(await oauth.processDeviceCodeResponse(server, client, response));
+      const answered = await oauth.processDeviceCodeResponse(server, client, response);
+      if (fresh) checkFresh(answered, started);
+      return tokensOf(answered);
     } catch (error) {
       if (!(error instanceof oauth.ResponseBodyError)) throw asCliError("the device login", error);
       if (error.error === "slow_down") interval += 5;
@@ -176,6 +199,26 @@ function withResource(place: OidcPlace, options: Opened["options"]) {
   return place.resource === null
     ? options
     : { ...options, additionalParameters: { resource: place.resource } };
+}
+
+/** What the provider is to ask the person. */
+function asked(place: OidcPlace, fresh: boolean): Record<string, string> {
+  // Some providers give refresh tokens only after being asked for consent.
+  const prompts = [
+    ...(fresh ? ["login"] : []),
+    ...(place.scopes.includes("offline_access") ? ["consent"] : []),
+  ];
+  return {
+    ...(prompts.length > 0 ? { prompt: prompts.join(" ") } : {}),
+    ...(fresh ? { max_age: "0" } : {}),
+  };
+}
+
+/** A provider may ignore that it was to ask: where the ID token says when the person logged in, that is looked at. Throws CliError. */
+function checkFresh(answer: oauth.TokenEndpointResponse, started: number): void {
+  const time = oauth.getValidatedIdTokenClaims(answer)?.auth_time;
+  if (time !== undefined && time < started / 1000 - clockSkew)
+    throw new CliError(1, "the identity provider did not ask you to log in anew");
 }
 
 function tokensOf(answer: oauth.TokenEndpointResponse): OidcTokens {

@@ -20,7 +20,18 @@ export interface PgPlace {
 export function pgPlace(info: GatewayInfo): PgPlace {
   const found = info.postgres.find((one) => one.auth.includes("password")) ?? info.postgres[0];
   if (found === undefined) throw new CliError(1, "the gateway names no address for PostgreSQL clients");
-  return { host: found.host, port: found.port, tls: found.tls !== "none" };
+  const { host, port } = found;
+  // It is written into files of lines, and handed to libpq, to which a comma and a slash mean more than a name.
+  if (!/^[\w.:%-]+$/.test(host))
+    throw new CliError(1, "the gateway's address for PostgreSQL clients is no name");
+  const tls = found.tls !== "none";
+  if (!tls && !["localhost", "127.0.0.1", "::1"].includes(host))
+    throw new CliError(
+      1,
+      `the gateway offers no TLS at ${host}:${port}`,
+      "Tokens are only sent over TLS, or on loopback.",
+    );
+  return { host, port, tls };
 }
 
 /** One line of a pass file (PostgreSQL manual, "The Password File"): backslash and colon are escaped. */

@@ -6,11 +6,13 @@ import { parseSpan } from "../lib/moment.ts";
 import { openRest, reporting, restOptions, restUsage } from "../lib/rest.ts";
 import { approvalOf } from "./decode.ts";
 import { askPreview, pathOf } from "./show.ts";
+import { withStepUp } from "./step-up.ts";
 import { age, showText } from "./text.ts";
 
 const approveUsage = `Usage: postern approvals approve ID [--reason TEXT] [--uses N --for TIME] [--preview] [-y]
 
-Agrees. On a terminal it is shown first, and you are asked. You need a fresh login of your own: agents never approve.
+Agrees. On a terminal it is shown first, and you are asked; when your login is not of the last minutes, you log in there
+once more, for this one decision. Agents never approve.
 
       --reason T   why, for the record
       --uses N     for statements of this shape: so many runs
@@ -60,7 +62,9 @@ export async function approve(args: string[]): Promise<number> {
       process.stdout.write(showText(approvalOf(await rest.get(path)), Date.now()));
       if (!(await confirmed("Approve? [y/N] "))) return 1;
     }
-    const answer = await rest.post(`${path}/approve`, { reason: values.reason ?? null, scope });
+    const answer = await withStepUp(rest, (as) =>
+      as.post(`${path}/approve`, { reason: values.reason ?? null, scope }),
+    );
     return tell(answer, values.json === true);
   });
 }
@@ -97,7 +101,9 @@ async function withReason(verb: "deny" | "revoke", args: string[], usage: string
   if (values.reason === undefined) throw new UsageError("--reason is missing", usage);
   const rest = await openRest(values, usage);
   return reporting(`approvals ${verb}`, async () => {
-    const answer = await rest.post(`${pathOf(positionals[0] ?? "")}/${verb}`, { reason: values.reason });
+    const answer = await withStepUp(rest, (as) =>
+      as.post(`${pathOf(positionals[0] ?? "")}/${verb}`, { reason: values.reason }),
+    );
     return tell(answer, values.json === true);
   });
 }

@@ -4,17 +4,31 @@
  */
 import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
+import { CliError } from "../account/error.ts";
+import { send } from "./send.ts";
+
+/** Where requests go, and with what. */
+export interface Access {
+  readonly endpoint: URL;
+  readonly token: string;
+  /** PEM file with the authorities of the gateway's certificate; null: the system's. */
+  readonly ca: string | null;
+}
 
 export interface BridgeOptions {
-  readonly endpoint: URL;
-  /** Asked before each request, and once more when the gateway refuses the token. */
-  token(): Promise<string>;
+  /**
+   * Asked before each request, and once more when the gateway refuses the token.
+   *
+   * @param again the token that it gave before was refused.
+   * @throws CliError: what the person at this machine must do.
+   */
+  access(again: boolean): Promise<Access>;
   readonly input: Readable;
   /** Takes one message, without the end of its line. */
   write(line: string): void;
   /** For people; standard output belongs to the protocol. */
   warn(text: string): void;
-  readonly fetch?: typeof fetch;
+  readonly send?: typeof send;
 }
 
 type Message = Readonly<Record<string, unknown>>;
@@ -29,7 +43,7 @@ const versionKey = "io.modelcontextprotocol/protocolVersion";
 
 /** Resolves when the input has ended and everything was answered. Never rejects. */
 export async function bridge(options: BridgeOptions): Promise<void> {
-  const ask = options.fetch ?? fetch;
+  const ask = options.send ?? send;
   const open = new Map<Id, AbortController>();
   const work = new Set<Promise<void>>();
   let negotiated: string | null = null;
@@ -39,19 +53,15 @@ export async function bridge(options: BridgeOptions): Promise<void> {
   }
 
   async function post(line: string, message: Message, signal: AbortSignal): Promise<Response> {
-    const send = async () =>
-      ask(options.endpoint, {
-        method: "POST",
-        headers: { ...headersOf(message, negotiated), authorization: `Bearer ${await options.token()}` },
-        body: line,
-        signal,
-        // A token is for this gateway alone.
-        redirect: "error",
-      });
-    const first = await send();
+    const once = async (again: boolean) => {
+      const { endpoint, token, ca } = await options.access(again);
+      const headers = { ...headersOf(message, negotiated), authorization: `Bearer ${token}` };
+      return ask(endpoint, { method: "POST", headers, body: line, signal }, ca);
+    };
+    const first = await once(false);
     if (first.status !== 401) return first;
     await first.body?.cancel();
-    return send();
+    return once(true);
   }
 
   async function handOn(line: string, message: Message, id: Id | null): Promise<void> {
@@ -72,10 +82,7 @@ export async function bridge(options: BridgeOptions): Promise<void> {
       }
     } catch (error) {
       if (stop.signal.aborted) return;
-      const why =
-        error instanceof Error && error.name === "TypeError"
-          ? "the gateway could not be reached"
-          : `the request failed (${error instanceof Error ? error.name : "unknown"})`;
+      const why = causeOf(error);
       options.warn(why);
       if (id !== null) answer(id, -32001, why);
     } finally {
@@ -165,6 +172,13 @@ function whyNot(status: number): string {
     default:
       return `the gateway answered with HTTP ${status}`;
   }
+}
+
+function causeOf(error: unknown): string {
+  if (error instanceof CliError)
+    return error.hint === null ? error.message : `${error.message} (${error.hint})`;
+  if (error instanceof Error && error.name === "TypeError") return "the gateway could not be reached";
+  return `the request failed (${error instanceof Error ? error.name : "unknown"})`;
 }
 
 /** The messages of a response, one text each: JSON, or events of a stream. */

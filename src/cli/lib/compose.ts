@@ -15,6 +15,7 @@ import type { Approvals } from "../../approvals/index.ts";
 import { type AuditLog, makeAnchors, openAuditLog } from "../../audit/index.ts";
 import { startAuditReader } from "../../audit/read/reader.ts";
 import type { Settings } from "../../config/index.ts";
+import type { Principal } from "../../facts/principal.ts";
 import { type Gateway, startGateway } from "../../gateway/index.ts";
 import type { Identity } from "../../identity/index.ts";
 import { createProtection } from "../../identity/protection.ts";
@@ -109,7 +110,11 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     logger,
   );
   opened.defer(() => asking.close());
-  const tokens = createPosternTokens({ store, settings: settings.tokens });
+  const tokens = createPosternTokens({
+    store,
+    settings: settings.tokens,
+    maxActors: settings.identity.maxDelegationDepth,
+  });
   const revocations = await openRevocations(store);
   opened.defer(() => revocations.close());
   const identity = await openIdentity(settings.providers, {
@@ -137,12 +142,18 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     if (!drained) await gateway.drain(0);
   });
   const consoleSessions = createConsoleSessions(store, { secure: () => publicUrl().startsWith("https:") });
+  /** Shut out since they logged in, or come from a provider that nobody trusts any more. */
+  const revoked = (principal: Principal) =>
+    !revocations.fresh ||
+    revocations.find(principal, "api") !== null ||
+    !current.providers.some(({ name }) => name === principal.provider);
   const reader = startAuditReader(audit, { dir: settings.audit.dir, keys: settings.audit.keys });
   opened.defer(() => reader.close());
   const rest = createRest({
     logger,
     approvals,
     protection,
+    samlProtection: createProtection(settings.identity.lockout),
     reader,
     auditDir: settings.audit.dir,
     logKey: () => readFileSync(join(settings.audit.keys, "log.vkey"), "utf8").trim(),
@@ -154,6 +165,7 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     warnings: () => warningsOf(policy?.policies.current ?? null, audit, store),
     version,
     node: settings.audit.node,
+    ...(settings.store.kind === "postgres" ? { peerSealer: kept.sealer } : {}),
     identity,
     gateway,
     audit,
@@ -164,7 +176,8 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     roles: () => settings.admin,
     publicUrl,
     stepUpSeconds: settings.approvals.stepUpMs / 1000,
-    revoked: (principal) => !revocations.fresh || revocations.find(principal, "api") !== null,
+    revoked,
+    onRevoked: (listener) => revocations.onChange(listener),
     more: lifecycleRoutes({ gateway, identity, tokens, revocations, audit }),
     saml: { providers: () => identity.saml },
   });
@@ -202,7 +215,7 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     tokens,
     consoleSessions,
     publicUrl,
-    revoked: (principal) => !revocations.fresh || revocations.find(principal, "api") !== null,
+    revoked,
   });
   const deps = {
     rest,

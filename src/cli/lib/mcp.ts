@@ -1,4 +1,5 @@
 /** The MCP endpoint of a running gateway, for the http listener. */
+import { isDeepStrictEqual } from "node:util";
 import type { Hono } from "hono";
 import type { ApiEnv, ConsoleSessions } from "../../api/index.ts";
 import type { AuditLog } from "../../audit/index.ts";
@@ -37,10 +38,17 @@ export function activityOf(
 
 type Leaf = Readonly<Record<string, unknown>>;
 
-/** Two issuers may know the same subject. */
-function isOwn(leaf: Leaf, { subject, issuer }: Principal): boolean {
+/** Two issuers may know the same subject, and several agents act in one person's name. */
+function isOwn(leaf: Leaf, { subject, issuer, actor }: Principal): boolean {
   const principal = member(leaf, "principal");
-  return principal.subject === subject && principal.issuer === issuer;
+  return (
+    principal.subject === subject &&
+    principal.issuer === issuer &&
+    isDeepStrictEqual(
+      principal.actor,
+      actor.map((one) => ({ subject: one.subject, issuer: one.issuer })),
+    )
+  );
 }
 
 function told(leaf: Leaf, outcome: Leaf | null, undone: boolean): Activity {

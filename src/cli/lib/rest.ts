@@ -51,6 +51,10 @@ export interface ServerEvent {
 
 export interface Rest {
   readonly url: string;
+  /** The PEM file of the gateway's authority; null: the system's. */
+  readonly ca: string | null;
+  /** The same gateway, asked with another token. */
+  as(token: string): Rest;
   /** Rejects with RestError or Unreachable. */
   get(path: string, query?: Readonly<Record<string, string | undefined>>): Promise<unknown>;
   post(path: string, body: unknown): Promise<unknown>;
@@ -77,7 +81,15 @@ export async function openRest(
   const url = await findUrl(values, kept, usage);
   const known = kept?.url === url ? kept : null;
   const token = await findToken(values.token, known, usage);
-  const ca = readAuthority(values.ca ?? known?.ca ?? null, usage);
+  const authority = values.ca ?? known?.ca ?? null;
+  return restAt({ url, authority, ca: readAuthority(authority, usage) }, token);
+}
+
+function restAt(
+  place: { readonly url: string; readonly authority: string | null; readonly ca: string | null },
+  token: string,
+): Rest {
+  const { url, ca } = place;
   const headers = {
     authorization: `Bearer ${token}`,
     accept: "application/json",
@@ -124,6 +136,8 @@ export async function openRest(
 
   return {
     url,
+    ca: place.authority,
+    as: (other) => restAt(place, other),
     get(path, query = {}) {
       const asked = new URL(path, url);
       for (const [name, value] of Object.entries(query))
@@ -266,7 +280,7 @@ export async function reporting(verb: string, work: () => Promise<number>): Prom
     process.stderr.write(`postern ${verb}: ${reason ?? code}: ${message}\n`);
     if (code === "STEP_UP_REQUIRED")
       process.stderr.write(
-        `A kept token alone decides nothing. Sign in again with \`postern login\`, then run this once more${login === null ? "" : `; or decide in the console`}.\n`,
+        `A kept token alone decides nothing. Run this on a terminal, where you are asked to log in; or sign in again with \`postern login --fresh\` and run it once more${login === null ? "" : `; or decide in the console`}.\n`,
       );
     else if (hint !== null) process.stderr.write(`${hint}\n`);
     return 1;

@@ -1,5 +1,6 @@
 /** The life of a connection from accept to an authenticated client, or to its end. */
 import type { Socket } from "node:net";
+import { certificateFacts } from "../../identity/certificate.ts";
 import type { Protection } from "../../identity/protection.ts";
 import { hideTokens } from "../../identity/tokens/format.ts";
 import { encodeNegotiate, ProtocolError } from "../../protocol/index.ts";
@@ -118,7 +119,13 @@ async function enter(
     claimed: facts.claimed,
     approvals: facts.approvals,
     replication: facts.replication,
+    certificateExpires: certificateEnd(line),
   });
+}
+
+/** Whatever the token says: a session over a connection whose certificate was verified ends with that. */
+function certificateEnd({ certificate }: Line): number | null {
+  return certificate === null || certificate.fault !== null ? null : certificateFacts(certificate).expires;
 }
 
 /**

@@ -74,6 +74,7 @@ export function masked(
       return { name, type, origin, sources: [origin], plain: true };
     }),
     assignments: [],
+    inspected: [],
     unsafe: [],
     parameterTypes: [],
     problems: [],

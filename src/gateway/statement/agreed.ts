@@ -77,12 +77,20 @@ export function bindingOf(guard: Guarding, message: HeldMessage, definitions: st
   return digestOf(partsOf(guard, message, (part) => [judgedKey(part.judgement), definitions]));
 }
 
-/** For approvals of a shape: everything but literals and values. null: a statement has no fingerprint, or runs another one. */
+/**
+ * For approvals of a shape: everything but literals and values. null: a statement has no fingerprint, runs another one, or holds
+ * literals that say what it does (a program, a function's body, an option). The fingerprint alone is for grouping: lists of any length
+ * have the same.
+ */
 export function shapeOf(guard: Guarding, message: HeldMessage, definitions: string): string | null {
-  if (message.parts.some(({ statement }) => statement.shape.names.length > 0)) return null;
+  if (
+    message.parts.some(({ statement: { shape } }) => shape.names.length > 0 || shape.facts.literalSensitive)
+  )
+    return null;
   return digestOfShape(
-    partsOf(guard, message, ({ judgement: { facts, decision } }) => [
+    partsOf(guard, message, ({ statement, judgement: { facts, decision } }) => [
       definitions,
+      statement.shape.stripped,
       [facts.effects, facts.reads, facts.writes, facts.columns, facts.functions, facts.unboundedWrite],
       decision?.approvers,
       decision?.limits,

@@ -150,6 +150,8 @@ async function alone(walk: Walk): Promise<void> {
 /** Runs one request, which must end with one ReadyForQuery, on the client's connection to the server. */
 export function exchange(walk: Walk, request: Buffer, onFrame: (frame: Frame) => void): Promise<void> {
   return new Promise<void>((resolve, reject) => {
+    // Its answers are told from the client's by their place alone.
+    if (walk.own !== null || queueLength(walk.queue) > 0) throw new Error("the session is not at rest");
     walk.own = { tell: false, onFrame, done: resolve, lost: () => reject(new Error("the session is over")) };
     push(walk.queue, expected(Kind.own, walk.batch++, null, null, null));
     walk.toServer.write([request], null);

@@ -18,6 +18,7 @@ import { ownName, ownNames } from "./facts.ts";
 import { type Delivered, guardOf } from "./guard.ts";
 import { agreedBind, holdBatch, stillAgreed } from "./heldbatch.ts";
 import { agreedRecord } from "./heldquery.ts";
+import { patternRefused } from "./hidden.ts";
 import { withdraw } from "./holdend.ts";
 import type { Pass } from "./holding.ts";
 import { bindAgain } from "./holdreasons.ts";
@@ -38,7 +39,7 @@ import {
 } from "./intend.ts";
 import { done, judgeFunction, judgeMessage } from "./judge.ts";
 import { askDurability, harmless, type Judgement, type Question } from "./judgement.ts";
-import { charge, startClocks, uncountable } from "./limits.ts";
+import { charge, startClocks } from "./limits.ts";
 import { outdatedPortal } from "./meaning.ts";
 import {
   awaitChange,
@@ -149,8 +150,7 @@ function parse(
     const verdicts = judgeMessage(walk, walk.guard, [statement], questions);
     if (verdicts === null) return askFirst(walk, walk.guard, questions);
     const [judgement] = verdicts.judgements;
-    if (judgement !== undefined && walk.watch !== null)
-      walk.watch.judged(judgement, uncountable([statement], [judgement]));
+    if (judgement !== undefined) walk.watch?.judged(judgement);
     // What people must agree to may be prepared; it is held where it is bound.
     if (judgement?.refusal != null && !judgement.awaits)
       return refuseExtended(walk, judgement.refusal, statement, judgement);
@@ -213,6 +213,8 @@ export function onBind(walk: Walk, body: Buffer, chunk: Buffer, at: number): Ver
       withdraw(walk);
       return refuseExtended(walk, bound.refusal, statement, bound);
     }
+    const loose = bound === null ? null : patternRefused(bound.patterns, bind.parameters);
+    if (loose !== null) return refuseExtended(walk, loose, statement);
   }
   if (walk.guard !== null) {
     const held = holdBatch(walk, walk.guard, { chunk, at, statement, bound: bind, judgement: bound });
@@ -294,7 +296,7 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
     const verdicts = judgeMessage(walk, walk.guard, [statement], questions);
     if (verdicts === null) return askFirst(walk, walk.guard, questions);
     judgement = verdicts.judgements[0] ?? null;
-    if (judgement !== null) walk.watch?.judged(judgement, null);
+    if (judgement !== null) walk.watch?.judged(judgement);
     askDurability(walk, verdicts.judgements);
     if (judgement?.awaits === true && walk.guard.desk !== null) {
       if (portal === undefined || !stillAgreed(walk.guard, portal.agreed, judgement))
@@ -304,7 +306,6 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
     const reason =
       (pass === null ? judgement?.refusal : null) ??
       (judgement === null ? null : outdatedPortal(portal?.bound ?? null, judgement)) ??
-      uncountable([statement], verdicts.judgements) ??
       charge(walk, verdicts.judgements);
     if (reason !== null)
       return refuseExtended(walk, reason, statement, judgement?.refusal == null ? null : judgement);

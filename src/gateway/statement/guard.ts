@@ -116,11 +116,12 @@ function contentOf(
   if (names === null) return content;
   return {
     // What tells of the database's structure holds nobody's data: names first, the rest where there is none.
-    cells: columns.map((_, i) => {
+    cells: columns.map(({ type, format }, i) => {
       const other = content?.cells[i] ?? null;
-      if (other === null) return names.cell;
+      const name = names.cell(type, format);
+      if (other === null) return name;
       return (b, at, end, out) => {
-        const size = names.cell(b, at, end, out);
+        const size = name(b, at, end, out);
         return size === passes ? other(b, at, end, out) : size;
       };
     }),

@@ -2,6 +2,8 @@
  * Catalog queries do not tell the names of columns that nobody may read (`access: none`; docs/masking.md, "Names"). Rows about them
  * come all the same, lest tools break that count them, with asterisks in place of the names.
  */
+
+import { isWholePattern } from "../../analysis/lineage/inspect.ts";
 import type { Touched } from "../../facts/effects.ts";
 import { createNameMask, type NameMask } from "../../masking/index.ts";
 import type { View } from "../analyst/index.ts";
@@ -38,7 +40,8 @@ const disguising: ReadonlySet<string> = new Set(
     "regexp_substr regexp_split_to_array regexp_split_to_table regexp_match regexp_matches split_part string_to_array string_to_table " +
     "ascii chr encode convert convert_to convert_from to_hex lpad rpad ltrim rtrim btrim get_byte get_bit set_byte hashtext hashtextextended " +
     "hashname hashnameextended namesend textsend bpchar varchar char unistr quote_unicode tsvector to_tsvector string_agg_transfn bit_xor " +
-    "levenshtein soundex metaphone difference similarity ts_debug ts_parse ts_lexize unaccent starts_with strpos position"
+    "levenshtein soundex metaphone difference similarity ts_debug ts_parse ts_lexize unaccent starts_with strpos position " +
+    "length char_length character_length octet_length bit_length pg_column_size regexp_like regexp_count regexp_instr"
   ).split(" "),
 );
 
@@ -91,10 +94,25 @@ function namesOf({ catalog, protectedSet }: View): string[] {
 }
 
 /** What a statement's rows must not tell: null: nothing in them could. */
-export type NamesKept = { readonly mask: NameMask } | { readonly refusal: Reason } | null;
+export type NamesKept =
+  | {
+      readonly mask: NameMask;
+      /** Parameters that a name is compared with by LIKE: see `patternRefused`. */
+      readonly patterns: readonly number[];
+    }
+  | { readonly refusal: Reason }
+  | null;
 
-/** @param explain it is an EXPLAIN: plans list columns. */
-export function keepNames(view: View, touched: readonly Touched[], explain: boolean): NamesKept {
+/**
+ * @param explain it is an EXPLAIN: plans list columns.
+ * @param bound its parameters are bound by a message that the gateway sees.
+ */
+export function keepNames(
+  view: View,
+  touched: readonly Touched[],
+  explain: boolean,
+  bound: boolean,
+): NamesKept {
   const hidden = hiddenOf(view);
   if (hidden === null) return null;
   const functions = touched.flatMap((one) => one.functions);
@@ -128,11 +146,40 @@ export function keepNames(view: View, touched: readonly Touched[], explain: bool
       };
     }
   }
+  const patterns: number[] = [];
+  for (const one of touched.flatMap(({ inspected }) => inspected)) {
+    if (!bears(view, one)) continue;
+    if (one.parameter === null || !bound)
+      return { refusal: inspectedName(view.protectedSet.nameOf(one), one.by) };
+    patterns.push(one.parameter);
+  }
   // An operator may join texts, too.
   const joined =
     functions.some((name) => joining.test(name)) ||
     touched.some((one) => one.uses.some((use) => use.position === "derived" && bears(view, use)));
-  return { mask: joined ? hidden.parts : hidden.words };
+  return { mask: joined ? hidden.parts : hidden.words, patterns };
+}
+
+function inspectedName(name: string, by: string): Reason {
+  return {
+    sqlstate: "42501",
+    code: "PROTECTED_CATALOG",
+    message: `policy: names from ${name} may only be compared as a whole where columns are hidden (${by})`,
+    hint: "Compare with = or IN, or LIKE '%', and sort by the names alone or by their numbers.",
+    object: name,
+  };
+}
+
+/** Why a Bind may not go on: LIKE would look into names. null: its values for `patterns` take everything, or one name. */
+export function patternRefused(
+  patterns: readonly number[],
+  values: readonly (Buffer | null)[],
+): Reason | null {
+  const loose = patterns.some((number) => {
+    const value = values[number - 1] ?? null;
+    return value !== null && !isWholePattern(value.toString("latin1"));
+  });
+  return loose ? inspectedName("the catalogs", "operator LIKE") : null;
 }
 
 /** The server's own words may name columns that the statement does not (hints at a misspelling). */

@@ -86,6 +86,7 @@ function begin(walk: Walk, guard: Guarding, desk: ApprovalDesk, message: HeldMes
     approval: null,
     answer: null,
     gone: new AbortController(),
+    told: null,
     timers: [],
     watch: createWatch(),
   };
@@ -100,7 +101,8 @@ function stall(walk: Walk, holding: Holding, work: Promise<HoldAnswer>): void {
   walk.stall = until;
   work
     .catch((error: unknown): HoldAnswer => {
-      if (!holding.gone.signal.aborted) walk.alarm("people cannot be asked for approval", { err: error });
+      if (holding.gone.signal.aborted) return refusal(holding, holding.told ?? goneWhileHeld);
+      walk.alarm("people cannot be asked for approval", { err: error });
       return refusal(holding, approvalUnavailable);
     })
     .then((answer) => {
@@ -122,18 +124,24 @@ function heldOf({ parts }: HeldMessage): Judgement | null {
 
 async function ask(walk: Walk, guard: Guarding, holding: Holding, message: HeldMessage): Promise<HoldAnswer> {
   const { desk } = holding;
+  const gone = holding.gone.signal;
   await drained(walk);
+  // What the server discards after an error, up to the next Sync, nobody need be asked about.
+  if (walk.skipping) return refusal(holding, goneWhileHeld);
+  gone.throwIfAborted();
   if (walk.transaction === "E" && message.parts[0]?.statement.shape.facts.transaction == null)
     return refusal(holding, abortedBlock);
   if (message.parts.reduce((sum, { texts }) => sum + texts.join("").length, 0) > maxTexts)
     return refusal(holding, tooLongToRead);
   await endParsing(walk);
-  const definitions = await definitionsOf(walk, guard, message);
+  gone.throwIfAborted();
+  const definitions = await definitionsOf(walk, guard, message, gone);
   const binding = bindingOf(guard, message, definitions);
   holding.binding = binding;
   const shape = shapeOf(guard, message, definitions);
   const requester = requesterOf(guard.principal);
   const known = await desk.findApproved(binding, shape, requester);
+  gone.throwIfAborted();
   if (known !== null) {
     const used = await desk.claim(known.id, binding, requester, {
       shape,
@@ -142,8 +150,8 @@ async function ask(walk: Walk, guard: Guarding, holding: Holding, message: HeldM
     });
     if (used !== null) return { kind: "pass", pass: passOf(guard, holding, message, used, false) };
   }
-  const gathered = await gatherAsk(walk, guard, message, { request: holding.request, binding, shape });
-  if (holding.gone.signal.aborted) return refusal(holding, goneWhileHeld);
+  const gathered = await gatherAsk(walk, guard, message, { request: holding.request, binding, shape, gone });
+  gone.throwIfAborted();
   let approval: Approval;
   try {
     approval = await desk.request(gathered.ask);
@@ -237,7 +245,7 @@ async function claim(
   if (approval === null) throw new Error("nothing to claim");
   if (isOver(walk)) return refusal(holding, tokenOver);
   const rule = heldOf(message)?.decision?.rule ?? null;
-  const binding = bindingOf(guard, message, await definitionsOf(walk, guard, message));
+  const binding = bindingOf(guard, message, await definitionsOf(walk, guard, message, holding.gone.signal));
   // What a name stands for has changed: that is another statement.
   if (binding !== holding.binding) return ask(walk, guard, again(holding), message);
   if (holding.gone.signal.aborted) return refusal(holding, goneWhileHeld);

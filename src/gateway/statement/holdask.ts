@@ -32,17 +32,33 @@ export const maxTexts = 1024 * 1024;
 const marginMs = 1_000;
 
 /** Reads the catalog as the session sees it. */
-function queryOf(walk: Walk, guard: Guarding): Query {
-  return guard.local === "none" || walk.unsynced
-    ? (sql) => guard.analyst.query(sql)
-    : (sql) => queryHere(walk, sql);
+function queryOf(walk: Walk, guard: Guarding, gone: AbortSignal): Query {
+  return guard.local === "none" || walk.unsynced ? (sql) => guard.analyst.query(sql) : hereOf(walk, gone);
 }
 
-/** Digest of what the names of the message stand for now. */
-export function definitionsOf(walk: Walk, guard: Guarding, { parts }: HeldMessage): Promise<string> {
+/**
+ * Asks the session itself, for as long as its stream stands still: once the message is given up, the session is its client's again, and a
+ * question between its messages would take their answers. Rejects then.
+ */
+function hereOf(walk: Walk, gone: AbortSignal): Query {
+  return async (sql) => {
+    gone.throwIfAborted();
+    const rows = await queryHere(walk, sql);
+    gone.throwIfAborted();
+    return rows;
+  };
+}
+
+/** Digest of what the names of the message stand for now. Rejects when `gone`, and when nothing can be asked. */
+export function definitionsOf(
+  walk: Walk,
+  guard: Guarding,
+  { parts }: HeldMessage,
+  gone: AbortSignal,
+): Promise<string> {
   const relations = parts.flatMap(({ judgement: { facts } }) => [...facts.reads, ...facts.writes]);
   const functions = parts.flatMap(({ judgement: { facts } }) => facts.functions);
-  return definitionsDigest(queryOf(walk, guard), {
+  return definitionsDigest(queryOf(walk, guard, gone), {
     relations: [...new Set(relations)].sort(),
     functions: [...new Set(functions)].sort(),
   });
@@ -53,10 +69,15 @@ export async function gatherAsk(
   walk: Walk,
   guard: Guarding,
   message: HeldMessage,
-  { request, binding, shape }: { request: string; binding: string; shape: string | null },
+  {
+    request,
+    binding,
+    shape,
+    gone,
+  }: { request: string; binding: string; shape: string | null; gone: AbortSignal },
 ): Promise<Gathered> {
   const { parts } = message;
-  const query = queryOf(walk, guard);
+  const query = queryOf(walk, guard, gone);
   const statements = parts.map((part) => heldStatement(guard, part));
   const held = parts.filter(({ judgement }) => judgement.awaits);
   const demands = held.flatMap(({ judgement }) => judgement.decision?.approvers ?? []);
@@ -67,7 +88,7 @@ export async function gatherAsk(
   const asTicket = message.ticket !== null || demands.some((demand) => demand.ticket) || walk.tickets;
   const { holdMs, note } = asTicket
     ? { holdMs: longest(demands), note: null }
-    : await waitOf(walk, guard, demands, transaction?.ageMs ?? null);
+    : await waitOf(walk, guard, demands, transaction?.ageMs ?? null, gone);
   const [first] = held;
   const { session } = guard;
   return {
@@ -206,11 +227,12 @@ async function waitOf(
   guard: Guarding,
   demands: readonly ApproverDemand[],
   ageMs: number | null,
+  gone: AbortSignal,
 ): Promise<{ holdMs: number; note: string | null }> {
   let holdMs = Math.min(walk.limits.holdSeconds * 1000, longest(demands));
   if (ageMs === null) return { holdMs, note: null };
   // Inside a batch the session cannot be asked; another one of the same login has the same defaults.
-  const query: Query = walk.unsynced ? (sql) => guard.analyst.query(sql) : (sql) => queryHere(walk, sql);
+  const query: Query = walk.unsynced ? (sql) => guard.analyst.query(sql) : hereOf(walk, gone);
   const { idleMs, wholeMs } = await transactionLimits(query);
   // Inside a batch the clock of an idle transaction does not run.
   const idle = idleMs === null || walk.unsynced ? [] : [idleMs];

@@ -18,8 +18,12 @@ export function refusal(holding: Holding, reason: Reason): HoldAnswer {
 export function settle(walk: Walk, holding: Holding, answer: HoldAnswer): void {
   walk.guarded(() => {
     if (walk.hold !== holding || holding.answer !== null) return;
+    // A question of the gateway's own is under way in the session: what comes behind would be taken for its answer.
+    if (walk.own !== null) return;
     holding.answer = answer;
     stop(holding);
+    // The server discards the message, after an error before it: nothing of it is left for the next one.
+    if (walk.skipping) release(walk, holding);
     if (walk.stall?.until !== "approval") return;
     walk.stall = null;
     walk.resume();
@@ -65,9 +69,10 @@ export function lookBehind(walk: Walk): void {
 /** Whoever asked has gone, or withdraws it: the held message never runs. Its refusal goes the way of every refusal. */
 export function drop(walk: Walk, why: "disconnect" | "cancel" | "restart", reason?: Reason): void {
   const { hold: holding } = walk;
-  if (holding === null || holding.answer?.kind === "refused") return;
+  if (holding === null || holding.answer?.kind === "refused" || holding.gone.signal.aborted) return;
   holding.gone.abort();
   const told = reason ?? (why === "cancel" ? cancelledWhileHeld : goneWhileHeld);
+  holding.told = told;
   leave(walk, holding, why);
   holding.answer = null;
   settle(walk, holding, refusal(holding, told));

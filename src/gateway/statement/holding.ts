@@ -75,6 +75,8 @@ export interface Holding {
   answer: HoldAnswer | null;
   /** Its owner has gone: whatever comes, it does not run. */
   readonly gone: AbortController;
+  /** What its owner is told then. */
+  told: Reason | null;
   timers: NodeJS.Timeout[];
   readonly watch: Watch;
 }

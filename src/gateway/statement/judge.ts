@@ -38,6 +38,7 @@ import {
 import { keepNames, withoutNames } from "./hidden.ts";
 import type { Answer, Guarding, Judgement, Question, ServerRefusal, Watched } from "./judgement.ts";
 import { unsettle } from "./judgement.ts";
+import { uncountable } from "./limits.ts";
 import { mayTell, needsNoAnalysis, outdated, sameMeaning } from "./meaning.ts";
 import { getPortal, type PreparedStatement, type Shape } from "./names.ts";
 import { changesNames, endsTransaction, inBlock, inBlockBehind, type Place } from "./place.ts";
@@ -226,6 +227,7 @@ export function judgeFunction(
     uses: [],
     outputs: null,
     assignments: [],
+    inspected: [],
     unsafe,
     parameterTypes: called.arguments,
     problems: [],
@@ -568,9 +570,12 @@ function decided(
   if (plan !== null && shape.facts.copy?.direction === "out")
     reason ??= unmaskable(shape.facts.copy, [...masked].sort()[0] ?? null);
   for (const one of used) reason ??= unreadCode(one.shape, view, decision.unmask);
-  const kept = keepNames(view, touched, explain);
+  const bound = used.length === 1 && shape.kind !== "prepare" && shape.kind !== "declare";
+  const kept = keepNames(view, touched, explain, bound);
   if (kept !== null && "refusal" in kept) reason ??= kept.refusal;
   const names = kept !== null && "mask" in kept ? kept.mask : null;
+  // Before people are asked: it could not run even then.
+  if (decision.verdict !== "deny") reason ??= uncountable([statement], [{ decision, facts }]);
   // People cannot agree to what nobody understands, or what cannot be masked.
   const agreeable = decision.verdict === "approve" && reason === null;
   // PREPARE runs nothing, as Parse does not: people are asked at its EXECUTE.
@@ -610,6 +615,7 @@ function decided(
       [...masked].sort(),
       touched.length > 0,
     ),
+    patterns: kept !== null && "patterns" in kept ? kept.patterns : [],
     plan: looked > 0 && hiding !== null ? { ...hiding, columns: sent(hiding.columns) } : null,
     names,
     watched: watched === null ? null : { ...watched, labelled: sent(watched.labelled) },
@@ -756,6 +762,7 @@ function refusedBefore(
     plan: null,
     watched: null,
     names: null,
+    patterns: [],
     outputs: null,
     masked: [],
     facts,

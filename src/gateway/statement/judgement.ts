@@ -62,6 +62,8 @@ export interface Judgement {
   readonly watched: Watched | null;
   /** Names of columns that its rows must not tell; null: they could not. */
   readonly names: NameMask | null;
+  /** Parameters that such a name is compared with by LIKE. */
+  readonly patterns: readonly number[];
   /** What RowDescription must say; null: not known, and nothing depends on it. */
   readonly outputs: Touched["outputs"];
   /** Columns that are masked, for the record. */

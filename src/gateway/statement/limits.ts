@@ -5,7 +5,10 @@ import type { Shape } from "./names.ts";
 import { type Expected, firstRun, runningGuard } from "./queue.ts";
 import type { Reason, Walk } from "./state.ts";
 
-/** Changed rows are limited, and a statement is of a form whose rows cannot be counted; null: none is. */
+/**
+ * Changed rows are limited, and a statement is of a form whose rows cannot be counted, or stands in a message with others; null:
+ * none does. Part of each statement's judgement; a Query asks once more for all of its statements.
+ */
 export function uncountable(
   statements: readonly { readonly shape: Shape }[],
   judgements: readonly Pick<Judgement, "decision" | "facts">[],

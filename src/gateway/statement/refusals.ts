@@ -3,6 +3,7 @@
  * someone who tries one door after the other. Touched only when something is refused; the way of what is allowed costs one
  * comparison.
  */
+import { requesterKey, requesterOf } from "../../approvals/index.ts";
 import { AuditUnavailable } from "../../audit/index.ts";
 import type { Principal } from "../../facts/principal.ts";
 import type { RefusalLimits } from "../settings.ts";
@@ -57,8 +58,9 @@ export function createRefusalMemory(limits: RefusalLimits = defaultRefusalLimits
   const known = new Map<string, Remembered>();
   return {
     limits,
-    of({ issuer, subject }) {
-      const key = `${issuer}\0${subject}`;
+    of(principal) {
+      // With everybody who acts: one agent of a person must not stop the person, nor the others.
+      const key = requesterKey(requesterOf(principal));
       const found = known.get(key) ?? { ...fresh(), same: new Map() };
       known.delete(key);
       known.set(key, found);

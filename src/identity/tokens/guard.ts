@@ -24,13 +24,23 @@ export interface TokenGuard {
 }
 
 /** `tokens` null: Postern tokens are unknown here; `revocations` null: there is no shared list. */
-export function createGuard(tokens: PosternTokens | null, revocations: Revocations | null): TokenGuard {
+export function createGuard(
+  tokens: PosternTokens | null,
+  revocations: Revocations | null,
+  /** Whether the provider of this name is one of those in force: without it its tokens are worth nothing, nor is what was made of them. */
+  trusted: (provider: string) => boolean,
+): TokenGuard {
   function refuseRevoked(principal: Principal, context: CallContext): void {
     if (revocations === null) return;
     if (!revocations.fresh)
       throw new IdentityError("STORE_UNAVAILABLE", "the list of revocations cannot be read");
     const found = revocations.find(principal, context.audience ?? null);
     if (found !== null) throw new IdentityError("TOKEN_REVOKED", `revoked (${found.kind}, ${found.id})`);
+  }
+
+  function refuseOrphan({ provider }: Principal): void {
+    if (!trusted(provider))
+      throw new IdentityError("TOKEN_ISSUER", "the provider it comes from is not configured any more");
   }
 
   function needTokens(): PosternTokens {
@@ -42,6 +52,7 @@ export function createGuard(tokens: PosternTokens | null, revocations: Revocatio
     refuseRevoked,
     async lookup(token, context) {
       const principal = await needTokens().lookup(token, context);
+      refuseOrphan(principal);
       refuseRevoked(principal, context);
       return principal;
     },
@@ -55,6 +66,7 @@ export function createGuard(tokens: PosternTokens | null, revocations: Revocatio
         async principal() {
           if (id === null) throw new IdentityError("TOKEN_UNKNOWN", "the user names no Postern token");
           const principal = await issued.proved(id, context);
+          refuseOrphan(principal);
           refuseRevoked(principal, context);
           return principal;
         },

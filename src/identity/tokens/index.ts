@@ -14,8 +14,8 @@ import { mockScramSecret, type ScramSecret, scramSecret } from "./scram.ts";
 import { defaultTokenSettings, shortestSeconds, type TokenSettings } from "./settings.ts";
 
 const collection = "tokens";
-/** As many links as a token's own `act` chain may have. */
-const maxActors = 8;
+/** Where nothing else is said. */
+const defaultMaxActors = 4;
 const maxSources = 16;
 /** The issuer of an actor that a person named when the token was made: nobody but that person vouches for it. */
 export const namedAgentIssuer = "urn:postern:agent";
@@ -100,6 +100,8 @@ export interface PosternTokens {
   proved(id: string, context: CallContext): Promise<Principal>;
   /** The living tokens of a principal, newest first. */
   list(principal: Pick<Principal, "issuer" | "subject">): Promise<readonly TokenListing[]>;
+  /** The living token of this id; null: there is none (any more). */
+  find(id: string): Promise<TokenFound | null>;
   /** Ends a token. Gives what it was, for the list of revocations; null: there is none (any more). */
   end(id: string): Promise<TokenFound | null>;
   readonly settings: TokenSettings;
@@ -108,6 +110,8 @@ export interface PosternTokens {
 export interface TokenOptions {
   readonly store: Store;
   readonly settings?: TokenSettings;
+  /** The longest chain of actors, as a provider's tokens may have it (`identity.max_delegation_depth`). Default 4. */
+  readonly maxActors?: number;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
 }
@@ -118,6 +122,7 @@ export function createPosternTokens(options: TokenOptions): PosternTokens {
   const settings = options.settings ?? defaultTokenSettings;
   const now = options.now ?? Date.now;
   const mockKey = randomBytes(32);
+  const maxActors = options.maxActors ?? defaultMaxActors;
 
   async function load(id: string): Promise<{ document: StoredDocument; record: TokenRecord }> {
     const document = await guarded(store.get(collection, id));
@@ -129,13 +134,24 @@ export function createPosternTokens(options: TokenOptions): PosternTokens {
     return { document, record };
   }
 
-  async function find(token: string): Promise<{ id: string; document: StoredDocument; record: TokenRecord }> {
+  async function shown(
+    token: string,
+  ): Promise<{ id: string; document: StoredDocument; record: TokenRecord }> {
     const id = readToken(token);
     const loaded = await load(id);
-    const shown = createHash("sha256").update(token).digest();
-    if (!timingSafeEqual(shown, Buffer.from(loaded.record.sha256, "hex")))
+    const digest = createHash("sha256").update(token).digest();
+    if (!timingSafeEqual(digest, Buffer.from(loaded.record.sha256, "hex")))
       throw new IdentityError("TOKEN_UNKNOWN", `the secret of Postern token ${userOf(id)} is wrong`);
     return { id, ...loaded };
+  }
+
+  async function known(id: string): Promise<TokenFound | null> {
+    try {
+      return foundOf(id, (await load(id)).record);
+    } catch (error) {
+      if (error instanceof IdentityError && error.code !== "STORE_UNAVAILABLE") return null;
+      throw error;
+    }
   }
 
   async function write(
@@ -186,7 +202,7 @@ export function createPosternTokens(options: TokenOptions): PosternTokens {
   return {
     settings,
     async issue(principal, request) {
-      const { actor, kind, from } = delegated(principal, request);
+      const { actor, kind, from } = delegated(principal, request, maxActors);
       const held = await guarded(
         store.list(collection, { tags: [ownerTag(principal)], limit: settings.perPrincipal }),
       );
@@ -217,7 +233,7 @@ export function createPosternTokens(options: TokenOptions): PosternTokens {
       );
     },
     async rotate(token, request, context) {
-      const { id, document, record } = await find(token);
+      const { id, document, record } = await shown(token);
       checkBinding(record, { ...context, database: null }, false);
       if (request.agent !== undefined && request.agent !== null && request.agent !== record.agent)
         throw new IssueError(
@@ -238,12 +254,12 @@ export function createPosternTokens(options: TokenOptions): PosternTokens {
       );
     },
     async lookup(token, context) {
-      const { id, record } = await find(token);
+      const { id, record } = await shown(token);
       checkBinding(record, context, true);
       return principalOf(id, record);
     },
     async inspect(token) {
-      const { id, record } = await find(token);
+      const { id, record } = await shown(token);
       return foundOf(id, record);
     },
     async scram(id) {
@@ -276,16 +292,11 @@ export function createPosternTokens(options: TokenOptions): PosternTokens {
       } while (after !== null);
       return found;
     },
+    find: known,
     async end(id) {
-      let record: TokenRecord;
-      try {
-        ({ record } = await load(id));
-      } catch (error) {
-        if (error instanceof IdentityError && error.code !== "STORE_UNAVAILABLE") return null;
-        throw error;
-      }
-      await guarded(store.remove(collection, id));
-      return foundOf(id, record);
+      const found = await known(id);
+      if (found !== null) await guarded(store.remove(collection, id));
+      return found;
     },
   };
 }
@@ -294,6 +305,7 @@ export function createPosternTokens(options: TokenOptions): PosternTokens {
 function delegated(
   principal: Principal,
   request: IssueRequest,
+  maxActors: number,
 ): { actor: Actor[]; kind: Principal["kind"]; from: TokenSource[] } {
   const { agent = null, actor = null } = request;
   const actors: Actor[] = [...principal.actor];

@@ -1,6 +1,7 @@
 /** `approval_status` and `approval_wait`: how it stands with what the caller itself asked for. */
 import type { McpServer } from "@modelcontextprotocol/server";
 import { z } from "zod";
+import { requesterKey, requesterOf } from "../../approvals/index.ts";
 import type { Approval } from "../../facts/approval.ts";
 import type { Principal } from "../../facts/principal.ts";
 import type { Caller, McpApprovals, McpDeps } from "../deps.ts";
@@ -59,7 +60,7 @@ export function registerApprovals(server: McpServer, deps: McpDeps, caller: Call
       const found = await own(deps, caller.principal, args.id);
       if (!found.ok) return found.refused;
       if (found.approval.state !== "pending") return answer(stateOf(found.approval));
-      const who = `${caller.principal.issuer}\0${caller.principal.subject}`;
+      const who = requesterKey(requesterOf(caller.principal));
       const open = waiting.get(who) ?? 0;
       if (open >= maxWaiting)
         return denied({
@@ -106,10 +107,8 @@ async function own({ approvals }: McpDeps, principal: Principal, wanted: string)
   } catch {
     return { ok: false, refused: unavailable() };
   }
-  const mine =
-    approval !== null &&
-    approval.requester.issuer === principal.issuer &&
-    approval.requester.subject === principal.subject;
+  // Another agent of the same person is somebody else.
+  const mine = approval !== null && requesterKey(approval.requester) === requesterKey(requesterOf(principal));
   if (approvals === null || approval === null || !mine)
     return {
       ok: false,

@@ -5,7 +5,7 @@ import type { Judgement } from "../../gateway/index.ts";
 import { provenanceOf } from "../claimed.ts";
 import type { Caller, McpDeps } from "../deps.ts";
 import { columnType, refusedCall } from "./refusals.ts";
-import { answer, databaseError, denied, unfinished } from "./result.ts";
+import { answer, databaseError, unfinished } from "./result.ts";
 import { database, fixed, readOnly, sql } from "./schema.ts";
 import { inSession } from "./session.ts";
 
@@ -37,9 +37,8 @@ export function registerExplain(server: McpServer, deps: McpDeps, caller: Caller
       const limits = { rows: 1, characters: 1000, cell: 1000, timeoutMs: deps.settings.timeoutMs };
       const asked = { database: args.database, sql: args.sql, parameters: [] };
       const told = await inSession(deps, caller, provenance, asked, limits, context.mcpReq.signal, false);
-      const { result, refusal, judgement, obstacle } = told;
+      const { result, refusal, judgement } = told;
       if (refusal !== null) return refusedCall(refusal, name);
-      if (obstacle !== null) return denied(obstacle);
       if (result.kind === "error") return databaseError(result.fields);
       if (result.kind !== "done") return unfinished(result.kind);
       const plan = judgement?.plan?.columns ?? [];

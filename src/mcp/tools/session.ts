@@ -1,6 +1,6 @@
 /** A tool call's session: the same walk as on the wire, and what it says beside its stream. */
 import type { Claimed } from "../../facts/session.ts";
-import type { Judgement, Reason, Refusal } from "../../gateway/index.ts";
+import type { Judgement, Refusal } from "../../gateway/index.ts";
 import type { Provenance } from "../claimed.ts";
 import type { Caller, McpDeps } from "../deps.ts";
 import { type RunLimits, type RunResult, runStatement } from "../sql/run.ts";
@@ -18,8 +18,6 @@ export interface Told {
   readonly refusal: Refusal | null;
   /** The last judgement; null: no policy, or it never came so far. */
   readonly judgement: Judgement | null;
-  /** Why it would be refused when it is run. */
-  readonly obstacle: Reason | null;
 }
 
 /** Runs (or only prepares) one statement in a session of its own. */
@@ -34,7 +32,6 @@ export async function inSession(
 ): Promise<Told> {
   let refusal: Refusal | null = null;
   let judgement: Judgement | null = null;
-  let obstacle: Reason | null = null;
   const { principal, ip, port, tls } = caller;
   const stream = deps.gateway.attach({
     principal,
@@ -54,9 +51,8 @@ export async function inSession(
       ["client_min_messages", "error"],
     ]),
     watch: {
-      judged: (next, stands) => {
+      judged: (next) => {
         judgement = next;
-        obstacle = stands;
       },
       refused: (next) => {
         refusal ??= next;
@@ -64,5 +60,5 @@ export async function inSession(
     },
   });
   const result = await runStatement(stream, asked.sql, asked.parameters, limits, signal, execute);
-  return { result, refusal, judgement, obstacle };
+  return { result, refusal, judgement };
 }

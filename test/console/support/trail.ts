@@ -4,7 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { AuditHit, AuditRequest, Stats } from "../../../console/src/generated/api.ts";
+import type { AuditHit, AuditRequest, RunSummary, Stats } from "../../../console/src/generated/api.ts";
 import { claimedOf, kindOf, statusOf, verdictOf } from "../../../console/src/trail/fromRecord.ts";
 import { list, number, objects, text } from "../../../console/src/trail/record.ts";
 import type { Json } from "../../../console/src/trail/types.ts";
@@ -260,6 +260,32 @@ const notFound: Answer = {
   body: { error: { code: "NOT_FOUND", message: "There is no such record." } },
 };
 
+/** One run for each claimed name; what claims none is a run of its session. */
+function runsOf(records: readonly Json[]): RunSummary[] {
+  const runs = new Map<string, RunSummary>();
+  for (const record of records) {
+    if (record.type !== "statement.intent") continue;
+    const claimed = text(record, "claimed.run");
+    const name = claimed ?? text(record, "session") ?? "";
+    const time = text(record, "time") ?? "";
+    const known = runs.get(name);
+    runs.set(name, {
+      run: name,
+      kind: claimed === null ? "session" : "run",
+      first: known?.first ?? time,
+      last: time,
+      statements: (known?.statements ?? 0) + 1,
+      denied: (known?.denied ?? 0) + (text(record, "decision.verdict") === "deny" ? 1 : 0),
+      subject: text(record, "principal.subject"),
+      principalKind: text(record, "principal.kind"),
+      agent: text(record, "claimed.agent"),
+      model: text(record, "claimed.model"),
+      databases: [text(record, "database.name") ?? ""],
+    });
+  }
+  return [...runs.values()].reverse();
+}
+
 /** Puts the routes into the stand-in. `hits`: what the search finds; the rest is of the log. */
 export function serveTrail(double: Double, data: TrailData, hits: readonly AuditHit[] = data.hits): void {
   const key = readFileSync(join(data.place.dir, "log.vkey"), "utf8").trim();
@@ -288,6 +314,12 @@ export function serveTrail(double: Double, data: TrailData, hits: readonly Audit
     };
   });
   double.on("GET /api/audit/stats", ({ search }) => ({ body: statsOf(data, search) }));
+  double.on("GET /api/audit/runs", ({ search }) => {
+    const runs = runsOf(records).filter(({ subject }) => [null, subject].includes(search.get("subject")));
+    const from = Number(search.get("after") ?? 0);
+    const items = runs.slice(from, from + 50);
+    return { body: { items, next: from + 50 < runs.length ? String(from + 50) : null } };
+  });
   double.on("GET /api/audit/runs/:run", ({ params }) => {
     const entries = records.flatMap((record, index) =>
       record.type === "statement.outcome"
