@@ -104,8 +104,10 @@ export function followGrants(session: GrantedSession): SessionGrants {
   /** Row policies may ask for `postern.groups`; in the start-up packet stand those of the token only, to which RESET returns. */
   function idle(): void {
     if (over || guard === null || !session.judged) return;
-    const wanted = { groups: guard.principal.groups, readOnly: guard.readOnly };
-    if (same(told, wanted)) return;
+    const { readOnly, principal } = guard;
+    // After every statement: mostly it is the same list.
+    if (told.readOnly === readOnly && sameGroups(told.groups, principal.groups)) return;
+    const wanted = { groups: principal.groups, readOnly };
     const free =
       walk.stall === null &&
       queueLength(walk.queue) === 0 &&
@@ -150,8 +152,8 @@ interface Told {
   readonly readOnly: boolean;
 }
 
-function same(a: Told, b: Told): boolean {
-  return a.readOnly === b.readOnly && JSON.stringify(a.groups) === JSON.stringify(b.groups);
+function sameGroups(a: readonly string[], b: readonly string[]): boolean {
+  return a === b || (a.length === b.length && a.every((group, i) => group === b[i]));
 }
 
 function settingsText({ groups, readOnly }: Told): string {
