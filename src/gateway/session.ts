@@ -642,7 +642,8 @@ function runSession(
     if (finished || !clientEnded || walk.stall !== null) return;
     walk.toServer.whenWritten(() =>
       walk.toClient.whenWritten(() => {
-        if (finished) return;
+        // Where a cancel is under way, the server's answer to it is still wanted for the record.
+        if (finished || linger !== null) return;
         if (walk.frontend === null && clean()) finish(null, true);
         else server.end();
       }),
