@@ -138,7 +138,8 @@ export function createLifecycle(rooms: LifecycleRooms): Lifecycle {
   /** Seconds before the end; a session that is short from the beginning is not warned as soon as it begins. */
   function warningOf(session: Session, now: number): number {
     const whole = session.deadline.at - now + (performance.now() - session.started) / 1000;
-    return Math.min(warnSeconds, whole / 5);
+    // Not shorter than two ticks, or none of them might fall into it.
+    return Math.min(warnSeconds, Math.max(whole / 5, 2));
   }
 
   return {
