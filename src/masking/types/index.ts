@@ -46,6 +46,8 @@ const scalars: ReadonlyMap<string, ScalarType> = new Map([
 /** Types whose text is digits. */
 const decimals = new Set(["int2", "int4", "int8", "numeric"]);
 
+/** Longer values are not hashed ahead. */
+const maxAhead = 256;
 /** Longer values are not turned into text to be masked: they become NULL. */
 const maxSlow = 64 * 1024 * 1024;
 
@@ -134,13 +136,31 @@ function hashed(
   const { hash } = type;
   if (hash === null) return toNull;
   const hmac = keys.hmac(domain, name);
-  const masked = shown(oid, format, (text) => {
-    const normal = type.normal(text);
-    if (normal === null) return null;
-    const bytes = Buffer.from(normal, "latin1");
-    return write(hash(hmac(bytes, 0, bytes.length), typmod));
+  const ahead = keys.ahead();
+  const normal = (b: Buffer, at: number, end: number): string | null => {
+    const text = textOf(oid, format, b, at, end);
+    return text === null ? null : type.normal(text);
+  };
+  const computed: CellMask = (b, at, end, out) => {
+    const found = ahead === null ? -1 : ahead.find(hmac, b, at);
+    let digest: Buffer;
+    if (ahead !== null && found >= 0) digest = ahead.digest(found);
+    else {
+      const text = normal(b, at, end);
+      if (text === null) return -1;
+      const bytes = Buffer.from(text, "latin1");
+      digest = hmac.digest(bytes, 0, bytes.length);
+    }
+    const masked = write(hash(digest, typmod));
+    if (masked === null) return -1;
+    out.copy(masked, 0, masked.length);
+    return masked.length;
+  };
+  return memoised(keys, JSON.stringify([name, domain, format, typmod]), computed, (b, at, end, lanes) => {
+    // What is long, or cannot be read, is none of the values that are many.
+    const text = end - at > maxAhead ? null : normal(b, at, end);
+    if (text !== null) lanes.addText(hmac, at, text);
   });
-  return memoised(keys, JSON.stringify([name, domain, format, typmod]), masked);
 }
 
 function shown(oid: number, format: 0 | 1, compute: (text: string) => Buffer | null): CellMask {
