@@ -3,6 +3,7 @@ import type { Mask } from "../../facts/effects.ts";
 import { decodeParameter, typeName } from "../../protocol/index.ts";
 import { elementType } from "../../protocol/values/types.ts";
 import { type CellContext, type CellMask, constant, memoised, toNull } from "../cell.ts";
+import type { MaskOutput } from "../output.ts";
 import { binaryArray, textArray } from "./array.ts";
 import { jsonMask } from "./json.ts";
 import { floatType, integerType, numericType, partialDigits } from "./numbers.ts";
@@ -18,6 +19,7 @@ import {
   uuidType,
 } from "./others.ts";
 import { quickDateBinary, quickDateText, quickDigits, quickly } from "./quick.ts";
+import { quickHash } from "./quickhash.ts";
 import type { ScalarType } from "./scalar.ts";
 import { textMask } from "./text.ts";
 
@@ -141,22 +143,31 @@ function hashed(
     const text = textOf(oid, format, b, at, end);
     return text === null ? null : type.normal(text);
   };
-  const computed: CellMask = (b, at, end, out) => {
-    const found = ahead === null ? -1 : ahead.find(hmac, b, at);
-    let digest: Buffer;
-    if (ahead !== null && found >= 0) digest = ahead.digest(found);
-    else {
-      const text = normal(b, at, end);
-      if (text === null) return -1;
-      const bytes = Buffer.from(text, "latin1");
-      digest = hmac.digest(bytes, 0, bytes.length);
-    }
+  const quick = quickHash(name, format, typmod);
+  const quickText = Buffer.alloc(64);
+  const append = (digest: Buffer, out: MaskOutput): number => {
+    if (quick !== null) return quick.append(digest, out);
     const masked = write(hash(digest, typmod));
     if (masked === null) return -1;
     out.copy(masked, 0, masked.length);
     return masked.length;
   };
+  const computed: CellMask = (b, at, end, out) => {
+    const found = ahead === null ? -1 : ahead.find(hmac, b, at);
+    if (ahead !== null && found >= 0) return append(ahead.digest(found), out);
+    const size = quick === null ? -1 : quick.normal(b, at, end, quickText);
+    if (size >= 0) return append(hmac.digest(quickText, 0, size), out);
+    const text = normal(b, at, end);
+    if (text === null) return -1;
+    const bytes = Buffer.from(text, "latin1");
+    return append(hmac.digest(bytes, 0, bytes.length), out);
+  };
   return memoised(keys, JSON.stringify([name, domain, format, typmod]), computed, (b, at, end, lanes) => {
+    const size = quick === null ? -1 : quick.normal(b, at, end, quickText);
+    if (size >= 0) {
+      lanes.add(hmac, at, quickText, 0, size);
+      return;
+    }
     // What is long, or cannot be read, is none of the values that are many.
     const text = end - at > maxAhead ? null : normal(b, at, end);
     if (text !== null) lanes.addText(hmac, at, text);

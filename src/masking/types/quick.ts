@@ -4,6 +4,7 @@
  */
 import type { CellMask } from "../cell.ts";
 import type { MaskOutput } from "../output.ts";
+import { isDigit, two } from "./digits.ts";
 import { mayKeep } from "./partial.ts";
 
 type Unit = "year" | "month" | "day";
@@ -20,16 +21,6 @@ export function quickly(
   slow: CellMask,
 ): CellMask {
   return (b, at, end, out) => quick(b, at, end, out) ?? slow(b, at, end, out);
-}
-
-function isDigit(c: number | undefined): boolean {
-  return c !== undefined && c >= zero && c <= zero + 9;
-}
-
-function two(b: Buffer, at: number): number {
-  return isDigit(b[at]) && isDigit(b[at + 1])
-    ? (b[at] as number) * 10 + (b[at + 1] as number) - zero * 11
-    : -1;
 }
 
 /** `YYYY-MM-DD`, for timestamps `YYYY-MM-DD HH:MM:SS[.ffffff][+HH[:MM]]`, of the years 1 to 9999. */
