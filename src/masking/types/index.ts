@@ -16,9 +16,10 @@ import {
   macType,
   timestampType,
   timeType,
+  uuidDigits,
   uuidType,
 } from "./others.ts";
-import { quickDateBinary, quickDateText, quickDigits, quickly } from "./quick.ts";
+import { quickDateBinary, quickDateText, quickDigits, quickInteger, quickly, quickUuid } from "./quick.ts";
 import { quickHash } from "./quickhash.ts";
 import type { ScalarType } from "./scalar.ts";
 import { textMask } from "./text.ts";
@@ -45,6 +46,11 @@ const scalars: ReadonlyMap<string, ScalarType> = new Map([
   ["macaddr8", macType(8)],
 ]);
 
+const integerBytes: ReadonlyMap<string, 2 | 4 | 8> = new Map([
+  ["int2", 2],
+  ["int4", 4],
+  ["int8", 8],
+]);
 /** Types whose text is digits. */
 const decimals = new Set(["int2", "int4", "int8", "numeric"]);
 
@@ -101,7 +107,7 @@ function byText(mask: Mask, type: ScalarType, oid: number, name: string, context
       const { partial } = type;
       if (partial === undefined) return redact;
       const slow = shown(oid, format, (text) => write(normalised(type, text, partial)));
-      return format === 0 && decimals.has(name) ? quickly(quickDigits(partialDigits), slow) : slow;
+      return quickEnds(name, format, partialDigits, { first: 0, last: uuidDigits }, slow);
     }
     case "keep": {
       const { keep } = type;
@@ -109,12 +115,7 @@ function byText(mask: Mask, type: ScalarType, oid: number, name: string, context
       const slow = shown(oid, format, (text) =>
         write(normalised(type, text, (t) => keep(t, mask.first, mask.last))),
       );
-      return format === 0 && decimals.has(name)
-        ? quickly(
-            quickDigits(() => mask),
-            slow,
-          )
-        : slow;
+      return quickEnds(name, format, () => mask, mask, slow);
     }
     case "date": {
       const { date } = type;
@@ -126,6 +127,30 @@ function byText(mask: Mask, type: ScalarType, oid: number, name: string, context
     default:
       return mask satisfies never;
   }
+}
+
+interface Ends {
+  readonly first: number;
+  readonly last: number;
+}
+
+/**
+ * Shows the ends of a value byte by byte, where its type is one of the frequent ones.
+ * @param digits how many of so many digits of a number.
+ * @param hex how many of a uuid.
+ */
+function quickEnds(
+  name: string,
+  format: 0 | 1,
+  digits: (count: number) => Ends,
+  hex: Ends,
+  slow: CellMask,
+): CellMask {
+  if (name === "uuid") return quickly(quickUuid(format, hex.first, hex.last), slow);
+  if (!decimals.has(name)) return slow;
+  if (format === 0) return quickly(quickDigits(digits), slow);
+  const bytes = integerBytes.get(name);
+  return bytes === undefined ? slow : quickly(quickInteger(bytes, digits), slow);
 }
 
 function hashed(
