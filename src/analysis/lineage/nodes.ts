@@ -1,4 +1,4 @@
-import type { Kept, ServerNode, ServerValue } from "../../sql/servertree/index.ts";
+import type { Kept, ServerNode } from "../../sql/servertree/index.ts";
 
 /**
  * The nodes of a server tree that are understood, each with its fields (PostgreSQL 14 to 18: src/include/nodes/primnodes.h and
@@ -221,7 +221,7 @@ export function childrenOf(node: ServerNode): readonly ServerNode[] {
 }
 
 /** The nodes in a value. */
-export function collectNodes(value: ServerValue | undefined, into: ServerNode[]): void {
+export function collectNodes(value: Kept | undefined, into: ServerNode[]): void {
   if (typeof value !== "object" || value === null) return;
   if (value.kind === "node") into.push(value);
   else if (value.kind === "list") for (const item of value.items) collectNodes(item, into);
