@@ -4,11 +4,11 @@ import {
   intOf,
   isNode,
   itemsOf,
+  type Kept,
   nodeOf,
   nodesOf,
   numbersOf,
   type ServerNode,
-  type Kept,
 } from "../../sql/servertree/index.ts";
 import {
   alsoColumn,
@@ -313,8 +313,7 @@ export function createTracer(scopes: Scopes, hooks: TraceHooks, steps = defaultS
   }
 
   function outputOf(scope: Scope, number: number): Flow {
-    if (number === 0)
-      return computed(scope.outputs.map((entry) => output(scope, intOf(entry, "resno", -1))));
+    if (number === 0) return computed(scope.outputs.map((entry) => output(scope, intOf(entry, "resno", -1))));
     const entry = outputAt(scope, number);
     if (entry === undefined) throw new NotUnderstood("a column that a query does not give");
     hooks.onOutput(scope, number);

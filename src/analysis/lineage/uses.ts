@@ -7,10 +7,10 @@ import {
   boolOf,
   intOf,
   itemsOf,
+  type Kept,
   nodeOf,
   nodesOf,
   type ServerNode,
-  type Kept,
   textOf,
 } from "../../sql/servertree/index.ts";
 import type { CatalogFacts } from "./facts.ts";
@@ -111,8 +111,7 @@ export function findUses(
 
   /** Records a Var (or what stands for one) at a place. Values that are not a column as it stands have no plain place. */
   function use(flow: Flow, position: Position): void {
-    for (const [key, whole] of flow.keys)
-      add(key, whole && !isRowKey(key) ? position : demoted(position));
+    for (const [key, whole] of flow.keys) add(key, whole && !isRowKey(key) ? position : demoted(position));
   }
 
   function demoted(position: Position): Position {

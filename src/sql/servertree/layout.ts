@@ -22,6 +22,7 @@ export class Layout {
   readonly name: string;
   /** `:` and that name. */
   readonly bytes: Uint8Array;
+  readonly tagBytes: Uint8Array;
   readonly parent: Layout | null;
   /** How many fields. */
   readonly size: number;
@@ -35,6 +36,7 @@ export class Layout {
     this.tag = tag;
     this.name = name;
     this.bytes = Buffer.from(`:${name}`);
+    this.tagBytes = parent?.tagBytes ?? Buffer.from(tag);
     this.parent = parent;
     this.size = parent === null ? 0 : parent.size + 1;
     this.id = id;
@@ -67,6 +69,23 @@ export class Layout {
 }
 
 const roots = new Map<string, Layout>();
+/** The same, found by the tag's bytes: each place holds the one that was asked for last. */
+const quick: (Layout | undefined)[] = new Array(256);
+
+/** As layoutOf(), for the tag that stands in `bytes` from `at` to `end`; null: none is known of that tag, or ask by its text. */
+export function knownLayout(bytes: Uint8Array, at: number, end: number): Layout | null {
+  const root = quick[placeOf(bytes, at, end)];
+  const name = root?.tagBytes;
+  if (root === undefined || name === undefined || name.length !== end - at) return null;
+  for (let i = 0; i < name.length; i++) if (bytes[at + i] !== name[i]) return null;
+  return root;
+}
+
+function placeOf(bytes: Uint8Array, at: number, end: number): number {
+  return (
+    ((bytes[at] ?? 0) * 5 + (bytes[at + 2] ?? 0) * 17 + (bytes[end - 1] ?? 0) * 3 + (end - at) * 11) & 255
+  );
+}
 
 /** The layout of a node of that tag before its first field. */
 export function layoutOf(tag: string): Layout {
@@ -76,5 +95,6 @@ export function layoutOf(tag: string): Layout {
     root = new Layout(interned(tag), "", null, keeps ? kept++ : -1);
     if (keeps) roots.set(tag, root);
   }
+  if (root.id !== -1) quick[placeOf(root.tagBytes, 0, root.tagBytes.length)] = root;
   return root;
 }

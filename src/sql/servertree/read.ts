@@ -1,5 +1,5 @@
 /** Reads a server tree, positionally: behind each `:field` stands exactly one value, whatever that value looks like. */
-import { type Layout, layoutOf } from "./layout.ts";
+import { knownLayout, type Layout, layoutOf } from "./layout.ts";
 import {
   type Kept,
   type ServerDatum,
@@ -9,7 +9,7 @@ import {
   type ServerTreeResult,
   type ServerValue,
 } from "./types.ts";
-import { endsWord, Torn, Words } from "./words.ts";
+import { endsWord, isPlain, Torn, Words } from "./words.ts";
 
 export const defaultLimits: ServerTreeLimits = { length: 64 << 20, depth: 2000, values: 4_000_000 };
 
@@ -26,6 +26,9 @@ const colon = 0x3a;
 const less = 0x3c;
 const openNode = 0x7b;
 const closeNode = 0x7d;
+const bracket = 0x5b;
+const falseBytes = Buffer.from("false");
+const trueBytes = Buffer.from("true");
 
 class Unreadable extends Error {}
 
@@ -86,6 +89,10 @@ class Reader {
     let named = false;
     let count = 0;
     for (;;) {
+      if (top !== null && top.kind === "node" && !named) {
+        count += this.#plainFields(top);
+        if (count > limits.values) throw new Unreadable("the tree has too many parts");
+      }
       const c = this.#skipBlanks();
       let value: Kept;
       if (top !== null && top.kind === "node" && !named && c !== closeNode) {
@@ -128,6 +135,102 @@ class Reader {
     }
   }
 
+  /**
+   * Reads fields of a node as long as they are what most of them are: of a name that is expected here, with an integer, a truth,
+   * NULL or an empty set behind it. At anything else it stops before the field. Gives how many it has read.
+   */
+  #plainFields(node: ServerNode): number {
+    const words = this.#words;
+    const bytes = this.#bytes;
+    const { values } = node;
+    const before = values.length;
+    let { layout } = node;
+    let lineStart = words.lineStart;
+    let at = this.#at;
+    for (;;) {
+      let line = lineStart;
+      let i = at;
+      let c = bytes[i];
+      if (c === lineFeed) line = i + 1;
+      if (c === space || c === lineFeed) c = bytes[++i];
+      if (c !== colon) break;
+      const next = this.#expected(i, layout);
+      if (next === null) break;
+      i += next.bytes.length;
+      c = bytes[i];
+      if (c === lineFeed) {
+        if (words.torn(line, i)) break;
+        line = i + 1;
+      } else if (c !== space) break;
+      const from = ++i;
+      c = bytes[i] ?? 0;
+      let value: Kept;
+      if (c === minus || (c >= zero && c <= nine)) {
+        if (c === minus) c = bytes[++i] ?? 0;
+        const first = i;
+        let number = 0;
+        while (c >= zero && c <= nine) {
+          number = number * 10 + c - zero;
+          c = bytes[++i] ?? 0;
+        }
+        // The words that say it otherwise, and values in memory format, are for #scalar().
+        if (i === first || i - first > 15) break;
+        if (bytes[first] === zero && (i > first + 1 || first > from)) break;
+        if (bytes[i + 1] === bracket) break;
+        value = first > from ? -number : number;
+      } else if (c === 0x66 && this.#is(i, falseBytes)) {
+        i += 5;
+        value = "false";
+      } else if (c === 0x74 && this.#is(i, trueBytes)) {
+        i += 4;
+        value = "true";
+      } else if (c === less) {
+        if (bytes[i + 1] !== 0x3e) break;
+        i += 2;
+        value = null;
+      } else if (c === openList) {
+        if (bytes[i + 1] !== 0x62 || bytes[i + 2] !== closeList) break;
+        i += 3;
+        value = emptyNumbers.b;
+      } else if (c !== quotation) {
+        while (isPlain(c)) c = bytes[++i] ?? 0;
+        if (i === from) break;
+        value = words.text.slice(from, i);
+      } else break;
+      c = bytes[i];
+      if (c === lineFeed ? words.torn(line, i) : c !== space && c !== closeNode) break;
+      // One blank alone stands before what follows.
+      if (c !== closeNode && (bytes[i + 1] ?? 0) <= space) break;
+      values.push(value);
+      layout = next;
+      lineStart = line;
+      at = i;
+    }
+    node.layout = layout;
+    words.lineStart = lineStart;
+    this.#at = at;
+    return values.length - before;
+  }
+
+  /** The layout with the field that stands at `at`, if it is one that is known to come here. */
+  #expected(at: number, { next }: Layout): Layout | null {
+    const bytes = this.#bytes;
+    for (let i = 0; i < next.length; i++) {
+      const layout = next[i] as Layout;
+      const name = layout.bytes;
+      const { length } = name;
+      let j = 1;
+      while (j < length && bytes[at + j] === name[j]) j++;
+      if (j === length && endsWord(bytes[at + length])) return layout;
+    }
+    return null;
+  }
+
+  #is(at: number, word: Uint8Array): boolean {
+    for (let i = 0; i < word.length; i++) if (this.#bytes[at + i] !== word[i]) return false;
+    return true;
+  }
+
   /** The next character that is no blank; 0 also at the end. */
   #skipBlanks(): number {
     const bytes = this.#bytes;
@@ -149,20 +252,10 @@ class Reader {
 
   /** At a colon: with the field that it begins. */
   #field(layout: Layout): Layout {
-    const bytes = this.#bytes;
-    const at = this.#at;
-    const { next } = layout;
-    for (let i = 0; i < next.length; i++) {
-      const known = next[i] as Layout;
-      const name = known.bytes;
-      const { length } = name;
-      const behind = bytes[at + length];
-      if (!endsWord(behind)) continue;
-      let j = 1;
-      while (j < length && bytes[at + j] === name[j]) j++;
-      if (j < length) continue;
-      this.#at = at + length;
-      if (behind === lineFeed) this.#words.whole(this.#at);
+    const known = this.#expected(this.#at, layout);
+    if (known !== null) {
+      this.#at += known.bytes.length;
+      if (this.#bytes[this.#at] === lineFeed) this.#words.whole(this.#at);
       return known;
     }
     const raw = this.#word();
@@ -173,6 +266,14 @@ class Reader {
   }
 
   #tag(): Layout {
+    const bytes = this.#bytes;
+    let end = this.#at;
+    while (isPlain(bytes[end] ?? 0)) end++;
+    const known = bytes[end] === space ? knownLayout(bytes, this.#at, end) : null;
+    if (known !== null) {
+      this.#at = end;
+      return known;
+    }
     const c = this.#skipBlanks();
     if (this.#atEnd(c) || c === openNode || c === openList || c === closeNode || c === closeList)
       throw new Unreadable("a node has no name");
@@ -273,7 +374,7 @@ class Reader {
     let at = this.#at;
     let c = bytes[at];
     while (c === space || c === lineFeed || c === tab) c = bytes[++at];
-    if (c !== 0x5b) return false;
+    if (c !== bracket) return false;
     this.#skipBlanks();
     this.#at++;
     return true;

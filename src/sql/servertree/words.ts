@@ -20,6 +20,11 @@ export function endsWord(c: number | undefined): boolean {
   return c !== undefined && special[c] === 1;
 }
 
+/** The character is a word's, and stands for itself. */
+export function isPlain(c: number): boolean {
+  return special[c] === 0;
+}
+
 /** A word that the server cut in two, so that it cannot be put together safely. */
 export class Torn extends Error {}
 
