@@ -56,19 +56,27 @@ export interface SnapshotParts {
   readonly casts: readonly CastFacts[];
 }
 
-/** An object with a `verdict` that is computed once, when it is first read. */
-function withVerdict<T extends object>(
-  facts: T,
-  judge: () => FunctionVerdict,
-): T & { readonly verdict: FunctionVerdict } {
-  let known: FunctionVerdict | null = null;
-  return Object.defineProperty(facts, "verdict", {
-    enumerable: true,
-    get() {
-      known ??= judge();
-      return known;
-    },
-  }) as T & { readonly verdict: FunctionVerdict };
+/**
+ * Facts with a `verdict` that is computed once, when it is first read. The getter is the class's, so that all objects of one
+ * kind are of one shape to the engine: they are looked at for every statement.
+ */
+class Judged {
+  readonly #judge: () => FunctionVerdict;
+  #known: FunctionVerdict | null = null;
+
+  constructor(facts: object, judge: () => FunctionVerdict) {
+    Object.assign(this, facts);
+    this.#judge = judge;
+  }
+
+  get verdict(): FunctionVerdict {
+    this.#known ??= this.#judge();
+    return this.#known;
+  }
+}
+
+function withVerdict<T extends object>(facts: T, judge: () => FunctionVerdict): T & Judged {
+  return new Judged(facts, judge) as T & Judged;
 }
 
 export function buildSnapshot(parts: SnapshotParts, trust: FunctionTrust): CatalogSnapshot {
