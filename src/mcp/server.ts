@@ -24,7 +24,10 @@ export function createServer(deps: McpDeps, caller: Caller): McpServer {
   const server = new McpServer(
     { name: "postern", title: "Postern", version: deps.version },
     {
-      capabilities: { tools: {}, ...(withTasks ? { extensions: { [tasksExtension]: {} } } : {}) },
+      capabilities: {
+        tools: { listChanged: false },
+        ...(withTasks ? { extensions: { [tasksExtension]: {} } } : {}),
+      },
       instructions,
       maxToolInputElements: 10_000,
       cacheHints: { "tools/list": { ttlMs: toolListMs, cacheScope: "public" } },
