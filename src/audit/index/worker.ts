@@ -6,7 +6,9 @@ import { lowPriority } from "../low.ts";
 import type { IndexerMessage, IndexerRequest, IndexerSettings } from "./indexer.ts";
 import { IndexWriter } from "./writer.ts";
 
-const { dir, keys, pollMs = 500, batch = 5000 } = workerData as IndexerSettings;
+const { dir, keys, pollMs = 500, batch = 300 } = workerData as IndexerSettings;
+/** SQLite's page cache, KiB. A log is written in order: its newest pages are what an indexer needs. */
+const cacheKiB = 4096;
 const problemMs = 5000;
 /** Between two looks at whether retention or erasure took something. */
 const tendMs = 60_000;
@@ -36,7 +38,7 @@ async function pause(ms: number): Promise<void> {
 
 /** Steps until it is asked to end. Small steps, and as long a pause behind each as the step took: half of a core at most. */
 async function run(): Promise<void> {
-  const writer = new IndexWriter({ name: "", dir }, { keys });
+  const writer = new IndexWriter({ name: "", dir }, { keys, cacheKiB });
   try {
     let tended = Date.now();
     while (!ended) {
