@@ -3,11 +3,13 @@ import { statfsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
 import { lowPriority } from "../low.ts";
-import { Manners } from "./manners.ts";
 import type { IndexerMessage, IndexerRequest, IndexerSettings } from "./indexer.ts";
+import { Manners } from "./manners.ts";
 import { IndexWriter } from "./writer.ts";
 
-const { dir, keys, pollMs = 500, batch = 5000 } = workerData as IndexerSettings;
+const { dir, keys, pollMs = 500, batch = 300 } = workerData as IndexerSettings;
+/** SQLite's page cache, KiB. A log is written in order: its newest pages are what an indexer needs. */
+const cacheKiB = 4096;
 const problemMs = 5000;
 /** Between two looks at whether retention or erasure took something. */
 const tendMs = 60_000;
@@ -40,7 +42,7 @@ async function pause(ms: number): Promise<void> {
  * While the gateway is busy and nobody waits for the index, the pauses are much longer.
  */
 async function run(): Promise<void> {
-  const writer = new IndexWriter({ name: "", dir }, { keys });
+  const writer = new IndexWriter({ name: "", dir }, { keys, cacheKiB });
   const manners = new Manners();
   let answered = 0;
   try {
