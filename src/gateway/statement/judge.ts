@@ -33,6 +33,7 @@ import {
   planned,
   refusedStatically,
   sendAlone,
+  tooLargeToRead,
   unavailable,
   unmaskable,
 } from "./facts.ts";
@@ -478,6 +479,8 @@ function usedBy(walk: Walk, statement: PreparedStatement, leeway: Leeway): Used 
 }
 
 function serverRefusal(error: ServerRefusal, samePlace: boolean, view: View | null): Reason {
+  // The server said nothing: what it printed was more than the gateway reads.
+  if (error.fields.size === 0) return tooLargeToRead(error);
   const fields = withoutNames(view, error.fields);
   return {
     sqlstate: error.sqlstate,
