@@ -319,7 +319,7 @@ describe("rows", () => {
     };
     expect(mask((n) => `different ${n}`)).toBe(5000);
     // The memory is tried again, and is right from then on.
-    for (let round = 0; round < 2; round++) mask((n) => `one of four ${n & 3}`);
+    for (let round = 0; round < 4; round++) mask((n) => `one of four ${n & 3}`);
     expect(mask((n) => `one of four ${n & 3}`)).toBe(0);
     for (let round = 0; round < 2; round++) mask((n) => `different ${round} ${n}`);
     expect(mask((n) => `others again ${n}`)).toBe(5000);
