@@ -303,6 +303,71 @@ describe("rows", () => {
     expect(lanes).toEqual(plain);
   });
 
+  test("of arrays come out as without lanes", () => {
+    const item = fc.option(
+      fc.oneof(
+        fc.stringMatching(/^[a-z]{0,8}$/),
+        fc.constantFrom("null", 'q"uo\\te', "a,b", "{}", "x".repeat(400)),
+      ),
+    );
+    const literal = (items: readonly (string | null)[], quoteAll: boolean): string =>
+      `{${items
+        .map((one) =>
+          one === null
+            ? "NULL"
+            : quoteAll || !/^[a-z]+$/.test(one) || one === "null"
+              ? `"${one.replace(/["\\]/g, "\\$&")}"`
+              : one,
+        )
+        .join(",")}}`;
+    const int32 = (...numbers: number[]): Buffer => {
+      const b = Buffer.alloc(numbers.length * 4);
+      for (const [i, n] of numbers.entries()) b.writeInt32BE(n, i * 4);
+      return b;
+    };
+    const binary = (items: readonly (string | null)[]): Buffer =>
+      Buffer.concat([
+        items.length === 0 ? int32(0, 0, 25) : int32(1, 1, 25, items.length, 1),
+        ...items.flatMap((one) =>
+          one === null ? [int32(-1)] : [int32(Buffer.byteLength(one)), Buffer.from(one)],
+        ),
+      ]);
+    const types = [0, 1, 0].map((format) => ({ type: 1009, format: format as 0 | 1 }));
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.array(item, { maxLength: 6 }), fc.boolean(), fc.nat({ max: 40 })), {
+          maxLength: 30,
+        }),
+        (rows) => {
+          const [lanes, plain] = both(
+            types,
+            rows.map(([items, quoteAll, cut]) => {
+              const text = literal(items, quoteAll);
+              return dataRow([
+                text,
+                binary(items),
+                cut < 10 ? text.slice(0, cut) : `[0:${items.length - 1}]=${text}`,
+              ]);
+            }),
+            [hash, hash, hash],
+          );
+          expect(lanes).toEqual(plain);
+        },
+      ),
+      { numRuns: 300 },
+    );
+    const lanes = ahead();
+    const token = vi.spyOn(lanes, "token");
+    const columns = types.map((column) => ({ typmod: -1, ...column }));
+    const masker = createRowMasker(
+      planOf([hash, hash, hash]),
+      columns,
+      createMaskKeys(secret, () => lanes),
+    );
+    masker.mask(dataRow(["{a,b}", binary(["c", null, "d"]), '{"e",f,NULL}']));
+    expect(token.mock.calls.length).toBe(6);
+  });
+
   test("are really hashed ahead, but where nearly all values are known already", () => {
     const lanes = ahead();
     const token = vi.spyOn(lanes, "token");
