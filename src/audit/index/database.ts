@@ -37,13 +37,15 @@ export function indexPath(dir: string): string {
   return join(dir, "index.db");
 }
 
+const usualCacheKiB = 65_536;
+
 /** Opens the index to write, an empty one where there is none or one of another layout. Throws what SQLite throws. */
-export function openToWrite(dir: string): DatabaseSync {
+export function openToWrite(dir: string, cacheKiB = usualCacheKiB): DatabaseSync {
   const db = new DatabaseSync(indexPath(dir), { timeout: 10_000 });
   try {
     // What a power cut takes is made again; only a torn file would be worse, and WAL with NORMAL has none.
     db.exec(
-      "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY",
+      `PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -${cacheKiB}; PRAGMA temp_store = MEMORY`,
     );
     if (version(db) !== layout) makeAnew(db);
     return db;
@@ -54,13 +56,13 @@ export function openToWrite(dir: string): DatabaseSync {
 }
 
 /** As openToWrite(); a file that SQLite cannot read is thrown away. */
-export function openOrReplace(dir: string): DatabaseSync {
+export function openOrReplace(dir: string, cacheKiB = usualCacheKiB): DatabaseSync {
   try {
-    return openToWrite(dir);
+    return openToWrite(dir, cacheKiB);
   } catch (error) {
     if (!isDamage(error)) throw error;
     removeIndex(dir);
-    return openToWrite(dir);
+    return openToWrite(dir, cacheKiB);
   }
 }
 

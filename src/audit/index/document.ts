@@ -103,12 +103,13 @@ export interface Document {
   readonly own: string;
 }
 
-/** Parts that were made before, by the JSON they were made of. */
+/** Parts that were made before, by the JSON they were made of. Bounded by the characters of both. */
 export class PartCache {
   private readonly known = new Map<string, string>();
   private readonly limit: number;
+  private chars = 0;
 
-  constructor(limit = 4096) {
+  constructor(limit = 2 * 1024 * 1024) {
     this.limit = limit;
   }
 
@@ -119,7 +120,11 @@ export class PartCache {
       found = make();
       // Long ones are rare and would keep megabytes.
       if (key.length > 65_536) return found;
-      if (this.known.size >= this.limit) this.known.clear();
+      this.chars += key.length + found.length;
+      if (this.chars > this.limit) {
+        this.known.clear();
+        this.chars = key.length + found.length;
+      }
       this.known.set(key, found);
     }
     return found;

@@ -18,11 +18,17 @@ export class Tally {
 
   /** Counts a statement; `status` null: it has no outcome yet. `by` -1 takes it back. */
   statement(intent: Json, status: string | null, by: 1 | -1 = 1): void {
-    this.add(
-      this.counts,
-      [...head(intent, this.unitMs), text(intent, "decision.rule") ?? "", status ?? ""],
-      by,
-    );
+    this.keyed(this.keyOf(intent), status, by);
+  }
+
+  /** What a statement is counted under, its status aside: all that must be kept of it until its outcome comes. */
+  keyOf(intent: Json): string {
+    return [...head(intent, this.unitMs), text(intent, "decision.rule") ?? ""].join(separator);
+  }
+
+  /** As statement(), by what keyOf() gave. */
+  keyed(key: string, status: string | null, by: 1 | -1 = 1): void {
+    this.add(this.counts, [key, status ?? ""], by);
   }
 
   /** What it touches, what kind of principal it is of, and whether it was masked. */

@@ -1,6 +1,5 @@
 /** Building the index: step by step from where it stopped, each step one transaction over whole batches of the log. */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { intentOf } from "../read/filters.ts";
 import {
   type Json,
   LeafFiles,
@@ -12,7 +11,16 @@ import {
 } from "../read/leaves.ts";
 import { leafHash } from "../verify/tree.ts";
 import { blockSize, makeAnew, meta, openOrReplace, setMeta } from "./database.ts";
-import { documentOf, PartCache, readable, rowFacts, statusTag, tag } from "./document.ts";
+import {
+  type Document,
+  documentOf,
+  PartCache,
+  type RowFacts,
+  readable,
+  rowFacts,
+  statusTag,
+  tag,
+} from "./document.ts";
 import { forgetDestroyedDays, prune } from "./prune.ts";
 import { SealedValues } from "./sealed.ts";
 import { Tally } from "./tally.ts";
@@ -20,11 +28,16 @@ import { Tally } from "./tally.ts";
 export interface IndexWriterOptions {
   /** Folder of the keys, to index known values (keyed); null: the index holds none. */
   readonly keys: string | null;
+  /** SQLite's page cache; left out: 64 MiB, for whoever builds a whole index. */
+  readonly cacheKiB?: number;
 }
 
-/** An intent or other record of this step, not yet in the full-text table. */
+/** An intent or other record of this step, not yet in the full-text table. Small: the parts of its document are shared, its JSON is let go. */
 interface Pending {
-  readonly leaf: Json;
+  readonly document: Document;
+  readonly facts: RowFacts;
+  /** What it is counted under; null: it is no intent. */
+  readonly key: string | null;
   readonly first: number;
   readonly offset: number;
   readonly hash: Buffer;
@@ -33,8 +46,17 @@ interface Pending {
   statusName: string | null;
 }
 
-/** Statements stored without outcome whose terms are kept at hand: most outcomes come soon after. */
-const maxOpen = 20_000;
+/** Characters of the terms that are kept at hand of statements stored without outcome: most outcomes come soon after. */
+const maxOpenChars = 2 * 1024 * 1024;
+/** Characters of parts whose numbers are kept at hand. */
+const maxPartChars = 2 * 1024 * 1024;
+
+/** An intent that is stored without outcome. */
+interface OpenIntent {
+  /** What it is counted under; null: its record is gone. */
+  readonly key: string | null;
+  readonly terms: string;
+}
 
 const intentTag = tag("type", "statement.intent");
 
@@ -44,12 +66,16 @@ export class IndexWriter {
   private readonly files: LeafFiles;
   private readonly parts = new PartCache();
   private readonly partIds = new Map<string, number>();
+  /** Steps are small and many: each reads into the same bytes. */
+  private readonly buffer = Buffer.allocUnsafeSlow(512 * 1024);
   private generation = "";
   private readonly sealed: SealedValues | null;
   private sealedReady = false;
   private readonly tally = new Tally();
   /** Intents stored in an earlier step of this writer that had no outcome then. */
-  private readonly open = new Map<number, { readonly leaf: Json; readonly terms: string }>();
+  private readonly open = new Map<number, OpenIntent>();
+  private openChars = 0;
+  private partChars = 0;
   private readonly insert: Readonly<
     Record<"record" | "part" | "term" | "block" | "frame" | "value" | "drop" | "ended", StatementSync>
   >;
@@ -58,7 +84,7 @@ export class IndexWriter {
   constructor(log: LogPlace, options: IndexWriterOptions) {
     this.log = log;
     this.sealed = options.keys === null ? null : new SealedValues(log, options.keys);
-    this.db = openOrReplace(log.dir);
+    this.db = openOrReplace(log.dir, options.cacheKiB);
     this.files = new LeafFiles(log);
     const { db } = this;
     this.insert = {
@@ -112,8 +138,7 @@ export class IndexWriter {
       return count;
     } catch (error) {
       this.db.exec("ROLLBACK");
-      this.partIds.clear();
-      this.open.clear();
+      this.forget();
       this.sealedReady = false;
       this.tally.rows("tally").clear();
       this.tally.rows("touched").clear();
@@ -121,13 +146,19 @@ export class IndexWriter {
     }
   }
 
+  private forget(): void {
+    this.partIds.clear();
+    this.partChars = 0;
+    this.open.clear();
+    this.openChars = 0;
+  }
+
   private take(most: number): number {
     const { db, sealed } = this;
     const generation = String(meta(db, "generation"));
     if (generation !== this.generation) {
       // The content is another one than the last time: parts have other numbers, and open frames begin elsewhere.
-      this.partIds.clear();
-      this.open.clear();
+      this.forget();
       this.generation = generation;
       this.sealedReady = false;
     }
@@ -137,42 +168,56 @@ export class IndexWriter {
     const blocks = new Map<number, { least: number; most: number }>();
     let batchStart = from;
     let count = 0;
-    const end = readBatches(this.log, from, {
-      leaf: (buf, start, stop, index, first, offset) => {
-        count++;
-        const hash = leafHash(buf.subarray(start, stop));
-        const leaf = readable(this.log.dir, parseLeaf(buf, start, stop));
-        const { time } = rowFacts(leaf);
-        if (time !== null) {
-          const number = Math.floor(index / blockSize);
-          const block = blocks.get(number);
-          if (block === undefined) blocks.set(number, { least: time, most: time });
-          else {
-            block.least = Math.min(block.least, time);
-            block.most = Math.max(block.most, time);
+    const end = readBatches(
+      this.log,
+      from,
+      {
+        leaf: (buf, start, stop, index, first, offset) => {
+          count++;
+          const hash = leafHash(buf.subarray(start, stop));
+          const leaf = readable(this.log.dir, parseLeaf(buf, start, stop));
+          const facts = rowFacts(leaf);
+          const { time } = facts;
+          if (time !== null) {
+            const number = Math.floor(index / blockSize);
+            const block = blocks.get(number);
+            if (block === undefined) blocks.set(number, { least: time, most: time });
+            else {
+              block.least = Math.min(block.least, time);
+              block.most = Math.max(block.most, time);
+            }
           }
-        }
-        if (leaf.type === "statement.outcome") this.outcome(leaf, index, first, offset, hash, pending);
-        else {
-          pending.set(index, { leaf, first, offset, hash, outcome: null, status: null, statusName: null });
-          if (leaf.type === "statement.intent") sealed?.intent(leaf, index);
-        }
+          if (leaf.type === "statement.outcome")
+            this.outcome(leaf, facts, index, first, offset, hash, pending);
+          else {
+            const isIntent = leaf.type === "statement.intent";
+            const document = documentOf(leaf, this.parts);
+            const key = isIntent ? this.tally.keyOf(leaf) : null;
+            const none = { outcome: null, status: null, statusName: null };
+            pending.set(index, { document, facts, key, first, offset, hash, ...none });
+            if (!isIntent) return;
+            this.tally.relations(leaf);
+            sealed?.intent(leaf, index);
+          }
+        },
+        frame: (frame, day, piece) => {
+          const { first, offset, index } = batchStart ?? {
+            first: segmentsOf(this.log.dir)[0] ?? 0,
+            offset: 0,
+            index: 0,
+          };
+          if (sealed === null || sealed.open !== frame)
+            this.insert.frame.run(frame, first, offset, index, day);
+          sealed?.frame(frame, day, piece);
+        },
+        frameEnd: (text) => sealed?.end(text),
+        batch: (next) => {
+          batchStart = next;
+          return count < most;
+        },
       },
-      frame: (frame, day, piece) => {
-        const { first, offset, index } = batchStart ?? {
-          first: segmentsOf(this.log.dir)[0] ?? 0,
-          offset: 0,
-          index: 0,
-        };
-        if (sealed === null || sealed.open !== frame) this.insert.frame.run(frame, first, offset, index, day);
-        sealed?.frame(frame, day, piece);
-      },
-      frameEnd: (text) => sealed?.end(text),
-      batch: (next) => {
-        batchStart = next;
-        return count < most;
-      },
-    });
+      this.buffer,
+    );
     for (const [index, entry] of pending) this.store(index, entry);
     for (const [number, { least, most: latest }] of blocks) this.insert.block.run(number, least, latest);
     for (const { day, mac, index } of sealed?.takeFound() ?? []) this.insert.value.run(day, mac, index);
@@ -184,9 +229,8 @@ export class IndexWriter {
   }
 
   private store(index: number, entry: Pending): void {
-    const { leaf, first, offset, hash, outcome, status } = entry;
-    const { time, id, request } = rowFacts(leaf);
-    const document = documentOf(leaf, this.parts);
+    const { document, facts, key, first, offset, hash, outcome, status } = entry;
+    const { time, id, request } = facts;
     const { session, statement, own } = document;
     this.insert.record.run(
       index,
@@ -205,13 +249,26 @@ export class IndexWriter {
     );
     const terms = `${session} ${statement} ${own}`;
     this.insert.term.run(index, status === null ? terms : `${terms} ${status}`);
-    if (leaf.type !== "statement.intent") return;
-    this.tally.statement(leaf, entry.statusName);
-    this.tally.relations(leaf);
-    if (status !== null || terms.length > 65_536) return;
-    const oldest = this.open.keys().next().value;
-    if (this.open.size >= maxOpen && oldest !== undefined) this.open.delete(oldest);
-    this.open.set(index, { leaf, terms });
+    if (key === null) return;
+    this.tally.keyed(key, entry.statusName);
+    if (status === null && terms.length <= 65_536) this.keepOpen(index, { key, terms });
+  }
+
+  private keepOpen(index: number, intent: OpenIntent): void {
+    this.open.set(index, intent);
+    this.openChars += intent.terms.length;
+    for (const oldest of this.open.keys()) {
+      if (this.openChars <= maxOpenChars) break;
+      this.takeOpen(oldest);
+    }
+  }
+
+  private takeOpen(index: number): OpenIntent | null {
+    const known = this.open.get(index);
+    if (known === undefined) return null;
+    this.open.delete(index);
+    this.openChars -= known.terms.length;
+    return known;
   }
 
   private part(terms: string): number {
@@ -219,22 +276,26 @@ export class IndexWriter {
     let id = this.partIds.get(terms);
     if (id === undefined) {
       id = Number(this.insert.part.run(terms).lastInsertRowid);
-      if (this.partIds.size >= 8192) this.partIds.clear();
-      if (terms.length < 65_536) this.partIds.set(terms, id);
+      if (terms.length >= 65_536) return id;
+      this.partChars += terms.length;
+      if (this.partChars > maxPartChars) {
+        this.partIds.clear();
+        this.partChars = terms.length;
+      }
+      this.partIds.set(terms, id);
     }
     return id;
   }
 
   private outcome(
     leaf: Json,
+    { time, id, request, intent }: RowFacts,
     index: number,
     first: number,
     offset: number,
     hash: Buffer,
     pending: Map<number, Pending>,
   ): void {
-    const { time, id, request } = rowFacts(leaf);
-    const intent = intentOf(leaf);
     this.insert.record.run(
       index,
       first,
@@ -255,7 +316,7 @@ export class IndexWriter {
     const name = String(leaf.status);
     const entry = pending.get(intent);
     if (entry !== undefined) {
-      if (entry.outcome !== null || entry.leaf.type !== "statement.intent") return;
+      if (entry.outcome !== null || entry.key === null) return;
       entry.outcome = index;
       entry.status = status;
       entry.statusName = name;
@@ -264,20 +325,19 @@ export class IndexWriter {
 
   /** The intent was taken in an earlier step: its document is replaced. */
   private lateOutcome(intent: number, outcome: number, status: string, name: string): void {
-    const known = this.open.get(intent) ?? this.stored(intent);
-    this.open.delete(intent);
+    const known = this.takeOpen(intent) ?? this.stored(intent);
     if (known === null) return;
-    const { leaf, terms } = known;
+    const { key, terms } = known;
     this.insert.drop.run(intent, terms);
     this.insert.ended.run(outcome, status, intent);
     this.insert.term.run(intent, `${terms} ${status}`);
-    if (leaf === null) return;
-    this.tally.statement(leaf, null, -1);
-    this.tally.statement(leaf, name, 1);
+    if (key === null) return;
+    this.tally.keyed(key, null, -1);
+    this.tally.keyed(key, name, 1);
   }
 
   /** An intent without outcome as the index and the log have it; null: the index has no such. */
-  private stored(intent: number): { readonly leaf: Json | null; readonly terms: string } | null {
+  private stored(intent: number): OpenIntent | null {
     const row = this.db
       .prepare(
         "SELECT d.terms, r.first, r.offset FROM record r JOIN document d ON d.idx = r.idx WHERE r.idx = ? AND r.outcome IS NULL",
@@ -286,7 +346,8 @@ export class IndexWriter {
     if (typeof row?.terms !== "string" || !row.terms.split(" ").includes(intentTag)) return null;
     const stored = this.files.at(Number(row.first), Number(row.offset));
     const leaf = stored === null ? null : asJson(stored.text);
-    return { leaf: leaf === null ? null : readable(this.log.dir, leaf), terms: row.terms };
+    const key = leaf === null ? null : this.tally.keyOf(readable(this.log.dir, leaf));
+    return { key, terms: row.terms };
   }
 
   /** Reads the pieces of the frame that was open at `until` anew. */

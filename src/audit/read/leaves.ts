@@ -120,11 +120,15 @@ export interface BatchReader {
   batch(next: LogPosition): boolean;
 }
 
-/** Reads whole batches from `from` (null: from the oldest segment there is). Gives where to go on. Throws what the file system throws. */
+/**
+ * Reads whole batches from `from` (null: from the oldest segment there is), into `buffer` when there is one. Gives where to go on. Throws
+ * what the file system throws.
+ */
 export function readBatches(
   log: LogPlace,
   from: LogPosition | null,
   reader: BatchReader,
+  buffer?: Buffer,
 ): LogPosition | null {
   let position = from;
   for (const first of segmentsOf(log.dir)) {
@@ -154,7 +158,7 @@ export function readBatches(
           return more ? null : "stopped";
         },
       },
-      { hashes: false },
+      buffer === undefined ? { hashes: false } : { hashes: false, buffer },
     );
     if (!more) break;
   }

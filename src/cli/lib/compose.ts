@@ -202,6 +202,7 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
           gateway,
           identity,
           approvals,
+          tasks: { store, sealer: kept.sealer },
           settings: settings.mcp,
           publicUrl,
           activity: activity.recent,
