@@ -85,6 +85,7 @@ export class Walk {
       this.#constant(node, inherited);
       return;
     }
+    if (name === "String" && this.#name(node)) return;
     const flags = this.#enter(name, node, kind, inherited);
     const first = this.#names.length;
     for (const field in node) {
@@ -130,6 +131,17 @@ export class Walk {
     this.secret ||= value.length >= secretLiteralLength && looksSecret(value);
   }
 
+  /** A part of a name: the most frequent node by far, and the simplest. False: it is not the usual one. */
+  #name(node: JsonObject): boolean {
+    for (const field in node) if (field !== "sval") return false;
+    const { sval } = node;
+    if (typeof sval !== "string") return false;
+    this.#string(sval);
+    // pg_temp.f(), ::pg_temp.t
+    this.temporary ||= isTemporary(sval);
+    return true;
+  }
+
   #constant(node: JsonObject, flags: number): void {
     const text = node.sval;
     if (isObject(text)) {
@@ -157,10 +169,6 @@ export class Walk {
     switch (name) {
       case "FuncCall":
         for (const use of callUses(node)) this.#use(use, inherited);
-        break;
-      case "String":
-        // pg_temp.f(), ::pg_temp.t
-        this.temporary ||= isTemporary(stringAt(node, "sval"));
         break;
       case "RangeVar":
         this.#relation(node, inherited);
