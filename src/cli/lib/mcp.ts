@@ -94,6 +94,7 @@ export function openFacade(rooms: FacadeRooms): ((app: Hono<ApiEnv>) => void) | 
   const saml = settings.providers.some(({ name, type }) => name === facade.provider && type === "saml");
   return facadeRoutes<ApiEnv>({
     settings: facade,
+    origins: settings.mcp?.origins ?? [],
     store,
     publicUrl,
     login(returnTo) {
