@@ -33,7 +33,7 @@ describe("facts of several catalogs", () => {
     expect(two.get(own)?.owner).toBe(99);
   });
 
-  test.each([
+  test.each<[string, Partial<Fact>]>([
     ["another owner", { owner: 11 }],
     ["another list", { arguments: [25, 24] }],
     ["a longer list", { arguments: [25, 23, 23] }],
