@@ -226,7 +226,7 @@ function readColumns(rows: readonly TextRow[]): Map<number, Column[]> {
     r.on(row);
     append(byRelation, r.int(), {
       attnum: r.int(),
-      name: r.text(),
+      name: r.word(),
       type: r.int(),
       typmod: r.int(),
       notNull: r.flag(),
@@ -260,7 +260,7 @@ function readRelations(
   const read = (row: TextRow, columns: HalfRead["columns"]): Relation => {
     c.on(row);
     const oid = c.int();
-    const schema = c.text();
+    const schema = c.word();
     const name = c.text();
     const kind = c.letter(["r", "v", "m", "p", "f", "S", "t", "c"]);
     const owner = c.int();
@@ -314,13 +314,13 @@ function readFunctions(rows: readonly TextRow[]): RawFunction[] {
   return rows.map((row) => {
     r.on(row);
     const oid = r.int();
-    const schema = r.text();
+    const schema = r.word();
     return {
       oid,
       schema,
       name: r.text(),
       kind: r.letter(["f", "p", "a", "w"]),
-      language: r.text(),
+      language: r.word(),
       volatility: r.letter(["i", "s", "v"]),
       securityDefiner: r.flag(),
       owner: r.int(),
@@ -331,7 +331,7 @@ function readFunctions(rows: readonly TextRow[]): RawFunction[] {
       result: r.int(),
       body: shortBody(r.textOrNull()),
       config: r.texts(),
-      extension: r.textOrNull(),
+      extension: r.wordOrNull(),
     };
   });
 }
@@ -355,7 +355,7 @@ function readOperators(rows: readonly TextRow[]): Omit<OperatorFacts, "verdict">
   return rows.map((row) => {
     r.on(row);
     const oid = r.int();
-    const schema = r.text();
+    const schema = r.word();
     return {
       oid,
       schema,
@@ -374,13 +374,13 @@ function readTypes(rows: readonly TextRow[]): RawType[] {
   return rows.map((row) => {
     r.on(row);
     const oid = r.int();
-    const schema = r.text();
+    const schema = r.word();
     return {
       oid,
       schema,
       name: r.text(),
       kind: r.letter(["b", "c", "d", "e", "p", "r", "m"]),
-      category: r.text(),
+      category: r.word(),
       relation: r.int(),
       element: r.int(),
       array: r.int(),
