@@ -2,7 +2,7 @@
 import type { Browser } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe } from "vitest";
 import { buildConsole } from "../../../scripts/console.mjs";
-import { launch, noBrowser, openPage, type Watched } from "./browser.ts";
+import { launch, noBrowser, noWholeBrowser, openPage, type Watched } from "./browser.ts";
 import { type Double, startDouble } from "./double.ts";
 
 export interface Bench {
@@ -13,21 +13,29 @@ export interface Bench {
 
 let browser: Promise<Browser> | null = null;
 
-/** Declares a suite whose tests get a bench; `bench()` is valid inside tests. */
-export function pageSuite(name: string, tests: (bench: () => Bench) => void): void {
-  if (noBrowser !== null) console.warn(`${name}: skipped, ${noBrowser}`);
+/**
+ * Declares a suite whose tests get a bench; `bench()` is valid inside tests. `entire`: they need what only a browser with
+ * windows has; of a whole file.
+ */
+export function pageSuite(
+  name: string,
+  tests: (bench: () => Bench) => void,
+  { entire = false }: { readonly entire?: boolean } = {},
+): void {
+  const missing = entire ? noWholeBrowser : noBrowser;
+  if (missing !== null) console.warn(`${name}: skipped, ${missing}`);
   // Of the file: its other suites use the same browser.
   afterAll(async () => {
     await (await browser)?.close();
     browser = null;
   });
-  describe.skipIf(noBrowser !== null)(noBrowser === null ? name : `${name} (skipped: ${noBrowser})`, () => {
+  describe.skipIf(missing !== null)(missing === null ? name : `${name} (skipped: ${missing})`, () => {
     let running: Browser | null = null;
     let double: Double | null = null;
     let pages: Watched[] = [];
     beforeAll(async () => {
       buildConsole();
-      browser ??= launch();
+      browser ??= launch({ entire });
       running = await browser;
     });
     beforeEach(async () => {
