@@ -1,10 +1,19 @@
 /** What the writer counts in a step, before it becomes rows of the tallies: by small numbers, not by names. */
 import type { Json } from "../read/leaves.ts";
 import { noStatus, oddStatus, statusCodes, statusName } from "./status.ts";
-import { hourMs, type Tally, type What, type Who, whatOf, whoOf } from "./tally.ts";
+import { cleaned, hourMs, Tally, type What, type Who, whatOf, whoOf } from "./tally.ts";
 
 /** Names that are kept; then they are counted anew. */
 const limit = 65_536;
+
+/** Keys whose rows are kept. */
+const maxRows = 2048;
+
+interface KeyRows {
+  /** Of the tally's row all but the status. */
+  readonly front: string;
+  readonly touched: readonly string[];
+}
 
 class Names<Facts> {
   readonly facts: Facts[] = [];
@@ -33,6 +42,7 @@ export class Counts {
   private readonly what = new Names<What>();
   /** By key: statements begun, and by status code how many more or fewer there are. */
   private readonly counted = new Map<number, Int32Array>();
+  private readonly rows = new Map<number, KeyRows>();
   private lastHour = Number.NaN;
   private lastHourId = 0;
   private readonly odd: { readonly key: number; readonly status: string }[] = [];
@@ -52,6 +62,7 @@ export class Counts {
 
   forget(): void {
     this.hours.clear();
+    this.rows.clear();
     this.lastHour = Number.NaN;
     this.who.clear();
     this.what.clear();
@@ -98,26 +109,36 @@ export class Counts {
   /** Adds everything to the tally. */
   flush(tally: Tally): void {
     for (const [key, counts] of this.counted) {
+      const rows = this.rowsOf(key);
+      if (rows === null) continue;
       const begun = counts[0] ?? 0;
-      this.names(key, (hour, who, what) => {
-        if (begun !== 0) tally.touches(hour, who, what, begun);
-        for (let status = noStatus; status < statusCodes; status++) {
-          const by = counts[status + 1] ?? 0;
-          if (by !== 0) tally.count(hour, who, what, statusName(status), by);
-        }
-      });
+      if (begun !== 0) for (const row of rows.touched) tally.add("touched", row, begun);
+      for (let status = noStatus; status < statusCodes; status++) {
+        const by = counts[status + 1] ?? 0;
+        if (by !== 0) tally.add("tally", rows.front + (statusName(status) ?? ""), by);
+      }
     }
-    for (const { key, status } of this.odd)
-      this.names(key, (hour, who, what) => tally.count(hour, who, what, status, 1));
+    for (const { key, status } of this.odd) {
+      const rows = this.rowsOf(key);
+      if (rows !== null) tally.add("tally", rows.front + cleaned(status), 1);
+    }
     this.counted.clear();
     this.odd.length = 0;
   }
 
-  private names(key: number, then: (hour: number, who: Who, what: What) => void): void {
-    const what = this.what.facts[key % limit];
-    const rest = Math.floor(key / limit);
-    const who = this.who.facts[rest % limit];
-    const hour = this.hours.facts[Math.floor(rest / limit)];
-    if (hour !== undefined && who !== undefined && what !== undefined) then(hour, who, what);
+  /** The rows in which a statement of the key counts. */
+  private rowsOf(key: number): KeyRows | null {
+    let rows = this.rows.get(key);
+    if (rows === undefined) {
+      const what = this.what.facts[key % limit];
+      const rest = Math.floor(key / limit);
+      const who = this.who.facts[rest % limit];
+      const hour = this.hours.facts[Math.floor(rest / limit)];
+      if (hour === undefined || who === undefined || what === undefined) return null;
+      rows = { front: Tally.row(hour, who, what, ""), touched: Tally.touchedRows(hour, who, what) };
+      if (this.rows.size >= maxRows) this.rows.clear();
+      this.rows.set(key, rows);
+    }
+    return rows;
   }
 }

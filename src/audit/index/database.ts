@@ -1,7 +1,7 @@
 /** The index's file: `index.db` beside the segments. It holds nothing that could not be made anew from them. */
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
 
 /** Another layout is another version: the index is then made anew. Numbers in it are in the order of the machine's bytes. */
 const layout = 3;
@@ -135,13 +135,30 @@ export function makeAnew(db: DatabaseSync): void {
   }
 }
 
+/** Statements that are asked for by name, each made once a connection. */
+const prepared = new WeakMap<DatabaseSync, Map<string, StatementSync>>();
+
+function statement(db: DatabaseSync, sql: string): StatementSync {
+  let known = prepared.get(db);
+  if (known === undefined) {
+    known = new Map();
+    prepared.set(db, known);
+  }
+  let found = known.get(sql);
+  if (found === undefined) {
+    found = db.prepare(sql);
+    known.set(sql, found);
+  }
+  return found;
+}
+
 export function meta(db: DatabaseSync, name: string): string | number | null {
-  const value = db.prepare("SELECT value FROM meta WHERE name = ?").get(name)?.value;
+  const value = statement(db, "SELECT value FROM meta WHERE name = ?").get(name)?.value;
   return typeof value === "string" || typeof value === "number" ? value : null;
 }
 
 export function setMeta(db: DatabaseSync, name: string, value: string | number): void {
-  db.prepare("INSERT OR REPLACE INTO meta VALUES (?, ?)").run(name, value);
+  statement(db, "INSERT OR REPLACE INTO meta VALUES (?, ?)").run(name, value);
 }
 
 export function removeIndex(dir: string): void {

@@ -12,10 +12,31 @@ const space = 0x20;
 /** Takes a keyed value: the first eight bytes of its digest (values.ts) and its record. */
 export type TakeValue = (day: string, high: number, low: number, index: number) => void;
 
-interface Waiting {
-  readonly index: number;
-  readonly line: number;
-  readonly digest: string;
+/** Bytes of a salted digest, base64. */
+const digestBytes = 44;
+
+/** Intents whose sealed part lies in a frame that has not ended, in the order of the records. */
+class Waiting {
+  readonly indexes: number[] = [];
+  readonly lines: number[] = [];
+  private digests = Buffer.allocUnsafe(16 * digestBytes);
+
+  /** The digest stands at `at` of `from`. */
+  add(index: number, line: number, from: Uint8Array, at: number): void {
+    const used = this.indexes.length * digestBytes;
+    if (used === this.digests.length) {
+      const bigger = Buffer.allocUnsafe(used * 2);
+      this.digests.copy(bigger);
+      this.digests = bigger;
+    }
+    for (let i = 0; i < digestBytes; i++) this.digests[used + i] = from[at + i] ?? 0;
+    this.indexes.push(index);
+    this.lines.push(line);
+  }
+
+  digest(entry: number): string {
+    return this.digests.toString("latin1", entry * digestBytes, (entry + 1) * digestBytes);
+  }
 }
 
 export class SealedValues {
@@ -23,8 +44,8 @@ export class SealedValues {
   private readonly origin: string;
   private readonly found: TakeValue;
   private readonly keys = new Map<string, ValueKey | null>();
-  /** By frame, in the order of the records. */
-  private readonly waiting = new Map<number, Waiting[]>();
+  /** By frame. */
+  private readonly waiting = new Map<number, Waiting>();
   private current: { readonly number: number; readonly frame: SealedFrame; bytes: number } | null = null;
 
   /** Throws AuditOpenError when the master key cannot be read. */
@@ -42,8 +63,8 @@ export class SealedValues {
   /** The oldest intent whose values are yet to come; null: none. */
   get oldest(): number | null {
     let oldest: number | null = null;
-    for (const [entry] of this.waiting.values())
-      if (entry !== undefined && (oldest === null || entry.index < oldest)) oldest = entry.index;
+    for (const { indexes } of this.waiting.values())
+      if (oldest === null || (indexes[0] ?? oldest) < oldest) oldest = indexes[0] ?? oldest;
     return oldest;
   }
 
@@ -53,15 +74,18 @@ export class SealedValues {
     const frame = number(where, "frame");
     const line = number(where, "at");
     if (frame === null) this.take(index, where, new Map());
-    else if (line !== null) this.intentAt(frame, line, text(where, "digest") ?? "", index);
+    else if (line !== null)
+      this.intentAt(frame, line, index, Buffer.from(text(where, "digest") ?? "", "latin1"), 0);
   }
 
-  /** As intent(), of one whose sealed part is this line of a frame. */
-  intentAt(frame: number, line: number, digest: string, index: number): void {
-    const entry = { index, line, digest };
-    const entries = this.waiting.get(frame);
-    if (entries === undefined) this.waiting.set(frame, [entry]);
-    else entries.push(entry);
+  /** As intent(), of one whose sealed part is this line of a frame, with the digest that stands at `at` of `from`. */
+  intentAt(frame: number, line: number, index: number, from: Uint8Array, at: number): void {
+    let waiting = this.waiting.get(frame);
+    if (waiting === undefined) {
+      waiting = new Waiting();
+      this.waiting.set(frame, waiting);
+    }
+    waiting.add(index, line, from, at);
   }
 
   frame(frame: number, day: string, piece: string): void {
@@ -79,19 +103,21 @@ export class SealedValues {
     this.current = null;
     const { number: frame, frame: sealed, bytes } = current;
     if (tag !== null) sealed.tag = Buffer.from(tag, "base64");
-    const entries = this.waiting.get(frame) ?? [];
+    const waiting = this.waiting.get(frame);
     // Frames end in order: nobody waits for an earlier one any more.
     for (const earlier of this.waiting.keys()) if (earlier <= frame) this.waiting.delete(earlier);
-    if (entries.length === 0 || bytes > maxFrame) return;
-    if (tag !== null) this.takeAll(frame, sealed, entries);
+    if (waiting === undefined || bytes > maxFrame) return;
+    if (tag !== null) this.takeAll(frame, sealed, waiting);
     else
-      for (const { index, line, digest } of entries)
-        this.take(index, { key: sealed.key, frame, at: line, digest }, new Map([[frame, sealed]]));
+      for (const [entry, index] of waiting.indexes.entries()) {
+        const where = { key: sealed.key, frame, at: waiting.lines[entry], digest: waiting.digest(entry) };
+        this.take(index, where, new Map([[frame, sealed]]));
+      }
     this.opener.forget(frame);
   }
 
   /** Of a frame whose tag vouches for every line. */
-  private takeAll(frame: number, sealed: SealedFrame, entries: readonly Waiting[]): void {
+  private takeAll(frame: number, sealed: SealedFrame, { indexes, lines }: Waiting): void {
     const key = this.key(sealed.key);
     const day = this.opener.day(sealed.key);
     if (key === null || day === null) return;
@@ -100,12 +126,13 @@ export class SealedValues {
     if (plain === null) return;
     let line = 0;
     let pos = 0;
-    for (const entry of entries) {
-      if (entry.line < line) {
+    for (let entry = 0; entry < indexes.length; entry++) {
+      const wanted = lines[entry] ?? 0;
+      if (wanted < line) {
         line = 0;
         pos = 0;
       }
-      while (line < entry.line && pos < plain.length) {
+      while (line < wanted && pos < plain.length) {
         const end = plain.indexOf(newline, pos);
         pos = end < 0 ? plain.length : end + 1;
         line++;
@@ -114,7 +141,7 @@ export class SealedValues {
       const from = plain.indexOf(space, pos) + 1;
       if (end < 0 || from < 1 || from > end) continue;
       const content = parse(plain.toString("utf8", from, end));
-      if (content !== null) this.digests(key, sealed.key, content, entry.index);
+      if (content !== null) this.digests(key, sealed.key, content, indexes[entry] ?? 0);
     }
   }
 

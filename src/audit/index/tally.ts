@@ -1,5 +1,5 @@
 /** Counts by hour that `postern audit stats` adds up, gathered in memory and written once a step. */
-import type { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { timeOf } from "../read/filters.ts";
 import { type Json, list, text } from "../read/leaves.ts";
 
@@ -25,19 +25,19 @@ export interface What {
 export function whoOf(intent: Json): Who {
   const kind = text(intent, "principal.kind");
   return {
-    subject: clean(text(intent, "principal.subject")),
-    db: clean(text(intent, "database.name")),
-    kind: kind === null ? null : clean(kind),
+    subject: cleaned(text(intent, "principal.subject")),
+    db: cleaned(text(intent, "database.name")),
+    kind: kind === null ? null : cleaned(kind),
   };
 }
 
 export function whatOf(intent: Json): What {
   return {
-    verdict: clean(text(intent, "decision.verdict")),
-    rule: clean(text(intent, "decision.rule")),
+    verdict: cleaned(text(intent, "decision.verdict")),
+    rule: cleaned(text(intent, "decision.rule")),
     masked: (list(intent, "decision.masked") ?? []).length > 0,
-    reads: [...new Set(list(intent, "statement.reads")?.map(clean))],
-    writes: [...new Set(list(intent, "statement.writes")?.map(clean))],
+    reads: [...new Set(list(intent, "statement.reads")?.map(cleaned))],
+    writes: [...new Set(list(intent, "statement.writes")?.map(cleaned))],
   };
 }
 
@@ -53,31 +53,36 @@ export class Tally {
 
   /** Counts a statement; `status` null: it has no outcome yet. `by` -1 takes it back. */
   statement(intent: Json, status: string | null, by: 1 | -1 = 1): void {
-    this.count(unitOf(intent, this.unitMs), whoOf(intent), whatOf(intent), status, by);
+    this.add("tally", Tally.row(unitOf(intent, this.unitMs), whoOf(intent), whatOf(intent), status), by);
   }
 
   /** What it touches, what kind of principal it is of, and whether it was masked. */
   relations(intent: Json): void {
-    this.touches(unitOf(intent, this.unitMs), whoOf(intent), whatOf(intent), 1);
+    const rows = Tally.touchedRows(unitOf(intent, this.unitMs), whoOf(intent), whatOf(intent));
+    for (const row of rows) this.add("touched", row, 1);
   }
 
-  /** As statement(), of `by` statements. `unit`: hours (or other units) since the epoch. */
-  count(unit: number, who: Who, what: What, status: string | null, by: number): void {
-    this.add(this.counts, [unit, who.subject, who.db, what.verdict, what.rule, clean(status)], by);
+  /** The row in which statements are counted, as one text. `unit`: hours (or other units) since the epoch. */
+  static row(unit: number, who: Who, what: What, status: string | null): string {
+    return [unit, who.subject, who.db, what.verdict, what.rule, cleaned(status)].join(separator);
   }
 
-  /** As relations(), of `by` statements. */
-  touches(unit: number, who: Who, what: What, by: number): void {
-    const front = [unit, who.subject, who.db, what.verdict];
-    if (who.kind !== null) this.add(this.touched, [...front, who.kind, "kind"], by);
-    if (what.masked) this.add(this.touched, [...front, "", "masked"], by);
-    for (const relation of what.reads) this.add(this.touched, [...front, relation, "reads"], by);
-    for (const relation of what.writes) this.add(this.touched, [...front, relation, "writes"], by);
+  /** The rows in which what it touches is counted. */
+  static touchedRows(unit: number, who: Who, what: What): string[] {
+    const row = (name: string, access: string) =>
+      [unit, who.subject, who.db, what.verdict, name, access].join(separator);
+    return [
+      ...(who.kind === null ? [] : [row(who.kind, "kind")]),
+      ...(what.masked ? [row("", "masked")] : []),
+      ...what.reads.map((relation) => row(relation, "reads")),
+      ...what.writes.map((relation) => row(relation, "writes")),
+    ];
   }
 
-  private add(to: Map<string, number>, key: readonly (string | number)[], by: number): void {
-    const name = key.join(separator);
-    to.set(name, (to.get(name) ?? 0) + by);
+  /** Counts `by` in a row. */
+  add(which: "tally" | "touched", row: string, by: number): void {
+    const counts = this.rows(which);
+    counts.set(row, (counts.get(row) ?? 0) + by);
   }
 
   /** All counts as rows: for the check. */
@@ -89,29 +94,35 @@ export class Tally {
     this.counts.clear();
     this.touched.clear();
   }
+}
 
-  write(db: DatabaseSync): void {
-    const into = {
-      tally: db.prepare(
-        "INSERT INTO tally VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
-      ),
-      touched: db.prepare(
-        "INSERT INTO touched VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
-      ),
-    };
-    const none = db.prepare(
+/** Adds what a tally gathered to the tables of the index. */
+export class TallyTables {
+  private readonly into: Readonly<Record<"tally" | "touched", StatementSync>>;
+  private readonly drop: StatementSync;
+
+  constructor(db: DatabaseSync) {
+    const add = (table: string) =>
+      db.prepare(
+        `INSERT INTO ${table} VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count`,
+      );
+    this.into = { tally: add("tally"), touched: add("touched") };
+    this.drop = db.prepare(
       "DELETE FROM tally WHERE hour = ? AND subject = ? AND db = ? AND verdict = ? AND rule = ? AND status = ? AND count = 0",
     );
+  }
+
+  /** Empties the tally. */
+  write(tally: Tally): void {
     for (const which of ["tally", "touched"] as const) {
-      const counts = this.rows(which);
-      for (const [name, by] of counts) {
+      for (const [name, by] of tally.rows(which)) {
         if (by === 0) continue;
         const [hour, ...rest] = name.split(separator);
-        into[which].run(Number(hour), ...rest, by);
-        if (by < 0) none.run(Number(hour), ...rest);
+        this.into[which].run(Number(hour), ...rest, by);
+        if (by < 0) this.drop.run(Number(hour), ...rest);
       }
-      counts.clear();
     }
+    tally.clear();
   }
 }
 
@@ -121,6 +132,6 @@ function unitOf(intent: Json, unitMs: number): number {
 }
 
 /** NUL separates: PostgreSQL's names and the token's texts are kept apart from it. */
-function clean(value: string | null): string {
+export function cleaned(value: string | null): string {
   return (value ?? "").replaceAll(separator, "\ufffd");
 }

@@ -11,6 +11,9 @@ const maxValues = 2000;
 const hashBlock = 64;
 /** Room for the value and what stands before it; longer ones are rare and get their own. */
 const usualRoom = 16 * 1024;
+const maxViews = 256;
+/** Up to so many values are compared with each other one by one. */
+const few = 16;
 
 /**
  * Keyed digests of one day: the first 8 bytes of HMAC-SHA-256 (RFC 2104) under HKDF-SHA-256(day key, no salt, "postern-search-v1").
@@ -23,6 +26,8 @@ export class ValueKey {
   private readonly inner = Buffer.alloc(usualRoom);
   private readonly outer = Buffer.alloc(hashBlock + 32, 0x5c);
   private readonly first: Buffer;
+  /** The beginnings of `inner`, by the length of the value in them: making one anew would cost as much as hashing it. */
+  private readonly views: (Buffer | undefined)[] = [];
 
   constructor(day: KeyObject) {
     const key = Buffer.from(hkdfSync("sha256", day.export(), "", "postern-search-v1", 32));
@@ -41,10 +46,20 @@ export class ValueKey {
     if (inner !== this.inner) this.first.copy(inner);
     const length =
       typeof value === "string" ? inner.write(value, hashBlock, "utf8") : value.copy(inner, hashBlock);
-    outer.write(hash("sha256", inner.subarray(0, hashBlock + length), "binary"), hashBlock, "latin1");
+    const view = inner === this.inner ? this.view(length) : inner.subarray(0, hashBlock + length);
+    outer.write(hash("sha256", view, "binary"), hashBlock, "latin1");
     const digest = hash("sha256", outer, "binary");
     this.high = word(digest, 0);
     this.low = word(digest, 4);
+  }
+
+  private view(length: number): Buffer {
+    let view = this.views[length];
+    if (view === undefined) {
+      view = this.inner.subarray(0, hashBlock + length);
+      if (length < maxViews) this.views[length] = view;
+    }
+    return view;
   }
 }
 
@@ -54,11 +69,15 @@ function word(bytes: string, at: number): number {
 }
 
 /** The values of an intent's sealed content, each once: parameters as they were sent, literals as they read without quotes. */
-export function valuesOf(content: Json): Iterable<string | Buffer> {
-  const texts = new Set<string>();
-  let binaries: Map<string, Buffer> | null = null;
+export function valuesOf(content: Json): readonly (string | Buffer)[] {
+  const values: (string | Buffer)[] = [];
+  let seen: Set<string> | null = null;
   const add = (value: string) => {
-    if (value.length > 0 && texts.size + (binaries?.size ?? 0) < maxValues) texts.add(value);
+    if (value.length === 0 || values.length >= maxValues) return;
+    if (seen === null ? values.includes(value) : seen.has(value)) return;
+    values.push(value);
+    if (seen !== null) seen.add(value);
+    else if (values.length > few) seen = new Set(values.filter((v) => typeof v === "string"));
   };
   // What an EXECUTE or FETCH names stands inside of it.
   for (let part: unknown = content, level = 0; isObject(part) && level < 32; part = part.prepared, level++) {
@@ -67,16 +86,13 @@ export function valuesOf(content: Json): Iterable<string | Buffer> {
         if (typeof value === "string") add(value);
         if (!isObject(value)) continue;
         const { base64, sha256 } = value;
-        if (typeof base64 === "string" && base64 !== "" && texts.size + (binaries?.size ?? 0) < maxValues) {
-          const bytes = Buffer.from(base64, "base64");
-          binaries ??= new Map();
-          if (bytes.length > 0) binaries.set(bytes.toString("latin1"), bytes);
-        }
+        if (typeof base64 === "string" && base64 !== "" && values.length < maxValues)
+          values.push(Buffer.from(base64, "base64"));
         if (typeof sha256 === "string") add(`sha256:${sha256}`);
       }
     if (typeof part.sql === "string") for (const literal of literalsOf(part.sql, maxValues)) add(literal);
   }
-  return binaries === null ? texts : [...texts, ...binaries.values()];
+  return values;
 }
 
 /** The forms in which a value that an auditor types may stand in a record: as text, and as PostgreSQL's binary integers. */

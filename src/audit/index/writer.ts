@@ -31,7 +31,7 @@ import { forgetDestroyedDays, prune } from "./prune.ts";
 import { Recogniser } from "./recognise.ts";
 import { SealedValues } from "./sealed.ts";
 import { linkOf, noStatus, statusCode } from "./status.ts";
-import { Tally } from "./tally.ts";
+import { Tally, TallyTables } from "./tally.ts";
 import { ValueStore } from "./valuestore.ts";
 
 export interface IndexWriterOptions {
@@ -57,6 +57,9 @@ const maxOpen = 20_000;
 /** Documents of records that are read whole: there are few, and fewer alike. */
 const maxDocuments = 256;
 
+/** Bytes of the log that are read at once. */
+const roomBytes = 256 * 1024;
+
 const intentTag = tag("type", "statement.intent");
 
 export class IndexWriter {
@@ -69,11 +72,13 @@ export class IndexWriter {
   private readonly records: Recogniser<SessionFacts, StatementFacts>;
   private readonly counts = new Counts();
   private readonly tally = new Tally();
+  private readonly tables: TallyTables;
   private readonly values: ValueStore;
   private readonly sealed: SealedValues | null;
   /** Intents without outcome, with the key by which they were counted. */
   private readonly open = new Map<number, number>();
   private readonly addFrame: StatementSync;
+  private readonly room = Buffer.allocUnsafeSlow(roomBytes);
   /** The state in which this writer left the index; null: all it remembers may be wrong. */
   private left: string | null = null;
 
@@ -92,6 +97,7 @@ export class IndexWriter {
     this.blocks = new BlockStore(db);
     this.parts = new PartStore(db);
     this.values = new ValueStore(db);
+    this.tables = new TallyTables(db);
     this.addFrame = db.prepare("INSERT OR IGNORE INTO frame VALUES (?, ?, ?, ?, ?)");
     this.records = new Recogniser({
       session: (members) => {
@@ -175,34 +181,39 @@ export class IndexWriter {
     let count = 0;
     let lastFirst = -1;
     let lastOffset = -1;
-    const end = readBatches(this.log, from, {
-      leaf: (buf, start, stop, index, first, offset) => {
-        count++;
-        lastFirst = first;
-        lastOffset = offset;
-        this.leaf(buf, start, stop, index, offset);
+    const end = readBatches(
+      this.log,
+      from,
+      {
+        leaf: (buf, start, stop, index, first, offset) => {
+          count++;
+          lastFirst = first;
+          lastOffset = offset;
+          this.leaf(buf, start, stop, index, offset);
+        },
+        frame: (frame, day, piece) => {
+          const { first, offset, index } = batchStart ?? {
+            first: segmentsOf(this.log.dir)[0] ?? 0,
+            offset: 0,
+            index: 0,
+          };
+          if (sealed === null || sealed.open !== frame) this.addFrame.run(frame, first, offset, index, day);
+          sealed?.frame(frame, day, piece);
+        },
+        frameEnd: (text) => sealed?.end(text),
+        batch: (next) => {
+          batchStart = next;
+          return count < most;
+        },
       },
-      frame: (frame, day, piece) => {
-        const { first, offset, index } = batchStart ?? {
-          first: segmentsOf(this.log.dir)[0] ?? 0,
-          offset: 0,
-          index: 0,
-        };
-        if (sealed === null || sealed.open !== frame) this.addFrame.run(frame, first, offset, index, day);
-        sealed?.frame(frame, day, piece);
-      },
-      frameEnd: (text) => sealed?.end(text),
-      batch: (next) => {
-        batchStart = next;
-        return count < most;
-      },
-    });
+      this.room,
+    );
     const position = JSON.stringify(end);
     if (count > 0 || position !== JSON.stringify(from)) {
       this.blocks.flush();
       this.values.flush();
       this.counts.flush(this.tally);
-      this.tally.write(db);
+      this.tables.write(this.tally);
       if (end !== null) setMeta(db, "position", position);
       setMeta(db, "keyed", sealed === null ? 0 : 1);
       setMeta(db, "open_frame", sealed?.open ?? -1);
@@ -234,12 +245,7 @@ export class IndexWriter {
     if (session === null || statement === null) return;
     this.setParts(block, slot, session.part, statement.part, statement.own);
     this.intent(index, this.counts.begun(records.time, session.who, statement.what));
-    this.sealed?.intentAt(
-      records.frame,
-      records.line,
-      buf.toString("latin1", records.digestAt, records.digestAt + 44),
-      index,
-    );
+    this.sealed?.intentAt(records.frame, records.line, index, buf, records.digestAt);
   }
 
   /** A record that was not recognised, parsed. */

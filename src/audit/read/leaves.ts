@@ -132,11 +132,15 @@ export interface BatchReader {
   batch(next: LogPosition): boolean;
 }
 
-/** Reads whole batches from `from` (null: from the oldest segment there is). Gives where to go on. Throws what the file system throws. */
+/**
+ * Reads whole batches from `from` (null: from the oldest segment there is). Gives where to go on. `room`: bytes to read into, for who
+ * reads often. Throws what the file system throws.
+ */
 export function readBatches(
   log: LogPlace,
   from: LogPosition | null,
   reader: BatchReader,
+  room?: Buffer,
 ): LogPosition | null {
   let position = from;
   for (const first of segmentsOf(log.dir)) {
@@ -166,7 +170,7 @@ export function readBatches(
           return more ? null : "stopped";
         },
       },
-      { hashes: false },
+      { hashes: false, ...(room === undefined ? {} : { room }) },
     );
     if (!more) break;
   }

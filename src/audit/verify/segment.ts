@@ -72,17 +72,19 @@ export interface SegmentStart {
 
 /**
  * Reads a segment from `start` to its end, calling `visitor` for each line; a visitor that gives a text reports a fault and
- * ends the pass. `hashes: false` skips leaf hashes and chain (for searching). Throws only what the file system throws.
+ * ends the pass. `hashes: false` skips leaf hashes and chain (for searching). `room`: bytes to read into, for who reads often; nobody else
+ * may use them meanwhile. Throws only what the file system throws.
  */
 export function readSegment(
   path: string,
   start: SegmentStart,
   visitor: SegmentVisitor,
-  options: { readonly hashes: boolean; readonly until?: number } = { hashes: true },
+  options: { readonly hashes: boolean; readonly until?: number; readonly room?: Buffer } = { hashes: true },
 ): SegmentEnd {
   const fd = openSync(path, "r");
   try {
-    return pass(fd, start, visitor, options.hashes, options.until ?? Number.POSITIVE_INFINITY);
+    const { hashes, until = Number.POSITIVE_INFINITY, room } = options;
+    return pass(fd, start, visitor, hashes, until, room);
   } finally {
     closeSync(fd);
   }
@@ -94,11 +96,12 @@ function pass(
   visitor: SegmentVisitor,
   hashes: boolean,
   until: number,
+  given: Buffer | undefined,
 ): SegmentEnd {
   // A small segment needs no large buffer, and one byte of room shows that it has not grown meanwhile.
-  let buf: Buffer = Buffer.allocUnsafeSlow(
-    Math.min(firstRead, Math.max(fstatSync(fd).size - start.offset, 0) + 256),
-  );
+  let buf: Buffer =
+    given ??
+    Buffer.allocUnsafeSlow(Math.min(firstRead, Math.max(fstatSync(fd).size - start.offset, 0) + 256));
   let filled = 0; // bytes of buf that hold file content
   let line = 0; // start of the present line in buf
   let base = start.offset; // file offset of buf[0]
