@@ -61,9 +61,26 @@ export interface SnapshotParts {
 }
 
 /**
- * Facts with their verdicts, made of what was loaded when they are first asked for: few of a catalog's objects ever are. Their
- * verdicts in turn are worked out when they are first read.
+ * Facts with a `verdict` that is worked out when it is first read. The getter is the class's, so that all objects of one kind are of
+ * one shape to the engine: they are looked at for every statement.
  */
+class WithVerdict {
+  readonly #judge: () => FunctionVerdict;
+  #known: FunctionVerdict | null = null;
+
+  /** Takes a copy of the facts: what was loaded may belong to several catalogs. */
+  constructor(facts: object, judge: () => FunctionVerdict) {
+    Object.assign(this, facts);
+    this.#judge = judge;
+  }
+
+  get verdict(): FunctionVerdict {
+    this.#known ??= this.#judge();
+    return this.#known;
+  }
+}
+
+/** Makes facts of what was loaded when they are first asked for: few of a catalog's objects ever are. */
 class Judged<Raw extends { readonly oid: number }, Facts extends { readonly verdict: FunctionVerdict }> {
   private readonly known = new Map<number, Facts>();
   private readonly facts: (raw: Raw) => Omit<Facts, "verdict">;
@@ -77,13 +94,7 @@ class Judged<Raw extends { readonly oid: number }, Facts extends { readonly verd
   readonly of = (raw: Raw): Facts => {
     let found = this.known.get(raw.oid);
     if (found === undefined) {
-      let verdict: FunctionVerdict | null = null;
-      const get = () => {
-        verdict ??= this.judge(raw);
-        return verdict;
-      };
-      // A copy: what was loaded may belong to several catalogs.
-      found = Object.defineProperty({ ...this.facts(raw) }, "verdict", { enumerable: true, get }) as Facts;
+      found = new WithVerdict(this.facts(raw), () => this.judge(raw)) as unknown as Facts;
       this.known.set(raw.oid, found);
     }
     return found;

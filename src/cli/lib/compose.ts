@@ -140,7 +140,7 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
       anchoring,
       trail,
       store,
-      ...(settings.store.kind === "postgres" ? { peerSealer: kept.sealer } : {}),
+      sealer: kept.sealer,
       approvals,
       webhooks,
       tokens,

@@ -43,7 +43,7 @@ export interface DoorRooms {
   readonly anchoring: Pick<Anchoring, "states" | "unanchored">;
   readonly trail: Trail;
   readonly store: Store;
-  readonly peerSealer?: Sealer;
+  readonly sealer: Sealer;
   readonly approvals: Approvals;
   readonly webhooks: OpenedApprovals["webhooks"];
   readonly tokens: PosternTokens;
@@ -88,7 +88,7 @@ export async function openDoors(listener: NonNullable<Settings["http"]>, rooms: 
     warnings: () => warningsOf(policy?.policies.current ?? null, audit, store),
     version,
     node: settings.audit.node,
-    ...(rooms.peerSealer === undefined ? {} : { peerSealer: rooms.peerSealer }),
+    ...(settings.store.kind === "postgres" ? { peerSealer: rooms.sealer } : {}),
     identity,
     gateway,
     audit,

@@ -12,13 +12,14 @@ import type { Gateway } from "../../gateway/index.ts";
 import type { Identity } from "../../identity/index.ts";
 import type { PosternTokens } from "../../identity/tokens/index.ts";
 import { type Activity, facadeRoutes, type McpDeps, type McpSettings, mcpRoutes } from "../../mcp/index.ts";
-import type { Store } from "../../store/index.ts";
+import type { Sealer, Store } from "../../store/index.ts";
 
 export interface McpRooms extends FacadeRooms {
   readonly settings: Pick<Settings, "mcp" | "providers" | "audit">;
   readonly gateway: Gateway;
   readonly identity: Identity;
   readonly approvals: Approvals;
+  readonly sealer: Sealer;
   readonly version: string;
   readonly logger: pino.Logger;
 }
@@ -32,6 +33,7 @@ export function openMcp(settings: McpSettings, rooms: McpRooms) {
     gateway,
     identity,
     approvals,
+    tasks: { store: rooms.store, sealer: rooms.sealer },
     settings,
     publicUrl,
     activity: recent,
@@ -126,6 +128,7 @@ export function openFacade(rooms: FacadeRooms): ((app: Hono<ApiEnv>) => void) | 
   const saml = settings.providers.some(({ name, type }) => name === facade.provider && type === "saml");
   return facadeRoutes<ApiEnv>({
     settings: facade,
+    origins: settings.mcp?.origins ?? [],
     store,
     publicUrl,
     login(returnTo) {
