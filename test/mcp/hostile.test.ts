@@ -16,17 +16,13 @@ rules:
 
 let house: McpHouse;
 beforeAll(async () => {
-  let approvals: McpHouse["postern"]["approvals"] | null = null;
-  const desk = () => approvals ?? house.postern.approvals;
   house = await startHouse({
     schema:
       "create table people(id int primary key, name text, zyx_token text); insert into people values (1, 'Ann', 's')",
     policy,
     approvals: true,
     limits: { refusals: { same: 4, session: 1000, principal: 1000, pauseSeconds: 30 } },
-    deps: { approvals: { get: (id) => desk().get(id), settled: (id, signal) => desk().settled(id, signal) } },
   });
-  approvals = house.postern.approvals;
 });
 afterAll(async () => {
   await house?.stop();
