@@ -46,8 +46,7 @@ export function refusedWhole(touched: Touched, set: ProtectedSet): Refused | nul
     };
   // Only there a protected value can be a function's argument.
   const carries = touched.uses.some(
-    (use) =>
-      (use.position === "derived" || use.position === "predicate") && protectedAt(use, set).length > 0,
+    (use) => (use.position === "derived" || use.position === "predicate") && protectedAt(use, set).length > 0,
   );
   for (const func of touched.unsafe)
     if (opaque.has(func.effect) || carries)
