@@ -42,8 +42,9 @@ export function constant(bytes: Buffer | null): CellMask {
 
 /** So many values in a row are looked up before the memory is judged by how many of them it knew. */
 const trial = 256;
-/** So many are then masked without it, where too few were known. */
+/** So many are then masked without it, where too few were known. Hashed ahead, a value costs little more than the question. */
 const pause = 4096;
+const longPause = 16_384;
 
 /**
  * Masks short values once and remembers what became of them, under `name`, while that pays: where values are hashed by
@@ -51,7 +52,8 @@ const pause = 4096;
  */
 export function memoised(keys: MaskKeys, name: string, mask: CellMask, collect: Collect): CellMask {
   const memo = keys.memo(name);
-  const enough = keys.ahead() === null ? trial / 4 : (trial * 7) / 8;
+  const alone = keys.ahead() === null;
+  const enough = alone ? trial / 4 : (trial * 7) / 8;
   let asked = 0;
   let known = 0;
   let paused = 0;
@@ -67,7 +69,7 @@ export function memoised(keys: MaskKeys, name: string, mask: CellMask, collect: 
     if (remembered !== undefined) known++;
     if (++asked === trial) {
       trusted = known >= enough;
-      if (!trusted) paused = pause;
+      if (!trusted) paused = alone ? pause : longPause;
       asked = 0;
       known = 0;
     }

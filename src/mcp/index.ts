@@ -7,7 +7,7 @@ import { createMcpHandler } from "@modelcontextprotocol/server";
 import type { Context, Env, Hono } from "hono";
 import { authenticate, challenge } from "./auth.ts";
 import type { Caller, McpDeps } from "./deps.ts";
-import { allowOrigin, preflight, refusedOrigin } from "./origin.ts";
+import { allowOrigin, openPreflight, preflight, refusedOrigin } from "./origin.ts";
 import { createServer } from "./server.ts";
 import { listenFault } from "./tasks/listen.ts";
 
@@ -61,7 +61,10 @@ export function mcpRoutes<E extends Env>(deps: McpDeps): (app: Hono<E>) => void 
 
   async function serve(context: Context<E>): Promise<Response> {
     const request = context.req.raw;
-    const refused = refusedOrigin(request, deps);
+    const refused = refusedOrigin(request, {
+      origins: deps.settings.origins,
+      publicUrl: deps.publicUrl,
+    });
     if (refused !== null) return refused;
     if (request.method === "OPTIONS") return preflight(request);
     const answer = await answerTo(request, context);
@@ -100,8 +103,10 @@ export function mcpRoutes<E extends Env>(deps: McpDeps): (app: Hono<E>) => void 
   }
 
   return (app) => {
-    app.get(wellKnown, metadata);
-    app.get(wellKnown + endpoint, metadata);
+    for (const path of [wellKnown, wellKnown + endpoint]) {
+      app.get(path, metadata);
+      app.options(path, openPreflight);
+    }
     app.all(endpoint, serve);
   };
 }

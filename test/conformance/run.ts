@@ -1,8 +1,8 @@
 /**
  * `npm run conformance`: real clients, directly against PostgreSQL and through Postern; what they say must be the same.
  * Options: --only NAME (part of a suite's name, may be repeated); --policy allow-all (with analysis, nothing denied);
- * --suite regress --source DIR [--bin DIR] [--parallel] [--reset close] [--only TEST …] (PostgreSQL's regression suite, from its
- * source, with the programs in `bin`). Exit code 0 when nothing failed.
+ * --suite regress|modules --source DIR [--bin DIR] [--parallel] [--reset close] [--only TEST …] (PostgreSQL's
+ * regression suite, or those of its extensions, from its source, with the programs in `bin`). Exit code 0 when nothing failed.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -101,7 +101,7 @@ async function on(
     console.log(
       `      ${trail.intents} statements; outcomes: ${counts(trail.outcomes)}; sessions: ${counts(trail.endings)}`,
     );
-    if (options.suite === "regress") {
+    if (options.suite !== undefined) {
       const settled = "every statement has an intent and a known outcome";
       if (trail.unsettled.length === 0 && trail.intents > 0) report.pass(settled);
       else
@@ -116,8 +116,11 @@ async function on(
 }
 
 if (options.suite === undefined) await everything();
-else if (options.suite === "regress") await regression();
-else throw new Error(`there is no suite ${JSON.stringify(options.suite)} of its own; expected regress`);
+else if (options.suite === "regress" || options.suite === "modules") await regression(options.suite);
+else
+  throw new Error(
+    `there is no suite ${JSON.stringify(options.suite)} of its own; expected regress or modules`,
+  );
 
 async function everything(): Promise<void> {
   await on(null, {
@@ -142,8 +145,8 @@ async function everything(): Promise<void> {
     });
 }
 
-/** PostgreSQL's own suite, on servers that are set up as pg_regress does. */
-async function regression(): Promise<void> {
+/** PostgreSQL's own suites, on servers that are set up as pg_regress does. */
+async function regression(suite: "regress" | "modules"): Promise<void> {
   const { source } = options;
   if (source === undefined)
     throw new Error("--suite regress needs --source DIR, an unpacked source of PostgreSQL");
@@ -152,9 +155,10 @@ async function regression(): Promise<void> {
   await on(
     bin,
     {
-      regress: (pair) =>
+      [suite]: (pair) =>
         regressSuite(report, pair, {
           source,
+          modules: suite === "modules",
           bin,
           parallel: options.parallel,
           reused: reset === "discard_all",

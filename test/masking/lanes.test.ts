@@ -3,11 +3,18 @@ import { createHmac, createSecretKey } from "node:crypto";
 import fc from "fast-check";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import type { Mask } from "../../src/facts/effects.ts";
-import { createMaskKeys, createRowMasker, MaskError, MaskOutput } from "../../src/masking/index.ts";
+import {
+  type CopyMaskOptions,
+  createCopyMasker,
+  createMaskKeys,
+  createRowMasker,
+  MaskError,
+  MaskOutput,
+} from "../../src/masking/index.ts";
 import { HashAhead } from "../../src/masking/lanes/ahead.ts";
 import { createKernel, maxItems, maxKeys, maxMessage } from "../../src/masking/lanes/kernel.ts";
 import { type Hmac, hmacSha256 } from "../../src/masking/sha256.ts";
-import { dataRow, keys, planOf, secret } from "./support.ts";
+import { dataRow, keys, maskOneText, planOf, secret } from "./support.ts";
 
 afterEach(() => vi.unstubAllGlobals());
 
@@ -27,10 +34,10 @@ function expected(key: Buffer, message: Buffer): { digest: string; token: string
 function hashed(lanes: HashAhead, messages: readonly { hmac: Hmac; message: Buffer }[]) {
   const source = Buffer.alloc(1);
   lanes.begin(source);
-  for (const [i, { hmac, message }] of messages.entries()) lanes.add(hmac, i, message, 0, message.length);
+  for (const [i, { hmac, message }] of messages.entries()) lanes.add(hmac, i, i, message, 0, message.length);
   lanes.hash();
   const results = messages.map(({ hmac }, i) => {
-    const found = lanes.find(hmac, source, i);
+    const found = lanes.find(hmac, source, i, i);
     if (found < 0) return null;
     const token = Buffer.alloc(20, "*");
     lanes.token(found, token, 2);
@@ -107,28 +114,29 @@ describe("four at a time", () => {
     const source = Buffer.from("one two three");
     const collect = (): void => {
       lanes.begin(source);
-      lanes.add(hmac, 0, source, 0, 3);
-      lanes.add(hmac, 4, source, 4, 7);
-      lanes.addText(hmac, 8, "three");
+      lanes.add(hmac, 0, 3, source, 0, 3);
+      lanes.add(hmac, 4, 7, source, 4, 7);
+      lanes.addText(hmac, 8, 13, "three");
       lanes.hash();
     };
     collect();
-    expect(lanes.find(hmac, Buffer.from(source), 0)).toBe(-1);
-    expect(lanes.find(other, source, 0)).toBe(-1);
-    expect(lanes.find(hmac, source, 1)).toBe(-1);
-    const third = lanes.find(hmac, source, 8);
+    expect(lanes.find(hmac, Buffer.from(source), 0, 3)).toBe(-1);
+    expect(lanes.find(other, source, 0, 3)).toBe(-1);
+    expect(lanes.find(hmac, source, 0, 2)).toBe(-1);
+    expect(lanes.find(hmac, source, 1, 3)).toBe(-1);
+    const third = lanes.find(hmac, source, 8, 13);
     expect(lanes.digest(third).toString("hex")).toBe(
       expected(Buffer.alloc(8, 1), Buffer.from("three")).digest,
     );
-    expect(lanes.find(hmac, source, 0)).toBe(-1);
-    expect(lanes.find(hmac, source, 9)).toBe(-1);
+    expect(lanes.find(hmac, source, 0, 3)).toBe(-1);
+    expect(lanes.find(hmac, source, 9, 13)).toBe(-1);
     collect();
-    expect(lanes.find(hmac, source, 0)).toBe(0);
+    expect(lanes.find(hmac, source, 0, 3)).toBe(0);
     lanes.end();
-    expect(lanes.find(hmac, source, 0)).toBe(-1);
+    expect(lanes.find(hmac, source, 0, 3)).toBe(-1);
     lanes.begin(source);
-    lanes.add(hmac, 0, source, 0, 3);
-    expect(lanes.find(hmac, source, 0)).toBe(-1);
+    lanes.add(hmac, 0, 3, source, 0, 3);
+    expect(lanes.find(hmac, source, 0, 3)).toBe(-1);
     lanes.end();
   });
 
@@ -295,6 +303,71 @@ describe("rows", () => {
     expect(lanes).toEqual(plain);
   });
 
+  test("of arrays come out as without lanes", () => {
+    const item = fc.option(
+      fc.oneof(
+        fc.stringMatching(/^[a-z]{0,8}$/),
+        fc.constantFrom("null", 'q"uo\\te', "a,b", "{}", "x".repeat(400)),
+      ),
+    );
+    const literal = (items: readonly (string | null)[], quoteAll: boolean): string =>
+      `{${items
+        .map((one) =>
+          one === null
+            ? "NULL"
+            : quoteAll || !/^[a-z]+$/.test(one) || one === "null"
+              ? `"${one.replace(/["\\]/g, "\\$&")}"`
+              : one,
+        )
+        .join(",")}}`;
+    const int32 = (...numbers: number[]): Buffer => {
+      const b = Buffer.alloc(numbers.length * 4);
+      for (const [i, n] of numbers.entries()) b.writeInt32BE(n, i * 4);
+      return b;
+    };
+    const binary = (items: readonly (string | null)[]): Buffer =>
+      Buffer.concat([
+        items.length === 0 ? int32(0, 0, 25) : int32(1, 1, 25, items.length, 1),
+        ...items.flatMap((one) =>
+          one === null ? [int32(-1)] : [int32(Buffer.byteLength(one)), Buffer.from(one)],
+        ),
+      ]);
+    const types = [0, 1, 0].map((format) => ({ type: 1009, format: format as 0 | 1 }));
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.array(item, { maxLength: 6 }), fc.boolean(), fc.nat({ max: 40 })), {
+          maxLength: 30,
+        }),
+        (rows) => {
+          const [lanes, plain] = both(
+            types,
+            rows.map(([items, quoteAll, cut]) => {
+              const text = literal(items, quoteAll);
+              return dataRow([
+                text,
+                binary(items),
+                cut < 10 ? text.slice(0, cut) : `[0:${items.length - 1}]=${text}`,
+              ]);
+            }),
+            [hash, hash, hash],
+          );
+          expect(lanes).toEqual(plain);
+        },
+      ),
+      { numRuns: 300 },
+    );
+    const lanes = ahead();
+    const token = vi.spyOn(lanes, "token");
+    const columns = types.map((column) => ({ typmod: -1, ...column }));
+    const masker = createRowMasker(
+      planOf([hash, hash, hash]),
+      columns,
+      createMaskKeys(secret, () => lanes),
+    );
+    masker.mask(dataRow(["{a,b}", binary(["c", null, "d"]), '{"e",f,NULL}']));
+    expect(token.mock.calls.length).toBe(6);
+  });
+
   test("are really hashed ahead, but where nearly all values are known already", () => {
     const lanes = ahead();
     const token = vi.spyOn(lanes, "token");
@@ -311,7 +384,7 @@ describe("rows", () => {
     };
     expect(mask((n) => `different ${n}`)).toBe(5000);
     // The memory is tried again, and is right from then on.
-    for (let round = 0; round < 2; round++) mask((n) => `one of four ${n & 3}`);
+    for (let round = 0; round < 4; round++) mask((n) => `one of four ${n & 3}`);
     expect(mask((n) => `one of four ${n & 3}`)).toBe(0);
     for (let round = 0; round < 2; round++) mask((n) => `different ${round} ${n}`);
     expect(mask((n) => `others again ${n}`)).toBe(5000);
@@ -358,5 +431,115 @@ describe("rows", () => {
     });
     expect(shown[0]).toBe(shown[2]);
     expect(shown[0]).not.toBe(shown[1]);
+  });
+});
+
+describe("copies", () => {
+  const hash: Mask = { kind: "hash" };
+
+  /** CopyData messages of the bytes, cut at the given places. */
+  function messages(bytes: Buffer, cuts: readonly number[]): Buffer {
+    const places = [0, ...cuts.map((cut) => cut % (bytes.length + 1)), bytes.length].sort((x, y) => x - y);
+    const parts = places.slice(1).map((to, i) => bytes.subarray(places[i], to));
+    return Buffer.concat(
+      parts.flatMap((part) => {
+        const head = Buffer.from("d\0\0\0\0", "latin1");
+        head.writeInt32BE(part.length + 4, 1);
+        return [head, part];
+      }),
+    );
+  }
+
+  /** The same copy with and without lanes; what is refused is said so. */
+  function both(options: Omit<CopyMaskOptions, "keys">, chunks: readonly Buffer[]): (Buffer | string)[] {
+    return [createMaskKeys(secret), createMaskKeys(secret, () => null)].map((session) => {
+      const masker = createCopyMasker({ ...options, keys: session });
+      const out = new MaskOutput();
+      const reused = Buffer.alloc(1 << 20);
+      const taken: Buffer[] = [];
+      try {
+        for (const chunk of chunks) {
+          chunk.copy(reused, 3);
+          masker.maskInto(reused, 3, 3 + chunk.length, out);
+          taken.push(out.take());
+        }
+        taken.push(masker.end() ?? Buffer.alloc(0));
+      } catch (error) {
+        if (!(error instanceof MaskError)) throw error;
+        return error.message;
+      }
+      return Buffer.concat(taken);
+    });
+  }
+
+  const field = fc.oneof(
+    fc.stringMatching(/^[a-z0-9@ .-]{0,30}$/),
+    fc.string({ maxLength: 12 }),
+    fc.constantFrom("", "\\N", "repeated", '"quoted, twice"', "a\\tb", "x".repeat(300)),
+  );
+  const columns = [25, 23, 25].map((type) => ({ type, typmod: -1 }));
+
+  test("come out as without lanes, however they are cut", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.array(field, { minLength: 3, maxLength: 3 }), { maxLength: 30 }),
+        fc.array(fc.nat(), { maxLength: 20 }),
+        fc.constantFrom<"text" | "csv">("text", "csv"),
+        // Tokens may hold delimiters and quotes, too.
+        fc.constantFrom(null, "A", "-", "_"),
+        fc.boolean(),
+        (rows, cuts, format, delimiter, header) => {
+          const separator = delimiter ?? (format === "csv" ? "," : "\t");
+          const lines = rows.map((row) => `${row.join(separator)}\n`);
+          const whole = messages(Buffer.from(lines.join("")), cuts);
+          const single = Buffer.concat(lines.map((line) => messages(Buffer.from(line), [])));
+          for (const chunks of [[single], [whole], [single, whole]]) {
+            const [lanes, plain] = both(
+              { format, delimiter, header, plan: planOf([hash, hash, { kind: "partial" }]), columns },
+              chunks,
+            );
+            expect(lanes).toEqual(plain);
+          }
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+
+  test("of many rows are really hashed ahead", () => {
+    const lanes = ahead();
+    const token = vi.spyOn(lanes, "token");
+    const session = createMaskKeys(secret, () => lanes);
+    for (const format of ["text", "csv"] as const) {
+      token.mockClear();
+      const masker = createCopyMasker({ format, plan: planOf([hash, null, hash]), columns, keys: session });
+      const separator = format === "csv" ? "," : "\t";
+      const lines = Array.from({ length: 1000 }, (_, n) =>
+        [`${format} ${n}`, n, `other ${format} ${n}`].join(separator),
+      );
+      const chunk = Buffer.concat(lines.map((line) => messages(Buffer.from(`${line}\n`), [])));
+      const out = new MaskOutput();
+      masker.maskInto(chunk, 0, chunk.length, out);
+      expect(token.mock.calls.length).toBe(2000);
+      expect(masker.counts).toEqual([1000, 0, 1000]);
+      const first = out.take().toString("latin1", 5).split("\n")[0]?.split(separator);
+      expect(first).toEqual([
+        maskOneText(hash, 25, `${format} 0`),
+        "0",
+        maskOneText(hash, 25, `other ${format} 0`),
+      ]);
+    }
+  });
+
+  test("rows of another number of columns end them", () => {
+    for (const format of ["text", "csv"] as const)
+      for (const line of ["a", "a,1", "a,1,b,c", ",,,"]) {
+        const row = format === "csv" ? line : line.replaceAll(",", "\t");
+        const [lanes, plain] = both({ format, plan: planOf([hash, null, hash]), columns }, [
+          messages(Buffer.from(`${row}\n`), []),
+        ]);
+        expect(lanes).toMatch(/number of columns/);
+        expect(plain).toBe(lanes);
+      }
   });
 });

@@ -7,6 +7,7 @@ import { integerType, numericType } from "../../src/masking/types/numbers.ts";
 import { byteaType, dateType, timestampType, uuidType } from "../../src/masking/types/others.ts";
 import { digestDigits, quickHash } from "../../src/masking/types/quickhash.ts";
 import type { ScalarType } from "../../src/masking/types/scalar.ts";
+import { dateOfDays, spanDays } from "../../src/masking/types/times.ts";
 import { decodeParameter } from "../../src/protocol/index.ts";
 
 const types: Readonly<Record<string, { oid: number; type: ScalarType; bytes: number }>> = {
@@ -192,6 +193,30 @@ describe("a value made of a digest", () => {
       expect(digestDigits(d)).toBe(Number(n % 10n ** 15n));
     }
   });
+});
+
+test("every day of 800 years, the first and the last", () => {
+  const quick = quickHash("date", 0, -1);
+  const out = new MaskOutput();
+  const d = Buffer.alloc(16);
+  const days = [
+    ...Array.from({ length: 292_195 }, (_, i) => i + 580_000),
+    0,
+    1,
+    58,
+    59,
+    60,
+    364,
+    365,
+    spanDays - 1,
+  ];
+  for (const n of days) {
+    d.writeUInt32BE(n);
+    quick?.append(d, out);
+    const shown = out.view().toString("latin1");
+    if (shown !== dateOfDays(n)) expect(shown).toBe(dateOfDays(n));
+    out.truncate(0);
+  }
 });
 
 test("digits", () => {

@@ -18,6 +18,7 @@ import { attributeOf, type Flow, isRowKey } from "./flow.ts";
 import { createInspector } from "./inspect.ts";
 import { childrenOf, collectNodes, tagOf } from "./nodes.ts";
 import { callerReaches, isSingleEquality } from "./owner.ts";
+import { isQuietTest, quietChildren } from "./quiet.ts";
 import {
   createScopes,
   entryOf,
@@ -190,8 +191,11 @@ export function findUses(
     depth--;
   }
 
+  /** What fails, or goes another way, by a value tells of it as a condition does. */
   function children(expr: ServerNode, scope: Scope, position: Position): void {
-    for (const child of childrenOf(expr)) expression(child, scope, position);
+    const quiet = position === "derived" ? quietChildren(expr, facts) : "all";
+    for (const child of childrenOf(expr))
+      expression(child, scope, quiet === "all" || quiet.has(child) ? position : "predicate");
   }
 
   function inside(value: Kept | undefined, scope: Scope, position: Position): void {
@@ -201,7 +205,9 @@ export function findUses(
   }
 
   function subLink(link: ServerNode, scope: Scope, position: Position): void {
-    const at = demoted(position);
+    const test = nodeOf(link, "testexpr");
+    const place = demoted(position);
+    const at = place === "derived" && test !== null && !isQuietTest(test, facts) ? "predicate" : place;
     inside(link.kept("testexpr"), scope, at);
     const select = nodeOf(link, "subselect");
     if (select === null) throw new NotUnderstood("SUBLINK.subselect");

@@ -60,6 +60,18 @@ export function segmentsOf(dir: string): number[] {
     .sort((a, b) => a - b);
 }
 
+/** The segment, of those that segmentsOf() gave, in which leaf `index` stands: its first index; 0 when it is before all. */
+export function segmentAt(firsts: readonly number[], index: number): number {
+  let low = 0;
+  let high = firsts.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((firsts[middle] ?? 0) <= index) low = middle + 1;
+    else high = middle;
+  }
+  return firsts[low - 1] ?? 0;
+}
+
 export interface LeafReader {
   /** The JSON bytes at [start, end) of `buf`, valid during the call; false ends the reading. */
   leaf(buf: Buffer, start: number, end: number, index: number, segment: string, offset: number): boolean;

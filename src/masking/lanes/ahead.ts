@@ -35,8 +35,9 @@ export class HashAhead {
   readonly #keys: (Hmac | null)[] = Array<Hmac | null>(maxKeys).fill(null);
   #keyCount = 0;
   #source: Buffer | null = null;
-  /** Where each value begins in the source, and the place of its key. */
+  /** Where each value begins and ends in the source, and the place of its key. */
   readonly #places = new Int32Array(maxItems);
+  readonly #ends = new Int32Array(maxItems);
   readonly #chosen = new Uint8Array(maxItems);
   #count = 0;
   #text = textAt;
@@ -61,10 +62,10 @@ export class HashAhead {
     return this.#count + values <= maxItems && this.#text + values * maxMessage <= textEnd;
   }
 
-  /** Collects b[from, to) as what is hashed for the value at `place` of the source. Does not when there is no room for it. */
-  add(hmac: Hmac, place: number, b: Uint8Array, from: number, to: number): void {
+  /** Collects b[from, to) as what is hashed for the value source[place, end). Does not when there is no room for it. */
+  add(hmac: Hmac, place: number, end: number, b: Uint8Array, from: number, to: number): void {
     const size = to - from;
-    if (!this.#open(hmac, place, size)) return;
+    if (!this.#open(hmac, place, end, size)) return;
     const bytes = this.#bytes;
     let at = this.#text;
     for (let i = from; i < to; i++) bytes[at++] = b[i] as number;
@@ -72,13 +73,13 @@ export class HashAhead {
   }
 
   /** The same for text of the characters U+0000 to U+00FF, a byte each. */
-  addText(hmac: Hmac, place: number, text: string): void {
-    if (!this.#open(hmac, place, text.length)) return;
+  addText(hmac: Hmac, place: number, end: number, text: string): void {
+    if (!this.#open(hmac, place, end, text.length)) return;
     for (let i = 0; i < text.length; i++) this.#bytes[this.#text + i] = text.charCodeAt(i);
     this.#close(text.length);
   }
 
-  #open(hmac: Hmac, place: number, size: number): boolean {
+  #open(hmac: Hmac, place: number, end: number, size: number): boolean {
     const count = this.#count;
     if (count >= maxItems || size > maxMessage || this.#text + size > textEnd) return false;
     let key = 0;
@@ -91,6 +92,7 @@ export class HashAhead {
     }
     this.#chosen[count] = key;
     this.#places[count] = place;
+    this.#ends[count] = end;
     return true;
   }
 
@@ -113,14 +115,14 @@ export class HashAhead {
     this.#hashed = count;
   }
 
-  /** Gives the number of the result for the value at `place` of b; -1: there is none. Values are asked for in their order. */
-  find(hmac: Hmac, b: Buffer, place: number): number {
+  /** Gives the number of the result for the value b[place, end); -1: there is none. Values are asked for in their order. */
+  find(hmac: Hmac, b: Buffer, place: number, end: number): number {
     if (b !== this.#source) return -1;
     const hashed = this.#hashed;
     let next = this.#next;
     while (next < hashed && (this.#places[next] as number) < place) next++;
     this.#next = next;
-    if (next >= hashed || this.#places[next] !== place) return -1;
+    if (next >= hashed || this.#places[next] !== place || this.#ends[next] !== end) return -1;
     return this.#keys[this.#chosen[next] as number] === hmac ? next : -1;
   }
 

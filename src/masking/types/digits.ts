@@ -37,7 +37,15 @@ export function writeDigits(value: number, b: Uint8Array, at: number, width = 1)
   return at + size;
 }
 
-/** The same for any safe integer. */
+/** Writes a number below 100 with two digits. */
+export function writeTwo(value: number, b: Uint8Array, at: number): number {
+  const tens = (value / 10) | 0;
+  b[at] = zero + tens;
+  b[at + 1] = zero + value - tens * 10;
+  return at + 2;
+}
+
+/** Writes any safe integer. */
 export function writeInteger(value: number, b: Uint8Array, at: number): number {
   if (value >= 0) return writeDigits(value, b, at);
   b[at] = dash;

@@ -178,7 +178,7 @@ function hashed(
     return masked.length;
   };
   const computed: CellMask = (b, at, end, out) => {
-    const found = ahead === null ? -1 : ahead.find(hmac, b, at);
+    const found = ahead === null ? -1 : ahead.find(hmac, b, at, end);
     if (ahead !== null && found >= 0) return append(ahead.digest(found), out);
     const size = quick === null ? -1 : quick.normal(b, at, end, quickText);
     if (size >= 0) return append(hmac.digest(quickText, 0, size), out);
@@ -190,12 +190,12 @@ function hashed(
   return memoised(keys, JSON.stringify([name, domain, format, typmod]), computed, (b, at, end, lanes) => {
     const size = quick === null ? -1 : quick.normal(b, at, end, quickText);
     if (size >= 0) {
-      lanes.add(hmac, at, quickText, 0, size);
+      lanes.add(hmac, at, end, quickText, 0, size);
       return;
     }
     // What is long, or cannot be read, is none of the values that are many.
     const text = end - at > maxAhead ? null : normal(b, at, end);
-    if (text !== null) lanes.addText(hmac, at, text);
+    if (text !== null) lanes.addText(hmac, at, end, text);
   });
 }
 

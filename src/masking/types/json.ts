@@ -21,12 +21,12 @@ export function jsonMask(mask: Mask, type: "json" | "jsonb", context: CellContex
       const masked: CellMask = (b, at, end, out) => {
         if (versioned && b[at] !== jsonbVersion) return -1;
         out.ascii(`${prefix}"`);
-        appendToken(hmac, ahead, b, at, at + skip, end, out);
+        appendToken(hmac, ahead, b, at, end, at + skip, end, out);
         out.byte(quote);
         return prefix.length + tokenLength + 2;
       };
       return memoised(keys, JSON.stringify(["json", domain, versioned]), masked, (b, at, end, lanes) => {
-        if (end - at >= skip) lanes.add(hmac, at, b, at + skip, end);
+        if (end - at >= skip) lanes.add(hmac, at, end, b, at + skip, end);
       });
     }
     case "redact":

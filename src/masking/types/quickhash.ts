@@ -12,6 +12,7 @@ import {
   writeDigits,
   writeHex,
   writeInteger,
+  writeTwo,
   writeUuid,
 } from "./digits.ts";
 import { hashDigits, type Precision, precisionOf } from "./numbers.ts";
@@ -34,9 +35,10 @@ const space = 0x20;
 const high32 = 0x1_0000_0000;
 const daySeconds = 86_400;
 const dayMicros = daySeconds * 1e6;
-/** Days from 0001-01-01 to 2000-01-01 and to 1970-01-01. */
+/** Days from 0001-01-01 to 2000-01-01. */
 const before2000 = 730_119;
-const before1970 = 719_162;
+/** Days from 1 March of the year before 0001-01-01. */
+const before0001 = 306;
 
 /** What hashes a type in a format; null: only the general way does. */
 export function quickHash(name: string, format: 0 | 1, typmod: number): QuickHash | null {
@@ -243,12 +245,12 @@ function timestampText(hasZone: boolean): Normal {
     let micros = days * dayMicros + (hours * 3600 + minutes * 60 + seconds) * 1e6;
     let i = at + 19;
     if (i < end && b[i] === dot) {
-      let unit = 1e6;
-      for (i++; i < end && isDigit(b[i]); i++) {
-        unit /= 10;
-        micros += unit * ((b[i] as number) - zero);
-      }
-      if (unit === 1e6 || unit < 1) return -1;
+      let fraction = 0;
+      let digits = 0;
+      for (i++; i < end && isDigit(b[i]); i++, digits++) fraction = fraction * 10 + (b[i] as number) - zero;
+      if (digits === 0 || digits > 6) return -1;
+      for (; digits < 6; digits++) fraction *= 10;
+      micros += fraction;
     }
     if (i < end) {
       const sign = b[i];
@@ -272,12 +274,24 @@ const timestampBinary: Normal = (b, at, end, text) => {
 
 /** Writes a date, given in days from 0001-01-01. */
 function writeDate(days: number, b: Buffer, at: number): number {
-  const date = new Date((days - before1970) * daySeconds * 1000);
-  let to = writeDigits(date.getUTCFullYear(), b, at, 4);
+  // As in times.ts: years begin on 1 March. Cycles of 400, 100, 4 and 1 years; the longest of each has a day more at its end.
+  let rest = days + before0001;
+  const cycles = (rest / 146_097) | 0;
+  rest -= cycles * 146_097;
+  const centuries = Math.min(3, (rest / 36_524) | 0);
+  rest -= centuries * 36_524;
+  const fours = (rest / 1461) | 0;
+  rest -= fours * 1461;
+  const years = Math.min(3, (rest / 365) | 0);
+  rest -= years * 365;
+  const month = ((rest * 5 + 2) / 153) | 0;
+  const year = cycles * 400 + centuries * 100 + fours * 4 + years + (month >= 10 ? 1 : 0);
+  let to = writeTwo((year / 100) | 0, b, at);
+  to = writeTwo(year % 100, b, to);
   b[to++] = minus;
-  to = writeDigits(date.getUTCMonth() + 1, b, to, 2);
+  to = writeTwo(month + (month >= 10 ? -9 : 3), b, to);
   b[to++] = minus;
-  return writeDigits(date.getUTCDate(), b, to, 2);
+  return writeTwo(rest - (((month * 153 + 2) / 5) | 0) + 1, b, to);
 }
 
 function appendDate(isText: boolean): Append {
@@ -299,14 +313,14 @@ function appendTimestamp(isText: boolean, hasZone: boolean): Append {
     if (!isText) return ended(out, writeSeconds(days - before2000, clock, buffer, out.at));
     let to = writeDate(days, buffer, out.at);
     buffer[to++] = space;
-    to = writeDigits((clock / 3600) | 0, buffer, to, 2);
+    to = writeTwo((clock / 3600) | 0, buffer, to);
     buffer[to++] = colon;
-    to = writeDigits(((clock / 60) | 0) % 60, buffer, to, 2);
+    to = writeTwo(((clock / 60) | 0) % 60, buffer, to);
     buffer[to++] = colon;
-    to = writeDigits(clock % 60, buffer, to, 2);
+    to = writeTwo(clock % 60, buffer, to);
     if (hasZone) {
       buffer[to++] = plus;
-      to = writeDigits(0, buffer, to, 2);
+      to = writeTwo(0, buffer, to);
     }
     return ended(out, to);
   };

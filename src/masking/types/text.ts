@@ -57,7 +57,7 @@ function hashText(limit: number, type: TextType, { keys, domain }: CellContext):
   const pad = blank && Number.isFinite(limit) ? limit - tokenLength : 0;
   const mask: CellMask = (b, at, end, out) => {
     // Blanks at the end mean nothing in char(n): without them it joins with the other types.
-    appendToken(hmac, ahead, b, at, at, blank ? trimmed(b, at, end) : end, out);
+    appendToken(hmac, ahead, b, at, end, at, blank ? trimmed(b, at, end) : end, out);
     if (pad > 0) {
       out.room(pad);
       out.buffer.fill(space, out.at, out.at + pad);
@@ -66,7 +66,7 @@ function hashText(limit: number, type: TextType, { keys, domain }: CellContext):
     return tokenLength + pad;
   };
   return memoised(keys, JSON.stringify(["text", domain, blank, pad]), mask, (b, at, end, lanes) =>
-    lanes.add(hmac, at, b, at, blank ? trimmed(b, at, end) : end),
+    lanes.add(hmac, at, end, b, at, blank ? trimmed(b, at, end) : end),
   );
 }
 

@@ -8,18 +8,19 @@ export const tokenLength = 16;
 
 const alphabet = Buffer.from("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_");
 
-/** Appends the first 12 bytes of the HMAC of b[from, to), which was perhaps hashed ahead for the value that begins at `place`. */
+/** Appends the first 12 bytes of the HMAC of b[from, to), which was perhaps hashed ahead for the value b[place, end). */
 export function appendToken(
   hmac: Hmac,
   ahead: HashAhead | null,
   b: Buffer,
   place: number,
+  end: number,
   from: number,
   to: number,
   out: MaskOutput,
 ): void {
   out.room(tokenLength);
-  const found = ahead === null ? -1 : ahead.find(hmac, b, place);
+  const found = ahead === null ? -1 : ahead.find(hmac, b, place, end);
   if (ahead !== null && found >= 0) ahead.token(found, out.buffer, out.at);
   else writeToken(hmac.digest(b, from, to), out.buffer, out.at);
   out.at += tokenLength;

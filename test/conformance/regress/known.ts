@@ -8,9 +8,9 @@ export interface KnownDifference {
   readonly normalise: (output: string) => string;
 }
 
-/** By the test's name. */
+/** By the names of suite and test. */
 export const known: Readonly<Record<string, KnownDifference>> = {
-  guc: {
+  "regress: guc": {
     why: "plpgsql stays loaded in a connection that is used again, and refuses an unknown plpgsql.… setting at once",
     normalise: (output) =>
       output
@@ -20,12 +20,15 @@ export const known: Readonly<Record<string, KnownDifference>> = {
           "",
         ),
   },
-  temp: {
+  "regress: temp": {
     why: "a connection that is used again has its temporary schema already",
     normalise: (output) =>
-      output.replace(/^ERROR: {2}cannot PREPARE a transaction that has operated on temporary objects\n/gm, ""),
+      output.replace(
+        /^ERROR: {2}cannot PREPARE a transaction that has operated on temporary objects\n/gm,
+        "",
+      ),
   },
-  stats: {
+  "regress: stats": {
     why: "reconnecting through Postern begins no new session on the server",
     normalise: (output) => output.replace(/^(SELECT sessions > .*\n.*\n-+\n) [tf]$/m, "$1 ?"),
   },

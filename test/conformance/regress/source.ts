@@ -3,17 +3,20 @@
  * tests find around them (manual, "Regression Tests"; pg_regress.c, initialize_environment).
  */
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { runProgram } from "../support/program.ts";
 
+/** One folder with sql/ and expected/: the server's own suite, or that of an extension or a language. */
 export interface Source {
-  /** `src/test/regress` of the source. */
+  readonly name: string;
   readonly folder: string;
   /** Tests that may run at the same time, group after group. */
   readonly groups: readonly (readonly string[])[];
+  /** Extensions that are made before the tests. */
+  readonly extensions: readonly string[];
 }
 
-/** Finds the suite below `folder`. Throws an Error that says what is missing. */
+/** Finds PostgreSQL's regression suite below `folder`. Throws an Error that says what is missing. */
 export function readSource(folder: string): Source {
   const found = [folder, join(folder, "src/test/regress")].find((at) =>
     existsSync(join(at, "parallel_schedule")),
@@ -25,7 +28,43 @@ export function readSource(folder: string): Source {
     const names = /^test:\s*(.*\S)\s*$/.exec(line)?.[1];
     if (names !== undefined) groups.push(names.split(/\s+/));
   }
-  return { folder: found, groups };
+  return { name: "regress", folder: found, groups, extensions: [] };
+}
+
+/**
+ * The suites of contrib/ and of PL/pgSQL below `folder`, but those that need a server of their own kind (NO_INSTALLCHECK), and
+ * those whose extension is not installed in `installed`, the server's folder of libraries.
+ */
+export function readModules(folder: string, installed: string): Source[] {
+  const contrib = join(folder, "contrib");
+  if (!existsSync(contrib)) throw new Error(`${folder} holds no PostgreSQL source (contrib is not there)`);
+  const folders = readdirSync(contrib)
+    .sort()
+    .map((name) => join(contrib, name));
+  return [...folders, join(folder, "src/pl/plpgsql/src")].flatMap((at) => {
+    const makefile = join(at, "Makefile");
+    if (!existsSync(makefile)) return [];
+    const lines = readFileSync(makefile, "utf8").replaceAll("\\\n", " ").split("\n");
+    const value = (name: string) =>
+      lines.flatMap((line) => new RegExp(`^${name} *[+:]?= *(.*)$`).exec(line)?.[1]?.trim() ?? []).join(" ");
+    const tests = value("REGRESS")
+      .split(/\s+/)
+      .filter((test) => existsSync(join(at, "sql", `${test}.sql`)));
+    const library = value("MODULE_big") || value("MODULES").split(" ")[0] || "";
+    const there = library === "" || existsSync(join(installed, `${library}.so`));
+    if (tests.length === 0 || value("NO_INSTALLCHECK") !== "" || !there) return [];
+    const extensions = [...value("REGRESS_OPTS").matchAll(/--load-extension=(\w+)/g)].map(
+      ([, name = ""]) => name,
+    );
+    return [
+      {
+        name: basename(at) === "src" ? "plpgsql" : basename(at),
+        folder: at,
+        groups: tests.map((test) => [test]),
+        extensions,
+      },
+    ];
+  });
 }
 
 /**

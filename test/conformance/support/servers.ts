@@ -173,7 +173,11 @@ ${policy === null ? "" : "policy: policy.yaml\n"}`,
   if (policy !== null) writeFileSync(join(folder, "policy.yaml"), policy);
   const child = spawn(process.execPath, [bin, "serve", "-c", join(folder, "postern.yaml")], {
     stdio: ["ignore", "ignore", "inherit"],
-    env: { ...process.env, CONFORMANCE_PASSWORD: password, POSTERN_LOG: "error" },
+    env: {
+      ...process.env,
+      CONFORMANCE_PASSWORD: password,
+      POSTERN_LOG: process.env.CONFORMANCE_LOG ?? "error",
+    },
   });
   children.push(child);
   await listening(port, child);
