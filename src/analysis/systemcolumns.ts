@@ -55,6 +55,12 @@ const entries: Readonly<Record<string, SystemEntry>> = {
   ),
   pg_views: entry(definitions, "schemaname viewname viewowner"),
   pg_matviews: entry(definitions, "schemaname matviewname matviewowner tablespace hasindexes ispopulated"),
+  // information_schema.views
+  views: entry(
+    definitions,
+    `table_catalog table_schema table_name check_option is_updatable is_insertable_into is_trigger_updatable
+     is_trigger_deletable is_trigger_insertable_into`.replace(/\s+/g, " "),
+  ),
   pg_rules: entry(definitions, "schemaname tablename rulename"),
   pg_largeobject: entry(objects, "loid pageno"),
   pg_user_mapping: entry(remote, "oid umuser umserver"),

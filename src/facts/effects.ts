@@ -14,7 +14,7 @@ export interface Attribute {
  *
  * - `output`: the bare expression of an output column at a level where nothing compares or sorts it
  * - `equality`: operand of a plain `=` or `IN` against parameters or literals in a WHERE that is a conjunction
- * - `derived`: inside an expression that reaches nothing but outputs
+ * - `derived`: inside an expression that reaches nothing but outputs, and neither fails nor branches by the value
  * - `assigned`: inside an expression that is written to a column (INSERT … SELECT, UPDATE … SET, CREATE TABLE AS)
  * - `owner`: in a condition that the table's owner put in (row-level security, security-barrier view), out of the caller's reach
  * - `predicate`: anywhere else (conditions, joins, grouping, ordering, aggregates, functions)

@@ -9,7 +9,17 @@ import { embeddedType, type NodeClass, nodeClasses } from "./nodes.ts";
 import { droppedRelations, named } from "./relations.ts";
 import { looksSecret, nodeSecret, secretLiteralLength } from "./secrets.ts";
 import type { SettingUse } from "./settings/judge.ts";
-import { callUses, discardUses, setUses, showUses, transactionUses, updateUses } from "./settings/uses.ts";
+import { isHiddenName } from "./settings/show.ts";
+import {
+  callUses,
+  discardUses,
+  namedRow,
+  setUses,
+  showsSettings,
+  showUses,
+  transactionUses,
+  updateUses,
+} from "./settings/uses.ts";
 import { isObject, type JsonObject, nodeOf, numberAt, stringAt } from "./tree.ts";
 
 /** What one pass found. */
@@ -32,6 +42,10 @@ export class Walk {
   /** The place of each constant in the text; true: its value matters. */
   readonly constants: Map<number, boolean>;
 
+  /** It reads the settings' own view. */
+  #showsSettings = false;
+  /** Texts that name settings which SHOW refuses. */
+  readonly #hidden = new Set<string>();
   readonly #names: string[] = [];
   readonly #nodes: JsonObject[] = [];
   readonly #flags: number[] = [];
@@ -48,9 +62,11 @@ export class Walk {
       const next = this.#names.pop();
       const at = this.#nodes.pop();
       const flags = this.#flags.pop();
-      if (next === undefined || at === undefined || flags === undefined) return this;
+      if (next === undefined || at === undefined || flags === undefined) break;
       this.#visit(next, at, flags);
     }
+    if (this.#showsSettings) for (const hidden of this.#hidden) this.#use(namedRow(hidden), 0);
+    return this;
   }
 
   #push(name: string, node: JsonObject, flags: number): void {
@@ -69,6 +85,7 @@ export class Walk {
       this.#constant(node, inherited);
       return;
     }
+    if (name === "String" && this.#name(node)) return;
     const flags = this.#enter(name, node, kind, inherited);
     const first = this.#names.length;
     for (const field in node) {
@@ -114,9 +131,24 @@ export class Walk {
     this.secret ||= value.length >= secretLiteralLength && looksSecret(value);
   }
 
+  /** A part of a name: the most frequent node by far, and the simplest. False: it is not the usual one. */
+  #name(node: JsonObject): boolean {
+    for (const field in node) if (field !== "sval") return false;
+    const { sval } = node;
+    if (typeof sval !== "string") return false;
+    this.#string(sval);
+    // pg_temp.f(), ::pg_temp.t
+    this.temporary ||= isTemporary(sval);
+    return true;
+  }
+
   #constant(node: JsonObject, flags: number): void {
     const text = node.sval;
-    if (isObject(text)) this.#string(stringAt(text, "sval"));
+    if (isObject(text)) {
+      const value = stringAt(text, "sval");
+      this.#string(value);
+      if (isHiddenName(value)) this.#hidden.add(value);
+    }
     if (!isLiteral(node)) return;
     const place = numberAt(node, "location");
     const matters = (flags & (exact | position)) !== 0;
@@ -130,13 +162,13 @@ export class Walk {
     this.secretSetting ||= found.setting;
     this.free &&= !found.literal;
     if (kind === "query" || kind === "utility") return this.#statement(name, node, kind, inherited);
+    if (showsSettings(name, node)) {
+      this.#showsSettings = true;
+      this.literal = true;
+    }
     switch (name) {
       case "FuncCall":
         for (const use of callUses(node)) this.#use(use, inherited);
-        break;
-      case "String":
-        // pg_temp.f(), ::pg_temp.t
-        this.temporary ||= isTemporary(stringAt(node, "sval"));
         break;
       case "RangeVar":
         this.#relation(node, inherited);

@@ -322,7 +322,7 @@ describe("positions", () => {
       "select id from users limit (select length(email) from users limit 1)",
       ["output public.users.id", "predicate public.users.email"],
     ],
-    ["select case when email like 'a%' then 1 end from users", ["derived public.users.email"]],
+    ["select case when email like 'a%' then 1 end from users", ["predicate public.users.email"]],
     ["select row(email, 1) from users", ["derived public.users.email"]],
     [
       "select id from users tablesample system ((select length(min(email)) from users))",
@@ -445,6 +445,68 @@ describe("outputs and assignments", () => {
   });
 });
 
+describe("expressions that tell of a value by more than their own", () => {
+  const derived = ["derived public.users.email"];
+  const predicate = ["predicate public.users.email"];
+  test.each([
+    "email || 'x'",
+    "upper(left(email, 3))",
+    "substr(email, 2, 3)",
+    "coalesce(email, name)",
+    "email::varchar(5)",
+    "email = name",
+    "array[email, name]",
+    "row(email, 1)::text",
+    "to_jsonb(email)",
+    "jsonb_build_object('e', email)",
+    "case when id > 1 then email end",
+    "greatest(email, name)",
+    "nullif(email, name)",
+    "email in ('a', 'b')",
+    "xmlelement(name e, email)",
+    "(array[email])[1]",
+    "email is null",
+    "email ~ '^a'",
+    "(select u.email)",
+  ])("%s does not", async (expression) => {
+    const touched = await by.touched(`select ${expression} from users u`);
+    expect(touched.problems).toEqual([]);
+    expect(usesOf(touched, by).filter((use) => use.endsWith("users.email"))).toEqual(derived);
+  });
+
+  test.each([
+    "email::int",
+    "length(email) + 1",
+    "1 / (length(email) - 3)",
+    "case when email = 'a' then 1 / (id - 1) end",
+    "case email when 'a' then 1 end",
+    "coalesce(nullif(email, 'a'), repeat('x', 1000000))",
+    "email = 'a' and 1 / (id - 1) > 0",
+    "email like name",
+    "email like 'a\\'",
+    "name ~ email",
+    "substr(name, 1, length(email) - 3)",
+    "repeat('x', length(email))",
+    "replace(email, 'a', 'aaaaaaaaaa')",
+    "format(email)",
+    "email::email_d",
+    "email::jsonb",
+    "xmlparse(document email)",
+    "jsonb_build_object(email, 1)",
+    "array[string_to_array(email, 'a'), array['x']]",
+    "date_trunc(email, created)",
+    "to_char(age, email)",
+    "mask_email(email)",
+    "current_setting(email)",
+    "name ~ any (select email)",
+    "name like any (array[email])",
+  ])("%s does", async (expression) => {
+    const touched = await by.touched(`select ${expression} from users u`);
+    expect(touched.problems).toEqual([]);
+    expect(usesOf(touched, by).filter((use) => use.endsWith("users.email"))).toEqual(predicate);
+  });
+});
+
 describe("what is not understood", () => {
   async function treeOf(sql: string): Promise<string> {
     const [tree = ""] = (await by.analyse(sql)).trees;
@@ -506,7 +568,7 @@ describe("what is not understood", () => {
       if (error !== null) continue;
       const touched = readTouched(trees, by.catalog, { kind: "statement" });
       if (terms === 50) expect(touched.problems).toEqual([]);
-      if (touched.problems.length === 0) expect(usesOf(touched, by)).toEqual(["derived public.users.name"]);
+      if (touched.problems.length === 0) expect(usesOf(touched, by)).toEqual(["predicate public.users.name"]);
     }
   });
 

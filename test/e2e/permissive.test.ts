@@ -79,6 +79,33 @@ test.each([
   });
 });
 
+test("questions about a session's own objects are not compiled, however dear its settings make plans look", async () => {
+  /** The gateway's own statements in this session, each up to the log's next line. */
+  const logged = async (since: number) =>
+    (await cluster.log())
+      .slice(since)
+      .split(/^(?=\d)/m)
+      .flatMap((entry) => /execute postern_own\/postern_own: ([\s\S]*)/.exec(entry)?.[1] ?? []);
+  await withGateway(allowAll, async (client) => {
+    await client.query("create temp table mine(a int)");
+    await client.query("set jit = on; set enable_seqscan = off; set log_statement = 'all'");
+    const since = (await cluster.log()).length;
+    for (const begin of ["", "begin"]) {
+      await client.query(`${begin}`);
+      await client.query("create temp table again(a int)");
+      expect(await only(client, "select count(*) from again")).toBe("0");
+      expect(await only(client, "show jit")).toBe("on");
+      if (begin !== "") await client.query("rollback");
+      else await client.query("drop table again");
+    }
+    const asked = await logged(since);
+    const own = asked.filter((text) => text.includes("pg_catalog.pg_"));
+    expect(own.length).toBeGreaterThan(20);
+    for (const [at, text] of asked.entries())
+      if (own.includes(text)) expect(asked[at - 1]).toContain("set_config('jit', 'off', true)");
+  });
+});
+
 test("names and settings of the gateway's own stay refused", async () => {
   await withGateway(allowAll, async (client) => {
     for (const sql of [

@@ -25,6 +25,14 @@ describe("spellings of settings", () => {
     ["SHOW TIME ZONE", { name: "timezone", action: "show" }],
     ["SHOW TRANSACTION ISOLATION LEVEL", { name: "transaction_isolation", action: "show" }],
     ["SHOW SESSION AUTHORIZATION", { name: "session_authorization", action: "show" }],
+    [
+      "SELECT setting FROM pg_settings WHERE name = 'Primary_ConnInfo'",
+      { name: "primary_conninfo", action: "show" },
+    ],
+    [
+      "SELECT 1 FROM orders, LATERAL pg_show_all_settings() s WHERE s.name IN ('hba_file')",
+      { name: "hba_file", action: "show" },
+    ],
     ["DISCARD ALL", { name: null, action: "discard", value: "all" }],
     ["DISCARD TEMPORARY", { name: null, action: "discard", value: "temp" }],
     ["SET search_path = a, \"B\", 'c d', 'e\"f', 'g, h'", { value: 'a, "B", "c d", "e""f", "g, h"' }],
@@ -322,5 +330,15 @@ describe("the list, against a server", () => {
         .catch(() => false);
       expect(identifiers(path) !== null, path).toBe(accepted);
     }
+  });
+});
+
+describe("pg_settings", () => {
+  it("is read like SHOW where a name is given, whatever was read before in the same form", () => {
+    expect(effects("SELECT setting FROM pg_settings WHERE name = 'max_index_keys'")).toEqual([]);
+    expect(effects("SELECT setting FROM pg_settings WHERE name = 'data_directory'")).toEqual(["session"]);
+    expect(effects("SELECT setting FROM pg_settings WHERE category = 'x'")).toEqual([]);
+    expect(effects("SELECT 'data_directory' FROM files WHERE name = 'hba_file'")).toEqual([]);
+    expect(effects("SELECT port FROM own.pg_settings WHERE name = 'port'")).toEqual([]);
   });
 });

@@ -19,6 +19,7 @@ import {
   planned,
   refusedStatically,
   sendAlone,
+  tooLargeToRead,
   unknowable,
 } from "../statement/facts.ts";
 import { inBlockBehind } from "../statement/place.ts";
@@ -155,6 +156,7 @@ export class Reading {
         if (!asked.ok) {
           if (unknowable(asked))
             throw new OfflineUnavailable(`a statement could not be analysed (SQLSTATE ${asked.sqlstate})`);
+          if (asked.fields.size === 0) throw new Refused(tooLargeToRead(asked));
           throw new Refused({
             sqlstate: asked.sqlstate,
             code: "SERVER_ERROR",

@@ -207,6 +207,20 @@ export async function queryHere(walk: Walk, sql: string): Promise<(string | null
   return queryRows((request, onFrame) => exchange(walk, request, onFrame), sql, ownRequest);
 }
 
+/**
+ * As queryHere, for questions about the catalog: whatever the session has set for its planner (enable_seqscan off makes every
+ * plan look dear), they are too small for seconds of compiling (manual, "When to JIT?"). Outside of a transaction block the
+ * setting ends with the request, inside of one with the savepoint around it.
+ */
+async function queryUncompiled(walk: Walk, sql: string): Promise<(string | null)[][]> {
+  const rows = await queryRows(
+    (request, onFrame) => exchange(walk, request, onFrame),
+    sql,
+    (asked) => ownRequest("SELECT pg_catalog.set_config('jit', 'off', true)", asked),
+  );
+  return rows.slice(1);
+}
+
 /** What decides how names are looked up, as the server has it now. */
 async function readSettings(walk: Walk, guard: Guarding): Promise<void> {
   const [row] = await queryHere(
@@ -231,7 +245,7 @@ async function localView(walk: Walk, guard: Guarding, policy: CompiledPolicy): P
   let view: View | null = null;
   await guardedBySavepoint(walk, async () => {
     // Epochs below zero are the sessions' own.
-    const catalog = await loadCatalog((sql) => queryHere(walk, sql), --localEpoch, guard.analyst.trust);
+    const catalog = await loadCatalog((sql) => queryUncompiled(walk, sql), --localEpoch, guard.analyst.trust);
     view = viewOf(policy, catalog, guard.session.database);
   });
   if (view === null) throw new CannotAsk(unavailable);

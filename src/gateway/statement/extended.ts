@@ -24,6 +24,7 @@ import type { Pass } from "./holding.ts";
 import { bindAgain } from "./holdreasons.ts";
 import {
   emptyShape,
+  contextOf,
   intent,
   opaqueShape,
   openName,
@@ -332,7 +333,7 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
     index = intent(
       walk,
       request,
-      judgement?.statementRecord ?? statement.context,
+      judgement?.statementRecord ?? contextOf(walk, statement.shape),
       protocol,
       0,
       "",
@@ -389,8 +390,9 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
   const limit = judgement.decision?.limits.rows ?? null;
   const left = limit === null || guard === null ? 0 : Math.max(1, limit - guard.delivered.rows + 1);
   const bounded = left > 0 && (maxRows <= 0 || maxRows > left);
-  // Writing statements go on behind the rows that were asked for.
-  if (guard !== null) guard.bounded = bounded && !judgement.facts.effects.includes("write");
+  // Writing statements go on behind the rows that were asked for, and COPY never looks at their number.
+  if (guard !== null)
+    guard.bounded = bounded && !judgement.facts.effects.includes("write") && shape.facts.copy === null;
   if (before.length === 0) {
     // The message ends with its number of rows; its bytes are ours, and go on with those around them in one piece.
     if (bounded) body.writeInt32BE(left, body.length - 4);
@@ -485,7 +487,7 @@ export function onFunctionCall(walk: Walk, body: Buffer): Verdict {
     index = intent(
       walk,
       request,
-      judgement?.statementRecord ?? statement.context,
+      judgement?.statementRecord ?? contextOf(walk, statement.shape),
       "function",
       0,
       "",

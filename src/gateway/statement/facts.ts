@@ -54,6 +54,16 @@ export const ownName: Reason = {
   hint: "Choose another name.",
 };
 
+/** A failure of the question itself, without an error of the server's: its answer was too large. */
+export function tooLargeToRead({ sqlstate, message }: Pick<AskFailure, "sqlstate" | "message">): Reason {
+  return {
+    sqlstate,
+    code: "STATEMENT_TOO_LARGE",
+    message: `policy: ${message}`,
+    hint: "Send bulk data with COPY or as parameters, or split the statement.",
+  };
+}
+
 export function notUnderstood(code: string, message: string, object: string | null): Reason {
   return { sqlstate: "42501", code, message: `policy: ${message}`, hint: simpler, object };
 }

@@ -2,6 +2,7 @@
  * Steps `analyse` and `decide`: what a statement touches, as the server itself says, and what the policy says of that. Here
  * is what can be told at once; what the server must be asked for first is asked for in ask.ts, and the message comes again.
  */
+import { hash } from "node:crypto";
 import { planMasks } from "../../analysis/plan.ts";
 import { functionText } from "../../catalog/index.ts";
 import type { Effect, StatementFacts, Touched } from "../../facts/effects.ts";
@@ -32,6 +33,7 @@ import {
   planned,
   refusedStatically,
   sendAlone,
+  tooLargeToRead,
   unavailable,
   unmaskable,
 } from "./facts.ts";
@@ -68,11 +70,15 @@ const noMessage: Reason = {
 
 const ids = new WeakMap<Shape, string>();
 let lastId = 0;
+/** The reader keeps every shape of a text below this, but for secret ones. */
+const keptLength = 16_384;
 
-function idOf(shape: Shape): string {
+/** Tells shapes apart. Where each reading of one text gives a shape of its own, its text is told by a digest. */
+function idOf({ shape, text }: PreparedStatement): string {
   let id = ids.get(shape);
   if (id === undefined) {
-    id = `#${(++lastId).toString(36)}`;
+    const fleeting = shape.secret || text.length > keptLength;
+    id = fleeting ? `#${hash("sha256", text, "base64url")}` : `#${(++lastId).toString(36)}`;
     ids.set(shape, id);
   }
   return id;
@@ -284,7 +290,7 @@ function judge(
     return known;
   const { shape } = statement;
   const kept = shape.names.length === 0;
-  const key = `${idOf(shape)}|${statement.declared.join()}|${statements}|${inTransaction ? 1 : 0}`;
+  const key = `${idOf(statement)}|${statement.declared.join()}|${statements}|${inTransaction ? 1 : 0}`;
   if (kept && view !== null && !guard.uncertain) {
     const same = guard.judged.get(key);
     if (same !== undefined) {
@@ -355,7 +361,7 @@ function judgeAnew(
       // CREATE TABLE AS EXECUTE and EXPLAIN EXECUTE do with the named statement's rows what they do with their own.
       const kind = written === "statement" ? (used.wrapped ?? written) : written;
       // A sensitive shape is one text's own, and is never shared.
-      const text = `${idOf(one.shape)}.${at}`;
+      const text = `${idOf(one)}.${at}`;
       const key = [
         guard.local === "none" ? "" : `${guard.id}.${guard.stand}`,
         guard.searchPath ?? "",
@@ -473,6 +479,8 @@ function usedBy(walk: Walk, statement: PreparedStatement, leeway: Leeway): Used 
 }
 
 function serverRefusal(error: ServerRefusal, samePlace: boolean, view: View | null): Reason {
+  // The server said nothing: what it printed was more than the gateway reads.
+  if (error.fields.size === 0) return tooLargeToRead(error);
   const fields = withoutNames(view, error.fields);
   return {
     sqlstate: error.sqlstate,

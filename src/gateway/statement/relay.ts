@@ -51,7 +51,7 @@ export function relay(walk: Walk, first: Buffer): void {
   const endRows = (to: number): void => {
     if (rows >= 0) digestRows(walk, chunk, rows, to);
     if (masked >= 0 && guard !== null) {
-      const bytes = maskRows(walk, guard, chunk, masked, to);
+      const bytes = withinBytes(walk, guard, maskRows(walk, guard, chunk, masked, to));
       digestRows(walk, bytes, 0, bytes.length);
       out.push(bytes);
       run = to;
@@ -132,7 +132,7 @@ export function relay(walk: Walk, first: Buffer): void {
           walk.backend = collect(chunk, pos, next - end);
           break;
         }
-        if (!admit(walk, guard, length + 1)) {
+        if (!admit(walk, guard, hides ? 0 : length + 1)) {
           endRows(pos);
           if (run < pos) out.push(chunk.subarray(run, pos));
           run = pos;
@@ -250,6 +250,27 @@ function admit(walk: Walk, guard: Guard, bytes: number): boolean {
   guard.swallowed = true;
   cutOff(walk, guard, limitReached(over, guard), over !== "rows" || !guard.bounded);
   return false;
+}
+
+/**
+ * The limit on bytes, of rows that were masked: as the client gets them. How long the hidden values are must not tell where a
+ * result ends. Gives the messages that may be delivered.
+ */
+function withinBytes(walk: Walk, guard: Guard, masked: Buffer): Buffer {
+  const limit = guard.judgement.decision?.limits.bytes ?? null;
+  const room = limit === null ? Number.POSITIVE_INFINITY : limit - guard.delivered.bytes;
+  guard.delivered.bytes += masked.length;
+  if (masked.length <= room) return masked;
+  let fits = 0;
+  let at = 0;
+  while (at < masked.length) {
+    at += 1 + masked.readInt32BE(at + 1);
+    if (at <= room) fits = at;
+    else walk.result.rows--;
+  }
+  guard.swallowed = true;
+  if (guard.cut === null) cutOff(walk, guard, limitReached("bytes", guard));
+  return masked.subarray(0, fits);
 }
 
 /** Rows or lines of a copy as the client may see them: whole messages in chunk[from, to). */

@@ -96,6 +96,19 @@ export function updateUses(relation: JsonObject | undefined): SettingUse[] {
   return schema === "" || schema === "pg_catalog" ? [judgeUse(plain)] : [];
 }
 
+/** pg_settings, and the function behind it: rows of theirs are settings' values. */
+export function showsSettings(name: string, node: JsonObject): boolean {
+  if (name === "FuncCall") return builtInName(node.funcname) === "pg_show_all_settings";
+  if (name !== "RangeVar" || stringAt(node, "relname") !== "pg_settings") return false;
+  const schema = stringAt(node, "schemaname");
+  return schema === "" || schema === "pg_catalog";
+}
+
+/** A row of pg_settings that is asked for by name: what SHOW would say. */
+export function namedRow(name: string): SettingUse {
+  return judgeUse({ ...plain, name: name.toLowerCase(), action: "show" });
+}
+
 /** The name of a function that is not qualified, or by pg_catalog; null for others. */
 export function builtInName(names: unknown): string | null {
   if (!Array.isArray(names)) return null;
