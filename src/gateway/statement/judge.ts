@@ -38,7 +38,7 @@ import {
   unavailable,
   unmaskable,
 } from "./facts.ts";
-import { keepNames, withoutNames } from "./hidden.ts";
+import { keepNames, refusalWithoutNames, withoutNames } from "./hidden.ts";
 import type { Answer, Guarding, Judgement, Question, ServerRefusal, Watched } from "./judgement.ts";
 import { unsettle } from "./judgement.ts";
 import { uncountable } from "./limits.ts";
@@ -580,13 +580,14 @@ function decided(
         object: outcome.column,
       };
   }
-  if (plan !== null && shape.facts.copy?.direction === "out")
-    reason ??= unmaskable(shape.facts.copy, [...masked].sort()[0] ?? null);
   for (const one of used) reason ??= unreadCode(one.shape, view, decision.unmask);
   const bound = used.length === 1 && shape.kind !== "prepare" && shape.kind !== "declare";
-  const kept = keepNames(view, touched, explain, bound);
+  const texts = [statement, ...used].map(({ text }) => text);
+  const kept = keepNames(view, touched, explain, bound, texts);
   if (kept !== null && "refusal" in kept) reason ??= kept.refusal;
   const names = kept !== null && "mask" in kept ? kept.mask : null;
+  if ((plan !== null || names !== null) && shape.facts.copy?.direction === "out")
+    reason ??= unmaskable(shape.facts.copy, [...masked].sort()[0] ?? null);
   // Before people are asked: it could not run even then.
   if (decision.verdict !== "deny") reason ??= uncountable([statement], [{ decision, facts }]);
   // People cannot agree to what nobody understands, or what cannot be masked.
@@ -618,7 +619,7 @@ function decided(
     budgets,
     durability: decision.durability ?? walk.durability,
     awaits,
-    refusal: reason,
+    refusal: refusalWithoutNames(view, reason, texts),
     ...records(
       walk,
       statement,
