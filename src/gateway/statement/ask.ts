@@ -210,12 +210,17 @@ export async function queryHere(walk: Walk, sql: string): Promise<(string | null
   return queryRows((request, onFrame) => exchange(walk, request, onFrame), sql, ownRequest);
 }
 
-const ownSettings =
-  "SELECT pg_catalog.set_config('jit', 'off', true), pg_catalog.set_config('statement_timeout', '0', true)";
+const ownSettings = `SELECT ${[
+  ["jit", "off"],
+  ["max_parallel_workers_per_gather", "0"],
+  ["statement_timeout", "0"],
+]
+  .map(([name, value]) => `pg_catalog.set_config('${name}', '${value}', true)`)
+  .join(", ")}`;
 
 /**
  * As queryHere, for questions about the catalog: whatever the session has set for its planner (enable_seqscan off makes every
- * plan look dear), they are too small for seconds of compiling (manual, "When to JIT?"); and its time limit is for its own
+ * plan look dear), they are too small for seconds of compiling (manual, "When to JIT?") or processes of their own; and its time limit is for its own
  * statements. Outside of a transaction block both settings end with the request, inside of one with the savepoint around it.
  */
 async function queryCatalog(walk: Walk, sql: string): Promise<(string | null)[][]> {
