@@ -2,7 +2,8 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { intentOf } from "../read/filters.ts";
 import { isObject, type Json, type LeafFiles, parseLeaf, segmentAt } from "../read/leaves.ts";
-import { type Block, blockSize, goneMark, outcomeMark } from "./columns.ts";
+import { bytes } from "./blocks.ts";
+import { type Block, blockOf, blockSize, goneMark, numbersOf, outcomeMark } from "./columns.ts";
 import { documentOf, PartCache, readable, rowFacts } from "./document.ts";
 import { idTail } from "./ids.ts";
 import { linkOf, noStatus, statusCode } from "./status.ts";
@@ -38,6 +39,48 @@ export function rowOf(block: Block | null, index: number): Row | null {
   };
 }
 
+/** Rows one by one: of a block only what is asked for is read out. */
+export class RowReader {
+  private readonly known = new Map<number, readonly [Uint32Array, Uint32Array, Uint8Array]>();
+  private readonly find: readonly [StatementSync, StatementSync, StatementSync];
+
+  constructor(db: DatabaseSync) {
+    const get = (table: string) => db.prepare(`SELECT data FROM ${table} WHERE number = ?`);
+    this.find = [get("chunk"), get("place"), get("ended")];
+  }
+
+  /** null: the index has none of this record. */
+  row(index: number): Row | null {
+    const number = blockOf(index);
+    let block = this.known.get(number);
+    if (block === undefined) {
+      const [chunk, place, ended] = this.find.map((find) => bytes(find.get(number)?.data));
+      block = [numbersOf(chunk ?? none), numbersOf(place ?? none), ended ?? none];
+      if (this.known.size >= maxBlocks) this.known.clear();
+      this.known.set(number, block);
+    }
+    const [parts, places, ended] = block;
+    const slot = index % blockSize;
+    const count = parts.length / 3;
+    // Columns of different lengths are no block: then each row of it lacks something.
+    if (slot >= count || places.length !== count * 3 || ended.length !== count * 5) return null;
+    const own = parts[count * 2 + slot] ?? goneMark;
+    if (own === goneMark) return null;
+    const link = slot * 4;
+    return {
+      idx: index,
+      offset: places[slot] ?? 0,
+      id: places[count + slot] ?? 0,
+      request: places[count * 2 + slot] ?? 0,
+      link: new Uint32Array(ended.slice(link, link + 4).buffer)[0] ?? 0,
+      status: ended[count * 4 + slot] ?? 0,
+      session: parts[slot] ?? 0,
+      statement: parts[count + slot] ?? 0,
+      own,
+    };
+  }
+}
+
 export interface CheckedRow {
   readonly leaf: Json;
   /** The leaf with its blobs put back. */
@@ -50,6 +93,9 @@ export type RowCheck =
   | ({ readonly ok: true } & CheckedRow)
   | { readonly ok: false; readonly problem: string };
 
+/** Blocks that are kept at hand. */
+const maxBlocks = 64;
+const none = new Uint8Array();
 /** Parts whose terms are kept at hand. */
 const maxTexts = 4096;
 

@@ -134,3 +134,12 @@ function split(from: Uint8Array, count: number, ...columns: Column[]): void {
     at += length;
   }
 }
+
+/** The columns of a stored chunk or place as numbers, one column after the other. */
+export function numbersOf(data: Uint8Array): Uint32Array {
+  const whole = data.length - (data.length % (3 * 4));
+  // SQLite's driver gives each blob an array of its own; one that is not aligned is copied.
+  return data.byteOffset % 4 === 0
+    ? new Uint32Array(data.buffer, data.byteOffset, whole / 4)
+    : new Uint32Array(data.slice(0, whole).buffer);
+}

@@ -49,7 +49,8 @@ export function indexPath(dir: string): string {
   return join(dir, "index.db");
 }
 
-const usualCacheKiB = 65_536;
+/** SQLite's page cache. A log is written in order: its newest pages are all that an indexer comes back to. */
+const usualCacheKiB = 4096;
 
 /** Opens the index to write, an empty one where there is none or one of another layout. Throws what SQLite throws. */
 export function openToWrite(dir: string, cacheKiB = usualCacheKiB): DatabaseSync {

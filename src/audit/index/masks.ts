@@ -8,30 +8,29 @@ const maxParts = 50_000;
 const maxRare = 2000;
 /** Beside the bits of terms: the part's text was looked at. */
 const looked = 0x4000_0000;
-const pageSize = 4096;
 
 export class PartMasks {
   /** No record can fit. */
   readonly nothing: boolean;
   private readonly query: TermQuery;
-  /** Bits by part, in pages. */
-  private readonly pages: (Int32Array | undefined)[] = [];
-  /** Parts with a smaller number are looked at one by one. */
-  private floor = 0;
+  /** Bits by part; those of parts below `floor` may lack some until of() was asked. */
+  readonly bits: Int32Array;
+  floor = 0;
   /** Bits of terms that parts below the floor may have unseen. */
   private unseen = 0;
   private readonly terms: StatementSync;
   /** The parts of each term; null: too many to narrow anything. */
   private readonly lists: (readonly number[] | null)[] = [];
   /** Clauses of one group are one test. */
-  private readonly all: number;
+  readonly all: number;
   private readonly others: readonly (readonly number[])[];
 
   constructor(db: DatabaseSync, query: TermQuery) {
     this.query = query;
     this.terms = db.prepare("SELECT terms FROM part WHERE id = ?");
-    const bits = (group: readonly number[]) => group.reduce((sum, term) => sum | (1 << term), 0);
-    const clauses = query.clauses.map((clause) => clause.map(bits));
+    this.bits = new Int32Array(Number(db.prepare("SELECT max(id) AS id FROM part").get()?.id ?? 0) + 1);
+    const bitsOf = (group: readonly number[]) => group.reduce((sum, term) => sum | (1 << term), 0);
+    const clauses = query.clauses.map((clause) => clause.map(bitsOf));
     const find = db.prepare(
       "SELECT json_group_array(rowid) AS parts FROM (SELECT rowid FROM term WHERE term MATCH ? ORDER BY rowid DESC LIMIT ?)",
     );
@@ -51,18 +50,12 @@ export class PartMasks {
   }
 
   private add(part: number, bits: number): void {
-    const number = Math.floor(part / pageSize);
-    let page = this.pages[number];
-    if (page === undefined) {
-      page = new Int32Array(pageSize);
-      this.pages[number] = page;
-    }
-    page[part % pageSize] = (page[part % pageSize] ?? 0) | bits;
+    this.bits[part] = (this.bits[part] ?? 0) | bits;
   }
 
-  /** The bits of the terms that a part has. */
+  /** The bits of the terms that a part has; a part that does not exist has none. */
   of(part: number): number {
-    const bits = this.pages[Math.floor(part / pageSize)]?.[part % pageSize] ?? 0;
+    const bits = this.bits[part] ?? 0;
     return part >= this.floor || part === 0 || (bits & looked) !== 0 ? bits : this.look(part);
   }
 
@@ -77,7 +70,7 @@ export class PartMasks {
         bits |= 1 << number;
     }
     this.add(part, bits);
-    return this.of(part);
+    return this.bits[part] ?? 0;
   }
 
   /** Whether a record whose parts have these bits together may fit. */

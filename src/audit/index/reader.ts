@@ -10,9 +10,8 @@ import {
   segmentAt,
   segmentsOf,
 } from "../read/leaves.ts";
-import { BlockStore } from "./blocks.ts";
-import { type CheckedRow, type Row, RowChecker, rowOf } from "./check.ts";
-import { blockOf, outcomeMark } from "./columns.ts";
+import { type CheckedRow, type Row, RowChecker, RowReader } from "./check.ts";
+import { outcomeMark } from "./columns.ts";
 import { meta, openToRead } from "./database.ts";
 import { PartMasks } from "./masks.ts";
 import { termQuery } from "./query.ts";
@@ -49,7 +48,7 @@ export class IndexReader {
   private readonly db: DatabaseSync;
   private readonly files: LeafFiles;
   private readonly segments: readonly number[];
-  private readonly blocks: BlockStore;
+  private readonly rows: RowReader;
   private readonly checker: RowChecker;
 
   private constructor(log: LogPlace, db: DatabaseSync, position: LogPosition) {
@@ -59,7 +58,7 @@ export class IndexReader {
     this.files = new LeafFiles(log);
     // Read after the transaction began: the index speaks of no later segment.
     this.segments = segmentsOf(log.dir);
-    this.blocks = new BlockStore(db);
+    this.rows = new RowReader(db);
     this.checker = new RowChecker(log.dir, this.files, this.segments, db);
   }
 
@@ -134,7 +133,7 @@ export class IndexReader {
   }
 
   private row(index: number): Row | null {
-    return index < this.oldest ? null : rowOf(this.blocks.get(blockOf(index)), index);
+    return index < this.oldest ? null : this.rows.row(index);
   }
 
   /** The record with this index; null when the index has no (good) row of it. */

@@ -39,6 +39,7 @@ const slotEnd = bytesOf('"}');
 const refStart = bytesOf('","intent":{"log":"');
 const refEnd = bytesOf('","index":');
 const statusStart = bytesOf('},"status":"');
+const quote = 0x22;
 const none = new DataView(new ArrayBuffer(0));
 
 const sessionNames = new Set(["principal", "client", "claimed", "database"]);
@@ -164,6 +165,8 @@ export class Recogniser<Session, Statement> {
     this.headLength = stop - from;
     let head = this.heads.find(view, from, stop, stop, stop);
     if (head === null) {
+      // The time ends here.
+      if (buf[from] !== quote) return null;
       const members = parse(`{"${before}":"${buf.toString("utf8", from, stop)}"}`);
       if (members === null) return null;
       const { node, session } = members;
@@ -176,7 +179,7 @@ export class Recogniser<Session, Statement> {
 
   private learnFacts(head: Head<Session>, buf: Buffer, from: number, stop: number): boolean {
     const members = parse(`{"${before}":"${buf.toString("utf8", from, stop)}}`);
-    if (members === null || stop - from > maxRegion) return false;
+    if (members === null || stop - from > maxRegion || buf[from] !== quote) return false;
     const { [before]: _gap, ...named } = members;
     if (!Object.keys(named).every((name) => sessionNames.has(name))) return false;
     const { node, session } = head;
@@ -240,6 +243,7 @@ export class Recogniser<Session, Statement> {
     return good === 1 && this.expect(slotEnd);
   }
 
+  /** An outcome is believed for its beginning: what it says behind its status is not in the index. */
   private outcome(buf: Buffer, end: number): boolean {
     const { view, reference } = this;
     const from = this.pos;

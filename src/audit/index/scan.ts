@@ -1,7 +1,7 @@
 /** Going through the blocks of records, newest first. */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { bytes } from "./blocks.ts";
-import { blockSize, goneMark, spanOf } from "./columns.ts";
+import { blockSize, goneMark, numbersOf, spanOf } from "./columns.ts";
 import { idKey } from "./ids.ts";
 import type { PartMasks } from "./masks.ts";
 import { noStatus, oddStatus, statusCode } from "./status.ts";
@@ -28,21 +28,35 @@ export function* scanBlocks(db: DatabaseSync, masks: PartMasks, range: ScanRange
     if (spans !== null && !spans.has(spanOf(number))) continue;
     const statuses = ended === null ? null : statusesOf(ended, number);
     if (statuses !== null && !statuses.includes(wanted) && !statuses.includes(oddStatus)) continue;
-    const columns = columnsOf(bytes(chunk.get(number)?.data));
-    const count = columns.length / 3;
+    const columns = numbersOf(bytes(chunk.get(number)?.data));
     const start = number * blockSize;
+    const newest = Math.min(columns.length / 3 - 1, range.most - start);
+    const oldest = Math.max(0, range.least - start);
     for (
-      let slot = Math.min(count - 1, range.most - start);
-      slot >= 0 && start + slot >= range.least;
-      slot--
-    ) {
-      const own = columns[count * 2 + slot] ?? goneMark;
-      if (own >= goneMark) continue;
-      if (statuses !== null && statuses[slot] !== wanted && statuses[slot] !== oddStatus) continue;
-      const bits = masks.of(columns[slot] ?? 0) | masks.of(columns[count + slot] ?? 0) | masks.of(own);
-      if (masks.fit(bits)) yield start + slot;
-    }
+      let slot = nextSlot(columns, masks, newest, oldest);
+      slot >= 0;
+      slot = nextSlot(columns, masks, slot - 1, oldest)
+    )
+      if (statuses === null || statuses[slot] === wanted || statuses[slot] === oddStatus) yield start + slot;
   }
+}
+
+/** The next place of a record that may fit, from `from` down to `to`; -1: none. All records of a log may pass here. */
+function nextSlot(columns: Uint32Array, masks: PartMasks, from: number, to: number): number {
+  const { bits, all, floor } = masks;
+  const count = columns.length / 3;
+  for (let slot = from; slot >= to; slot--) {
+    const own = columns[count * 2 + slot] ?? goneMark;
+    if (own >= goneMark) continue;
+    const session = columns[slot] ?? 0;
+    const statement = columns[count + slot] ?? 0;
+    const known =
+      floor === 0
+        ? (bits[session] ?? 0) | (bits[statement] ?? 0) | (bits[own] ?? 0)
+        : masks.of(session) | masks.of(statement) | masks.of(own);
+    if ((known & all) === all && masks.fit(known)) return slot;
+  }
+  return -1;
 }
 
 /** Numbers of the blocks that may hold records of the range, newest first. */
@@ -53,14 +67,6 @@ function* blocksIn(db: DatabaseSync, { least, most, since, until }: ScanRange): 
     .prepare(`SELECT number FROM block WHERE number BETWEEN ? AND ?${within} ORDER BY number DESC`)
     .iterate(Math.floor(least / blockSize), Math.floor(most / blockSize), ...times);
   for (const { number } of blocks) yield Number(number);
-}
-
-function columnsOf(data: Uint8Array): Uint32Array {
-  const whole = data.length - (data.length % 12);
-  // SQLite's driver gives each blob an array of its own; one that is not aligned is copied.
-  return data.byteOffset % 4 === 0
-    ? new Uint32Array(data.buffer, data.byteOffset, whole / 4)
-    : new Uint32Array(data.slice(0, whole).buffer);
 }
 
 function statusesOf(ended: StatementSync, number: number): Uint8Array {
@@ -77,7 +83,7 @@ export function findId(db: DatabaseSync, id: string, own: boolean): number[] {
   const place = db.prepare("SELECT data FROM place WHERE number = ?");
   const found: number[] = [];
   for (const { number } of db.prepare(`SELECT number FROM block WHERE ${zones} ORDER BY number`).all(at)) {
-    const columns = columnsOf(bytes(place.get(Number(number))?.data));
+    const columns = numbersOf(bytes(place.get(Number(number))?.data));
     const count = columns.length / 3;
     for (let slot = 0; slot < count; slot++)
       if (columns[count * 2 + slot] === tail || (own && columns[count + slot] === tail))

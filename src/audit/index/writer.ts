@@ -54,8 +54,8 @@ interface StatementFacts {
 
 /** Statements without outcome that are kept at hand: most outcomes come soon after. */
 const maxOpen = 20_000;
-/** Documents of records that are read whole: there are few, and fewer alike. */
-const maxDocuments = 256;
+/** Characters of documents that are kept of records that are read whole: there are few, and fewer alike. */
+const maxDocuments = 256 * 1024;
 
 /** Bytes of the log that are read at once. */
 const roomBytes = 256 * 1024;
