@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import { LongestFirst } from "./test/support/sequencer.ts";
 
 export default defineConfig({
   test: {
@@ -8,8 +9,9 @@ export default defineConfig({
     hookTimeout: 120_000,
     // Servers, programs and browsers on a shared machine: once may be the machine, three times is us.
     retry: 2,
-    // Two cores: more workers than that only makes real servers time out.
-    maxWorkers: 2,
+    // Two cores; every third file waits for a clock or a program.
+    maxWorkers: 3,
+    sequence: { sequencer: LongestFirst },
     // Pages in a browser on a busy machine: one second is not enough.
     expect: { poll: { timeout: 10_000 } },
   },

@@ -1,7 +1,8 @@
 /**
  * `npm run bench`: the same load on PostgreSQL itself, on PgBouncer in session mode (when installed) and on Postern with
  * full recording, interleaved in one run. Prints throughput, ratios, and CPU microseconds a statement from /proc.
- * Options: --seconds N a measurement (4), --rounds N (3), --durability process|disk|strict (process), --only NAME.
+ * Options: --seconds N a measurement (4), --rounds N (3), --warm N seconds of load before (10: V8 compiles for about as long
+ * under a load that is new to it), --durability process|disk|strict (process), --only NAME.
  */
 import type { ChildProcess } from "node:child_process";
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -16,12 +17,14 @@ const { values: options } = parseArgs({
   options: {
     seconds: { type: "string", default: "4" },
     rounds: { type: "string", default: "3" },
+    warm: { type: "string", default: "10" },
     durability: { type: "string", default: "process" },
     only: { type: "string" },
   },
 });
 const seconds = Number(options.seconds);
 const rounds = Number(options.rounds);
+const warm = Number(options.warm);
 
 interface Target {
   readonly name: string;
@@ -75,12 +78,12 @@ try {
   for (const mode of ["simple", "prepared"]) {
     for (const clients of [1, 8]) {
       const name = `select-only, ${mode}, ${clients} client${clients === 1 ? "" : "s"}`;
-      if (wanted(name)) compare(name, targets, (target) => select(target, mode, clients));
+      if (wanted(name)) compare(name, targets, (target, span) => select(target, mode, clients, span));
     }
   }
   if (wanted("connect"))
-    compare("connect, select, disconnect, 4 clients", targets, (target) =>
-      select(target, "simple", 4, ["-C"]),
+    compare("connect, select, disconnect, 4 clients", targets, (target, span) =>
+      select(target, "simple", 4, span, ["-C"]),
     );
   if (wanted("rows")) compareRows(targets);
   for (const target of targets) {
@@ -99,8 +102,14 @@ interface Measured {
   readonly cpu: number | null;
 }
 
-/** One measurement with pgbench. */
-function select(target: Target, mode: string, clients: number, extra: readonly string[] = []): Measured {
+/** One measurement with pgbench, of `span` seconds. */
+function select(
+  target: Target,
+  mode: string,
+  clients: number,
+  span: number,
+  extra: readonly string[] = [],
+): Measured {
   const before = target.pid === null ? 0 : cpuSeconds(target.pid);
   const out = run(
     pgbench as string,
@@ -120,7 +129,7 @@ function select(target: Target, mode: string, clients: number, extra: readonly s
       "-j",
       "1",
       "-T",
-      String(seconds),
+      String(span),
       ...extra,
       target.database,
     ],
@@ -133,11 +142,15 @@ function select(target: Target, mode: string, clients: number, extra: readonly s
 }
 
 /** Interleaves the targets, behind a round that warms them up and does not count; prints the median of the rounds and the ratios. */
-function compare(name: string, all: readonly Target[], measure: (target: Target) => Measured): void {
+function compare(
+  name: string,
+  all: readonly Target[],
+  measure: (target: Target, seconds: number) => Measured,
+): void {
   const results = new Map<string, Measured[]>(all.map((t) => [t.name, []]));
-  for (const target of all) measure(target);
+  if (warm > 0) for (const target of all) measure(target, warm);
   for (let round = 0; round < rounds; round++) {
-    for (const target of all) results.get(target.name)?.push(measure(target));
+    for (const target of all) results.get(target.name)?.push(measure(target, seconds));
   }
   console.log(`\n${name}`);
   const bouncer = results.get("pgbouncer");

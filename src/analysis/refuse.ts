@@ -46,8 +46,7 @@ export function refusedWhole(touched: Touched, set: ProtectedSet): Refused | nul
     };
   // Only there a protected value can be a function's argument.
   const carries = touched.uses.some(
-    ({ position, ...at }) =>
-      (position === "derived" || position === "predicate") && protectedAt(at, set).length > 0,
+    (use) => (use.position === "derived" || use.position === "predicate") && protectedAt(use, set).length > 0,
   );
   for (const func of touched.unsafe)
     if (opaque.has(func.effect) || carries)
@@ -94,7 +93,9 @@ export function refusedUse(
   active: Active,
 ): Refused | null {
   // The gravest is told first.
-  const uses = [...touched.uses].sort((a, b) => gravity.indexOf(a.position) - gravity.indexOf(b.position));
+  const uses = touched.uses
+    .filter((use) => protectedAt(use, set).length > 0)
+    .sort((a, b) => gravity.indexOf(a.position) - gravity.indexOf(b.position));
   for (const use of uses) {
     if (use.position === "owner") continue;
     for (const column of protectedAt(use, set))

@@ -22,7 +22,8 @@ import type {
 import { boolOf, intOf, readServerTree, type ServerNode, textOf } from "../sql/servertree/index.ts";
 import { type Collected, collect, isSetConfig } from "./lineage/collect.ts";
 import { factsOf } from "./lineage/facts.ts";
-import { exprOf, NotUnderstood, outputsOf, type Scope } from "./lineage/scope.ts";
+import { exprOf, NotUnderstood, type Scope } from "./lineage/scope.ts";
+import { isSettingRow } from "./lineage/settingrow.ts";
 import type { Tracer } from "./lineage/trace.ts";
 import { shownType, typeOf } from "./lineage/types.ts";
 import { findUses, sourcesOf } from "./lineage/uses.ts";
@@ -183,6 +184,12 @@ function readQueries(
     inspected: found.inspected,
     unsafe,
     parameterTypes: collected.parameterTypes,
+    ...(queries.length === 1 &&
+    collected.settingCalls === 1 &&
+    top !== undefined &&
+    isSettingRow(top, catalog)
+      ? { settingRow: true as const }
+      : {}),
     problems: [],
   };
 }
@@ -209,7 +216,7 @@ function staleIn(collected: Collected, catalog: CatalogSnapshot): AnalysisProble
 }
 
 function readOutputs(top: Scope, tracer: Tracer, catalog: CatalogSnapshot): OutputColumn[] | null {
-  const entries = outputsOf(top);
+  const entries = top.outputs;
   if (entries.length === 0 && top.command !== "select") return null;
   return entries.map((entry) => {
     const flow = tracer.output(top, intOf(entry, "resno", -1));

@@ -16,11 +16,17 @@ export interface BackgroundOptions<Message> {
   readonly onProblem: (text: string) => void;
   /** Called for each new worker. */
   readonly onStart?: (post: (message: unknown) => void) => void;
+  /**
+   * Only from the first message on, and not beyond `rest`: for work that is rare. A thread takes 10 MiB and more. Left out: at once, and always.
+   */
+  readonly onDemand?: boolean;
 }
 
 export interface Background {
   readonly restarts: number;
   post(message: unknown): void;
+  /** Asks the worker to end with `message`; the next one that is posted starts another. Only with `onDemand`. */
+  rest(message: unknown): void;
   /** Asks the worker to end with `message` and waits for it, 5 seconds at most. Safe to call twice. */
   close(message: unknown): Promise<void>;
 }
@@ -43,22 +49,34 @@ export function startBackground<Message>(options: BackgroundOptions<Message>): B
       delay = firstRestartMs;
       options.onMessage(message);
     });
-    started.on("error", (error) => options.onProblem(error.message));
+    // One that was asked to end says nothing that concerns the next.
+    started.on("error", (error) => {
+      if (worker === started) options.onProblem(error.message);
+    });
     started.on("exit", () => {
       if (closed || worker !== started) return;
       worker = null;
       restarts++;
+      if (options.onDemand === true) return;
       timer = setTimeout(spawn, delay).unref();
       delay = Math.min(delay * 2, lastRestartMs);
     });
     options.onStart?.((message) => started.postMessage(message));
   };
-  spawn();
+  if (options.onDemand !== true) spawn();
   return {
     get restarts() {
       return restarts;
     },
-    post: (message) => worker?.postMessage(message),
+    post(message) {
+      if (worker === null && options.onDemand === true && !closed) spawn();
+      worker?.postMessage(message);
+    },
+    rest(message) {
+      if (options.onDemand !== true) return;
+      worker?.postMessage(message);
+      worker = null;
+    },
     async close(message) {
       if (closed) return;
       closed = true;

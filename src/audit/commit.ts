@@ -1,7 +1,8 @@
 /**
  * Group commit. Everything appended in one turn of the event loop is one batch and one write; whoever needs it on disk
- * waits for one fdatasync that all share, under one signed checkpoint. One fdatasync runs at a time, the next batch gathers
- * meanwhile. Any failure is final until the log is opened again (AUDIT.md, "Fail closed").
+ * waits for one fdatasync that all share. One fdatasync runs at a time, the next batch gathers meanwhile. A signed checkpoint
+ * covers all of them that came within some milliseconds: a signature costs more than the records of a small batch. Any failure
+ * is final until the log is opened again (AUDIT.md, "Fail closed").
  */
 import type { KeyObject } from "node:crypto";
 import { unlinkSync } from "node:fs";
@@ -50,6 +51,13 @@ export interface CommitWatcher {
   durable(checkpoint: { readonly size: number; readonly note: Buffer }): void;
 }
 
+/** A checkpoint whose fdatasync is under way. */
+interface Signed {
+  readonly point: { readonly size: number; readonly note: Buffer };
+  /** To be saved once it is durable; null: not this time. */
+  readonly resume: Resume | null;
+}
+
 const nothing: Unbuilt = { count: 0, bytes: 0, build() {} };
 
 export class GroupCommit {
@@ -89,8 +97,12 @@ export class GroupCommit {
   });
   private syncing = false;
   private syncStarted = 0;
-  /** Leaves were written or gathered since the last checkpoint line. */
+  /** Leaves were written or gathered since the last fdatasync began. */
   private dirty = false;
+  /** The last fdatasync was that of a batch without a checkpoint. */
+  private unsigned = false;
+  /** Somebody waits for a checkpoint, not for the disk alone. */
+  private wanted = false;
   /** The segment is full: nothing is written until the checkpoint under way is durable and the next segment begins. */
   private hold = false;
   private ended = false;
@@ -161,6 +173,17 @@ export class GroupCommit {
     if (!this.armed) this.arm();
   }
 
+  /** Calls back when all that was appended is on disk and under a signed checkpoint. */
+  whenSigned(waiter: SafeWaiter): void {
+    if (this.failure !== null) {
+      failLater([waiter], this.failure);
+      return;
+    }
+    this.wanted = true;
+    this.diskWaiters.push(waiter);
+    if (!this.armed) this.arm();
+  }
+
   private readonly tick = (): void => {
     this.armed = false;
     if (this.failure !== null || this.ended || this.hold) return;
@@ -175,8 +198,11 @@ export class GroupCommit {
 
   private turn(): void {
     const disk = this.syncing ? 0 : this.diskWaiters.length;
-    if (disk > 0 && !this.dirty) release(this.diskWaiters.splice(0));
-    else if (disk > 0 && this.company.complete(disk)) this.sync();
+    const signing = this.wanted && this.unsigned;
+    if (disk > 0 && !this.dirty && !signing) {
+      this.wanted = false;
+      release(this.diskWaiters.splice(0));
+    } else if (disk > 0 && (this.wanted || this.company.complete(disk))) this.sync(this.wanted);
     else if (this.waiting > 0 && (this.processWaiters.length > 0 || (disk === 0 && !this.syncing))) {
       this.write(false);
       this.armSync();
@@ -189,11 +215,11 @@ export class GroupCommit {
   }
 
   private armSync(): void {
-    if (this.syncTimer !== null || this.syncing || !this.dirty) return;
+    if (this.syncTimer !== null || this.syncing || !(this.dirty || this.unsigned)) return;
     this.syncTimer = setTimeout(() => {
       this.syncTimer = null;
-      if (this.failure === null && !this.syncing && !this.ended && this.dirty)
-        this.guarded(() => this.sync());
+      if (this.failure === null && !this.syncing && !this.ended && (this.dirty || this.unsigned))
+        this.guarded(() => this.sync(true));
     }, this.limits.syncMs);
   }
 
@@ -246,31 +272,35 @@ export class GroupCommit {
     return this.key.key;
   }
 
-  /** Writes what has gathered under a checkpoint and starts its fdatasync. */
-  private sync(): void {
-    const note = this.write(true);
-    if (note === null) return;
+  /** Writes what has gathered and starts its fdatasync; under a checkpoint when that is due, or `sign` asks for it. */
+  private sync(sign: boolean): void {
+    const now = Date.now();
+    const full = this.full(now, this.bytes);
+    const signs = sign || full || now - this.lastCheckpoint >= this.limits.signMs;
+    // What was written without waiting has its line already; one without leaves must be a checkpoint.
+    const note = signs || this.waiting > 0 ? this.write(signs) : null;
     this.company.end();
     if (this.syncTimer !== null) clearTimeout(this.syncTimer);
     this.syncTimer = null;
-    const now = Date.now();
     this.dirty = false;
+    this.unsigned = note === null;
     this.syncing = true;
     this.syncStarted = now;
-    this.lastCheckpoint = now;
     this.inflight = this.diskWaiters;
     this.diskWaiters = [];
-    this.hold =
-      this.written > this.segment.first &&
-      (this.segment.bytes >= this.limits.segmentBytes ||
-        now - this.segment.createdMs >= this.limits.segmentMs);
-    const point = { size: this.tree.size, note };
-    const resume = this.hold || now - this.keeper.savedMs >= 1000 ? this.resume(note) : null;
+    let signed: Signed | null = null;
+    if (note !== null) {
+      this.wanted = false;
+      this.lastCheckpoint = now;
+      this.hold = this.full(now, 0);
+      const due = this.hold || now - this.keeper.savedMs >= 1000;
+      signed = { point: { size: this.tree.size, note }, resume: due ? this.resume(note) : null };
+    }
     let open = 1;
     const done = (error: Error | null): void => {
       open--;
       if (error !== null) this.fail("fdatasync failed", error);
-      else if (open === 0 && this.failure === null) this.guarded(() => this.synced(point, resume));
+      else if (open === 0 && this.failure === null) this.guarded(() => this.synced(signed));
     };
     if (this.blobs.unsynced > 0) {
       open++;
@@ -279,16 +309,27 @@ export class GroupCommit {
     this.segment.sync(done);
   }
 
-  private synced(point: { readonly size: number; readonly note: Buffer }, resume: Resume | null): void {
+  /** Whether the segment is to end with the next checkpoint, `more` bytes further on. */
+  private full(now: number, more: number): boolean {
+    const { segment, limits } = this;
+    return (
+      this.written + (more > 0 ? this.waiting : 0) > segment.first &&
+      (segment.bytes + more >= limits.segmentBytes || now - segment.createdMs >= limits.segmentMs)
+    );
+  }
+
+  private synced(signed: Signed | null): void {
     this.syncing = false;
-    this.durable = point;
+    if (signed !== null) this.durable = signed.point;
     const waiters = this.inflight;
     this.inflight = [];
     this.company.served(waiters.length, this.diskWaiters.length, Date.now() - this.syncStarted);
     release(waiters);
-    this.watcher?.durable(point);
-    if (resume !== null) this.keeper.save(point.note, resume);
-    if (this.hold) this.rotate();
+    if (signed !== null) {
+      this.watcher?.durable(signed.point);
+      if (signed.resume !== null) this.keeper.save(signed.point.note, signed.resume);
+      if (this.hold) this.rotate();
+    }
     const waiting = this.waiting > 0 || this.diskWaiters.length > 0 || this.processWaiters.length > 0;
     if (waiting && !this.armed) this.arm();
     else this.armSync();
@@ -325,7 +366,7 @@ export class GroupCommit {
       if (now - this.syncStarted > this.limits.stallMs)
         this.fail("fdatasync does not return", new Error(`${now - this.syncStarted} ms`));
     } else if (now - this.lastCheckpoint >= this.limits.idleMs) {
-      this.guarded(() => this.sync());
+      this.guarded(() => this.sync(true));
     } else if (this.keeper.waiting && !this.dirty && now - this.keeper.savedMs >= 1000) {
       this.guarded(() => this.saveEnd());
     }

@@ -5,6 +5,8 @@ export interface CommitLimits {
   readonly segmentMs: number;
   /** Longest time a batch handed to the operating system stays without fdatasync. */
   readonly syncMs: number;
+  /** Records on disk wait at most about this long for a checkpoint: an fdatasync sooner after one has none of its own. */
+  readonly signMs: number;
   /** Longest time without a checkpoint. */
   readonly idleMs: number;
   /** An fdatasync that takes longer counts as failed. */
@@ -19,6 +21,7 @@ export const defaultLimits: CommitLimits = {
   segmentBytes: 256 * 1024 * 1024,
   segmentMs: 24 * 3600 * 1000,
   syncMs: 50,
+  signMs: 25,
   idleMs: 60_000,
   stallMs: 30_000,
   batchBytes: 1024 * 1024,

@@ -337,7 +337,7 @@ export class OpenLog implements AuditLog, Appender {
 
   settle(): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.commit.whenSafe("disk", { auditSafe: resolve, auditFailed: reject });
+      this.commit.whenSigned({ auditSafe: resolve, auditFailed: reject });
     });
   }
 

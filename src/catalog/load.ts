@@ -1,5 +1,5 @@
 /** Loads a snapshot of a database's catalog through a query function that is handed in. */
-import { catalogDigest } from "./digest.ts";
+import { type CatalogState, catalogState } from "./digest.ts";
 import { tooLarge, unreadable } from "./errors.ts";
 import * as queries from "./queries.ts";
 import { relationVerdict } from "./relations.ts";
@@ -40,6 +40,24 @@ export const defaultCatalogLimits: CatalogLimits = {
 
 export interface LoadOptions extends Partial<FunctionTrust> {
   readonly limits?: Partial<CatalogLimits>;
+  /** Where the objects that initdb made are kept from one load to the next. Without it they are read each time. */
+  readonly kept?: KeptSystem;
+}
+
+/** The half of one database's catalog that hardly ever changes, as one login saw it; see queries.Half. */
+export interface KeptSystem {
+  /** Of one state at a time; null: nothing yet. */
+  system: { readonly state: string; readonly half: HalfRead } | null;
+}
+
+/** One half of what is read in halves. */
+interface HalfRead {
+  readonly columns: ReadonlyMap<number, readonly Column[]>;
+  readonly relations: readonly TextRow[];
+  readonly functions: readonly RawFunction[];
+  readonly operators: readonly Omit<OperatorFacts, "verdict">[];
+  readonly types: readonly RawType[];
+  readonly casts: readonly CastFacts[];
 }
 
 /** Characters of one body; longer ones are not read. */
@@ -51,24 +69,31 @@ const attempts = 3;
  * Reads the whole catalog that the query's login sees, in some fifteen statements. The query should run them on one
  * connection, and may do so in one REPEATABLE READ transaction.
  * @param epoch the number the snapshot bears.
+ * @param state the catalog's state, if it was just asked for.
  * Rejects with CatalogError ("catalog-too-large", "catalog-unreadable"), or with what the query rejects with.
  */
 export async function loadCatalog(
   query: CatalogQuery,
   epoch: number,
   options: LoadOptions = {},
+  state: CatalogState | null = null,
 ): Promise<CatalogSnapshot> {
   const limits = { ...defaultCatalogLimits, ...options.limits };
   const trust: FunctionTrust = { trusted: options.trusted ?? [], parse: options.parse ?? null };
-  let digest = await catalogDigest(query);
+  let before = state ?? (await catalogState(query));
   for (let attempt = 1; ; attempt++) {
-    const snapshot = await loadOnce(query, epoch, digest, limits, trust);
-    const after = await catalogDigest(query);
+    const kept = options.kept?.system?.state === before.system ? options.kept.system.half : null;
+    const { snapshot, system } = await loadOnce(query, epoch, before.digest, limits, trust, kept);
+    const after = await catalogState(query);
+    if (options.kept !== undefined && after.system === before.system)
+      options.kept.system = { state: before.system, half: system };
     // The digest of before the load: should the last attempt be torn as well, the next poll sees a difference.
-    if (after === digest || attempt === attempts) return snapshot;
-    digest = after;
+    if (after.digest === before.digest || attempt === attempts) return snapshot;
+    before = after;
   }
 }
+
+type Bounded = (what: string, limit: number, sql: (limit: number) => string) => Promise<readonly TextRow[]>;
 
 async function loadOnce(
   query: CatalogQuery,
@@ -76,48 +101,57 @@ async function loadOnce(
   digest: string,
   limits: CatalogLimits,
   trust: FunctionTrust,
-): Promise<CatalogSnapshot> {
+  kept: HalfRead | null,
+): Promise<{ readonly snapshot: CatalogSnapshot; readonly system: HalfRead }> {
   const server = await loadServer(query);
   await checkSizes(query, limits);
-  const bounded = async (what: string, limit: number, sql: (limit: number) => string) => {
+  const bounded: Bounded = async (what, limit, sql) => {
     const rows = await query(sql(limit));
     if (rows.length > limit) throw tooLarge(what, limit);
     return rows;
   };
   const schemas = await bounded("schemas", limits.types, queries.schemasQuery);
   const roles = await bounded("roles", limits.types, queries.rolesQuery);
-  const columns = readColumns(await bounded("columns", limits.columns, queries.columnsQuery));
   const inheritance = await bounded("inheritances", limits.columns, queries.inheritanceQuery);
   const trees = await bounded("views", limits.relations, queries.treesQuery);
-  const relations = readRelations(
-    await bounded("relations", limits.relations, queries.relationsQuery),
-    columns,
-    inheritance,
-    trees,
-  );
-  const functions = await bounded("functions", limits.functions, (limit) =>
-    queries.functionsQuery(limit, bodyLimit),
-  );
   const aggregates = await bounded("aggregates", limits.functions, queries.aggregatesQuery);
-  const operators = await bounded("operators", limits.types, queries.operatorsQuery);
-  const types = await bounded("types", limits.types, queries.typesQuery);
-  const casts = await bounded("casts", limits.types, queries.castsQuery);
-  return buildSnapshot(
+  const system = kept ?? (await loadHalf(bounded, limits, "system"));
+  const user = await loadHalf(bounded, limits, "user");
+  // The snapshot completes its facts in place: those that are kept stay as they are.
+  const both = <T extends object>(of: (half: HalfRead) => readonly T[]): T[] =>
+    [...of(system), ...of(user)].map((facts) => ({ ...facts }));
+  const snapshot = buildSnapshot(
     {
       ...server,
       epoch,
       digest,
       schemas: new Set(schemas.map((row) => row[0] ?? "")),
       roles: roles.map((row) => readRole(new RowReader("roles").on(row))),
-      relations,
-      functions: readFunctions(functions),
+      relations: readRelations([system, user], inheritance, trees),
+      functions: both((half) => half.functions),
       aggregates: readAggregates(aggregates),
-      operators: readOperators(operators),
-      types: readTypes(types),
-      casts: readCasts(casts),
+      operators: both((half) => half.operators),
+      types: both((half) => half.types),
+      casts: [...system.casts, ...user.casts],
     },
     trust,
   );
+  return { snapshot, system };
+}
+
+async function loadHalf(bounded: Bounded, limits: CatalogLimits, part: queries.Half): Promise<HalfRead> {
+  const of = (what: string, limit: number, sql: (limit: number, part: queries.Half) => string) =>
+    bounded(what, limit, (limit) => sql(limit, part));
+  return {
+    columns: readColumns(await of("columns", limits.columns, queries.columnsQuery)),
+    relations: await of("relations", limits.relations, queries.relationsQuery),
+    functions: readFunctions(
+      await of("functions", limits.functions, (limit) => queries.functionsQuery(limit, bodyLimit, part)),
+    ),
+    operators: readOperators(await of("operators", limits.types, queries.operatorsQuery)),
+    types: readTypes(await of("types", limits.types, queries.typesQuery)),
+    casts: readCasts(await of("casts", limits.types, queries.castsQuery)),
+  };
 }
 
 interface ServerFacts {
@@ -192,7 +226,7 @@ function readColumns(rows: readonly TextRow[]): Map<number, Column[]> {
     r.on(row);
     append(byRelation, r.int(), {
       attnum: r.int(),
-      name: r.text(),
+      name: r.word(),
       type: r.int(),
       typmod: r.int(),
       notNull: r.flag(),
@@ -205,8 +239,7 @@ function readColumns(rows: readonly TextRow[]): Map<number, Column[]> {
 const none: readonly never[] = [];
 
 function readRelations(
-  rows: readonly TextRow[],
-  columns: ReadonlyMap<number, readonly Column[]>,
+  halves: readonly HalfRead[],
   inheritance: readonly TextRow[],
   treeRows: readonly TextRow[],
 ): Relation[] {
@@ -224,10 +257,10 @@ function readRelations(
   const t = new RowReader("views");
   for (const row of treeRows) trees.set(t.on(row).int(), t.text());
   const c = new RowReader("relations");
-  return rows.map((row) => {
+  const read = (row: TextRow, columns: HalfRead["columns"]): Relation => {
     c.on(row);
     const oid = c.int();
-    const schema = c.text();
+    const schema = c.word();
     const name = c.text();
     const kind = c.letter(["r", "v", "m", "p", "f", "S", "t", "c"]);
     const owner = c.int();
@@ -266,7 +299,8 @@ function readRelations(
       storedTree: trees.get(oid) ?? null,
       verdict: relationVerdict(schema, name, kind),
     };
-  });
+  };
+  return halves.flatMap(({ relations, columns }) => relations.map((row) => read(row, columns)));
 }
 
 /** A Boolean storage parameter as pg_class.reloptions holds it: any spelling of true that the server takes. */
@@ -280,13 +314,13 @@ function readFunctions(rows: readonly TextRow[]): RawFunction[] {
   return rows.map((row) => {
     r.on(row);
     const oid = r.int();
-    const schema = r.text();
+    const schema = r.word();
     return {
       oid,
       schema,
       name: r.text(),
       kind: r.letter(["f", "p", "a", "w"]),
-      language: r.text(),
+      language: r.word(),
       volatility: r.letter(["i", "s", "v"]),
       securityDefiner: r.flag(),
       owner: r.int(),
@@ -297,7 +331,7 @@ function readFunctions(rows: readonly TextRow[]): RawFunction[] {
       result: r.int(),
       body: shortBody(r.textOrNull()),
       config: r.texts(),
-      extension: r.textOrNull(),
+      extension: r.wordOrNull(),
     };
   });
 }
@@ -321,7 +355,7 @@ function readOperators(rows: readonly TextRow[]): Omit<OperatorFacts, "verdict">
   return rows.map((row) => {
     r.on(row);
     const oid = r.int();
-    const schema = r.text();
+    const schema = r.word();
     return {
       oid,
       schema,
@@ -340,13 +374,13 @@ function readTypes(rows: readonly TextRow[]): RawType[] {
   return rows.map((row) => {
     r.on(row);
     const oid = r.int();
-    const schema = r.text();
+    const schema = r.word();
     return {
       oid,
       schema,
       name: r.text(),
       kind: r.letter(["b", "c", "d", "e", "p", "r", "m"]),
-      category: r.text(),
+      category: r.word(),
       relation: r.int(),
       element: r.int(),
       array: r.int(),

@@ -1,5 +1,5 @@
 /** Keeps a snapshot fresh: a timer compares digests, and whoever sees DDL says so. */
-import { catalogDigest } from "./digest.ts";
+import { catalogState } from "./digest.ts";
 import { CatalogUnavailable } from "./errors.ts";
 import { type LoadOptions, loadCatalog } from "./load.ts";
 import type { CatalogQuery, CatalogSnapshot } from "./types.ts";
@@ -45,11 +45,12 @@ export function createCatalog(query: CatalogQuery, options: CatalogOptions): Cat
 
   async function refresh(): Promise<CatalogSnapshot> {
     const began = bumps;
-    if (snapshot !== null && (await catalogDigest(query)) === snapshot.digest) {
+    const state = await catalogState(query);
+    if (snapshot !== null && state.digest === snapshot.digest) {
       seen = began;
       return snapshot;
     }
-    const next = await loadCatalog(query, (snapshot?.epoch ?? 0) + 1, options);
+    const next = await loadCatalog(query, (snapshot?.epoch ?? 0) + 1, options, state);
     if (closed) throw new CatalogUnavailable("the catalog was closed");
     snapshot = next;
     seen = began;

@@ -3,9 +3,13 @@ import { unreadable } from "./errors.ts";
 
 export type TextRow = readonly (string | null)[];
 
+/** Most lists are empty: one stands for all of them. */
+const none: readonly never[] = [];
+
 /** One row, read column by column from the left. */
 export class RowReader {
   readonly #what: string;
+  readonly #words = new Map<string, string>();
   #row: TextRow = [];
   #at = 0;
 
@@ -33,6 +37,22 @@ export class RowReader {
     return this.textOrNull() ?? this.fail();
   }
 
+  /** A text that many rows have, as one string. */
+  word(): string {
+    const text = this.text();
+    const known = this.#words.get(text);
+    if (known !== undefined) return known;
+    this.#words.set(text, text);
+    return text;
+  }
+
+  /** As word(), or NULL. */
+  wordOrNull(): string | null {
+    if (this.#row[this.#at] !== null) return this.word();
+    this.#at++;
+    return null;
+  }
+
   /** An integer that JavaScript holds exactly. */
   int(): number {
     const text = this.text();
@@ -52,16 +72,17 @@ export class RowReader {
   }
 
   /** Integers with blanks between them; "" and NULL are none. */
-  ints(): number[] {
+  ints(): readonly number[] {
     const text = this.textOrNull() ?? "";
+    if (text === "") return none;
     if (!/^[-0-9 ]*$/.test(text)) this.fail();
     return text.split(" ").flatMap((part) => (part === "" ? [] : [Number(part)]));
   }
 
   /** A JSON array of strings; NULL is none. */
-  texts(): string[] {
+  texts(): readonly string[] {
     const text = this.textOrNull();
-    if (text === null) return [];
+    if (text === null || text === "[]") return none;
     let value: unknown;
     try {
       value = JSON.parse(text);
@@ -75,8 +96,12 @@ export class RowReader {
 }
 
 /** Sorted, each once. */
-export function sortedUnique(values: readonly number[]): number[] {
-  return [...new Set(values)].sort((a, b) => a - b);
+export function sortedUnique(values: readonly number[]): readonly number[] {
+  return values.length === 0
+    ? none
+    : values.length === 1
+      ? values
+      : [...new Set(values)].sort((a, b) => a - b);
 }
 
 /** Adds to the list under a key. */

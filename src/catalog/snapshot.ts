@@ -3,7 +3,7 @@ import { type NameLookup, userFunctionVerdict } from "./functions/user.ts";
 import { type LocalVerdict, localVerdict, refused, safe } from "./functions/verdict.ts";
 import { firstNormalOid } from "./queries.ts";
 import { columnVerdict } from "./relations.ts";
-import { append } from "./rows.ts";
+import { SystemFacts, Versions } from "./shared.ts";
 import type {
   CastFacts,
   CatalogSnapshot,
@@ -39,6 +39,10 @@ export type RawType = Omit<TypeFacts, "verdict"> & {
   readonly canonical: number;
 };
 
+type RawOperator = Omit<OperatorFacts, "verdict">;
+
+const systems = new Versions(() => new SystemFacts<RawFunction, RawOperator, RawType>());
+
 export interface SnapshotParts {
   readonly epoch: number;
   readonly digest: string;
@@ -51,42 +55,87 @@ export interface SnapshotParts {
   readonly relations: readonly Relation[];
   readonly functions: readonly RawFunction[];
   readonly aggregates: ReadonlyMap<number, readonly number[]>;
-  readonly operators: readonly Omit<OperatorFacts, "verdict">[];
+  readonly operators: readonly RawOperator[];
   readonly types: readonly RawType[];
   readonly casts: readonly CastFacts[];
 }
 
-/** An object with a `verdict` that is computed once, when it is first read. */
-function withVerdict<T extends object>(
-  facts: T,
-  judge: () => FunctionVerdict,
-): T & { readonly verdict: FunctionVerdict } {
-  let known: FunctionVerdict | null = null;
-  return Object.defineProperty(facts, "verdict", {
-    enumerable: true,
-    get() {
-      known ??= judge();
-      return known;
-    },
-  }) as T & { readonly verdict: FunctionVerdict };
+/**
+ * Facts with a `verdict` that is worked out when it is first read. The getter is the class's, so that all objects of one kind are of
+ * one shape to the engine: they are looked at for every statement.
+ */
+class WithVerdict {
+  readonly #judge: () => FunctionVerdict;
+  #known: FunctionVerdict | null = null;
+
+  /** Takes a copy of the facts: what was loaded may belong to several catalogs. */
+  constructor(facts: object, judge: () => FunctionVerdict) {
+    Object.assign(this, facts);
+    this.#judge = judge;
+  }
+
+  get verdict(): FunctionVerdict {
+    this.#known ??= this.#judge();
+    return this.#known;
+  }
+}
+
+/** Makes facts of what was loaded when they are first asked for: few of a catalog's objects ever are. */
+class Judged<Raw extends { readonly oid: number }, Facts extends { readonly verdict: FunctionVerdict }> {
+  private readonly known = new Map<number, Facts>();
+  private readonly facts: (raw: Raw) => Omit<Facts, "verdict">;
+  private readonly judge: (raw: Raw) => FunctionVerdict;
+
+  constructor(facts: (raw: Raw) => Omit<Facts, "verdict">, judge: (raw: Raw) => FunctionVerdict) {
+    this.facts = facts;
+    this.judge = judge;
+  }
+
+  readonly of = (raw: Raw): Facts => {
+    let found = this.known.get(raw.oid);
+    if (found === undefined) {
+      found = new WithVerdict(this.facts(raw), () => this.judge(raw)) as unknown as Facts;
+      this.known.set(raw.oid, found);
+    }
+    return found;
+  };
+
+  ofAny(raw: Raw | undefined): Facts | undefined {
+    return raw === undefined ? undefined : this.of(raw);
+  }
 }
 
 export function buildSnapshot(parts: SnapshotParts, trust: FunctionTrust): CatalogSnapshot {
-  const relations = new Map(parts.relations.map((relation) => [relation.oid, relation]));
-  const relationsByName = new Map(parts.relations.map((r) => [`${r.schema}\0${r.name}`, r]));
+  // The snapshot must not keep `parts`, whose lists are those before sharing: none of its functions may name it.
+  const { schemas, aggregates, casts: castList } = parts;
+  const system = systems.of(parts.serverVersion);
+  const all = parts.relations.map((one) => {
+    const columns = system.columns(one.oid, one.columns);
+    return columns === one.columns ? one : { ...one, columns };
+  });
+  const relations = new Map(all.map((relation) => [relation.oid, relation]));
+  const relationsByName = new Map(all.map((r) => [`${r.schema}\0${r.name}`, r]));
   const roles = new Map(parts.roles.map((role) => [role.oid, role]));
-  const casts = new Map(parts.casts.map((cast) => [`${cast.source}>${cast.target}`, cast]));
+  const casts = new Map(castList.map((cast) => [`${cast.source}>${cast.target}`, cast]));
   const trusted = new Set(trust.trusted);
 
-  const functions = new Map<number, FunctionFacts>();
-  const functionsByName = new Map<string, FunctionFacts[]>();
-  const operators = new Map<number, OperatorFacts>();
-  const operatorsByName = new Map<string, OperatorFacts[]>();
-  const types = new Map<number, TypeFacts>();
-  const typesByName = new Map<string, TypeFacts[]>();
+  const functions = system.functions.share(parts.functions);
+  const operators = system.operators.share(parts.operators);
+  const types = system.types.share(parts.types);
+  const judgedFunctions = new Judged<RawFunction, FunctionFacts>(
+    (raw) => raw,
+    ({ oid }) => closure([oid]),
+  );
+  const judgedOperators = new Judged<RawOperator, OperatorFacts>(
+    (raw) => raw,
+    ({ func }) => (func === 0 ? refused("is an operator without a function") : closure([func])),
+  );
+  const judgedTypes = new Judged<RawType, TypeFacts>(
+    ({ subtype: _subtype, canonical: _canonical, ...facts }) => facts,
+    ({ oid }) => closure(typeFunctions(oid)),
+  );
 
   const superusers = new Set(parts.roles.flatMap((role) => (role.superuser ? [role.oid] : [])));
-  const rawTypes = new Map(parts.types.map((type) => [type.oid, type]));
 
   const snapshot: CatalogSnapshot = {
     epoch: parts.epoch,
@@ -107,16 +156,16 @@ export function buildSnapshot(parts: SnapshotParts, trust: FunctionTrust): Catal
     relationNamed: (schema, name) => relationsByName.get(`${schema}\0${name}`),
     relations: () => relations.values(),
     column: (relation, attnum) => columnOf(relations.get(relation), attnum),
-    func: (oid) => functions.get(oid),
-    functionsNamed: (name) => functionsByName.get(name) ?? [],
-    functions: () => functions.values(),
-    operator: (oid) => operators.get(oid),
-    operatorsNamed: (name) => operatorsByName.get(name) ?? [],
-    type: (oid) => types.get(oid),
-    typesNamed: (name) => typesByName.get(name) ?? [],
+    func: (oid) => judgedFunctions.ofAny(functions.get(oid)),
+    functionsNamed: (name) => functions.named(name).map(judgedFunctions.of),
+    functions: () => functions.values(judgedFunctions.of),
+    operator: (oid) => judgedOperators.ofAny(operators.get(oid)),
+    operatorsNamed: (name) => operators.named(name).map(judgedOperators.of),
+    type: (oid) => judgedTypes.ofAny(types.get(oid)),
+    typesNamed: (name) => types.named(name).map(judgedTypes.of),
     cast: (source, target) => casts.get(`${source}>${target}`),
     role: (oid) => roles.get(oid),
-    hasSchema: (name) => parts.schemas.has(name),
+    hasSchema: (name) => schemas.has(name),
   };
 
   const locals = new Map<number, LocalVerdict>();
@@ -128,12 +177,12 @@ export function buildSnapshot(parts: SnapshotParts, trust: FunctionTrust): Catal
   function local(oid: number): LocalVerdict {
     const known = locals.get(oid);
     if (known !== undefined) return known;
-    const func = functions.get(oid);
+    const func = snapshot.func(oid);
     if (func === undefined) return unknown;
     const found = localVerdict(func, {
       isTrusted: (f) => trusted.has(`${f.schema}.${f.name}`),
       isSuperusers: (f) => superusers.has(f.owner),
-      parts: (f) => parts.aggregates.get(f.oid),
+      parts: (f) => aggregates.get(f.oid),
       readBody: (f) =>
         trust.parse === null
           ? { verdict: refused("is a function of this database whose body is not read"), calls: [] }
@@ -164,7 +213,7 @@ export function buildSnapshot(parts: SnapshotParts, trust: FunctionTrust): Catal
     const found: number[] = [];
     const reached = new Set([start]);
     for (const oid of reached) {
-      const type = rawTypes.get(oid);
+      const type = types.get(oid);
       if (type === undefined) return [unknownOid];
       found.push(
         type.input,
@@ -181,43 +230,27 @@ export function buildSnapshot(parts: SnapshotParts, trust: FunctionTrust): Catal
     return found;
   }
 
-  const inSchema = <T extends { readonly schema: string }>(all: readonly T[], schema: string | null) =>
-    schema === null ? all : all.filter((one) => one.schema === schema);
+  const inSchema = <T extends { readonly schema: string }>(found: readonly T[], schema: string | null) =>
+    schema === null ? found : found.filter((one) => one.schema === schema);
   const names: NameLookup = {
-    functionsNamed: (name, schema) => inSchema(snapshot.functionsNamed(name), schema).map((f) => f.oid),
-    operatorsNamed: (name, schema) => inSchema(snapshot.operatorsNamed(name), schema).map((o) => o.func),
+    functionsNamed: (name, schema) => inSchema(functions.named(name), schema).map((f) => f.oid),
+    operatorsNamed: (name, schema) => inSchema(operators.named(name), schema).map((o) => o.func),
     typesNamed(name, schema) {
-      const all = inSchema(snapshot.typesNamed(name), schema);
-      return all.length === 0 ? null : all.flatMap((type) => typeFunctions(type.oid)).concat(castsOf(["e"]));
+      const found = inSchema(types.named(name), schema);
+      return found.length === 0
+        ? null
+        : found.flatMap((type) => typeFunctions(type.oid)).concat(castsOf(["e"]));
     },
     typeFunctions,
     hiddenCasts: () => castsOf(["a", "i"]),
   };
   /** Functions of casts that others than initdb made. */
   function castsOf(contexts: readonly CastFacts["context"][]): number[] {
-    return parts.casts.flatMap((cast) =>
+    return castList.flatMap((cast) =>
       cast.func >= firstNormalOid && contexts.includes(cast.context) ? [cast.func] : [],
     );
   }
 
-  for (const raw of parts.functions) {
-    const func = withVerdict(raw, () => closure([raw.oid]));
-    functions.set(func.oid, func);
-    append(functionsByName, func.name, func);
-  }
-  for (const raw of parts.operators) {
-    const operator = withVerdict(raw, () =>
-      raw.func === 0 ? refused("is an operator without a function") : closure([raw.func]),
-    );
-    operators.set(operator.oid, operator);
-    append(operatorsByName, operator.name, operator);
-  }
-  for (const raw of parts.types) {
-    const { subtype: _subtype, canonical: _canonical, ...facts } = raw;
-    const type = withVerdict(facts, () => closure(typeFunctions(raw.oid)));
-    types.set(type.oid, type);
-    append(typesByName, type.name, type);
-  }
   return snapshot;
 }
 

@@ -15,6 +15,8 @@ export interface TokenFacts {
   readonly sha256: string;
   /** Of what its signature covers: the same for every signature over these claims. Absent: it is not signed, or not a JWT. */
   readonly input?: string;
+  /** Of the token with the other ECDSA signature that can be computed from this one. Absent: it has no ECDSA signature. */
+  readonly twin?: string;
   readonly issued: number | null;
   readonly expires: number;
   /** Of a Postern token: the tokens it comes from. Whatever revokes one of them revokes it too. Absent: none. */
@@ -26,6 +28,7 @@ export interface TokenSource {
   readonly jti: string | null;
   readonly sha256: string;
   readonly input?: string;
+  readonly twin?: string;
   readonly issued: number | null;
 }
 

@@ -7,7 +7,7 @@ import type { Principal } from "../facts/principal.ts";
 import { literal } from "./hold/sqltext.ts";
 import { chooseLogin } from "./logins.ts";
 import { readsOnly } from "./readonly.ts";
-import type { EndReason } from "./session.ts";
+import type { EndReason } from "./session/types.ts";
 import type { DatabaseSettings, LoginSettings } from "./settings.ts";
 import { queryHere } from "./statement/ask.ts";
 import { unsettle } from "./statement/judgement.ts";

@@ -24,7 +24,8 @@ import { createLifecycle, type Lifecycle } from "./lifecycle.ts";
 import type { AuthenticatedClient, AuthFailure } from "./ports.ts";
 import { createPreviews, PreviewRefused } from "./preview/index.ts";
 import { createQuiet } from "./quiet.ts";
-import { type EndReason, type Session, type SessionDeps, SessionRefused, startSession } from "./session.ts";
+import { startSession } from "./session/open.ts";
+import { type EndReason, type Session, type SessionDeps, SessionRefused } from "./session/types.ts";
 import type { GatewaySettings, TlsSettings } from "./settings.ts";
 import { createRefusalMemory } from "./statement/refusals.ts";
 import { createUpstreamPool, type UpstreamPool } from "./upstream/pool.ts";
@@ -35,7 +36,7 @@ export type { SessionDescription } from "./describe.ts";
 export type { AccessDesk, Asker, DatabaseAccess, TableDetail } from "./desk.ts";
 export type { Lifecycle } from "./lifecycle.ts";
 export { PreviewRefused } from "./preview/index.ts";
-export type { Session } from "./session.ts";
+export type { Session } from "./session/types.ts";
 export type { Judgement } from "./statement/judgement.ts";
 export type { Refusal } from "./statement/refuse.ts";
 

@@ -9,7 +9,7 @@ import type { Principal } from "../facts/principal.ts";
 import { type Revocations, sessionStaleMs } from "../identity/tokens/revoked.ts";
 import type { Store } from "../store/types.ts";
 import { differences } from "./renewal.ts";
-import type { EndReason, Session } from "./session.ts";
+import type { EndReason, Session } from "./session/types.ts";
 import type { Limits } from "./settings.ts";
 
 const collection = "commands";

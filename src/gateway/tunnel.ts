@@ -4,7 +4,7 @@
  */
 import { uuidv7 } from "../audit/index.ts";
 import { conclude } from "./statement/conclude.ts";
-import { intent, opaqueShape, prepare, run } from "./statement/intend.ts";
+import { contextOf, intent, opaqueShape, prepare, run } from "./statement/intend.ts";
 import { expected, Kind, push, shift } from "./statement/queue.ts";
 import type { Walk } from "./statement/state.ts";
 
@@ -13,7 +13,7 @@ export function tunnel(walk: Walk, first: Buffer, guarded: (step: () => void) =>
   const statement = prepare(walk, "", { ...opaqueShape, kind: "replication" }, null);
   const request = uuidv7();
   guarded(() => {
-    const index = intent(walk, request, statement.context, "simple", 0, "", "", "{}", "[]");
+    const index = intent(walk, request, contextOf(walk, statement.shape), "simple", 0, "", "", "{}", "[]");
     const streamed = run(request, [
       { intent: index, statement: null, sql: null, guard: null, harmless: true },
     ]);

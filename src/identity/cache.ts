@@ -7,7 +7,6 @@ export interface CacheEntry {
   readonly until: number;
   /** Length of the token, which bounds what the entry weighs. */
   readonly weight: number;
-  readonly inputSha256: string;
   /** Whether the key that verified the token is still among the provider's. */
   readonly stillTrusted: () => boolean;
 }

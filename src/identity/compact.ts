@@ -16,6 +16,8 @@ export interface CompactToken {
   readonly claims: JsonObject;
   /** Lower-case hex SHA-256 of what the signature covers: the same for all signatures over these claims. */
   readonly inputSha256: string;
+  /** Of the token with the other signature that anybody can compute from this one; null: there is none. */
+  readonly twinSha256: string | null;
 }
 
 /** Lower-case hex SHA-256 of a text's UTF-8 bytes. */
@@ -68,14 +70,39 @@ export function readCompact(token: string): CompactToken {
   if (alg.toLowerCase() === "none")
     throw new IdentityError("TOKEN_ALGORITHM", `algorithm ${quote(alg)} is not accepted`);
   const claims = readObject("claims", claimsPart);
-  decodePart("signature", signaturePart);
+  const signature = decodePart("signature", signaturePart);
   return {
     algorithm: alg,
     keyId: kid ?? null,
     type: normaliseType(typ ?? ""),
     claims,
     inputSha256: sha256(`${headerPart}.${claimsPart}`),
+    twinSha256: twinOf(`${headerPart}.${claimsPart}`, alg, signature),
   };
+}
+
+/** Orders of the groups of ES256, ES384 and ES512 (FIPS 186-5; SP 800-186, section 3.2.1). */
+const orders: ReadonlyMap<string, bigint> = new Map([
+  ["ES256", 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n],
+  [
+    "ES384",
+    0xffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973n,
+  ],
+  [
+    "ES512",
+    0x01fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffa51868783bf2f966b7fcc0148f709a5d03bb5c9b8899c47aebb6fb71e91386409n,
+  ],
+]);
+
+/** With (r, s) an ECDSA signature, (r, n - s) is one, too: another text of the token, and another hash, which a revocation must meet. */
+function twinOf(input: string, algorithm: string, signature: Buffer): string | null {
+  const order = orders.get(algorithm);
+  const half = signature.length / 2;
+  if (order === undefined || !Number.isInteger(half)) return null;
+  const s = BigInt(`0x${signature.toString("hex", half)}`);
+  if (s <= 0n || s >= order) return null;
+  const other = Buffer.from((order - s).toString(16).padStart(half * 2, "0"), "hex");
+  return sha256(`${input}.${Buffer.concat([signature.subarray(0, half), other]).toString("base64url")}`);
 }
 
 function readObject(part: string, text: string): JsonObject {

@@ -145,8 +145,8 @@ export async function createIdentity(
   );
   const metrics = { verified: 0, cached: 0, refused: 0, keysStale: 0, groupsMaybeTruncated: 0 };
 
-  function refuseRevoked(tokenSha256: string, inputSha256: string | null): void {
-    if (revocations.has(tokenSha256, inputSha256, now()))
+  function refuseRevoked(tokenSha256: string, known: TokenFacts | null): void {
+    if (revocations.has([tokenSha256, known?.input, known?.twin], now()))
       throw new IdentityError("TOKEN_REVOKED", "the token was revoked");
   }
 
@@ -167,7 +167,7 @@ export async function createIdentity(
     }
     const tokenSha256 = sha256(token);
     const known = cache.get(tokenSha256);
-    refuseRevoked(tokenSha256, known?.inputSha256 ?? null);
+    refuseRevoked(tokenSha256, known?.principal.token ?? null);
     if (known !== null) {
       if (now() < known.until && known.stillTrusted()) {
         metrics.cached += 1;
@@ -177,15 +177,15 @@ export async function createIdentity(
     }
     const verified = await verifyToken(providers, token, tokenSha256, rules);
     // It may have been revoked while the keys were on their way.
-    refuseRevoked(tokenSha256, verified.inputSha256);
-    const { principal, provider, keyId, inputSha256 } = verified;
+    const { principal, provider, keyId } = verified;
+    refuseRevoked(tokenSha256, principal.token);
     metrics.verified += 1;
     if (verified.staleKeys) metrics.keysStale += 1;
     if (maybeTruncated(principal.groups)) metrics.groupsMaybeTruncated += 1;
     const until = principal.token.expires * 1000;
     if (now() < until) {
       const stillTrusted = () => provider.keys.holds(keyId);
-      cache.set(tokenSha256, { principal, until, weight: token.length, inputSha256, stillTrusted });
+      cache.set(tokenSha256, { principal, until, weight: token.length, stillTrusted });
     }
     return principal;
   }

@@ -7,14 +7,13 @@ const marginMs = 60_000;
 export interface Revocations {
   /** Adds a token by its SHA-256; `known` when it was seen. Throws TypeError for anything but 64 lower-case hex digits. */
   add(tokenSha256: string, known: CacheEntry | null): void;
-  /** `inputSha256`: of the token's signing input when it is known. `now`: ms since the epoch. */
-  has(tokenSha256: string, inputSha256: string | null, now: number): boolean;
+  /** `hashes`: the token's, that of its signing input and that of its twin, as far as they are known. `now`: ms since the epoch. */
+  has(hashes: readonly (string | undefined)[], now: number): boolean;
 }
 
 /**
  * Revocations of seen tokens are forgotten once the token has expired; those of unseen ones are kept, since nobody knows when they end.
- * Seen tokens are also kept by what their signature covers: whoever holds an ECDSA signature can compute a second one over the
- * same claims ((r, n-s)), and with it a token of another hash.
+ * Seen tokens are also kept by what their signature covers.
  */
 export function createRevocations(): Revocations {
   const until = new Map<string, number>();
@@ -31,11 +30,12 @@ export function createRevocations(): Revocations {
       if (!/^[0-9a-f]{64}$/.test(tokenSha256)) throw new TypeError("a SHA-256 in hex is expected");
       const end = known === null ? Number.POSITIVE_INFINITY : known.until + marginMs;
       until.set(tokenSha256, end);
-      if (known !== null) until.set(known.inputSha256, end);
+      const input = known?.principal.token.input;
+      if (input !== undefined) until.set(input, end);
     },
-    has(tokenSha256, inputSha256, now) {
+    has(hashes, now) {
       sweep(now);
-      return until.has(tokenSha256) || (inputSha256 !== null && until.has(inputSha256));
+      return hashes.some((hash) => hash !== undefined && until.has(hash));
     },
   };
 }

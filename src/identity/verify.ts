@@ -29,7 +29,6 @@ export interface Verified {
   readonly provider: Provider;
   /** The key that verified the token, as KeySource.holds takes it. */
   readonly keyId: string;
-  readonly inputSha256: string;
   readonly staleKeys: boolean;
 }
 
@@ -55,7 +54,6 @@ export async function verifyToken(
     principal: toPrincipal(provider, compact, tokenSha256, rules),
     provider,
     keyId: key.id,
-    inputSha256: compact.inputSha256,
     staleKeys: stale,
   };
 }
@@ -256,7 +254,7 @@ function refusalOf(error: unknown): IdentityError | null {
 /** Maps claims whose signature was verified. */
 export function toPrincipal(
   provider: Provider,
-  { claims, inputSha256 }: CompactToken,
+  { claims, inputSha256, twinSha256 }: CompactToken,
   tokenSha256: string,
   { now, maxDelegationDepth }: VerifyRules,
 ): Principal {
@@ -290,6 +288,7 @@ export function toPrincipal(
       jti: readTokenId(claims),
       sha256: tokenSha256,
       input: inputSha256,
+      ...(twinSha256 === null ? {} : { twin: twinSha256 }),
       issued,
       // With max_token_age a token ends for us before its own time, and so do the sessions it opened.
       expires:

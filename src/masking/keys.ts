@@ -1,5 +1,6 @@
 /** The key of `hash` masks, and what a session remembers of values it hashed. */
 import { createHmac, type KeyObject } from "node:crypto";
+import { type HashAhead, sharedAhead } from "./lanes/ahead.ts";
 import { type Hmac, hmacSha256 } from "./sha256.ts";
 
 /** One for each session: hands out what hashes values of one domain. */
@@ -9,6 +10,8 @@ export interface MaskKeys {
    * the same key, others give unrelated ones.
    */
   hmac(domain: string, kind: string): Hmac;
+  /** What hashes the values of a chunk of rows together; null: each is hashed by itself. */
+  ahead(): HashAhead | null;
   /** Begins a digest of values before they were masked: only who has the key can tell what they were. */
   sourceDigest(): SourceDigest;
   /** Gives the memory of masked values for one purpose; equal names share it. */
@@ -41,9 +44,10 @@ export const maxMemoised = 64;
 
 /**
  * @param key secret of at least 16 bytes; results can be joined where it is the same.
+ * @param ahead called when the first mask that hashes is made.
  * Throws TypeError for another kind of key.
  */
-export function createMaskKeys(key: KeyObject): MaskKeys {
+export function createMaskKeys(key: KeyObject, ahead: () => HashAhead | null = sharedAhead): MaskKeys {
   if (key.type !== "secret" || (key.symmetricKeySize ?? 0) < 16)
     throw new TypeError("masking needs a secret key of 16 bytes or more");
   const hmacs = new Map<string, Hmac>();
@@ -61,6 +65,7 @@ export function createMaskKeys(key: KeyObject): MaskKeys {
       }
       return hmac;
     },
+    ahead,
     sourceDigest() {
       const hmac = createHmac("sha256", createHmac("sha256", key).update("postern source digest 1").digest());
       return {

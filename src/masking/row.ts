@@ -1,9 +1,10 @@
 /** Masking of DataRow messages (manual, "Message Formats"): type, length, Int16 columns, for each Int32 length and bytes. */
 import type { MaskPlan } from "../facts/effects.ts";
-import { type CellMask, passes } from "./cell.ts";
+import { type CellMask, type Collect, passes } from "./cell.ts";
 import type { ContentGuard } from "./detect/guard.ts";
 import { MaskError } from "./errors.ts";
 import type { MaskKeys } from "./keys.ts";
+import type { HashAhead } from "./lanes/ahead.ts";
 import { MaskOutput } from "./output.ts";
 import { cellMask } from "./types/index.ts";
 
@@ -58,13 +59,17 @@ export function createRowMasker(
     if (format !== 0 && format !== 1) throw new MaskError("MASK_PLAN", "a column of unknown format");
     return cellMask(column.mask, like ?? type, { format, typmod, keys, domain: column.domain });
   });
-  return rowMasker(cells);
+  return rowMasker(cells, cells.some((cell) => cell?.collect !== undefined) ? keys.ahead() : null);
 }
 
-/** Masks rows cell by cell; null: the column passes. */
-function rowMasker(cells: readonly (CellMask | null)[]): RowMasker {
+/**
+ * Masks rows cell by cell; null: the column passes.
+ * @param ahead null: no cell collects values for it.
+ */
+function rowMasker(cells: readonly (CellMask | null)[], ahead: HashAhead | null): RowMasker {
   const width = cells.length;
   const last = cells.findLastIndex((cell) => cell !== null);
+  const collectors = ahead === null ? null : collectorsOf(cells);
   const counts = new Array<number>(width).fill(0);
   const single = new MaskOutput();
 
@@ -114,6 +119,22 @@ function rowMasker(cells: readonly (CellMask | null)[]): RowMasker {
   }
 
   function maskInto(chunk: Buffer, start: number, end: number, out: MaskOutput): void {
+    if (ahead === null || collectors === null) {
+      maskRows(chunk, start, end, out);
+      return;
+    }
+    try {
+      for (let at = start; at < end; ) {
+        const next = collectRows(collectors, chunk, at, end, ahead);
+        maskRows(chunk, at, next, out);
+        at = next;
+      }
+    } finally {
+      ahead.end();
+    }
+  }
+
+  function maskRows(chunk: Buffer, start: number, end: number, out: MaskOutput): void {
     let at = start;
     while (at < end) {
       if (at + 7 > end || chunk[at] !== dataRow) throw malformed("a message that is no whole row");
@@ -138,6 +159,69 @@ function rowMasker(cells: readonly (CellMask | null)[]): RowMasker {
       return single.take();
     },
   };
+}
+
+/** What collects values of each column, up to the last that has such; null: its values are skipped. */
+function collectorsOf(cells: readonly (CellMask | null)[]): Collectors {
+  const all = cells.map((cell) => cell?.collect ?? null);
+  return {
+    columns: all.slice(0, all.findLastIndex((collect) => collect !== null) + 1),
+    values: all.filter((collect) => collect !== null).length,
+  };
+}
+
+interface Collectors {
+  readonly columns: readonly (Collect | null)[];
+  /** Most values of a row. */
+  readonly values: number;
+}
+
+/**
+ * Hashes values of the first rows of chunk[start, end) ahead; gives where the rows behind them begin, or `end`. What does not fit
+ * ends the collecting: it is for the mask to say so.
+ */
+function collectRows(
+  { columns, values }: Collectors,
+  chunk: Buffer,
+  start: number,
+  end: number,
+  ahead: HashAhead,
+): number {
+  ahead.begin(chunk);
+  const width = columns.length;
+  let at = start;
+  do {
+    if (at + 7 > end) return finish(end);
+    const next = at + 1 + int32(chunk, at + 1);
+    if (next < at + 7 || next > end) return finish(end);
+    let value = at + 7;
+    for (let i = 0; i < width; i++) {
+      if (value + 4 > next) return finish(end);
+      const size = int32(chunk, value);
+      value += 4;
+      if (size < 0) continue;
+      if (value + size > next) return finish(end);
+      const collect = columns[i];
+      if (collect !== null && collect !== undefined) collect(chunk, value, value + size, ahead);
+      value += size;
+    }
+    at = next;
+  } while (at < end && ahead.fits(values));
+  return finish(at);
+
+  function finish(position: number): number {
+    ahead.hash();
+    return position;
+  }
+}
+
+function int32(b: Buffer, at: number): number {
+  return (
+    ((b[at] as number) << 24) |
+    ((b[at + 1] as number) << 16) |
+    ((b[at + 2] as number) << 8) |
+    (b[at + 3] as number)
+  );
 }
 
 function torn(out: MaskOutput, mark: number): MaskError {

@@ -8,6 +8,9 @@ import {
 import type { Claimed } from "../facts/session.ts";
 import type { Caller } from "./deps.ts";
 
+/** The tasks extension's name (SEP-2663). */
+export const tasksExtension = "io.modelcontextprotocol/tasks";
+
 /** Keys of `_meta` by which an agent says more (docs/agents.md). */
 const metaKeys = {
   agent: "postern/agent",
@@ -31,6 +34,8 @@ export interface Provenance {
   readonly application: string | null;
   /** The client can send its user to a web page (elicitation by URL). */
   readonly opensUrls: boolean;
+  /** The client can be given a task in the place of a result (tasks extension); it says so with every request. */
+  readonly followsTasks: boolean;
 }
 
 /**
@@ -59,8 +64,13 @@ export function provenanceOf(context: ServerContext, caller: Caller, intent: str
   return {
     claimed,
     application: named ?? line(caller.userAgent, 63),
-    opensUrls: typeof elicitation.url === "object" && elicitation.url !== null,
+    opensUrls: isObject(elicitation.url),
+    followsTasks: isObject(record(capabilities.extensions)[tasksExtension]),
   };
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function record(value: unknown): Readonly<Record<string, unknown>> {

@@ -1,8 +1,10 @@
 /** What the MCP endpoint needs of the rest of the house. */
 import type pino from "pino";
+import type { Approver } from "../approvals/index.ts";
 import type { Approval } from "../facts/approval.ts";
 import type { Principal } from "../facts/principal.ts";
 import type { Gateway } from "../gateway/index.ts";
+import type { Sealer, Store } from "../store/index.ts";
 import type { McpSettings } from "./settings.ts";
 
 /** Tokens → principals. Rejects with an error that has a stable `code`. */
@@ -13,11 +15,20 @@ export interface McpAuthenticator {
   ): Promise<Principal>;
 }
 
-/** What is asked of the room where people decide. Both reject when its store cannot be reached. */
+/** What is asked of the room where people decide. All reject when its store cannot be reached. */
 export interface McpApprovals {
   get(id: string): Promise<Approval | null>;
   /** Resolves when it is no longer pending; rejects when `signal` is aborted. */
   settled(id: string, signal: AbortSignal): Promise<Approval>;
+  /** Takes back what the caller asked for; rejects with ApprovalError NOT_PENDING where nothing is in force. */
+  revoke(id: string, by: Approver, reason: string): Promise<Approval>;
+}
+
+/** Where tasks are kept, so that any node can go on with them. */
+export interface McpTaskStore {
+  readonly store: Store;
+  /** Seals statements and results; null: they are kept as they are (tests). */
+  readonly sealer: Sealer | null;
 }
 
 /** One statement of the caller's own, from the audit trail. */
@@ -38,6 +49,8 @@ export interface McpDeps {
   readonly identity: McpAuthenticator;
   /** null: there are no approvals here. */
   readonly approvals: McpApprovals | null;
+  /** null: held statements are told of plainly, also to clients that follow tasks. */
+  readonly tasks: McpTaskStore | null;
   readonly settings: McpSettings;
   /** Where clients reach the http listener, without a slash at its end; null: not known yet. */
   publicUrl(): string | null;
@@ -57,4 +70,6 @@ export interface Caller {
   /** What the client's HTTP library says of itself. */
   readonly userAgent: string | null;
   readonly traceparent: string | null;
+  /** Answers the JSON-RPC request of this id with this result, in the place of what the tool gives. */
+  answerWith(id: string | number, result: Readonly<Record<string, unknown>>): void;
 }

@@ -7,12 +7,20 @@ import { createMcpHandler } from "@modelcontextprotocol/server";
 import type { Context, Env, Hono } from "hono";
 import { authenticate, challenge } from "./auth.ts";
 import type { Caller, McpDeps } from "./deps.ts";
-import { allowOrigin, preflight, refusedOrigin } from "./origin.ts";
+import { allowOrigin, openPreflight, preflight, refusedOrigin } from "./origin.ts";
 import { createServer } from "./server.ts";
+import { listenFault } from "./tasks/listen.ts";
 
 export type { Activity, McpDeps } from "./deps.ts";
 export { facadeRoutes } from "./facade/index.ts";
 export { defaultMcpSettings, type McpSettings } from "./settings.ts";
+
+/** A JSON-RPC response. */
+interface Given {
+  readonly jsonrpc: "2.0";
+  readonly id: string | number;
+  readonly result: Readonly<Record<string, unknown>>;
+}
 
 const endpoint = "/mcp";
 const wellKnown = "/.well-known/oauth-protected-resource";
@@ -53,7 +61,10 @@ export function mcpRoutes<E extends Env>(deps: McpDeps): (app: Hono<E>) => void 
 
   async function serve(context: Context<E>): Promise<Response> {
     const request = context.req.raw;
-    const refused = refusedOrigin(request, deps);
+    const refused = refusedOrigin(request, {
+      origins: deps.settings.origins,
+      publicUrl: deps.publicUrl,
+    });
     if (refused !== null) return refused;
     if (request.method === "OPTIONS") return preflight(request);
     const answer = await answerTo(request, context);
@@ -64,15 +75,19 @@ export function mcpRoutes<E extends Env>(deps: McpDeps): (app: Hono<E>) => void 
     const connection = connectionOf(context);
     const authenticated = await authenticate(request, connection, deps);
     if (!authenticated.ok) return challenge(authenticated, deps, wellKnown + endpoint);
+    const fault = deps.tasks === null ? null : await listenFault(request);
+    if (fault !== null) return fault;
     const { principal } = authenticated;
     const extra = {};
+    const given: Given[] = [];
     callers.set(extra, {
       principal,
       ...connection,
       userAgent: request.headers.get("user-agent"),
       traceparent: request.headers.get("traceparent"),
+      answerWith: (id, result) => given.push({ jsonrpc: "2.0", id, result }),
     });
-    return handler.fetch(request, {
+    const answer = await handler.fetch(request, {
       authInfo: {
         token: "",
         clientId: principal.subject,
@@ -81,11 +96,17 @@ export function mcpRoutes<E extends Env>(deps: McpDeps): (app: Hono<E>) => void 
         extra,
       },
     });
+    const [instead] = given;
+    if (instead === undefined) return answer;
+    await answer.body?.cancel();
+    return Response.json(instead);
   }
 
   return (app) => {
-    app.get(wellKnown, metadata);
-    app.get(wellKnown + endpoint, metadata);
+    for (const path of [wellKnown, wellKnown + endpoint]) {
+      app.get(path, metadata);
+      app.options(path, openPreflight);
+    }
     app.all(endpoint, serve);
   };
 }

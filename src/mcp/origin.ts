@@ -1,13 +1,18 @@
 /** Which web pages may call (MCP, "Streamable HTTP", security: DNS rebinding). Programs send no Origin. */
-import type { McpDeps } from "./deps.ts";
+
+/** The pages that may. */
+export interface Pages {
+  readonly origins: readonly string[];
+  publicUrl(): string | null;
+}
 
 /** null: the request may pass. */
-export function refusedOrigin(request: Request, { settings, publicUrl }: McpDeps): Response | null {
+export function refusedOrigin(request: Request, { origins, publicUrl }: Pages): Response | null {
   const origin = request.headers.get("origin");
   if (origin === null) return null;
   const base = publicUrl();
   const own = base === null ? null : new URL(base).origin;
-  if (origin === own || settings.origins.includes(origin)) return null;
+  if (origin === own || origins.includes(origin)) return null;
   return Response.json(
     { error: { code: "ORIGIN_REFUSED", message: "pages of this origin may not call; see mcp.origins" } },
     { status: 403 },
@@ -34,4 +39,17 @@ export function allowOrigin(request: Request, response: Response): Response {
   headers.set("access-control-expose-headers", "www-authenticate, mcp-session-id, mcp-protocol-version");
   headers.append("vary", "origin");
   return new Response(response.body, { status: response.status, headers });
+}
+
+/** The same question about what everybody may read: metadata, which holds nothing of anybody. */
+export function openPreflight(): Response {
+  return new Response(null, {
+    status: 204,
+    headers: {
+      "access-control-allow-origin": "*",
+      "access-control-allow-methods": "GET",
+      "access-control-allow-headers": "mcp-protocol-version",
+      "access-control-max-age": "600",
+    },
+  });
 }

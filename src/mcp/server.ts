@@ -1,6 +1,8 @@
 /** The MCP server of one request: the tools of SPEC section 7, in an order that never changes. */
 import { McpServer } from "@modelcontextprotocol/server";
+import { tasksExtension } from "./claimed.ts";
 import type { Caller, McpDeps } from "./deps.ts";
+import { registerTasks } from "./tasks/index.ts";
 import { registerAccess } from "./tools/access.ts";
 import { registerActivity } from "./tools/activity.ts";
 import { registerApprovals } from "./tools/approvals.ts";
@@ -18,10 +20,14 @@ const instructions =
 const toolListMs = 300_000;
 
 export function createServer(deps: McpDeps, caller: Caller): McpServer {
+  const withTasks = deps.tasks !== null && deps.approvals !== null;
   const server = new McpServer(
     { name: "postern", title: "Postern", version: deps.version },
     {
-      capabilities: { tools: {} },
+      capabilities: {
+        tools: { listChanged: false },
+        ...(withTasks ? { extensions: { [tasksExtension]: {} } } : {}),
+      },
       instructions,
       maxToolInputElements: 10_000,
       cacheHints: { "tools/list": { ttlMs: toolListMs, cacheScope: "public" } },
@@ -34,5 +40,6 @@ export function createServer(deps: McpDeps, caller: Caller): McpServer {
   registerExplain(server, deps, caller);
   registerApprovals(server, deps, caller);
   registerActivity(server, deps, caller);
+  registerTasks(server, deps, caller);
   return server;
 }

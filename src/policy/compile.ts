@@ -297,7 +297,9 @@ function keyMaker(conditions: readonly Condition[]): CompiledPolicy["cacheKey"] 
     facts.filter((fact) => fact.startsWith(`${root}.`)).map((fact) => fact.slice(root.length + 1));
   const ofPrincipal = names("principal");
   const ofSession = names("session");
-  return (principal: Principal, session: SessionFacts) => {
+  /** Neither changes: every statement of a session asks about the same two. */
+  const known = new WeakMap<Principal, WeakMap<SessionFacts, string | null>>();
+  const keyOf = (principal: Principal, session: SessionFacts): string | null => {
     const values: unknown[] = [];
     const caller = new PrincipalView(principal) as unknown as Readonly<Record<string, unknown>>;
     for (const name of ofPrincipal) values.push(name === "claims" ? principal.claims : caller[name]);
@@ -312,5 +314,18 @@ function keyMaker(conditions: readonly Condition[]): CompiledPolicy["cacheKey"] 
     } catch {
       return null;
     }
+  };
+  return (principal, session) => {
+    let ofCaller = known.get(principal);
+    if (ofCaller === undefined) {
+      ofCaller = new WeakMap();
+      known.set(principal, ofCaller);
+    }
+    let key = ofCaller.get(session);
+    if (key === undefined) {
+      key = keyOf(principal, session);
+      ofCaller.set(session, key);
+    }
+    return key;
   };
 }

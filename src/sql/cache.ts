@@ -7,7 +7,7 @@ export class ByteCache<V> {
   #old = new Map<string, V>();
   #youngBytes = 0;
   #oldBytes = 0;
-  readonly #generation: number;
+  #generation: number;
   readonly #size: (key: string, value: V) => number;
 
   /** @param bytes upper bound of what is held; @param size an entry's bytes, its key included */
@@ -18,6 +18,19 @@ export class ByteCache<V> {
 
   get bytes(): number {
     return this.#youngBytes + this.#oldBytes;
+  }
+
+  /** Another bound, from now on; what is too much for it goes. */
+  resize(bytes: number): void {
+    this.#generation = bytes / 2;
+    if (this.#oldBytes > this.#generation) {
+      this.#old = new Map();
+      this.#oldBytes = 0;
+    }
+    if (this.#youngBytes > this.#generation) {
+      this.#young = new Map();
+      this.#youngBytes = 0;
+    }
   }
 
   get(key: string): V | undefined {

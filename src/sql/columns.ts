@@ -15,8 +15,9 @@ export interface Scope {
  * FROM, or by one that a sub-select around it gives, does not.
  */
 export function mentionsTarget(value: unknown, scope: Scope | null): boolean {
-  const others = new Set(scope?.others.keys() ?? []);
-  if (scope !== null) others.delete(scope.target);
+  if (scope === null) return mentionsColumn(value);
+  const others = new Set(scope.others.keys());
+  others.delete(scope.target);
   const open: [value: unknown, foreign: ReadonlySet<string>][] = [[value, others]];
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
     const [at, foreign] = next;
@@ -27,8 +28,25 @@ export function mentionsTarget(value: unknown, scope: Scope | null): boolean {
         return true;
       for (const field of Object.keys(at)) {
         const inner = at[field];
-        const nested = field === "subselect" && scope !== null;
+        const nested = field === "subselect";
         open.push([inner, nested ? new Set([...foreign, ...innerNames(inner)]) : foreign]);
+      }
+    }
+  }
+  return false;
+}
+
+/** It holds a column, or `*`. */
+function mentionsColumn(value: unknown): boolean {
+  const open: unknown[] = [value];
+  while (open.length > 0) {
+    const at = open.pop();
+    if (Array.isArray(at)) for (const item of at as unknown[]) open.push(item);
+    else if (isObject(at)) {
+      if (at.ColumnRef !== undefined) return true;
+      for (const field in at) {
+        const inner = at[field];
+        if (typeof inner === "object") open.push(inner);
       }
     }
   }

@@ -4,46 +4,29 @@
  * is too low somewhere only costs an instance, never a wrong reading.
  */
 
-/** Words that put one more node above what stands left of them, or one more below. */
-const deepening = new Set([
-  "not",
-  "case",
-  "else",
-  "when",
-  "is",
-  "isnull",
-  "notnull",
-  "collate",
-  "like",
-  "ilike",
-  "similar",
-  "between",
-  "in",
-  "at",
-  "operator",
-  "over",
+const link = 1;
+const sibling = 2;
+const setOperation = 3;
+const join = 4;
+const words: ReadonlyMap<string, number> = new Map([
+  // They put one more node above what stands left of them, or one more below.
+  ...each(
+    link,
+    "not case else when is isnull notnull collate like ilike similar between in at operator over",
+  ),
+  // After them a sibling expression starts, so that the chain before no longer counts.
+  ...each(
+    sibling,
+    "and or from where having values set returning group order limit offset select on using window by",
+  ),
+  ...each(setOperation, "union intersect except"),
+  ...each(join, "join"),
 ]);
-/** Words after which a sibling expression starts, so that the chain before no longer counts. */
-const siblings = new Set([
-  "and",
-  "or",
-  "from",
-  "where",
-  "having",
-  "values",
-  "set",
-  "returning",
-  "group",
-  "order",
-  "limit",
-  "offset",
-  "select",
-  "on",
-  "using",
-  "window",
-  "by",
-]);
-const setOperations = new Set(["union", "intersect", "except"]);
+const longest = 9;
+
+function each(kind: number, list: string): [word: string, kind: number][] {
+  return list.split(" ").map((word) => [word, kind]);
+}
 
 /** A nested level weighs more than a link of a chain: a sub-select takes about three times the stack of an operator. */
 const levelWeight = 4;
@@ -57,17 +40,27 @@ export class DepthMeter {
   #sets = 0;
   readonly #levels: [base: number, chain: number, joins: number, sets: number][] = [];
 
-  /** A key word or identifier, in lower case. */
+  /** A key word or identifier. */
   word(word: string): void {
-    if (word.length > 9) return;
-    if (word === "join") this.#joins++;
-    else if (setOperations.has(word)) {
-      this.#sets++;
-      this.#joins = 0;
-      this.#chain = 0;
-    } else if (siblings.has(word)) this.#chain = 0;
-    else if (deepening.has(word)) this.#chain++;
-    else return;
+    if (word.length > longest) return;
+    switch (words.get(word.toLowerCase())) {
+      case join:
+        this.#joins++;
+        break;
+      case setOperation:
+        this.#sets++;
+        this.#joins = 0;
+        this.#chain = 0;
+        break;
+      case sibling:
+        this.#chain = 0;
+        break;
+      case link:
+        this.#chain++;
+        break;
+      default:
+        return;
+    }
     this.#note();
   }
 

@@ -15,6 +15,8 @@ for (const c of "~!@#^&|`+-*/%<>=") kinds[c.charCodeAt(0)] = operator;
  */
 export function fingerprintOf(stripped: string): string {
   let text = "";
+  // What stands outside of quotation marks is put into lower case in as few pieces as possible.
+  let plain = "";
   let from = 0;
   let at = 0;
   for (; at < stripped.length; at++) {
@@ -23,10 +25,11 @@ export function fingerprintOf(stripped: string): string {
       // A blank that does not part two words or two operators says nothing.
       const before = kindAt(stripped, at - 1);
       if (before !== punctuation && before === kindAt(stripped, at + 1)) continue;
-      text += stripped.slice(from, at).toLowerCase();
+      plain += stripped.slice(from, at);
       from = at + 1;
     } else if (code === 0x22) {
-      text += stripped.slice(from, at).toLowerCase();
+      text += (plain + stripped.slice(from, at)).toLowerCase();
+      plain = "";
       from = at;
       at = stripped.indexOf('"', at + 1);
       if (at < 0) break;
@@ -34,7 +37,7 @@ export function fingerprintOf(stripped: string): string {
       from = at + 1;
     }
   }
-  text += stripped.slice(from).toLowerCase();
+  text += (plain + stripped.slice(from)).toLowerCase();
   const short = text.replace(/\bin\(\?(?:,\?)+\)/g, "in(?)").replace(/(\([^()]*\))(?:,\1)+/g, "$1");
   return hash("sha256", short, "hex").slice(0, 16);
 }

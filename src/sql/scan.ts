@@ -104,7 +104,7 @@ export function scan(text: string, limits: SqlLimits, start = 0, end: number = t
         piece = "?";
         break;
       case token.word:
-        depth.word(piece.toLowerCase());
+        depth.word(piece);
         break;
       case token.operator:
         if (piece.length > limits.operator) throw new UnreadableSql("operators");

@@ -270,24 +270,24 @@ class Judge {
 
   /** x and NOT x; x IS NULL and x IS NOT NULL; x = y and x <> y. */
   #complementary(args: readonly unknown[]): boolean {
-    for (let i = 0; i < Math.min(args.length, 32); i++) {
-      for (let j = i + 1; j < Math.min(args.length, 32); j++) {
-        if (this.#opposite(args[i], args[j]) || this.#opposite(args[j], args[i])) return true;
+    const parts = args.slice(0, 32).map(partOf);
+    for (let i = 0; i < parts.length; i++) {
+      for (let j = i + 1; j < parts.length; j++) {
+        const [a, b] = [parts[i], parts[j]];
+        if (a == null || b == null) continue;
+        if (this.#opposite(a, b) || this.#opposite(b, a)) return true;
       }
     }
     return false;
   }
 
-  #opposite(a: unknown, b: unknown): boolean {
-    const left = nodeOf(a);
-    const right = nodeOf(b);
-    if (left === null || right === null) return false;
+  #opposite(left: Part, right: Part): boolean {
     if (
       right.name === "BoolExpr" &&
       stringAt(right.node, "boolop") === "NOT_EXPR" &&
       Array.isArray(right.node.args)
     )
-      return this.#same(a, right.node.args[0]);
+      return this.#same(left.value, right.node.args[0]);
     if (left.name !== right.name) return false;
     if (left.name === "NullTest")
       return left.node.nulltesttype !== right.node.nulltesttype && this.#same(left.node.arg, right.node.arg);
@@ -295,9 +295,8 @@ class Judge {
       return left.node.booltesttype !== right.node.booltesttype && this.#same(left.node.arg, right.node.arg);
     if (left.name !== "A_Expr" || left.node.kind !== "AEXPR_OP" || right.node.kind !== "AEXPR_OP")
       return false;
-    const operator = lastString(right.node.name);
     return (
-      negations.get(lastString(left.node.name)) === (operator === "!=" ? "<>" : operator) &&
+      negations.get(left.operator) === (right.operator === "!=" ? "<>" : right.operator) &&
       this.#same(left.node.lexpr, right.node.lexpr) &&
       this.#same(left.node.rexpr, right.node.rexpr)
     );
@@ -324,6 +323,22 @@ class Judge {
   #mentions(value: unknown): boolean {
     return mentionsTarget(value, this.#scope);
   }
+}
+
+/** A member of AND or OR. */
+interface Part {
+  readonly value: unknown;
+  readonly name: string;
+  readonly node: JsonObject;
+  /** Of an A_Expr; "" for others. */
+  readonly operator: string;
+}
+
+function partOf(value: unknown): Part | null {
+  const at = nodeOf(value);
+  if (at === null) return null;
+  const { name, node } = at;
+  return { value, name, node, operator: name === "A_Expr" ? lastString(node.name) : "" };
 }
 
 const comparisons: ReadonlyMap<string, (a: number, b: number) => boolean> = new Map([

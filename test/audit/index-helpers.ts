@@ -1,4 +1,10 @@
-/** A log with sessions, statements and outcomes of many kinds, in several segments. */
+/** A log with sessions, statements and outcomes of many kinds, in several segments; and the index's content as it can be compared and changed. */
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { BlockStore } from "../../src/audit/index/blocks.ts";
+import { rowOf } from "../../src/audit/index/check.ts";
+import { type Block, blockOf, blockSize } from "../../src/audit/index/columns.ts";
+import { valuesIn } from "../../src/audit/index/valuestore.ts";
 import type { AuditLog, SessionContext } from "../../src/audit/index.ts";
 import { uuidv7 } from "../../src/audit/index.ts";
 import type { LogPlace } from "../../src/audit/read/leaves.ts";
@@ -181,4 +187,52 @@ export async function writeVaried(at: Place, rounds = 3): Promise<void> {
 
 export function placeOf(at: Place): LogPlace {
   return { name: "gw-1/0", dir: at.dir };
+}
+
+/** All that an index says, in an order and with names that do not depend on how it was built. */
+export function indexContent(dir: string) {
+  const db = new DatabaseSync(join(dir, "index.db"), { readOnly: true });
+  try {
+    const blocks = new BlockStore(db);
+    const terms = new Map<unknown, unknown>(
+      db
+        .prepare("SELECT id, terms FROM part")
+        .all()
+        .map(({ id, terms }) => [id, terms]),
+    );
+    const rows: unknown[] = [];
+    const values: string[] = [];
+    for (const { number } of db.prepare("SELECT number FROM block ORDER BY number").all()) {
+      const block = blocks.get(Number(number));
+      for (let slot = 0; slot < (block?.count ?? 0); slot++) {
+        const row = rowOf(block, Number(number) * blockSize + slot);
+        if (row === null) continue;
+        const { session, statement, own, ...rest } = row;
+        rows.push({ ...rest, terms: [session, statement, own].map((part) => terms.get(part) ?? part) });
+      }
+      values.push(...[...valuesIn(db, Number(number))].map(({ name }) => name));
+    }
+    const posted = db
+      .prepare("SELECT terms, span FROM posting JOIN part ON id = part ORDER BY terms, span")
+      .all();
+    const tables = ["tally", "touched", "frame", "block"].map((t) =>
+      db.prepare(`SELECT * FROM ${t} ORDER BY 1, 2, 3`).all(),
+    );
+    return { rows, values: values.sort(), posted, parts: [...terms.values()].sort(), tables };
+  } finally {
+    db.close();
+  }
+}
+
+/** Changes what the index says of record `index`. */
+export function changeRow(dir: string, index: number, change: (block: Block, slot: number) => void): void {
+  const db = new DatabaseSync(join(dir, "index.db"));
+  try {
+    const blocks = new BlockStore(db);
+    const block = blocks.growing(blockOf(index));
+    change(block, index % blockSize);
+    blocks.flush();
+  } finally {
+    db.close();
+  }
 }

@@ -2,17 +2,20 @@ import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFil
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Block, goneMark, outcomeMark } from "../../src/audit/index/columns.ts";
 import { compareIndex } from "../../src/audit/index/compare.ts";
 import { removeIndex } from "../../src/audit/index/database.ts";
 import { startIndexer } from "../../src/audit/index/indexer.ts";
 import { IndexReader } from "../../src/audit/index/reader.ts";
+import { statusCode } from "../../src/audit/index/status.ts";
 import { IndexWriter } from "../../src/audit/index/writer.ts";
-import type { LogPlace } from "../../src/audit/read/leaves.ts";
+import { type LogPlace, segmentAt, segmentsOf } from "../../src/audit/read/leaves.ts";
 import { type SearchFilters, searchLog } from "../../src/audit/read/search.ts";
 import { showRequest } from "../../src/audit/read/show.ts";
 import { logStats } from "../../src/audit/read/stats.ts";
+import { segmentName } from "../../src/audit/verify/segment.ts";
 import { leaves, open, type Place, place, segments } from "./helpers.ts";
-import { people, placeOf, say, writeVaried } from "./index-helpers.ts";
+import { changeRow, indexContent, people, placeOf, say, writeVaried } from "./index-helpers.ts";
 
 let at: Place;
 let log: LogPlace;
@@ -196,19 +199,7 @@ test("counts are those of the log, with and without the index", () => {
 describe("building", () => {
   test("in the smallest steps, by a new writer each: the same index", () => {
     build();
-    const dump = () => {
-      const db = new DatabaseSync(join(at.dir, "index.db"), { readOnly: true });
-      const rows = db
-        .prepare(
-          "SELECT idx, first, offset, hex(hash) AS hash, time, id, request, intent, outcome, status, (SELECT terms FROM document d WHERE d.idx = record.idx) AS terms FROM record ORDER BY idx",
-        )
-        .all();
-      const found = ["tally", "touched", "value", "frame", "block"].map((t) =>
-        db.prepare(`SELECT * FROM ${t} ORDER BY 1, 2, 3`).all(),
-      );
-      db.close();
-      return { rows, found };
-    };
+    const dump = () => indexContent(at.dir);
     const whole = dump();
     expect(whole.rows.length).toBe(leaves(at).length);
     removeIndex(at.dir);
@@ -341,50 +332,40 @@ describe("a tampered index", () => {
     db.close();
     expect(Number(changes)).toBeGreaterThan(0);
   };
-  const target = () => leaves(at).findIndex((l) => l.decision?.verdict === "deny");
+  /** A statement that was denied, whose outcome is recorded. */
+  function target(): number {
+    return leaves(at).findIndex((l) => l.decision?.verdict === "deny");
+  }
 
-  test.each([
+  test.each<[string, (block: Block, slot: number) => void]>([
     [
-      "offset",
-      (n: number) =>
-        change(
-          "UPDATE record SET offset = (SELECT offset FROM record WHERE idx = ?) WHERE idx = ?",
-          n + 1,
-          n,
-        ),
+      "place",
+      (block, slot) => {
+        block.offset[slot] = block.offset[slot + 1] ?? 0;
+      },
     ],
-    ["segment", (n: number) => change("UPDATE record SET first = 999999 WHERE idx = ?", n)],
-    ["hash", (n: number) => change("UPDATE record SET hash = ? WHERE idx = ?", new Uint8Array(32), n)],
-    ["time", (n: number) => change("UPDATE record SET time = time + 1 WHERE idx = ?", n)],
-    ["id", (n: number) => change("UPDATE record SET id = 'another' WHERE idx = ?", n)],
-    ["request", (n: number) => change("UPDATE record SET request = 'another' WHERE idx = ?", n)],
+    ["no such place", (block, slot) => block.offset.fill(4_000_000_000, slot, slot + 1)],
+    ["id", (block, slot) => block.id.fill(7, slot, slot + 1)],
+    ["request", (block, slot) => block.request.fill(7, slot, slot + 1)],
+    ["session part", (block, slot) => block.session.fill(block.session[0] ?? 0, slot, slot + 1)],
+    ["no statement part", (block, slot) => block.statement.fill(0, slot, slot + 1)],
+    ["a part that does not exist", (block, slot) => block.session.fill(999_999, slot, slot + 1)],
+    ["own part", (block, slot) => block.own.fill(block.own[0] ?? 0, slot, slot + 1)],
     [
-      "session part",
-      (n: number) =>
-        change("UPDATE record SET session = (SELECT session FROM record WHERE idx = 0) WHERE idx = ?", n),
+      "outcome",
+      (block, slot) => {
+        block.link[slot] = (block.link[slot] ?? 0) + 2;
+      },
     ],
-    ["statement part", (n: number) => change("UPDATE record SET statement = 0 WHERE idx = ?", n)],
-    [
-      "own part",
-      (n: number) =>
-        change("UPDATE record SET own = (SELECT own FROM record WHERE idx = 0) WHERE idx = ?", n),
-    ],
-    ["outcome", (n: number) => change("UPDATE record SET outcome = outcome + 2 WHERE idx = ?", n)],
-    ["no outcome", (n: number) => change("UPDATE record SET outcome = NULL WHERE idx = ?", n)],
-    [
-      "status",
-      (n: number) =>
-        change(
-          "UPDATE record SET status = (SELECT status FROM record WHERE idx > ? AND status <> record.status LIMIT 1) WHERE idx = ?",
-          0,
-          n,
-        ),
-    ],
+    ["no outcome", (block, slot) => block.link.fill(0, slot, slot + 1)],
+    ["status", (block, slot) => block.status.fill(statusCode("cut"), slot, slot + 1)],
+    ["no such status", (block, slot) => block.status.fill(77, slot, slot + 1)],
   ])("%s: search reports the row and does not show it, the check says which", (_name, tamper) => {
     build();
     const n = target();
-    tamper(n);
-    const result = searchLog(log, { table: "orders" }, 1000);
+    changeRow(at.dir, n, tamper);
+    // Asked so that the row is found whatever of it was changed.
+    const result = searchLog(log, { before: n + 1 }, 1);
     expect(result.hits.map((h) => h.index)).not.toContain(n);
     expect(result.tampered.map((t) => t.index)).toEqual([n]);
     const report = check();
@@ -393,21 +374,52 @@ describe("a tampered index", () => {
   });
 
   test.each([
-    ["a row is gone", "DELETE FROM record WHERE idx = 20"],
-    [
-      "a row too many",
-      "INSERT INTO record SELECT 100000, first, offset, hash, time, id, request, intent, session, statement, own, outcome, status FROM record WHERE idx = 20",
-    ],
+    ["a statement becomes an outcome", target, outcomeMark],
+    ["an outcome becomes a statement", () => target() + 1, 1],
+    ["a row is gone", target, goneMark],
+  ])("the check finds: %s", (_name, which, mark) => {
+    build();
+    changeRow(at.dir, which(), (block, slot) => {
+      for (const column of [block.session, block.statement, block.own]) column[slot] = mark;
+    });
+    expect(check()).toMatchObject({ ok: false, firstDisagreement: { index: which() } });
+  });
+
+  test("the check finds rows behind the end of the log", () => {
+    build();
+    const size = leaves(at).length;
+    changeRow(at.dir, size, (block, slot) => {
+      block.add(size, 0);
+      block.own[slot] = outcomeMark;
+    });
+    expect(check()).toMatchObject({ ok: false, firstDisagreement: { index: size } });
+  });
+
+  test.each([
     [
       "words are gone",
-      "INSERT INTO term (term, rowid, terms) SELECT 'delete', idx, terms FROM document WHERE idx = (SELECT min(idx) FROM record WHERE outcome IS NOT NULL)",
+      "INSERT INTO term (term, rowid, terms) SELECT 'delete', id, terms FROM part WHERE id = 3",
     ],
     ["a part is another", "UPDATE part SET terms = 'something' WHERE id = 3"],
+    ["a part does not occur any more", "DELETE FROM posting WHERE part = 2"],
+    ["a part occurs elsewhere", "UPDATE posting SET span = 77 WHERE part = 2"],
+    ["a block is gone", "DELETE FROM block"],
+    ["a block is empty", "UPDATE chunk SET data = zeroblob(0)"],
+    ["a block is cut", "UPDATE place SET data = substr(data, 13)"],
+    ["outcomes are gone", "DELETE FROM ended"],
     ["counts", "UPDATE tally SET count = count + 1"],
     ["counts are gone", "DELETE FROM touched"],
     ["times", "UPDATE block SET least = least - 1"],
-    ["a known value is gone", "DELETE FROM value WHERE idx = (SELECT max(idx) FROM value)"],
-    ["a known value too many", "INSERT INTO value SELECT day, zeroblob(16), idx FROM value LIMIT 1"],
+    ["ids", "UPDATE block SET id_most = id_most - 1000000"],
+    ["requests", "UPDATE block SET request_least = 0"],
+    ["known values are gone", "DELETE FROM value"],
+    ["a known value is gone", "UPDATE value SET data = substr(data, 11)"],
+    [
+      "a known value is another's",
+      "UPDATE value SET data = substr(data, 1, 8) || x'0001' || substr(data, 11)",
+    ],
+    ["a known value too many", "INSERT INTO value SELECT NULL, day, number, zeroblob(10) FROM value LIMIT 1"],
+    ["known values of no record", "INSERT INTO value SELECT NULL, day, 77, zeroblob(10) FROM value LIMIT 1"],
     [
       "it says it has more",
       `UPDATE meta SET value = json_set(value, '$.index', 100000) WHERE name = 'position'`,
@@ -418,13 +430,11 @@ describe("a tampered index", () => {
     expect(check()).toMatchObject({ ok: false, firstDisagreement: { problem: expect.any(String) } });
   });
 
-  test("a changed record: the index, and the list of hashes, still know the old one", () => {
+  test("a changed record: the log's list of hashes, and the index, still know the old one", () => {
     build();
     const n = target();
-    const row = new DatabaseSync(join(at.dir, "index.db"), { readOnly: true });
-    const { first } = row.prepare("SELECT first FROM record WHERE idx = ?").get(n) as { first: number };
-    row.close();
-    const segment = join(at.dir, "segments", `${String(first).padStart(20, "0")}.log`);
+    const first = segmentAt(segmentsOf(at.dir), n);
+    const segment = join(at.dir, "segments", segmentName(first));
     const before = readFileSync(segment);
     const { id } = leaves(at)[n];
     const start = before.indexOf(id);

@@ -430,8 +430,8 @@ describe("waiting", () => {
     expect(await late).toBe("told");
   });
 
-  test("process: with the operating system; disk: under a checkpoint", async () => {
-    const log = await open(at, { limits: { syncMs: 1_000_000 } });
+  test("process: with the operating system; disk: under a checkpoint, when one is due", async () => {
+    const log = await open(at, { limits: { syncMs: 1_000_000, signMs: 0 } });
     const session = log.session(sessionRecord);
     const sent = intend(log, session);
     expect(leaves(at).length).toBe(1);
@@ -449,6 +449,40 @@ describe("waiting", () => {
     intend(log, log.session(sessionRecord));
     await safe(log, "process");
     await expect.poll(() => lines(at).at(-1)?.tag).toBe("C");
+    await log.close();
+  });
+
+  test("fdatasyncs that follow each other closely share a checkpoint", async () => {
+    const log = await open(at, { limits: { signMs: 60_000, syncMs: 60_000 } });
+    const session = log.session(sessionRecord);
+    const signed = lines(at).filter((l) => l.tag === "C").length;
+    for (let i = 0; i < 3; i++) {
+      intend(log, session);
+      await safe(log, "disk");
+      expect(lines(at).at(-1)?.tag).toBe("B");
+    }
+    expect(lines(at).filter((l) => l.tag === "C")).toHaveLength(signed);
+    expect(verifyLog(at.dir)).toMatchObject({ ok: true, unsignedTail: { leaves: 3 } });
+    // Nothing new: only the checkpoint is missing.
+    await log.settle();
+    expect(lines(at).at(-1)?.tag).toBe("C");
+    expect(log.checkpoint?.size).toBe(log.size);
+    // A batch that the operating system has already: the fdatasync needs no line of its own.
+    intend(log, session);
+    await safe(log, "process");
+    const count = lines(at).length;
+    await safe(log, "disk");
+    expect(lines(at)).toHaveLength(count);
+    await log.close();
+    expect(verifyLog(at.dir)).toMatchObject({ ok: true, unsignedTail: null });
+  });
+
+  test("what is on disk without a checkpoint gets one soon, without anybody asking", async () => {
+    const log = await open(at, { limits: { signMs: 60_000, syncMs: 5 } });
+    intend(log, log.session(sessionRecord));
+    await safe(log, "disk");
+    await expect.poll(() => lines(at).at(-1)?.tag).toBe("C");
+    await expect.poll(() => log.checkpoint?.size).toBe(log.size);
     await log.close();
   });
 

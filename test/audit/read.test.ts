@@ -76,6 +76,18 @@ describe("reading on the record", () => {
     expect(hits).toMatchObject([{ outcome: { status: "ok" } }]);
   });
 
+  test("a reader that rested answers the next question", async () => {
+    const hasty = startAuditReader(log, { dir: at.settings.dir, keys: null, idleMs: 0 });
+    const asked = () => hasty.ask(by, { kind: "stats", filters: {} });
+    const first = await asked();
+    // Longer than its patience: its thread has been asked to end.
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(await asked()).toEqual(first);
+    const [one, two] = await Promise.all([asked(), asked()]);
+    expect(two).toEqual(one);
+    await hasty.close();
+  });
+
   test("a log that cannot record answers nothing", async () => {
     const other = place();
     const broken = await open(other);

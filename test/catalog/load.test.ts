@@ -196,6 +196,72 @@ describe("the digest", () => {
   });
 });
 
+describe("what initdb made", () => {
+  /** Everything that can be looked up, with the verdicts. */
+  const plain = (of: CatalogSnapshot) =>
+    JSON.parse(
+      JSON.stringify({
+        login: of.login,
+        relations: [...of.relations()].sort((a, b) => a.oid - b.oid),
+        functions: [...of.functions()].sort((a, b) => a.oid - b.oid),
+        type: of.type(23),
+        operator: of.operator(98),
+        cast: of.cast(23, 20),
+      }),
+    ) as unknown;
+
+  it("is read once, and a snapshot that uses it again is the same as one that does not", async () => {
+    const kept = { system: null };
+    const other = await open(login);
+    await loadCatalog(other.query, 1, { parse, kept });
+    await cluster.query(
+      database,
+      "create table app.kept (a int); create function app.kept() returns int immutable language sql return 1",
+    );
+    other.texts.length = 0;
+    const second = await loadCatalog(other.query, 2, { parse, kept });
+    expect(other.texts.filter((text) => /< 16384/.test(text) && !/xmin/.test(text))).toEqual([]);
+    expect(plain(second)).toEqual(plain(await loadCatalog(other.query, 2, { parse })));
+    expect(second.functionsNamed("kept").map((one) => one.verdict)).toEqual([{ safe: true }]);
+    expect(second.relationNamed("app", "kept")?.columns).toHaveLength(1);
+  });
+
+  it.each([
+    ["one of them is changed", "grant select on pg_catalog.pg_authid to public"],
+    ["the login's memberships are", "grant pg_read_all_data to LOGIN"],
+    ["the login is", "alter role LOGIN createrole"],
+    ["a function of the server gets another owner", "alter function pg_catalog.lower(text) owner to LOGIN"],
+  ])("is read again when %s", async (_, sql) => {
+    const kept = { system: null };
+    const other = await open(login);
+    await loadCatalog(other.query, 1, { parse, kept });
+    await cluster.query(database, sql.replace("LOGIN", login));
+    const second = await loadCatalog(other.query, 2, { parse, kept });
+    expect(plain(second)).toEqual(plain(await loadCatalog(other.query, 2, { parse })));
+    await cluster.query(
+      database,
+      `revoke select on pg_catalog.pg_authid from public; revoke pg_read_all_data from ${login};
+       alter role ${login} nocreaterole; alter function pg_catalog.lower(text) owner to postgres`,
+    );
+  });
+
+  it("is read again under another role", async () => {
+    const kept = { system: null };
+    const role = `r_${database}`;
+    await cluster.query(database, `create role ${role} superuser; grant ${role} to ${login}`);
+    try {
+      const other = await open(login);
+      const mine = await loadCatalog(other.query, 1, { parse, kept });
+      await other.query(`set role ${role}`);
+      const theirs = await loadCatalog(other.query, 2, { parse, kept });
+      const authid = (of: CatalogSnapshot) => of.relationNamed("pg_catalog", "pg_authid")?.privileges.select;
+      expect([authid(mine), authid(theirs)]).toEqual([false, true]);
+    } finally {
+      await cluster.query(database, `revoke ${role} from ${login}; drop role ${role}`);
+    }
+  });
+});
+
 describe("a catalog that is kept fresh", () => {
   it("throws until it is loaded, and keeps its epoch while nothing changes", async () => {
     const catalog = createCatalog(connection.query, { intervalMs: 60_000 });

@@ -15,7 +15,7 @@ import { type DemoState, freePort, openState } from "../../src/demo/state.ts";
 import type { Approval } from "../../src/facts/approval.ts";
 import { Browser } from "../support/browser.ts";
 import { type Database, sharedCluster } from "../support/cluster.ts";
-import { postern, type Started, startPostern } from "./support.ts";
+import { compileCache, postern, type Started, startPostern } from "./support.ts";
 
 // Every verb is a process of its own, and logs in.
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 90_000 });
@@ -146,7 +146,7 @@ function onTerminal(args: readonly string[], env: NodeJS.ProcessEnv) {
   const line = [process.execPath, program, ...args].map((word) => `'${word}'`).join(" ");
   const child = spawn("script", ["-qec", line, "/dev/null"], {
     cwd: tmpdir(),
-    env: { PATH: process.env.PATH, TERM: "dumb", SHELL: "/bin/sh", ...env },
+    env: { PATH: process.env.PATH, ...compileCache, TERM: "dumb", SHELL: "/bin/sh", ...env },
   });
   let text = "";
   for (const stream of [child.stdout, child.stderr])

@@ -5,6 +5,9 @@ import { join, resolve } from "node:path";
 
 const program = resolve(import.meta.dirname, "../../bin/postern.js");
 
+/** For the environment of programs that tests start: what Node has compiled once is compiled (test/support/global.ts). */
+export const compileCache = { NODE_COMPILE_CACHE: process.env.POSTERN_TEST_COMPILE_CACHE };
+
 export interface Ran {
   readonly code: number | null;
   readonly stdout: string;
@@ -21,14 +24,14 @@ export interface Started {
   readonly ended: Promise<Ran>;
 }
 
-/** Starts bin/postern.js. Only `env` and PATH are in its environment. */
+/** Starts bin/postern.js. Only `env`, PATH and Node's compile cache are in its environment. */
 export function startPostern(
   args: readonly string[],
   options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
 ): Started {
   const child = spawn(process.execPath, [program, ...args], {
     cwd: options.cwd ?? tmpdir(),
-    env: { PATH: process.env.PATH, ...options.env },
+    env: { PATH: process.env.PATH, ...compileCache, ...options.env },
   });
   let stdout = "";
   let stderr = "";

@@ -1,6 +1,8 @@
 /**
  * `npm run conformance`: real clients, directly against PostgreSQL and through Postern; what they say must be the same.
- * Options: --only NAME (part of a suite's name, may be repeated); --policy allow-all (with analysis, nothing denied). Exit code 0 when nothing failed.
+ * Options: --only NAME (part of a suite's name, may be repeated); --policy allow-all (with analysis, nothing denied);
+ * --suite regress|modules --source DIR [--bin DIR] [--parallel] [--reset close] [--only TEST …] (PostgreSQL's
+ * regression suite, or those of its extensions, from its source, with the programs in `bin`). Exit code 0 when nothing failed.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -12,15 +14,25 @@ import { pgbenchSuite } from "./suites/pgbench.ts";
 import { pgDumpSuite } from "./suites/pgdump.ts";
 import { psqlSuite } from "./suites/psql.ts";
 import { pythonDriver, pythonSuite } from "./suites/python.ts";
+import { regressSuite } from "./suites/regress.ts";
 import { runProgram } from "./support/program.ts";
 import { createReport } from "./support/report.ts";
 import { debianFolder, distribution, type Pair, startPair } from "./support/servers.ts";
 
 const { values: options } = parseArgs({
-  options: { only: { type: "string", multiple: true }, policy: { type: "string" } },
+  options: {
+    only: { type: "string", multiple: true },
+    policy: { type: "string" },
+    suite: { type: "string" },
+    source: { type: "string" },
+    bin: { type: "string" },
+    reset: { type: "string" },
+    parallel: { type: "boolean", default: false },
+  },
 });
 /** With `--policy allow-all`: everything is allowed, and everything is analysed. */
 const policy = options.policy === undefined ? null : policyNamed(options.policy);
+const reset = resetNamed(options.reset ?? "discard_all");
 const report = createReport((line) => console.log(line));
 const wanted = (name: string) =>
   options.only === undefined || options.only.some((part) => name.includes(part));
@@ -34,6 +46,11 @@ console.log(`Conformance on ${distribution()}, Node ${process.versions.node}; ${
 function policyNamed(name: string): string {
   if (name === "allow-all") return "version: 1\ndefault: allow\nrules: []\n";
   throw new Error(`there is no policy ${JSON.stringify(name)} for this; expected allow-all`);
+}
+
+function resetNamed(name: string): "discard_all" | "close" {
+  if (name === "discard_all" || name === "close") return name;
+  throw new Error(`--reset ${JSON.stringify(name)}: expected discard_all or close`);
 }
 
 /** What is installed here, of what the suites use. */
@@ -63,10 +80,11 @@ async function versions(): Promise<string> {
 async function on(
   folder: string | null,
   suites: Readonly<Record<string, (pair: Pair) => Promise<void>>>,
+  servers: Readonly<Record<string, string>> = {},
 ): Promise<void> {
-  const chosen = Object.entries(suites).filter(([name]) => wanted(name));
+  const chosen = Object.entries(suites).filter(([name]) => options.suite !== undefined || wanted(name));
   if (chosen.length === 0) return;
-  const pair = await startPair(folder, policy);
+  const pair = await startPair(folder, policy, { servers, reset });
   try {
     for (const [name, suite] of chosen) {
       const since = performance.now();
@@ -75,35 +93,81 @@ async function on(
         `      ${name} on ${pair.version} took ${((performance.now() - since) / 1000).toFixed(1)} s`,
       );
     }
-    const { ok, said } = await pair.verify();
+    const { ok, said, trail } = await pair.verify();
     const name = `the audit log of all this verifies (${pair.version})`;
     if (ok) report.pass(`${name}: ${said.split("\n")[0]}`);
     else report.fail(name, said);
+    const counts = (of: ReadonlyMap<string, number>) => [...of].map(([what, n]) => `${n} ${what}`).join(", ");
+    console.log(
+      `      ${trail.intents} statements; outcomes: ${counts(trail.outcomes)}; sessions: ${counts(trail.endings)}`,
+    );
+    if (options.suite !== undefined) {
+      const settled = "every statement has an intent and a known outcome";
+      if (trail.unsettled.length === 0 && trail.intents > 0) report.pass(settled);
+      else
+        report.fail(
+          settled,
+          `leaves ${trail.unsettled.slice(0, 20).join(", ")} (${trail.unsettled.length} of them)`,
+        );
+    }
   } finally {
     await pair.stop();
   }
 }
 
-await on(null, {
-  psql: (pair) => psqlSuite(report, pair, psql),
-  pgbench: (pair) => pgbenchSuite(report, pair),
-  "node-postgres": (pair) => nodeSuite(report, pair, "node-postgres"),
-  psycopg2: (pair) => pythonSuite(report, pair, "psycopg2"),
-  psycopg3: (pair) => pythonSuite(report, pair, "psycopg3"),
-  asyncpg: (pair) => pythonSuite(report, pair, "asyncpg"),
-  pgjdbc: (pair) => javaSuite(report, pair),
-  "postgres.js": (pair) => nodeSuite(report, pair, "postgres.js"),
-});
-if (debian === null)
-  report.skip(
-    "psql and pg_dump on their own version",
-    psql === null ? "psql is not installed" : `no PostgreSQL ${major} server is installed`,
-  );
+if (options.suite === undefined) await everything();
+else if (options.suite === "regress" || options.suite === "modules") await regression(options.suite);
 else
-  await on(debian, {
-    "psql-own": (pair) => psqlSuite(report, pair, psql),
-    pg_dump: (pair) => pgDumpSuite(report, pair),
+  throw new Error(
+    `there is no suite ${JSON.stringify(options.suite)} of its own; expected regress or modules`,
+  );
+
+async function everything(): Promise<void> {
+  await on(null, {
+    psql: (pair) => psqlSuite(report, pair, psql),
+    pgbench: (pair) => pgbenchSuite(report, pair),
+    "node-postgres": (pair) => nodeSuite(report, pair, "node-postgres"),
+    psycopg2: (pair) => pythonSuite(report, pair, "psycopg2"),
+    psycopg3: (pair) => pythonSuite(report, pair, "psycopg3"),
+    asyncpg: (pair) => pythonSuite(report, pair, "asyncpg"),
+    pgjdbc: (pair) => javaSuite(report, pair),
+    "postgres.js": (pair) => nodeSuite(report, pair, "postgres.js"),
   });
+  if (debian === null)
+    report.skip(
+      "psql and pg_dump on their own version",
+      psql === null ? "psql is not installed" : `no PostgreSQL ${major} server is installed`,
+    );
+  else
+    await on(debian, {
+      "psql-own": (pair) => psqlSuite(report, pair, psql),
+      pg_dump: (pair) => pgDumpSuite(report, pair),
+    });
+}
+
+/** PostgreSQL's own suites, on servers that are set up as pg_regress does. */
+async function regression(suite: "regress" | "modules"): Promise<void> {
+  const { source } = options;
+  if (source === undefined)
+    throw new Error("--suite regress needs --source DIR, an unpacked source of PostgreSQL");
+  const bin = options.bin ?? debian;
+  if (bin === null) throw new Error("--suite regress needs psql and a PostgreSQL server of the same version");
+  await on(
+    bin,
+    {
+      [suite]: (pair) =>
+        regressSuite(report, pair, {
+          source,
+          modules: suite === "modules",
+          bin,
+          parallel: options.parallel,
+          reused: reset === "discard_all",
+          only: options.only ?? null,
+        }),
+    },
+    { max_prepared_transactions: "2", wal_level: "replica", shared_buffers: "128MB" },
+  );
+}
 
 const { passed, failed, known, skipped } = report.counts;
 const seconds = ((performance.now() - began) / 1000).toFixed(0);

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import pg from "pg";
 import { afterAll, describe, expect, it } from "vitest";
 import { verifyLog } from "../../src/audit/verify/index.ts";
+import { compileCache } from "../cli/support.ts";
 
 const postern = join(import.meta.dirname, "../../bin/postern.js");
 const folder = mkdtempSync(join(tmpdir(), "postern-demo-e2e-"));
@@ -30,7 +31,7 @@ interface Run {
 }
 
 function run(...args: string[]): Run {
-  const env = { ...process.env, TMPDIR: folder, NO_COLOR: "1" };
+  const env = { ...process.env, ...compileCache, TMPDIR: folder, NO_COLOR: "1" };
   const child = spawn(process.execPath, [postern, ...args], {
     cwd: folder,
     env,

@@ -25,20 +25,13 @@ rules:
 let house: McpHouse;
 let loose: McpHouse;
 beforeAll(async () => {
-  let own: McpHouse | null = null;
-  const approvals = {
-    get: (id: string) => (own as McpHouse).postern.approvals.get(id),
-    settled: (id: string, signal: AbortSignal) => (own as McpHouse).postern.approvals.settled(id, signal),
-  };
   const kinds = [{ kind: "human" as const, when: '"data-stewards" in claims.groups' }];
   house = await startHouse({
     schema,
     policy: rules("then: approve, approvers: { groups: [data-stewards], count: 1 }"),
     approvals: true,
     kinds,
-    deps: { approvals },
   });
-  own = house;
   loose = await startHouse({ schema, policy: rules("then: allow") });
 });
 afterAll(async () => {

@@ -2,7 +2,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
 import net from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import pg from "pg";
@@ -106,6 +108,7 @@ const postgresJs: Driver = {
       last = query;
       return outcome(query);
     };
+    let free = false;
     return {
       run,
       begin: () => run("begin"),
@@ -121,7 +124,12 @@ const postgresJs: Driver = {
       kill() {
         void sql.end({ timeout: 0 });
       },
-      end: () => sql.end({ timeout: 1 }),
+      async end() {
+        // It waits for connections that are reserved.
+        if (!free) held.release();
+        free = true;
+        await sql.end({ timeout: 1 });
+      },
     };
   },
 };
@@ -253,14 +261,27 @@ const pgjdbc: Driver = {
   name: "pgjdbc",
   missing: java === null ? "libpostgresql-jdbc-java and a JDK" : null,
   survivesCancel: true,
-  open: (postern, token) =>
-    byLines(postern, token, java ?? "java", [
-      "-Xmx256m",
-      "-XX:TieredStopAtLevel=1",
-      "-cp",
-      jar,
-      join(clients, "HoldJdbc.java"),
-    ]),
+  async open(postern, token) {
+    compiled ??= compile(java ?? "java");
+    const quick = ["-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"];
+    return byLines(postern, token, java ?? "java", [...quick, "-cp", `${jar}:${await compiled}`, "HoldJdbc"]);
+  },
 };
+
+/** The folder of the Java client's class files: compiled once, not for each session. */
+let compiled: Promise<string> | null = null;
+
+async function compile(program: string): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "postern-hold-"));
+  const args = ["-m", "jdk.compiler/com.sun.tools.javac.Main", "-cp", jar, "-d", folder];
+  const { code, stderr } = await runProgram(program, [...args, join(clients, "HoldJdbc.java")]);
+  if (code !== 0) throw new Error(`HoldJdbc.java could not be compiled:\n${stderr}`);
+  return folder;
+}
+
+/** Removes what the drivers needed. */
+export async function cleanUp(): Promise<void> {
+  if (compiled !== null) await rm(await compiled, { recursive: true, force: true });
+}
 
 export const drivers: readonly Driver[] = [nodePostgres, postgresJs, psql, psycopg, pgjdbc];

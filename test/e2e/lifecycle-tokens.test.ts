@@ -308,7 +308,8 @@ describe("ending a session", () => {
   });
 });
 
-describe("the end of a session's time", () => {
+// Each waits for a clock, with sessions of its own.
+describe.concurrent("the end of a session's time", () => {
   it("lets the running statement finish, warns before, and rolls back what is open", async () => {
     const token = await mint({ sub: "late" }, 4);
     const { client, notices, over } = await connect(one, token);

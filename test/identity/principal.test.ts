@@ -320,4 +320,15 @@ describe("cache and revocation", () => {
     await refused(identity.authenticate(twin), "TOKEN_REVOKED");
     await refused(identity.authenticate(token), "TOKEN_REVOKED");
   });
+
+  test("nor does it when only the hash of the other one is known", async () => {
+    const identity = await open();
+    const token = await idp.mint();
+    const { twin } = (await identity.authenticate(token)).token;
+    identity.revoke(twin ?? "");
+    await refused(identity.authenticate(token), "TOKEN_REVOKED");
+    const other = await open();
+    other.revoke(twin ?? "");
+    await refused(other.authenticate(token), "TOKEN_REVOKED");
+  });
 });

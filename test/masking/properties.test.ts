@@ -12,7 +12,8 @@ import {
   maskText,
 } from "../../src/masking/index.ts";
 import { hmacSha256 } from "../../src/masking/sha256.ts";
-import { numericType } from "../../src/masking/types/numbers.ts";
+import { integerType, numericType } from "../../src/masking/types/numbers.ts";
+import { uuidType } from "../../src/masking/types/others.ts";
 import { dateDays, timestampMicros, truncateIso } from "../../src/masking/types/times.ts";
 import { decodeParameter } from "../../src/protocol/index.ts";
 import { dataRow, keys, maskOne, maskOneText, planOf, valuesOf } from "./support.ts";
@@ -280,6 +281,52 @@ describe("the quick way gives what the general one gives", () => {
       { numRuns: 1000 },
     );
   });
+  test("integers in binary format", () => {
+    const near = fc.integer({ min: -70_000, max: 70_000 }).map(BigInt);
+    fc.assert(
+      fc.property(
+        fc.constantFrom(2, 4, 8),
+        fc.oneof(near, fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n })),
+        fc.nat({ max: 9 }),
+        fc.nat({ max: 9 }),
+        (size, n, first, last) => {
+          const b = Buffer.alloc(8);
+          b.writeBigInt64BE(BigInt.asIntN(size * 8, n));
+          const value = b.subarray(8 - size);
+          const type = integerType(size as 2 | 4 | 8);
+          const oid = size === 2 ? 21 : size === 4 ? 23 : 20;
+          const text = decodeParameter(oid, 1, value) as string;
+          for (const [m, shown] of [
+            [{ kind: "partial" }, type.partial?.(text)],
+            [{ kind: "keep", first, last }, type.keep?.(text, first, last)],
+          ] as const)
+            expect(maskOne(m, { type: oid, format: 1 }, value)).toEqual(type.binary(shown ?? ""));
+        },
+      ),
+      { numRuns: 2000 },
+    );
+    // What was no value of the type stays none.
+    for (const type of [20, 21, 23])
+      expect(maskOne({ kind: "partial" }, { type, format: 1 }, Buffer.alloc(3))).toBe(null);
+    for (const text of ["", "-"]) expect(maskOneText({ kind: "partial" }, 23, text)).toBe(null);
+  });
+  test("uuids in both formats", () => {
+    fc.assert(
+      fc.property(fc.uuid(), fc.nat({ max: 33 }), fc.nat({ max: 33 }), (id, first, last) => {
+        const b = Buffer.from(id.replaceAll("-", ""), "hex");
+        for (const [m, shown] of [
+          [{ kind: "partial" }, uuidType.partial?.(id)],
+          [{ kind: "keep", first, last }, uuidType.keep?.(id, first, last)],
+        ] as const) {
+          expect(maskOneText(m, 2950, id)).toBe(shown);
+          expect(maskOne(m, { type: 2950, format: 1 }, b)).toEqual(uuidType.binary(shown ?? ""));
+        }
+      }),
+      { numRuns: 1000 },
+    );
+    for (const text of ["", "0b5d3f5e", "0B5D3F5E-8d3c-4d0a-9a3b-0123456789ab"])
+      expect(maskOneText({ kind: "partial" }, 2950, text)).toBe(null);
+  });
   test("dates in both formats", () => {
     const unit = fc.constantFrom("year" as const, "month" as const, "day" as const);
     const micros = fc.bigInt({ min: -211_813_488_000_000_000n, max: 9_223_371_331_199_999_999n });
@@ -382,7 +429,7 @@ describe("hash", () => {
       const hmac = hmacSha256(key);
       for (let n = 0; n < 200; n++) {
         const b = Buffer.alloc(n + 3, n);
-        expect(hmac(b, 3, n + 3).toString("hex")).toBe(
+        expect(hmac.digest(b, 3, n + 3).toString("hex")).toBe(
           createHmac("sha256", key).update(b.subarray(3)).digest("hex"),
         );
       }

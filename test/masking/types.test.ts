@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Mask } from "../../src/facts/effects.ts";
 import { createRowMasker, type MaskColumn } from "../../src/masking/index.ts";
+import { binaries } from "../support/binaries.ts";
 import { sharedCluster } from "../support/cluster.ts";
 import { openSession, type Session } from "./server.ts";
 import { dataRow, keys, planOf, valuesOf } from "./support.ts";
@@ -24,6 +25,8 @@ const masks: Mask[] = [
   { kind: "date", unit: "month" },
   { kind: "date", unit: "day" },
 ];
+
+const { major } = await binaries();
 
 /** Types and values of them, each as an SQL literal. */
 const values: Record<string, readonly string[]> = {
@@ -64,8 +67,8 @@ const values: Record<string, readonly string[]> = {
   "numeric(10,2)": ["85000.00", "-1.50", "0", "12345678.90"],
   "numeric(5,0)": ["12345"],
   "numeric(3,2)": ["1.23"],
-  "numeric(3,5)": ["0.00123"],
-  "numeric(5,-2)": ["1234500"],
+  // Before PostgreSQL 15 a scale lies between 0 and the precision.
+  ...(major >= 15 ? { "numeric(3,5)": ["0.00123"], "numeric(5,-2)": ["1234500"] } : {}),
   float4: ["0", "-0", "1.5", "3.4028235e38", "NaN", "-Infinity", "123456.7"],
   float8: ["0", "-0", "0.1", "1e300", "NaN", "Infinity", "123456789.123"],
   date: [

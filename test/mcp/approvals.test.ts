@@ -20,16 +20,12 @@ rules:
 let house: McpHouse;
 let steward: Approver;
 beforeAll(async () => {
-  let approvals: McpHouse["postern"]["approvals"] | null = null;
-  const desk = () => approvals ?? house.postern.approvals;
   house = await startHouse({
     schema: "create table orders(id int primary key, paid bool default false)",
     policy,
     approvals: true,
     kinds: [{ kind: "human", when: '"stewards" in claims.groups' }],
-    deps: { approvals: { get: (id) => desk().get(id), settled: (id, signal) => desk().settled(id, signal) } },
   });
-  approvals = house.postern.approvals;
   const principal = await house.postern.identity.authenticate(
     await house.postern.token({ sub: "sue", groups: ["stewards", "testers"] }),
   );

@@ -30,6 +30,7 @@ beforeAll(async () => {
   facadeRoutes({
     settings: { provider: "corp", tokenSeconds: 3600, registration: true, documents: true },
     store,
+    origins: [],
     publicUrl: () => base,
     login: (returnTo) => `${base}/login?${new URLSearchParams({ return: returnTo })}`,
     session: async (cookies) =>

@@ -37,7 +37,8 @@ export async function startHouse({ schema, mcp, deps, login, ...options }: House
   const { host, port } = cluster;
   const user = login ?? { user: cluster.superuser, password: cluster.password };
   const postern = await startTestPostern({ server: { host, port, ...user }, dbname, ...options });
-  const door = await openDoor(postern, mcp, deps);
+  const asked = options.approvals === undefined ? {} : { approvals: postern.approvals };
+  const door = await openDoor(postern, mcp, { ...asked, ...deps });
   return {
     cluster,
     dbname,
@@ -63,6 +64,7 @@ export async function openDoor(
     gateway: postern.gateway,
     identity: postern.identity,
     approvals: null,
+    tasks: null,
     settings: { ...defaultMcpSettings, authorizationServers: [postern.idp.issuer], ...mcp },
     publicUrl: () => base,
     activity: null,

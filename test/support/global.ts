@@ -1,15 +1,23 @@
 /**
  * vitest's global set-up: a broker on loopback that starts, at the first question, the initdb template and the shared
- * server, so a run that needs neither does not wait for them. Tear-down stops both, also after failed tests.
+ * server, so a run that needs neither does not wait for them; and Node's compile cache for the programs that tests start.
+ * Tear-down stops and removes all of it, also after failed tests.
  */
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { type Cluster, initTemplate, startFrom, type Template } from "./cluster.ts";
 import { guard, privateFolder } from "./processes.ts";
 
 export default async function setup(): Promise<() => Promise<void>> {
+  // Hundreds of programs are started from the same sources: what Node compiled once, the next one takes from here.
+  const compiled = await mkdtemp(join(tmpdir(), "postern-compiled-"));
+  guard(null, compiled);
+  process.env.POSTERN_TEST_COMPILE_CACHE = compiled;
+
   let folder: string | null = null;
   let template: Promise<Template> | null = null;
   let cluster: Promise<Cluster> | null = null;
@@ -50,5 +58,6 @@ export default async function setup(): Promise<() => Promise<void>> {
     await Promise.allSettled([template, cluster]);
     if (cluster !== null) await cluster.then((started) => started.stop()).catch(() => undefined);
     if (folder !== null) await rm(folder, { recursive: true, force: true });
+    await rm(compiled, { recursive: true, force: true, maxRetries: 5 });
   };
 }

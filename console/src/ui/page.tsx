@@ -15,10 +15,10 @@ interface PageFrameProps {
 export function PageFrame({ title, lead, actions, fixed = false, children }: PageFrameProps) {
   useTitle(title);
   useEffect(() => {
-    // The new page is announced: its heading takes the focus unless something in it already did.
-    const active = document.activeElement;
-    if (active === null || active === document.body || active.closest("main") === null)
-      document.getElementById("page-title")?.focus({ preventScroll: true });
+    // The new page is announced: its heading takes the focus unless something in it already did, or a person was quicker
+    // than a slow page and has opened the account's panel, which would close.
+    const taken = document.activeElement?.closest('main, .account-panel, [aria-expanded="true"]') ?? null;
+    if (taken === null) document.getElementById("page-title")?.focus({ preventScroll: true });
   }, []);
   return (
     <div className={`page${fixed ? " fixed" : ""}`}>

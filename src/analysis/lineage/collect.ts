@@ -50,9 +50,11 @@ const regprocedure = 2202;
 const regoper = 2203;
 const regoperator = 2204;
 
+const listFunctions = ["opfuncid", "hashfuncid", "negfuncid"] as const;
+
 /** The value of a constant of an oid type; 0: none. */
 function oidOf(node: ServerNode): number {
-  const value = node.fields.get("constvalue");
+  const value = node.kept("constvalue");
   if (typeof value !== "object" || value === null || value.kind !== "datum") return 0;
   const bytes = value.text.trim().split(/\s+/).map(Number);
   // A Datum's bytes as the server's machine orders them.
@@ -78,8 +80,8 @@ export function collect(queries: readonly ServerNode[], catalog: CatalogSnapshot
   let sequences = false;
   let settingCalls = 0;
 
-  function addTo(set: Set<number>, ...oids: readonly number[]): void {
-    for (const oid of oids) if (oid !== 0) set.add(oid);
+  function addTo(set: Set<number>, oid: number): void {
+    if (oid !== 0) set.add(oid);
   }
 
   function visit(node: ServerNode, inSystemView: boolean): void {
@@ -103,35 +105,36 @@ export function collect(queries: readonly ServerNode[], catalog: CatalogSnapshot
         break;
       case "SCALARARRAYOPEXPR":
         addTo(operators, intOf(node, "opno"));
-        addTo(hidden, intOf(node, "opfuncid"), intOf(node, "hashfuncid"), intOf(node, "negfuncid"));
+        for (const field of listFunctions) addTo(hidden, intOf(node, field));
         break;
       case "ROWCOMPAREEXPR":
-        addTo(operators, ...numbersOf(node, "opnos"));
+        for (const oid of numbersOf(node, "opnos")) addTo(operators, oid);
         break;
       case "SORTGROUPCLAUSE":
-        addTo(operators, intOf(node, "eqop"), intOf(node, "sortop"));
+        addTo(operators, intOf(node, "eqop"));
+        addTo(operators, intOf(node, "sortop"));
         break;
       case "CTECYCLECLAUSE":
         addTo(operators, intOf(node, "cycle_mark_neop"));
         break;
       case "WINDOWCLAUSE":
-        addTo(hidden, intOf(node, "startInRangeFunc"), intOf(node, "endInRangeFunc"));
+        addTo(hidden, intOf(node, "startInRangeFunc"));
+        addTo(hidden, intOf(node, "endInRangeFunc"));
         break;
       case "TABLESAMPLECLAUSE":
         addTo(hidden, intOf(node, "tsmhandler"));
         break;
       case "COERCEVIAIO": {
         const arg = nodeOf(node, "arg");
-        addTo(types, intOf(node, "resulttype"), arg === null ? 0 : typeOf(arg, catalog));
+        addTo(types, intOf(node, "resulttype"));
+        if (arg !== null) addTo(types, typeOf(arg, catalog));
         break;
       }
       case "COERCETODOMAIN":
         addTo(types, intOf(node, "resulttype"));
         break;
       case "CONST":
-        // 'pg_sleep'::regproc names a function as well as a call does.
-        if (!inSystemView) addTo(...named(node));
-        if (isSetConfig(catalog, named(node)[1])) settingCalls = Number.POSITIVE_INFINITY;
+        constant(node, inSystemView);
         break;
       case "PARAM":
         if (intOf(node, "paramkind", -1) === 0)
@@ -155,12 +158,14 @@ export function collect(queries: readonly ServerNode[], catalog: CatalogSnapshot
     }
   }
 
-  /** What a constant of type regproc, regprocedure, regoper or regoperator stands for. */
-  function named(node: ServerNode): [Set<number>, number] {
+  /** 'pg_sleep'::regproc names a function as well as a call does. */
+  function constant(node: ServerNode, inSystemView: boolean): void {
     const type = intOf(node, "consttype");
-    const isFunction = type === regproc || type === regprocedure;
     const isOperator = type === regoper || type === regoperator;
-    return [isOperator ? operators : functions, isFunction || isOperator ? oidOf(node) : 0];
+    if (!isOperator && type !== regproc && type !== regprocedure) return;
+    const oid = oidOf(node);
+    if (!inSystemView) addTo(isOperator ? operators : functions, oid);
+    if (isSetConfig(catalog, oid)) settingCalls = Number.POSITIVE_INFINITY;
   }
 
   function permission(node: ServerNode): void {
@@ -177,11 +182,11 @@ export function collect(queries: readonly ServerNode[], catalog: CatalogSnapshot
     const relation = intOf(node, "relid");
     if (relation === 0) return;
     if (!inSystemView) reached.add(relation);
-    const kind = node.fields.get("relkind");
+    const kind = node.kept("relkind");
     // A view's own subquery bears its oid from PostgreSQL 16 on.
     relations.set(relation, typeof kind === "string" ? kind : "v");
     // Up to PostgreSQL 15 the entry itself holds the privileges.
-    if (node.fields.has("requiredPerms")) permission(node);
+    if (node.has("requiredPerms")) permission(node);
     if (boolOf(node, "inFromCl")) scanned.add(relation);
   }
 

@@ -26,6 +26,10 @@ export function attributeOf(key: number): Attribute {
     attribute: (key % attributeBits) - attributeShift,
   };
 }
+/** The key stands for a whole row. */
+export function isRowKey(key: number): boolean {
+  return key % attributeBits === attributeShift;
+}
 export function columnFlow(relation: number, attribute: number): Flow {
   return { keys: new Map([[keyOf(relation, attribute), true]]), pure: true };
 }
@@ -46,9 +50,18 @@ export function either(flows: readonly Flow[]): Flow {
 
 /** The value is computed from several. */
 export function computed(flows: readonly Flow[]): Flow {
+  let only: Flow | null = null;
+  let several = false;
+  for (const flow of flows) {
+    if (flow.keys.size === 0 || flow === only) continue;
+    several ||= only !== null;
+    only = flow;
+  }
+  if (only === null) return nothing;
+  if (!several && !only.pure && isComputed(only)) return only;
   const keys = new Map<number, boolean>();
   for (const flow of flows) for (const key of flow.keys.keys()) keys.set(key, false);
-  return keys.size === 0 ? nothing : { keys, pure: false };
+  return { keys, pure: false };
 }
 
 /** Through a view: the view's own column as well. */
@@ -56,6 +69,11 @@ export function alsoColumn(flow: Flow, relation: number, attribute: number): Flo
   const keys = new Map(flow.keys);
   keys.set(keyOf(relation, attribute), true);
   return { keys, pure: flow.pure };
+}
+
+function isComputed(flow: Flow): boolean {
+  for (const whole of flow.keys.values()) if (whole) return false;
+  return true;
 }
 
 export function sameFlow(a: Flow, b: Flow): boolean {

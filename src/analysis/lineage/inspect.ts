@@ -161,7 +161,7 @@ function patternOf(node: ServerNode | undefined): "harmless" | "unknown" | numbe
   if (at === undefined) return "unknown";
   if (tagOf(at) === "PARAM" && intOf(at, "paramkind", -1) === 0) return intOf(at, "paramid", -1);
   if (tagOf(at) !== "CONST") return "unknown";
-  const value = at.fields.get("constvalue");
+  const value = at.kept("constvalue");
   if (typeof value !== "object" || value === null || value.kind !== "datum") return "unknown";
   const bytes = value.text.trim().split(/\s+/).map(Number);
   // A text: four bytes of header, then its own.

@@ -1,4 +1,4 @@
-import type { ServerNode, ServerValue } from "../../sql/servertree/index.ts";
+import type { Kept, ServerNode } from "../../sql/servertree/index.ts";
 
 /**
  * The nodes of a server tree that are understood, each with its fields (PostgreSQL 14 to 18: src/include/nodes/primnodes.h and
@@ -132,6 +132,7 @@ const required: Readonly<Record<string, string>> = {
 };
 
 interface NodeGrammar {
+  readonly tag: string;
   readonly scalars: ReadonlySet<string>;
   readonly nodes: ReadonlySet<string>;
   readonly required: readonly string[];
@@ -141,6 +142,7 @@ const table = new Map<string, NodeGrammar>();
 for (const [tag, text] of Object.entries(grammar)) {
   const names = text.split(/\s+/);
   table.set(tag, {
+    tag,
     nodes: new Set(names.filter((name) => name.endsWith("*")).map((name) => name.slice(0, -1))),
     scalars: new Set(names.filter((name) => !name.endsWith("*"))),
     required: required[tag]?.split(" ") ?? [],
@@ -151,27 +153,31 @@ for (const [former, tag] of Object.entries(formerTags)) {
   if (entry !== undefined) table.set(former, entry);
 }
 
-/** The tag as PostgreSQL 15 and later spell it. */
-export function tagOf(node: ServerNode): string {
-  return formerTags[node.tag] ?? node.tag;
-}
-
-/** What one shape of node is: its surprise, and which of its fields must not hold nodes. Nodes of one shape share `names`. */
+/** What all nodes of one layout are. */
 interface Shape {
+  /** As PostgreSQL 15 and later spell it. */
   readonly tag: string;
   readonly surprise: string | null;
-  readonly scalars: readonly boolean[];
+  /** Places of the fields that may hold nodes. */
+  readonly open: readonly number[];
 }
-const shapes = new WeakMap<readonly string[], Shape>();
+/** By the layouts' numbers. */
+const shapes: (Shape | undefined)[] = [];
 
-function shapeOf(tag: string, names: readonly string[]): Shape {
-  const known = shapes.get(names);
-  if (known?.tag === tag) return known;
+function shapeOf({ layout }: ServerNode): Shape {
+  const known = layout.id === -1 ? undefined : shapes[layout.id];
+  if (known !== undefined) return known;
+  const shape = readShape(layout.tag, layout.names);
+  if (layout.id !== -1) shapes[layout.id] = shape;
+  return shape;
+}
+
+function readShape(tag: string, names: readonly string[]): Shape {
   const entry = table.get(tag);
   const strange = names.find((name) => entry?.nodes.has(name) !== true && entry?.scalars.has(name) !== true);
   const missing = entry?.required.find((name) => !names.includes(name));
-  const shape: Shape = {
-    tag,
+  return {
+    tag: entry?.tag ?? tag,
     surprise:
       entry === undefined
         ? shown(tag)
@@ -180,23 +186,27 @@ function shapeOf(tag: string, names: readonly string[]): Shape {
           : missing !== undefined
             ? `${tag}.${missing}`
             : null,
-    scalars: names.map((name) => entry?.nodes.has(name) !== true),
+    open: names.flatMap((name, i) => (entry?.nodes.has(name) === true ? [i] : [])),
   };
-  shapes.set(names, shape);
-  return shape;
+}
+
+/** The tag as PostgreSQL 15 and later spell it. */
+export function tagOf(node: ServerNode): string {
+  return shapeOf(node).tag;
 }
 
 /** What is not understood about a node itself, as "TAG" or "TAG.field"; null: nothing. */
 export function surpriseIn(node: ServerNode): string | null {
-  const { names, list } = node.fields;
-  const { surprise, scalars } = shapeOf(node.tag, names);
+  const { surprise, open } = shapeOf(node);
   if (surprise !== null) return surprise;
-  for (let i = 0; i < list.length; i++)
-    if (scalars[i] === true && holdsNodes(list[i] ?? null)) return `${node.tag}.${names[i]}`;
-  return null;
+  let holders = 0;
+  if (node.holders > 0) for (const place of open) if (holdsNodes(node.values[place])) holders++;
+  if (holders === node.holders) return null;
+  const at = node.values.findIndex((value, i) => !open.includes(i) && holdsNodes(value));
+  return `${node.tag}.${node.layout.names[at]}`;
 }
 
-function holdsNodes(value: ServerValue): boolean {
+function holdsNodes(value: Kept | undefined): boolean {
   return typeof value === "object" && value !== null && (value.kind === "node" || value.kind === "list");
 }
 
@@ -207,13 +217,11 @@ function shown(name: string): string {
 
 /** The nodes in a node's fields, those in lists (also lists of lists) too. */
 export function childrenOf(node: ServerNode): readonly ServerNode[] {
-  const found: ServerNode[] = [];
-  for (const value of node.fields.list) collectNodes(value, found);
-  return found;
+  return node.children;
 }
 
 /** The nodes in a value. */
-export function collectNodes(value: ServerValue | undefined, into: ServerNode[]): void {
+export function collectNodes(value: Kept | undefined, into: ServerNode[]): void {
   if (typeof value !== "object" || value === null) return;
   if (value.kind === "node") into.push(value);
   else if (value.kind === "list") for (const item of value.items) collectNodes(item, into);

@@ -1,5 +1,5 @@
 /** Conditions whose form matters: what an owner wrote and a caller cannot reach, and plain equalities. */
-import { intOf, nodesOf, type ServerNode, type ServerValue, textOf } from "../../sql/servertree/index.ts";
+import { intOf, nodesOf, type ServerNode, textOf } from "../../sql/servertree/index.ts";
 import type { CatalogFacts } from "./facts.ts";
 import { childrenOf, tagOf } from "./nodes.ts";
 
@@ -37,7 +37,7 @@ function readsOurSetting(call: ServerNode): boolean {
 
 /** The text of a constant of type text: four bytes of header, then the bytes. */
 function textConstant(node: ServerNode): string | null {
-  const value: ServerValue | undefined = node.fields.get("constvalue");
+  const value = node.kept("constvalue");
   if (intOf(node, "consttype") !== 25 || typeof value !== "object" || value === null) return null;
   if (value.kind !== "datum") return null;
   const bytes = value.text.trim().split(/\s+/).map(Number);

@@ -33,6 +33,8 @@ export interface Scope {
   readonly rtable: readonly ServerNode[];
   readonly parent: Scope | null;
   readonly command: Command;
+  /** The entries of the list that gives its rows: the target list of a SELECT, else the RETURNING list; none that is junk. */
+  readonly outputs: readonly ServerNode[];
 }
 
 export class NotUnderstood extends Error {
@@ -57,14 +59,18 @@ export function createScopes(): Scopes {
       let scope = known.get(query);
       if (scope === undefined) {
         if (query.tag !== "QUERY") throw new NotUnderstood("a query that is none");
+        const command =
+          query.kept("utilityStmt") === null
+            ? (commands[intOf(query, "commandType", 0)] ?? "other")
+            : "other";
         scope = {
           query,
           rtable: nodesOf(query, "rtable"),
           parent,
-          command:
-            query.fields.get("utilityStmt") === null
-              ? (commands[intOf(query, "commandType", 0)] ?? "other")
-              : "other",
+          command,
+          outputs: nodesOf(query, command === "select" ? "targetList" : "returningList").filter(
+            (entry) => !boolOf(entry, "resjunk"),
+          ),
         };
         known.set(query, scope);
       }
@@ -103,7 +109,7 @@ export function viewOf(entry: ServerNode): number {
   const relid = intOf(entry, "relid");
   if (relid !== 0) return relid;
   const query = nodeOf(entry, "subquery");
-  if (query === null || entry.fields.has("perminfoindex")) return 0;
+  if (query === null || entry.has("perminfoindex")) return 0;
   const [old, fresh] = nodesOf(query, "rtable");
   if (old === undefined || fresh === undefined || intOf(old, "rtekind", -1) !== 0) return 0;
   const view = intOf(old, "relid");
@@ -154,14 +160,15 @@ export function leavesOf(setOperation: ServerNode): readonly Leaf[] {
   return leaves;
 }
 
-/** The entries of the list that gives a query's rows: the target list of a SELECT, else the RETURNING list. */
-export function outputsOf(scope: Scope): readonly ServerNode[] {
-  const entries = nodesOf(scope.query, scope.command === "select" ? "targetList" : "returningList");
-  return entries.filter((entry) => !boolOf(entry, "resjunk"));
+/** The output of that number, counted from 1; undefined: there is none. Without junk between them the place is the number. */
+export function outputAt({ outputs }: Scope, number: number): ServerNode | undefined {
+  const guess = outputs[number - 1];
+  if (guess !== undefined && intOf(guess, "resno", -1) === number) return guess;
+  return outputs.find((entry) => intOf(entry, "resno", -1) === number);
 }
 
 export function exprOf(entry: ServerNode): ServerNode {
-  const expr = entry.fields.get("expr");
+  const expr = entry.kept("expr");
   if (!isNode(expr)) throw new NotUnderstood("TARGETENTRY.expr");
   return expr;
 }

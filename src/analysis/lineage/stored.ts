@@ -3,7 +3,7 @@ import type { CatalogSnapshot, Relation } from "../../catalog/index.ts";
 import type { Attribute } from "../../facts/effects.ts";
 import { intOf, readServerTree } from "../../sql/servertree/index.ts";
 import { collect } from "./collect.ts";
-import { createScopes, outputsOf } from "./scope.ts";
+import { createScopes } from "./scope.ts";
 import { createTracer } from "./trace.ts";
 import { sourcesOf } from "./uses.ts";
 
@@ -26,7 +26,7 @@ export function storedLineage(
     const scope = scopes.of(query, null);
     if (scope.command !== "select") return null;
     const lineage = new Map<number, readonly Attribute[]>();
-    for (const entry of outputsOf(scope)) {
+    for (const entry of scope.outputs) {
       const number = intOf(entry, "resno", -1);
       lineage.set(number, sourcesOf(tracer.output(scope, number)));
     }

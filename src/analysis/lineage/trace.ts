@@ -4,11 +4,11 @@ import {
   intOf,
   isNode,
   itemsOf,
+  type Kept,
   nodeOf,
   nodesOf,
   numbersOf,
   type ServerNode,
-  type ServerValue,
 } from "../../sql/servertree/index.ts";
 import {
   alsoColumn,
@@ -28,7 +28,7 @@ import {
   leavesOf,
   NotUnderstood,
   outer,
-  outputsOf,
+  outputAt,
   type Scope,
   type Scopes,
   viewOf,
@@ -227,7 +227,7 @@ export function createTracer(scopes: Scopes, hooks: TraceHooks, steps = defaultS
       case "function":
         return ofFunctions(entry, scope, attribute);
       case "tablefunc":
-        return computed(nodesIn(entry.fields.get("tablefunc")).map((node) => flow(node, scope)));
+        return computed(nodesIn(entry.kept("tablefunc")).map((node) => flow(node, scope)));
       case "values": {
         const rows = itemsOf(entry, "values_lists").map((row) => nodesIn(row));
         if (attribute === 0) return computed(rows.flat().map((node) => flow(node, scope)));
@@ -283,7 +283,7 @@ export function createTracer(scopes: Scopes, hooks: TraceHooks, steps = defaultS
 
   /** The least fixed point of a recursion: starts with nothing and reads the query until nothing is added. */
   function grow(cte: ServerNode, rows: Scope): Flow[] {
-    let known: Flow[] = outputsOf(rows).map(() => unknownYet);
+    let known: Flow[] = rows.outputs.map(() => unknownYet);
     for (;;) {
       growing.set(cte, known);
       columns.clear();
@@ -313,9 +313,8 @@ export function createTracer(scopes: Scopes, hooks: TraceHooks, steps = defaultS
   }
 
   function outputOf(scope: Scope, number: number): Flow {
-    const entries = outputsOf(scope);
-    if (number === 0) return computed(entries.map((entry) => output(scope, intOf(entry, "resno", -1))));
-    const entry = entries.find((candidate) => intOf(candidate, "resno", -1) === number);
+    if (number === 0) return computed(scope.outputs.map((entry) => output(scope, intOf(entry, "resno", -1))));
+    const entry = outputAt(scope, number);
     if (entry === undefined) throw new NotUnderstood("a column that a query does not give");
     hooks.onOutput(scope, number);
     const operation = nodeOf(scope.query, "setOperations");
@@ -348,7 +347,7 @@ function mergeTargets(query: ServerNode): readonly ServerNode[] {
   return nodesOf(query, "mergeActionList").flatMap((action) => nodesOf(action, "targetList"));
 }
 
-function nodesIn(value: ServerValue | undefined): readonly ServerNode[] {
+function nodesIn(value: Kept | undefined): readonly ServerNode[] {
   const found: ServerNode[] = [];
   collectNodes(value, found);
   return found;

@@ -2,19 +2,19 @@
  * Where columns stand in a statement. An allow-list: a column counts as output, equality, derived, assigned or owner's only
  * at the places named here; everywhere else it is in a predicate (MASKING.md section 3.2, "strict").
  */
-import type { Assignment, ColumnUse, Inspection, Position } from "../../facts/effects.ts";
+import type { Assignment, Attribute, ColumnUse, Inspection, Position } from "../../facts/effects.ts";
 import {
   boolOf,
   intOf,
   itemsOf,
+  type Kept,
   nodeOf,
   nodesOf,
   type ServerNode,
-  type ServerValue,
   textOf,
 } from "../../sql/servertree/index.ts";
 import type { CatalogFacts } from "./facts.ts";
-import { attributeOf, type Flow } from "./flow.ts";
+import { attributeOf, type Flow, isRowKey } from "./flow.ts";
 import { createInspector } from "./inspect.ts";
 import { childrenOf, collectNodes, tagOf } from "./nodes.ts";
 import { callerReaches, isSingleEquality } from "./owner.ts";
@@ -57,6 +57,16 @@ export interface Uses {
 
 const nesting = 400;
 
+/** Fewer than eight. */
+const positions: Readonly<Record<Position, number>> = {
+  output: 0,
+  equality: 1,
+  derived: 2,
+  assigned: 3,
+  owner: 4,
+  predicate: 5,
+};
+
 /**
  * Reads all queries that one statement became. `target`: the rows of the statement make a new table; `inspect`: it reads relations
  * of the system, whose names may be looked into. Throws NotUnderstood.
@@ -67,7 +77,8 @@ export function findUses(
   target: boolean,
   inspect: boolean,
 ): Uses {
-  const found = new Map<string, ColumnUse>();
+  /** By column and place: the place's number is the key's last digit. */
+  const found = new Map<number, ColumnUse>();
   const assignments: Assignment[] = [];
   const scopes = createScopes();
   /** Entries of views that wait until somebody reads them. */
@@ -94,17 +105,14 @@ export function findUses(
     return scope;
   }
 
-  function add(relation: number, attribute: number, position: Position): void {
-    found.set(`${relation}.${attribute}.${position}`, { relation, attribute, position });
+  function add(key: number, position: Position): void {
+    const place = key * 8 + positions[position];
+    if (!found.has(place)) found.set(place, { ...attributeOf(key), position });
   }
 
   /** Records a Var (or what stands for one) at a place. Values that are not a column as it stands have no plain place. */
   function use(flow: Flow, position: Position): void {
-    for (const [key, whole] of flow.keys) {
-      const { relation, attribute } = attributeOf(key);
-      const plain = whole && attribute !== 0;
-      add(relation, attribute, plain ? position : demoted(position));
-    }
+    for (const [key, whole] of flow.keys) add(key, whole && !isRowKey(key) ? position : demoted(position));
   }
 
   function demoted(position: Position): Position {
@@ -190,7 +198,7 @@ export function findUses(
       expression(child, scope, quiet === "all" || quiet.has(child) ? position : "predicate");
   }
 
-  function inside(value: ServerValue | undefined, scope: Scope, position: Position): void {
+  function inside(value: Kept | undefined, scope: Scope, position: Position): void {
     const nodes: ServerNode[] = [];
     collectNodes(value, nodes);
     for (const node of nodes) expression(node, scope, position);
@@ -200,7 +208,7 @@ export function findUses(
     const test = nodeOf(link, "testexpr");
     const place = demoted(position);
     const at = place === "derived" && test !== null && !isQuietTest(test, facts) ? "predicate" : place;
-    inside(link.fields.get("testexpr"), scope, at);
+    inside(link.kept("testexpr"), scope, at);
     const select = nodeOf(link, "subselect");
     if (select === null) throw new NotUnderstood("SUBLINK.subselect");
     const exists = subLinks[intOf(link, "subLinkType", -1)] === "exists";
@@ -246,12 +254,12 @@ export function findUses(
     const join = nodeOf(node, "jointree");
     if (join !== null) fromClause(join, scope, condition, level.plainWhere && !level.owner);
     for (const field of ["havingQual", "limitOffset", "limitCount", "mergeJoinCondition"])
-      inside(node.fields.get(field), scope, condition);
+      inside(node.kept(field), scope, condition);
     for (const window of nodesOf(node, "windowClause")) {
-      inside(window.fields.get("startOffset"), scope, condition);
-      inside(window.fields.get("endOffset"), scope, condition);
+      inside(window.kept("startOffset"), scope, condition);
+      inside(window.kept("endOffset"), scope, condition);
     }
-    for (const check of nodesOf(node, "withCheckOptions")) ownersCondition(check.fields.get("qual"), scope);
+    for (const check of nodesOf(node, "withCheckOptions")) ownersCondition(check.kept("qual"), scope);
     switch (scope.command) {
       case "select":
         targets(scope, level, nodesOf(node, "targetList"));
@@ -263,7 +271,7 @@ export function findUses(
       case "merge":
         for (const entry of nodesOf(node, "targetList")) expression(exprOf(entry), scope, condition);
         for (const action of nodesOf(node, "mergeActionList")) {
-          inside(action.fields.get("qual"), scope, condition);
+          inside(action.kept("qual"), scope, condition);
           assigns(scope, nodesOf(action, "targetList"), level.owner);
         }
         break;
@@ -276,7 +284,7 @@ export function findUses(
     const conflict = nodeOf(node, "onConflict");
     if (conflict !== null) {
       for (const field of ["arbiterElems", "arbiterWhere", "onConflictWhere"])
-        inside(conflict.fields.get(field), scope, condition);
+        inside(conflict.kept(field), scope, condition);
       assigns(scope, nodesOf(conflict, "onConflictSet"), level.owner);
     }
     if (scope.command !== "select") targets(scope, level, nodesOf(node, "returningList"));
@@ -355,16 +363,16 @@ export function findUses(
         break;
       }
       case "function":
-        inside(entry.fields.get("functions"), scope, condition);
+        inside(entry.kept("functions"), scope, condition);
         break;
       case "tablefunc":
-        inside(entry.fields.get("tablefunc"), scope, condition);
+        inside(entry.kept("tablefunc"), scope, condition);
         break;
       case "values":
-        inside(entry.fields.get("values_lists"), scope, level.owner ? "owner" : demoted(inner.base));
+        inside(entry.kept("values_lists"), scope, level.owner ? "owner" : demoted(inner.base));
         break;
       case "group":
-        inside(entry.fields.get("groupexprs"), scope, condition);
+        inside(entry.kept("groupexprs"), scope, condition);
         break;
       // A join's list names every column of both sides; those that are used stand elsewhere as well.
       case "join":
@@ -377,7 +385,7 @@ export function findUses(
   }
 
   /** Row-level security, security-barrier views, WITH CHECK OPTION. */
-  function ownersCondition(value: ServerValue | undefined, scope: Scope): void {
+  function ownersCondition(value: Kept | undefined, scope: Scope): void {
     const nodes: ServerNode[] = [];
     collectNodes(value, nodes);
     for (const node of nodes) expression(node, scope, callerReaches(node, facts) ? "predicate" : "owner");
@@ -393,7 +401,7 @@ export function findUses(
           if (child === null) throw new NotUnderstood(`JOINEXPR.${side}`);
           fromClause(child, scope, condition, false);
         }
-        inside(node.fields.get("quals"), scope, condition);
+        inside(node.kept("quals"), scope, condition);
         break;
       case "FROMEXPR": {
         for (const child of nodesOf(node, "fromlist")) fromClause(child, scope, condition, false);
@@ -443,6 +451,10 @@ export function findUses(
 }
 
 /** The columns of a flow, in order. */
-export function sourcesOf(flow: Flow): readonly { relation: number; attribute: number }[] {
-  return [...flow.keys.keys()].sort((a, b) => a - b).map(attributeOf);
+export function sourcesOf({ keys }: Flow): readonly { relation: number; attribute: number }[] {
+  if (keys.size === 0) return [];
+  if (keys.size > 1) return [...keys.keys()].sort((a, b) => a - b).map(attributeOf);
+  const sources: Attribute[] = [];
+  for (const key of keys.keys()) sources.push(attributeOf(key));
+  return sources;
 }

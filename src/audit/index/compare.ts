@@ -2,7 +2,7 @@
 
 import { existsSync } from "node:fs";
 import type { DatabaseSync } from "node:sqlite";
-import { intentOf, timeOf } from "../read/filters.ts";
+import { intentOf } from "../read/filters.ts";
 import {
   type Json,
   LeafFiles,
@@ -13,11 +13,14 @@ import {
   segmentsOf,
 } from "../read/leaves.ts";
 import { leafHash } from "../verify/tree.ts";
-import { type Row, RowChecker, rowColumns } from "./check.ts";
-import { blockSize, indexPath, meta, openToWrite } from "./database.ts";
-import { statusTag } from "./document.ts";
-import { asRow } from "./reader.ts";
-import { SealedValues } from "./sealed.ts";
+import { BlockStore } from "./blocks.ts";
+import { type Row, RowChecker, rowOf } from "./check.ts";
+import { Block, blockOf, blockSize, goneMark, outcomeMark, spanOf } from "./columns.ts";
+import { ValueComparison } from "./comparevalues.ts";
+import { indexPath, meta, openToWrite } from "./database.ts";
+import { rowFacts } from "./document.ts";
+import { idKey } from "./ids.ts";
+import { noStatus, statusCode } from "./status.ts";
 import { Tally } from "./tally.ts";
 
 export interface IndexReport {
@@ -71,14 +74,14 @@ export function compareIndex(log: LogPlace, options: CompareOptions): IndexRepor
   }
 }
 
-/** FTS5's own check of its terms against the rows (https://sqlite.org/fts5.html, 6.6). */
+/** FTS5's own check of its terms against those of the parts (https://sqlite.org/fts5.html, 6.6). */
 function integrity(db: DatabaseSync): void {
   try {
     db.exec("INSERT INTO term (term, rank) VALUES ('integrity-check', 1)");
   } catch (error) {
     throw new Disagreement(
       null,
-      `the words are not those of the rows (${error instanceof Error ? error.message : "unreadable"})`,
+      `the words are not those of the parts (${error instanceof Error ? error.message : "unreadable"})`,
     );
   }
 }
@@ -90,89 +93,108 @@ class Comparison {
   private readonly log: LogPlace;
   private readonly db: DatabaseSync;
   private readonly options: CompareOptions;
+  private readonly files: LeafFiles;
+  private readonly stored: BlockStore;
   private readonly checker: RowChecker;
-  private readonly sealed: SealedValues | null;
+  private readonly least: number;
+  private readonly keyed: ValueComparison | null;
   private readonly tally = new Tally();
-  private readonly blocks = new Map<number, { least: number; most: number }>();
+  /** The block that is read, its zones made anew. */
+  private zones = new Block(-1);
+  /** Of the span that is read: its parts. */
+  private readonly parts = new Set<number>();
+  private span = -1;
   /** Statements whose outcome has not come yet, with what their row says of it. */
   private readonly open = new Map<number, { readonly row: Row; readonly intent: Json }>();
-  private macs = 0;
 
   constructor(log: LogPlace, db: DatabaseSync, files: LeafFiles, options: CompareOptions) {
     this.log = log;
     this.db = db;
     this.options = options;
-    this.checker = new RowChecker(log.dir, files);
+    this.files = files;
+    this.stored = new BlockStore(db);
+    const segments = segmentsOf(log.dir);
+    this.least = segments[0] ?? 0;
+    this.checker = new RowChecker(log.dir, files, segments, db);
     this.values = options.keys !== null && meta(db, "keyed") === 1;
-    this.sealed = this.values && options.keys !== null ? new SealedValues(log, options.keys) : null;
+    this.keyed =
+      this.values && options.keys !== null ? new ValueComparison(log, db, options.keys, this.least) : null;
   }
 
   run(): void {
     const { db, log } = this;
-    const stored = meta(db, "position");
-    const end = typeof stored === "string" ? (JSON.parse(stored) as LogPosition) : null;
-    const least = segmentsOf(log.dir)[0] ?? 0;
-    const rows = db
-      .prepare(`SELECT ${rowColumns} FROM record r WHERE r.idx >= ? ORDER BY r.idx`)
-      .iterate(least);
+    const position = meta(db, "position");
+    const end = typeof position === "string" ? (JSON.parse(position) as LogPosition) : null;
     let reached: LogPosition | null = null;
+    // Beyond its end the index has seen nothing, ends of frames included.
+    let within = end !== null;
     readBatches(log, null, {
-      leaf: (buf, start, stop, index, first, offset) => {
-        if (end === null || index >= end.index) {
-          this.behind++;
-          return;
-        }
-        const next = rows.next();
-        const row = next.done === true ? null : asRow(next.value);
-        if (row === null || row.idx !== index)
-          throw new Disagreement(index, "the index has no row of this record");
-        this.one(row, buf, start, stop, first, offset);
+      leaf: (buf, start, stop, index, _first, offset) => {
+        if (within) this.one(index, buf, start, stop, offset);
+        else this.behind++;
       },
-      frame: (frame, day, piece) => this.sealed?.frame(frame, day, piece),
-      frameEnd: (tag) => this.sealed?.end(tag),
+      frame: (frame, day, piece) => {
+        if (within) this.keyed?.sealed.frame(frame, day, piece);
+      },
+      frameEnd: (tag) => {
+        if (within) this.keyed?.sealed.end(tag);
+      },
       batch: (next) => {
-        if (end !== null && next.index <= end.index) {
-          reached = next;
-          this.keyed();
-        }
+        if (end === null || !within) return true;
+        reached = next;
+        within = next.first < end.first || (next.first === end.first && next.offset < end.offset);
+        this.disagree(this.keyed?.upTo(next.index) ?? null);
         return true;
       },
     });
-    const more = rows.next();
-    if (more.done !== true)
-      throw new Disagreement(asRow(more.value).idx, "the index has a row of a record that the log has not");
+    this.endBlock();
+    this.endSpan();
     const place = reached as LogPosition | null;
-    if (end !== null && place !== null && place.index !== end.index)
+    if (end !== null && (place === null || place.index !== end.index))
       throw new Disagreement(null, "it says that it has taken more than the log has");
+    this.nothingBehind(end?.index ?? 0);
     for (const [index, { row }] of this.open)
-      if (row.outcome !== null) throw new Disagreement(index, "it names an outcome that the log has not");
-    this.compareBlocks(least);
+      if (row.link !== 0) throw new Disagreement(index, "it names an outcome that the log has not");
     this.compareTallies();
-    if (this.sealed !== null && this.sealed.open === null) {
-      const count = Number(db.prepare("SELECT count(*) AS count FROM value").get()?.count);
-      if (count !== this.macs)
-        throw new Disagreement(null, `it has ${count} keyed values, the log ${this.macs}`);
-    }
+    this.disagree(this.keyed?.end(end?.index ?? 0) ?? null);
   }
 
-  private one(row: Row, buf: Buffer, start: number, stop: number, first: number, offset: number): void {
-    const { idx: index } = row;
-    if (row.first !== first || row.offset !== offset)
-      throw new Disagreement(index, "the place it names is not the record's");
-    const hash = leafHash(buf.subarray(start, stop));
-    if (!hash.equals(row.hash)) throw new Disagreement(index, "the record has another hash");
+  private disagree(wrong: { readonly index: number | null; readonly problem: string } | null): void {
+    if (wrong !== null) throw new Disagreement(wrong.index, wrong.problem);
+  }
+
+  private nothingBehind(end: number): void {
+    const number = this.db.prepare("SELECT max(number) AS number FROM block").get()?.number;
+    const last = typeof number === "number" ? this.stored.get(number) : null;
+    const next = last === null ? 0 : last.number * blockSize + last.count;
+    if (next > end) throw new Disagreement(next - 1, "the index has a row of a record that the log has not");
+  }
+
+  private one(index: number, buf: Buffer, start: number, stop: number, offset: number): void {
+    const number = blockOf(index);
+    if (number !== this.zones.number) {
+      this.endBlock();
+      this.zones = new Block(number);
+    }
+    const row = rowOf(this.stored.get(number), index);
+    if (row === null) throw new Disagreement(index, "the index has no row of this record");
+    if (row.offset !== offset) throw new Disagreement(index, "the place it names is not the record's");
+    const listed = this.files.listedHash(index);
+    if (listed !== null && !leafHash(buf.subarray(start, stop)).equals(listed))
+      throw new Disagreement(index, "the log's list of leaf hashes has another hash");
     const leaf = parseLeaf(buf, start, stop) ?? {};
     const checked = this.checker.compare(row, leaf);
     if (!checked.ok) throw new Disagreement(index, checked.problem);
-    this.time(index, timeOf(leaf));
+    this.zone(index, leaf);
+    this.posted(row);
     const intent = intentOf(leaf);
     if (leaf.type === "statement.intent") {
       this.tally.statement(checked.record, null);
       this.tally.relations(checked.record);
       this.open.set(index, { row, intent: checked.record });
-      this.sealed?.intent(leaf, index);
+      this.keyed?.sealed.intent(leaf, index);
     } else if (intent !== null) this.outcome(intent, index, leaf);
-    else if (row.outcome !== null || row.status !== null)
+    else if (row.own !== outcomeMark && (row.link !== 0 || row.status !== noStatus))
       throw new Disagreement(index, "it has an outcome, which only a statement has");
     this.records++;
     if (this.records % 10_000 === 0) this.options.progress?.(this.records);
@@ -182,52 +204,63 @@ class Comparison {
     const found = this.open.get(intent);
     if (found === undefined) return;
     this.open.delete(intent);
-    if (found.row.outcome !== index)
+    if (found.row.link !== index - intent)
       throw new Disagreement(intent, "the outcome it names is not the record's");
-    if (found.row.status !== statusTag(leaf))
+    if (found.row.status !== statusCode(leaf.status))
       throw new Disagreement(intent, "its status is not that of its outcome");
     this.tally.statement(found.intent, null, -1);
     this.tally.statement(found.intent, String(leaf.status));
   }
 
-  private time(index: number, time: number): void {
-    if (Number.isNaN(time)) return;
-    const number = Math.floor(index / blockSize);
-    const block = this.blocks.get(number);
-    if (block === undefined) this.blocks.set(number, { least: time, most: time });
-    else {
-      block.least = Math.min(block.least, time);
-      block.most = Math.max(block.most, time);
+  private zone(index: number, leaf: Json): void {
+    const { time, id, request } = rowFacts(leaf);
+    const slot = index % blockSize;
+    if (time !== null) this.zones.atTime(time);
+    if (id !== null) this.zones.hasId(slot, idKey(id).at, 0);
+    if (request !== null) this.zones.hasRequest(slot, idKey(request).at, 0);
+  }
+
+  private endBlock(): void {
+    const { zones, least } = this;
+    if (zones.number < 0) return;
+    const stored = this.stored.get(zones.number);
+    const start = zones.number * blockSize;
+    for (const name of ["time", "ids", "requests"] as const) {
+      const is = stored?.[name] ?? { least: null, most: null };
+      const { least: from, most } = zones[name];
+      const wide =
+        from !== null && most !== null && (is.least ?? from + 1) <= from && (is.most ?? most - 1) >= most;
+      // The block in which retention cut may span more than what is left of it.
+      if ((is.least !== from || is.most !== most) && !(start < least && (from === null || wide)))
+        throw new Disagreement(
+          start,
+          `the ${name === "time" ? "times" : "ids"} it gives for these records are not theirs`,
+        );
     }
   }
 
-  private keyed(): void {
-    const find = this.db.prepare("SELECT 1 FROM value WHERE day = ? AND mac = ? AND idx = ?");
-    for (const { day, mac, index } of this.sealed?.takeFound() ?? []) {
-      this.macs++;
-      if (find.get(day, mac, index) === undefined)
-        throw new Disagreement(index, "a keyed value of this record is missing");
+  /** The parts of the records of a span are posted for it, and no others. */
+  private posted(row: Row): void {
+    const span = spanOf(blockOf(row.idx));
+    if (span !== this.span) {
+      this.endSpan();
+      this.span = span;
     }
+    for (const part of [row.session, row.statement, row.own])
+      if (part !== 0 && part < goneMark) this.parts.add(part);
   }
 
-  private compareBlocks(least: number): void {
-    const rows = new Map(
-      this.db
-        .prepare("SELECT * FROM block")
-        .all()
-        .map((r) => [Number(r.number), r]),
-    );
-    for (const [number, { least: from, most }] of this.blocks) {
-      const row = rows.get(number);
-      rows.delete(number);
-      // The block in which retention cut may span more time than what is left of it.
-      const cut = number * blockSize < least;
-      if (row === undefined || (cut ? Number(row.least) > from : row.least !== from) || row.most !== most)
-        throw new Disagreement(number * blockSize, "the time it gives for these records is not theirs");
+  private endSpan(): void {
+    const { span, parts, least } = this;
+    if (span >= 0) {
+      const posted = this.db.prepare("SELECT part FROM posting WHERE span = ?").all(span);
+      const missing =
+        [...parts].length > 0 && posted.filter(({ part }) => parts.has(Number(part))).length < parts.size;
+      const cut = spanOf(blockOf(least)) === span && least > 0;
+      if (missing || (posted.length > parts.size && !cut))
+        throw new Disagreement(null, "where it says that words occur is not where they do");
     }
-    const [extra] = rows.keys();
-    if (extra !== undefined)
-      throw new Disagreement(extra * blockSize, "it gives a time for records that the log has not");
+    parts.clear();
   }
 
   private compareTallies(): void {

@@ -1,51 +1,71 @@
 /** The index's file: `index.db` beside the segments. It holds nothing that could not be made anew from them. */
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
 
-/** Another layout is another version: the index is then made anew. */
-const layout = 2;
+/** Another layout is another version: the index is then made anew. Numbers in it are in the order of the machine's bytes. */
+const layout = 3;
+const version = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1 ? layout : layout + 1000;
 
+/**
+ * Records stand in blocks of 1024 by their leaf index (columns.ts): three numbers of parts each (`chunk`), where to find them (`place`), and
+ * what became of a statement (`ended`). `part` holds the terms of a part, `term` finds parts by terms, `posting` the spans of blocks in which
+ * records have a part. `block` says which times and ids stand in one.
+ */
 const schema = `
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE part (id INTEGER PRIMARY KEY, terms TEXT NOT NULL);
-CREATE TABLE record (
-  idx INTEGER PRIMARY KEY, first INTEGER NOT NULL, offset INTEGER NOT NULL, hash BLOB NOT NULL,
-  time INTEGER, id TEXT, request TEXT, intent INTEGER,
-  session INTEGER, statement INTEGER, own INTEGER, outcome INTEGER, status TEXT);
-CREATE INDEX record_id ON record (id);
-CREATE INDEX record_request ON record (request);
-CREATE TABLE block (number INTEGER PRIMARY KEY, least INTEGER NOT NULL, most INTEGER NOT NULL);
+CREATE TABLE part (id INTEGER PRIMARY KEY, digest INTEGER NOT NULL, terms TEXT NOT NULL);
+CREATE INDEX part_digest ON part (digest);
+CREATE VIRTUAL TABLE term USING fts5(terms, content = part, content_rowid = id, detail = none, columnsize = 0, tokenize = ascii);
+CREATE TABLE posting (part INTEGER NOT NULL, span INTEGER NOT NULL, PRIMARY KEY (part, span)) WITHOUT ROWID;
+CREATE TABLE block (number INTEGER PRIMARY KEY, least INTEGER, most INTEGER, id_least INTEGER, id_most INTEGER, request_least INTEGER, request_most INTEGER);
+CREATE TABLE chunk (number INTEGER PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE place (number INTEGER PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE ended (number INTEGER PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE frame (number INTEGER PRIMARY KEY, first INTEGER NOT NULL, offset INTEGER NOT NULL, idx INTEGER NOT NULL, day TEXT NOT NULL);
-CREATE TABLE value (day TEXT NOT NULL, mac BLOB NOT NULL, idx INTEGER NOT NULL, PRIMARY KEY (day, mac, idx)) WITHOUT ROWID;
+CREATE TABLE value (id INTEGER PRIMARY KEY, day TEXT NOT NULL, number INTEGER NOT NULL, data BLOB NOT NULL);
+CREATE INDEX value_block ON value (number, day);
+CREATE INDEX value_day ON value (day, number);
 CREATE TABLE tally (hour INTEGER NOT NULL, subject TEXT NOT NULL, db TEXT NOT NULL, verdict TEXT NOT NULL, rule TEXT NOT NULL, status TEXT NOT NULL, count INTEGER NOT NULL,
   PRIMARY KEY (hour, subject, db, verdict, rule, status)) WITHOUT ROWID;
 CREATE TABLE touched (hour INTEGER NOT NULL, subject TEXT NOT NULL, db TEXT NOT NULL, verdict TEXT NOT NULL, relation TEXT NOT NULL, access TEXT NOT NULL, count INTEGER NOT NULL,
   PRIMARY KEY (hour, subject, db, verdict, relation, access)) WITHOUT ROWID;
-CREATE VIEW document AS
-  SELECT r.idx AS idx, a.terms || ' ' || b.terms || ' ' || c.terms || coalesce(' ' || r.status, '') AS terms
-  FROM record r JOIN part a ON a.id = r.session JOIN part b ON b.id = r.statement JOIN part c ON c.id = r.own
-  WHERE r.own IS NOT NULL;
-CREATE VIRTUAL TABLE term USING fts5(terms, content = document, content_rowid = idx, detail = none, columnsize = 0, tokenize = ascii);
 `;
-const tables = ["term", "document", "touched", "tally", "value", "frame", "block", "record", "part", "meta"];
-
-/** Records of one `block`, whose span of time is known. */
-export const blockSize = 1024;
+/** What this layout and earlier ones consist of, in the order in which it can be dropped. */
+const tables = [
+  "term",
+  "document",
+  "touched",
+  "tally",
+  "value",
+  "frame",
+  "block",
+  "ended",
+  "place",
+  "chunk",
+].concat(["posting", "record", "part", "meta"]);
 
 export function indexPath(dir: string): string {
   return join(dir, "index.db");
 }
 
+/** SQLite's page cache. A log is written in order: its newest pages are all that an indexer comes back to. */
+const usualCacheKiB = 4096;
+
 /** Opens the index to write, an empty one where there is none or one of another layout. Throws what SQLite throws. */
-export function openToWrite(dir: string): DatabaseSync {
+export function openToWrite(dir: string, cacheKiB = usualCacheKiB): DatabaseSync {
   const db = new DatabaseSync(indexPath(dir), { timeout: 10_000 });
   try {
     // What a power cut takes is made again; only a torn file would be worse, and WAL with NORMAL has none.
     db.exec(
-      "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY",
+      `PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -${cacheKiB}; PRAGMA temp_store = MEMORY`,
     );
-    if (version(db) !== layout) makeAnew(db);
+    const found = versionOf(db);
+    if (found !== version) {
+      makeAnew(db);
+      // What an earlier layout took on the disk is given back; beside a reader it waits for another time.
+      if (found !== 0) shrink(db);
+    }
     return db;
   } catch (error) {
     db.close();
@@ -54,13 +74,13 @@ export function openToWrite(dir: string): DatabaseSync {
 }
 
 /** As openToWrite(); a file that SQLite cannot read is thrown away. */
-export function openOrReplace(dir: string): DatabaseSync {
+export function openOrReplace(dir: string, cacheKiB = usualCacheKiB): DatabaseSync {
   try {
-    return openToWrite(dir);
+    return openToWrite(dir, cacheKiB);
   } catch (error) {
     if (!isDamage(error)) throw error;
     removeIndex(dir);
-    return openToWrite(dir);
+    return openToWrite(dir, cacheKiB);
   }
 }
 
@@ -79,13 +99,21 @@ export function openToRead(dir: string): DatabaseSync | null {
       { readOnly: true },
     );
   }
-  if (version(db) === layout) return db;
+  if (versionOf(db) === version) return db;
   db.close();
   return null;
 }
 
-function version(db: DatabaseSync): number {
+function versionOf(db: DatabaseSync): number {
   return Number(db.prepare("PRAGMA user_version").get()?.user_version);
+}
+
+function shrink(db: DatabaseSync): void {
+  try {
+    db.exec("VACUUM");
+  } catch (error) {
+    if (isDamage(error)) throw error;
+  }
 }
 
 /** Throws the content away, in one transaction: readers see the old index or the empty one. */
@@ -94,11 +122,10 @@ export function makeAnew(db: DatabaseSync): void {
   try {
     for (const name of tables) {
       const type = db.prepare("SELECT type FROM sqlite_master WHERE name = ?").get(name)?.type;
-      if (type !== undefined) db.exec(`DROP ${String(type) === "view" ? "VIEW" : "TABLE"} ${name}`);
+      if (type === "view" || type === "table") db.exec(`DROP ${type} ${name}`);
     }
     db.exec(schema);
-    db.exec(`PRAGMA user_version = ${layout}`);
-    db.prepare("INSERT INTO part VALUES (0, '')").run();
+    db.exec(`PRAGMA user_version = ${version}`);
     // Whoever else writes here remembers parts of the old content by number: the generation tells it to forget them.
     setMeta(db, "generation", crypto.randomUUID());
     db.exec("COMMIT");
@@ -108,13 +135,30 @@ export function makeAnew(db: DatabaseSync): void {
   }
 }
 
+/** Statements that are asked for by name, each made once a connection. */
+const prepared = new WeakMap<DatabaseSync, Map<string, StatementSync>>();
+
+function statement(db: DatabaseSync, sql: string): StatementSync {
+  let known = prepared.get(db);
+  if (known === undefined) {
+    known = new Map();
+    prepared.set(db, known);
+  }
+  let found = known.get(sql);
+  if (found === undefined) {
+    found = db.prepare(sql);
+    known.set(sql, found);
+  }
+  return found;
+}
+
 export function meta(db: DatabaseSync, name: string): string | number | null {
-  const value = db.prepare("SELECT value FROM meta WHERE name = ?").get(name)?.value;
+  const value = statement(db, "SELECT value FROM meta WHERE name = ?").get(name)?.value;
   return typeof value === "string" || typeof value === "number" ? value : null;
 }
 
 export function setMeta(db: DatabaseSync, name: string, value: string | number): void {
-  db.prepare("INSERT OR REPLACE INTO meta VALUES (?, ?)").run(name, value);
+  statement(db, "INSERT OR REPLACE INTO meta VALUES (?, ?)").run(name, value);
 }
 
 export function removeIndex(dir: string): void {

@@ -1,6 +1,6 @@
 /**
  * What the index holds of a record: tags, one for each value that a filter asks for, and words. Both are terms of one
- * full-text table. Records of a session, of a statement's shape and of a decision share their parts, so a row is small.
+ * full-text table. Records of a session, of a statement's shape and of a decision share their parts: a record itself is three numbers.
  */
 import { hash } from "node:crypto";
 import { analysed, intentOf, namesOf, rulesOf, runNames, timeOf, tokensOf } from "../read/filters.ts";
@@ -23,7 +23,6 @@ const kinds = {
   rule: "o",
   type: "y",
   verdict: "v",
-  status: "z",
   /** Not analysed: its relations can only be guessed from its words. */
   unread: "q",
   /** Too many words: not all of them are in the index. */
@@ -49,7 +48,8 @@ function terms(found: readonly string[], of: unknown): string {
   return [...new Set([...found, tag("partial", ""), ...[...words].slice(0, maxWords)])].join(" ");
 }
 
-function sessionPart(leaf: Json, part: Json): string {
+/** Terms of what a session's records say of it. Of `leaf` only the members of partsOf().session are looked at, blobs put back. */
+export function sessionTerms(leaf: Json, part: Json = partsOf(leaf).session): string {
   return terms(
     [
       ...tags("subject", [text(leaf, "principal.subject")]),
@@ -63,7 +63,8 @@ function sessionPart(leaf: Json, part: Json): string {
   );
 }
 
-function statementPart(leaf: Json, part: unknown): string {
+/** Terms of what the records of a statement say of it, blobs put back; "" when there is none. */
+export function statementTerms(leaf: Json, part: unknown = partsOf(leaf).statement): string {
   if (part === undefined) return "";
   const names = (path: string) => list(leaf, path)?.flatMap(namesOf) ?? null;
   return terms(
@@ -80,20 +81,16 @@ function statementPart(leaf: Json, part: unknown): string {
   );
 }
 
-function ownPart(leaf: Json, rest: Json): string {
+/** Terms of all that a record says itself, its blobs put back. */
+export function ownTerms(leaf: Json, rest: Json = partsOf(leaf).rest): string {
   return terms(
     [
       ...tags("type", [text(leaf, "type")]),
       ...tags("verdict", [text(leaf, "decision.verdict")]),
       ...tags("rule", rulesOf(leaf)),
     ],
-    rest,
+    shown(rest),
   );
-}
-
-/** The tag an outcome adds to its intent's document. */
-export function statusTag(outcome: Json): string {
-  return tag("status", text(outcome, "status") ?? "");
 }
 
 export interface Document {
@@ -103,12 +100,13 @@ export interface Document {
   readonly own: string;
 }
 
-/** Parts that were made before, by the JSON they were made of. */
+/** Parts that were made before, by the JSON they were made of. Bounded by the characters of both. */
 export class PartCache {
   private readonly known = new Map<string, string>();
   private readonly limit: number;
+  private chars = 0;
 
-  constructor(limit = 4096) {
+  constructor(limit = 2 * 1024 * 1024) {
     this.limit = limit;
   }
 
@@ -119,26 +117,30 @@ export class PartCache {
       found = make();
       // Long ones are rare and would keep megabytes.
       if (key.length > 65_536) return found;
-      if (this.known.size >= this.limit) this.known.clear();
+      this.chars += key.length + found.length;
+      if (this.chars > this.limit) {
+        this.known.clear();
+        this.chars = key.length + found.length;
+      }
       this.known.set(key, found);
     }
     return found;
   }
 }
 
-/** The document of a record with its blobs put back. Outcomes have none: they add a tag to that of their intent. */
+/** The document of a record with its blobs put back. Outcomes have none. */
 export function documentOf(leaf: Json, cache: PartCache): Document {
   const { session, statement, rest } = partsOf(leaf);
   return {
-    session: cache.get(["s", session], () => sessionPart(leaf, session)),
-    statement: cache.get(["q", statement], () => statementPart(leaf, statement)),
-    own: cache.get(["o", leaf.type, shown(rest)], () => ownPart(leaf, rest)),
+    session: cache.get(["s", session], () => sessionTerms(leaf, session)),
+    statement: cache.get(["q", statement], () => statementTerms(leaf, statement)),
+    own: cache.get(["o", leaf.type, shown(rest)], () => ownTerms(leaf, rest)),
   };
 }
 
 /** What the own part depends on. */
 function shown(rest: Json): Json {
-  const { v: _v, id: _id, time: _time, request: _request, sealed: _sealed, parameters, ...fields } = rest;
+  const { id: _id, time: _time, request: _request, sealed: _sealed, parameters, ...fields } = rest;
   return { ...fields, parameters };
 }
 

@@ -1,12 +1,24 @@
 /** Asking the index. Everything it answers is checked against the leaves before it is given out. */
 import type { KeyObject } from "node:crypto";
-import type { DatabaseSync, SQLOutputValue, StatementSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import type { RecordFilter } from "../read/filters.ts";
-import { type Json, LeafFiles, type LogPlace, type LogPosition } from "../read/leaves.ts";
-import { type CheckedRow, type Row, RowChecker, rowColumns } from "./check.ts";
-import { blockSize, meta, openToRead } from "./database.ts";
+import {
+  type Json,
+  LeafFiles,
+  type LogPlace,
+  type LogPosition,
+  segmentAt,
+  segmentsOf,
+} from "../read/leaves.ts";
+import { type CheckedRow, type Row, RowChecker, RowReader } from "./check.ts";
+import { outcomeMark } from "./columns.ts";
+import { meta, openToRead } from "./database.ts";
+import { PartMasks } from "./masks.ts";
 import { termQuery } from "./query.ts";
-import { formsOf, searchKey, valueMac } from "./values.ts";
+import { findId, scanBlocks } from "./scan.ts";
+import { noStatus } from "./status.ts";
+import { formsOf, ValueKey } from "./values.ts";
+import { findValues } from "./valuestore.ts";
 
 /** A row of the index that does not say what its leaf says. */
 export interface TamperedRow {
@@ -35,15 +47,19 @@ export class IndexReader {
   tamperedCount = 0;
   private readonly db: DatabaseSync;
   private readonly files: LeafFiles;
+  private readonly segments: readonly number[];
+  private readonly rows: RowReader;
   private readonly checker: RowChecker;
-  private byIndex: StatementSync | null = null;
 
   private constructor(log: LogPlace, db: DatabaseSync, position: LogPosition) {
     this.db = db;
     this.position = position;
     this.keyed = meta(db, "keyed") === 1;
     this.files = new LeafFiles(log);
-    this.checker = new RowChecker(log.dir, this.files);
+    // Read after the transaction began: the index speaks of no later segment.
+    this.segments = segmentsOf(log.dir);
+    this.rows = new RowReader(db);
+    this.checker = new RowChecker(log.dir, this.files, this.segments, db);
   }
 
   /** null: there is no index of this version, or an empty one. Throws what SQLite throws. */
@@ -66,90 +82,58 @@ export class IndexReader {
 
   /** Records that fit, newest first; `dayKey` opens what known values need. Statuses are those the index knows. */
   *search(filter: RecordFilter, dayKey: ((day: string) => KeyObject | null) | null): Generator<IndexHit> {
-    const { required } = termQuery(filter);
-    for (const row of this.rows(filter, dayKey)) {
+    if (filter.nothing) return;
+    const { filters } = filter;
+    const query = termQuery(filter);
+    // What was found otherwise than by its terms shows whether it has them only now.
+    const byTerms = filters.value === undefined && filters.request === undefined;
+    for (const index of this.candidates(filter, dayKey)) {
+      const row = this.row(index);
+      if (row === null) {
+        if (index >= this.oldest) this.report(index, "it was found, and has no row");
+        continue;
+      }
+      if (row.own === outcomeMark) continue;
       const hit = this.verified(row);
       if (hit === null) continue;
-      if (filter.filters.value === undefined && !required.every((t) => hit.terms.has(t)))
+      if (byTerms && !query.required.every((term) => hit.has(term)))
         this.report(row.idx, "it was found by terms that its record has not");
       else if (filter.fits(hit.record, row.idx)) yield hit;
     }
   }
 
-  private *rows(filter: RecordFilter, dayKey: ((day: string) => KeyObject | null) | null): Generator<Row> {
-    const { filters } = filter;
-    if (filter.nothing) return;
-    if (filters.value !== undefined) {
-      yield* this.rowsByValue(filters.value, dayKey);
-      return;
-    }
-    if (filters.request !== undefined) {
-      yield* this.all(
-        "SELECT * FROM (SELECT $ FROM record r WHERE r.request = ?) WHERE terms IS NOT NULL ORDER BY idx DESC",
-        [filters.request],
-      );
-      return;
-    }
-    const [least, most] = this.range(filter);
-    const { match } = termQuery(filter);
-    if (match === null)
-      yield* this.all(
-        "SELECT $ FROM record r WHERE r.idx BETWEEN ? AND ? AND r.own IS NOT NULL ORDER BY r.idx DESC",
-        [least, most],
-      );
-    else
-      yield* this.all(
-        "SELECT $ FROM term CROSS JOIN record r ON r.idx = term.rowid WHERE term MATCH ? AND term.rowid BETWEEN ? AND ? ORDER BY term.rowid DESC",
-        [match, least, most],
-      );
+  /** Leaf indexes of records that may fit, newest first. */
+  private candidates(
+    filter: RecordFilter,
+    dayKey: ((day: string) => KeyObject | null) | null,
+  ): Iterable<number> {
+    const { value, request, before, since, until, status } = filter.filters;
+    if (value !== undefined) return dayKey === null ? [] : this.byValue(value, dayKey);
+    if (request !== undefined) return findId(this.db, request, false).reverse();
+    const least = this.oldest;
+    const most = Math.min(this.position.index, before ?? Number.MAX_SAFE_INTEGER) - 1;
+    const masks = new PartMasks(this.db, termQuery(filter));
+    return scanBlocks(this.db, masks, { least, most, since, until, status });
   }
 
-  private *all(sql: string, parameters: readonly (string | number)[]): Generator<Row> {
-    for (const row of this.db.prepare(sql.replace("$", rowColumns)).iterate(...parameters)) yield asRow(row);
+  /** The oldest record that the log still has: what stands before it in the index is about to go. */
+  private get oldest(): number {
+    return this.segments[0] ?? 0;
   }
 
-  /** The span of leaf indexes that the time allows, by blocks. */
-  private range(filter: RecordFilter): [number, number] {
-    const { since, until, before } = filter.filters;
-    let least = 0;
-    let most = Math.min(this.position.index, before ?? Number.MAX_SAFE_INTEGER) - 1;
-    if (since !== undefined || until !== undefined) {
-      const row = this.db
-        .prepare("SELECT min(number) AS least, max(number) AS most FROM block WHERE most >= ? AND least <= ?")
-        .get(since ?? Number.MIN_SAFE_INTEGER, until ?? Number.MAX_SAFE_INTEGER);
-      if (typeof row?.least !== "number") return [0, -1];
-      least = row.least * blockSize;
-      most = Math.min(most, (Number(row.most) + 1) * blockSize - 1);
-    }
-    return [least, most];
-  }
-
-  private *rowsByValue(value: string, dayKey: ((day: string) => KeyObject | null) | null): Generator<Row> {
-    if (dayKey === null) return;
+  private byValue(value: string, dayKey: (day: string) => KeyObject | null): number[] {
     const found = new Set<number>();
     const next = this.db.prepare("SELECT day FROM value WHERE day > ? ORDER BY day LIMIT 1");
-    const byMac = this.db.prepare(
-      "SELECT idx FROM value WHERE day = ? AND mac = ? ORDER BY idx DESC LIMIT ?",
-    );
     for (let row = next.get(""); row !== undefined; row = next.get(String(row.day))) {
       const sealing = dayKey(String(row.day));
       if (sealing === null) continue;
-      const key = searchKey(sealing);
-      for (const form of formsOf(value))
-        for (const { idx } of byMac.all(String(row.day), valueMac(key, form), maxByValue))
-          found.add(Number(idx));
+      findValues(this.db, String(row.day), new ValueKey(sealing), formsOf(value), maxByValue, found);
     }
-    for (const index of [...found].sort((a, b) => b - a)) {
-      const row = this.row(index);
-      if (row === null) this.report(index, "a value belongs to a record that has no row");
-      else yield row;
-    }
+    return [...found].sort((a, b) => b - a);
   }
 
   private row(index: number): Row | null {
-    this.byIndex ??= this.db.prepare(`SELECT ${rowColumns} FROM record r WHERE r.idx = ?`);
-    const found = this.byIndex.get(index);
-    return found === undefined ? null : asRow(found);
+    return index < this.oldest ? null : this.rows.row(index);
   }
 
   /** The record with this index; null when the index has no (good) row of it. */
@@ -160,12 +144,10 @@ export class IndexReader {
 
   /** The records whose request or own id is `id`, in order, outcomes too. */
   records(id: string): IndexHit[] {
-    const found = this.db
-      .prepare(
-        `SELECT ${rowColumns} FROM record r WHERE r.idx IN (SELECT idx FROM record WHERE request = ? UNION SELECT idx FROM record WHERE id = ?) ORDER BY r.idx`,
-      )
-      .all(id, id);
-    return found.map((row) => this.verified(asRow(row))).filter((hit) => hit !== null);
+    return findId(this.db, id, true)
+      .map((index) => this.record(index))
+      .filter((hit) => hit !== null)
+      .filter(({ leaf }) => leaf.request === id || leaf.id === id);
   }
 
   /** Where reading for a sealed frame must begin: the frame's own batch, or where the index ends. */
@@ -183,28 +165,21 @@ export class IndexReader {
       return null;
     }
     let outcome: Json | null = null;
-    if (row.outcome !== null) {
-      const other = this.row(row.outcome);
+    if (row.own !== outcomeMark && row.link !== 0) {
+      const other = this.row(row.idx + row.link);
       const joined = other === null ? null : this.checker.checkOutcome(row, other);
       if (joined?.ok !== true) {
         this.report(row.idx, joined === null ? "the outcome it names has no row" : joined.problem);
         return null;
       }
       outcome = joined.leaf;
-    } else if (row.status !== null) {
+    } else if (row.status !== noStatus) {
       this.report(row.idx, "it has a status and no outcome");
       return null;
     }
-    const { idx: index, first, offset } = row;
-    return {
-      index,
-      first,
-      offset,
-      outcome,
-      leaf: checked.leaf,
-      record: checked.record,
-      terms: checked.terms,
-    };
+    const { idx: index, offset } = row;
+    const { leaf, record, has } = checked;
+    return { index, first: segmentAt(this.segments, index), offset, outcome, leaf, record, has };
   }
 
   private report(index: number, problem: string): void {
@@ -221,24 +196,4 @@ export class IndexReader {
     this.files.close();
     this.db.close();
   }
-}
-
-/** The row's columns; what is not of the type it was written with becomes a value that no record has. */
-export function asRow(row: Record<string, SQLOutputValue>): Row {
-  const whole = (value: SQLOutputValue | undefined) => (typeof value === "number" ? value : null);
-  const text = (value: SQLOutputValue | undefined) =>
-    value === null || value === undefined ? null : String(value);
-  return {
-    idx: whole(row.idx) ?? -1,
-    first: whole(row.first) ?? -1,
-    offset: whole(row.offset) ?? -1,
-    hash: row.hash instanceof Uint8Array ? row.hash : new Uint8Array(),
-    time: whole(row.time),
-    id: text(row.id),
-    request: text(row.request),
-    intent: whole(row.intent),
-    outcome: whole(row.outcome),
-    status: text(row.status),
-    terms: text(row.terms),
-  };
 }

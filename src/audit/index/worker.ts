@@ -4,9 +4,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
 import { lowPriority } from "../low.ts";
 import type { IndexerMessage, IndexerRequest, IndexerSettings } from "./indexer.ts";
+import { Manners } from "./manners.ts";
 import { IndexWriter } from "./writer.ts";
 
-const { dir, keys, pollMs = 500, batch = 5000 } = workerData as IndexerSettings;
+const { dir, keys, pollMs = 500, batch = 300 } = workerData as IndexerSettings;
+/** SQLite's page cache, KiB. A log is written in order: its newest pages are what an indexer needs. */
+const cacheKiB = 4096;
 const problemMs = 5000;
 /** Between two looks at whether retention or erasure took something. */
 const tendMs = 60_000;
@@ -34,9 +37,14 @@ async function pause(ms: number): Promise<void> {
   wake = null;
 }
 
-/** Steps until it is asked to end. Small steps, and as long a pause behind each as the step took: half of a core at most. */
+/**
+ * Steps until it is asked to end. Small steps, and as long a pause behind each as the step took: half of a core at most.
+ * While the gateway is busy and nobody waits for the index, the pauses are much longer.
+ */
 async function run(): Promise<void> {
-  const writer = new IndexWriter({ name: "", dir }, { keys });
+  const writer = new IndexWriter({ name: "", dir }, { keys, cacheKiB });
+  const manners = new Manners();
+  let answered = 0;
   try {
     let tended = Date.now();
     while (!ended) {
@@ -45,18 +53,22 @@ async function run(): Promise<void> {
       if (bavail * bsize < leastFree) throw new Error("the disk is nearly full: indexing waits");
       const start = performance.now();
       const count = writer.step(batch);
+      const took = performance.now() - start;
       if (count >= batch) {
         tell({ kind: "progress", records: writer.size });
-        await sleep(Math.min(performance.now() - start, 1000));
+        if (ended) break;
+        if (asked > answered) await sleep(Math.min(took, 1000));
+        else await pause(manners.pauseMs(took));
         continue;
       }
+      answered = ask;
       // Less than was asked for: all that stood in the segments when the step began is in.
       tell({ kind: "idle", records: writer.size, ask });
       if (Date.now() - tended > tendMs) {
         tended = Date.now();
         writer.tend();
       }
-      if (!ended && ask === asked) await pause(pollMs);
+      if (!ended && ask === asked) await pause(Math.max(pollMs, manners.pauseMs(took)));
     }
   } finally {
     writer.close();

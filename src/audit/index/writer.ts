@@ -1,6 +1,5 @@
 /** Building the index: step by step from where it stopped, each step one transaction over whole batches of the log. */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { intentOf } from "../read/filters.ts";
 import {
   type Json,
   LeafFiles,
@@ -8,33 +7,58 @@ import {
   type LogPosition,
   parseLeaf,
   readBatches,
+  segmentAt,
   segmentsOf,
 } from "../read/leaves.ts";
-import { leafHash } from "../verify/tree.ts";
-import { blockSize, makeAnew, meta, openOrReplace, setMeta } from "./database.ts";
-import { documentOf, PartCache, readable, rowFacts, statusTag, tag } from "./document.ts";
+import { place } from "../read/unseal.ts";
+import { BlockStore } from "./blocks.ts";
+import { type Block, blockOf, blockSize, outcomeMark } from "./columns.ts";
+import { Counts } from "./counts.ts";
+import { makeAnew, meta, openOrReplace, setMeta } from "./database.ts";
+import {
+  documentOf,
+  ownTerms,
+  PartCache,
+  readable,
+  rowFacts,
+  sessionTerms,
+  statementTerms,
+  tag,
+} from "./document.ts";
+import { idKey } from "./ids.ts";
+import { type Part, PartStore } from "./parts.ts";
 import { forgetDestroyedDays, prune } from "./prune.ts";
+import { Recogniser } from "./recognise.ts";
 import { SealedValues } from "./sealed.ts";
-import { Tally } from "./tally.ts";
+import { linkOf, noStatus, statusCode } from "./status.ts";
+import { Tally, TallyTables } from "./tally.ts";
+import { ValueStore } from "./valuestore.ts";
 
 export interface IndexWriterOptions {
   /** Folder of the keys, to index known values (keyed); null: the index holds none. */
   readonly keys: string | null;
+  /** SQLite's page cache; left out: 4 MiB. */
+  readonly cacheKiB?: number;
 }
 
-/** An intent or other record of this step, not yet in the full-text table. */
-interface Pending {
-  readonly leaf: Json;
-  readonly first: number;
-  readonly offset: number;
-  readonly hash: Buffer;
-  outcome: number | null;
-  status: string | null;
-  statusName: string | null;
+interface SessionFacts {
+  readonly part: Part;
+  readonly who: number;
 }
 
-/** Statements stored without outcome whose terms are kept at hand: most outcomes come soon after. */
+interface StatementFacts {
+  readonly part: Part;
+  readonly own: Part;
+  readonly what: number;
+}
+
+/** Statements without outcome that are kept at hand: most outcomes come soon after. */
 const maxOpen = 20_000;
+/** Characters of documents that are kept of records that are read whole: there are few, and fewer alike. */
+const maxDocuments = 256 * 1024;
+
+/** Bytes of the log that are read at once. */
+const roomBytes = 256 * 1024;
 
 const intentTag = tag("type", "statement.intent");
 
@@ -42,44 +66,60 @@ export class IndexWriter {
   private readonly log: LogPlace;
   private readonly db: DatabaseSync;
   private readonly files: LeafFiles;
-  private readonly parts = new PartCache();
-  private readonly partIds = new Map<string, number>();
-  private generation = "";
-  private readonly sealed: SealedValues | null;
-  private sealedReady = false;
+  private readonly blocks: BlockStore;
+  private readonly parts: PartStore;
+  private readonly documents = new PartCache(maxDocuments);
+  private readonly records: Recogniser<SessionFacts, StatementFacts>;
+  private readonly counts = new Counts();
   private readonly tally = new Tally();
-  /** Intents stored in an earlier step of this writer that had no outcome then. */
-  private readonly open = new Map<number, { readonly leaf: Json; readonly terms: string }>();
-  private readonly insert: Readonly<
-    Record<"record" | "part" | "term" | "block" | "frame" | "value" | "drop" | "ended", StatementSync>
-  >;
+  private readonly tables: TallyTables;
+  private readonly values: ValueStore;
+  private readonly sealed: SealedValues | null;
+  /** Intents without outcome, with the key by which they were counted. */
+  private readonly open = new Map<number, number>();
+  private readonly addFrame: StatementSync;
+  private readonly room = Buffer.allocUnsafeSlow(roomBytes);
+  /** The state in which this writer left the index; null: all it remembers may be wrong. */
+  private left: string | null = null;
 
   /** Throws what SQLite throws, and AuditOpenError when there is a keys folder without a readable master key. */
   constructor(log: LogPlace, options: IndexWriterOptions) {
     this.log = log;
-    this.sealed = options.keys === null ? null : new SealedValues(log, options.keys);
-    this.db = openOrReplace(log.dir);
+    this.sealed =
+      options.keys === null
+        ? null
+        : new SealedValues(log, options.keys, (day, high, low, index) =>
+            this.values.add(day, high, low, index),
+          );
+    this.db = openOrReplace(log.dir, options.cacheKiB);
     this.files = new LeafFiles(log);
     const { db } = this;
-    this.insert = {
-      record: db.prepare("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
-      part: db.prepare("INSERT INTO part (terms) VALUES (?)"),
-      term: db.prepare("INSERT INTO term (rowid, terms) VALUES (?, ?)"),
-      block: db.prepare(
-        "INSERT INTO block VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET least = min(least, excluded.least), most = max(most, excluded.most)",
-      ),
-      frame: db.prepare("INSERT OR IGNORE INTO frame VALUES (?, ?, ?, ?, ?)"),
-      value: db.prepare("INSERT OR IGNORE INTO value VALUES (?, ?, ?)"),
-      drop: db.prepare("INSERT INTO term (term, rowid, terms) VALUES ('delete', ?, ?)"),
-      ended: db.prepare("UPDATE record SET outcome = ?, status = ? WHERE idx = ?"),
-    };
+    this.blocks = new BlockStore(db);
+    this.parts = new PartStore(db);
+    this.values = new ValueStore(db);
+    this.tables = new TallyTables(db);
+    this.addFrame = db.prepare("INSERT OR IGNORE INTO frame VALUES (?, ?, ?, ?, ?)");
+    this.records = new Recogniser({
+      session: (members) => {
+        const leaf = readable(log.dir, members);
+        return { part: this.parts.of(sessionTerms(leaf)), who: this.counts.whoOf(leaf) };
+      },
+      statement: (members) => {
+        const leaf = readable(log.dir, members);
+        return {
+          part: this.parts.of(statementTerms(leaf)),
+          own: this.parts.of(ownTerms(leaf)),
+          what: this.counts.whatOf(leaf),
+        };
+      },
+    });
     if (!this.continues()) makeAnew(db);
     this.tend();
   }
 
   /** Lets go of what retention or an erasure took from the log. */
   tend(): void {
-    prune(this.db, segmentsOf(this.log.dir)[0] ?? 0);
+    prune(this.db, this.log, segmentsOf(this.log.dir)[0] ?? 0);
     forgetDestroyedDays(this.db, this.log.dir);
   }
 
@@ -97,10 +137,10 @@ export class IndexWriter {
   private continues(): boolean {
     const origin = meta(this.db, "keyed");
     if (origin !== null && origin !== (this.sealed === null ? 0 : 1)) return false;
-    const last = this.db.prepare("SELECT first, offset, hash FROM record ORDER BY idx DESC LIMIT 1").get();
-    if (last === undefined) return this.position() === null;
-    const stored = this.files.at(Number(last.first), Number(last.offset));
-    return stored?.hash.equals(last.hash as Uint8Array) ?? false;
+    const last = meta(this.db, "last");
+    if (typeof last !== "string") return this.position() === null;
+    const [first, offset, hash] = last.split(" ");
+    return this.files.at(Number(first), Number(offset))?.hash.toString("hex") === hash;
   }
 
   /** Takes at most about `most` records. Gives how many; 0: nothing new. Throws what SQLite and the file system throw; then nothing of the step is kept. */
@@ -112,187 +152,192 @@ export class IndexWriter {
       return count;
     } catch (error) {
       this.db.exec("ROLLBACK");
-      this.partIds.clear();
-      this.open.clear();
-      this.sealedReady = false;
-      this.tally.rows("tally").clear();
-      this.tally.rows("touched").clear();
+      this.forget();
       throw error;
     }
   }
 
+  /** Forgets all that is remembered of the index's content. */
+  private forget(): void {
+    this.left = null;
+    this.records.forget();
+    this.parts.forget();
+    this.blocks.forget();
+    this.values.forget();
+    this.counts.forget();
+    this.open.clear();
+    this.tally.clear();
+  }
+
   private take(most: number): number {
     const { db, sealed } = this;
-    const generation = String(meta(db, "generation"));
-    if (generation !== this.generation) {
-      // The content is another one than the last time: parts have other numbers, and open frames begin elsewhere.
-      this.partIds.clear();
-      this.open.clear();
-      this.generation = generation;
-      this.sealedReady = false;
-    }
     const from = this.position();
-    if (!this.sealedReady) this.resumeFrame(from);
-    const pending = new Map<number, Pending>();
-    const blocks = new Map<number, { least: number; most: number }>();
+    // Parts have other numbers when the index was made anew or pruned, and another writer may have gone on from where this one stopped.
+    if (this.left !== `${meta(db, "generation")} ${JSON.stringify(from)}` || this.counts.full) {
+      this.forget();
+      this.resumeFrame(from);
+    }
     let batchStart = from;
     let count = 0;
-    const end = readBatches(this.log, from, {
-      leaf: (buf, start, stop, index, first, offset) => {
-        count++;
-        const hash = leafHash(buf.subarray(start, stop));
-        const leaf = readable(this.log.dir, parseLeaf(buf, start, stop));
-        const { time } = rowFacts(leaf);
-        if (time !== null) {
-          const number = Math.floor(index / blockSize);
-          const block = blocks.get(number);
-          if (block === undefined) blocks.set(number, { least: time, most: time });
-          else {
-            block.least = Math.min(block.least, time);
-            block.most = Math.max(block.most, time);
-          }
-        }
-        if (leaf.type === "statement.outcome") this.outcome(leaf, index, first, offset, hash, pending);
-        else {
-          pending.set(index, { leaf, first, offset, hash, outcome: null, status: null, statusName: null });
-          if (leaf.type === "statement.intent") sealed?.intent(leaf, index);
-        }
+    let lastFirst = -1;
+    let lastOffset = -1;
+    const end = readBatches(
+      this.log,
+      from,
+      {
+        leaf: (buf, start, stop, index, first, offset) => {
+          count++;
+          lastFirst = first;
+          lastOffset = offset;
+          this.leaf(buf, start, stop, index, offset);
+        },
+        frame: (frame, day, piece) => {
+          const { first, offset, index } = batchStart ?? {
+            first: segmentsOf(this.log.dir)[0] ?? 0,
+            offset: 0,
+            index: 0,
+          };
+          if (sealed === null || sealed.open !== frame) this.addFrame.run(frame, first, offset, index, day);
+          sealed?.frame(frame, day, piece);
+        },
+        frameEnd: (text) => sealed?.end(text),
+        batch: (next) => {
+          batchStart = next;
+          return count < most;
+        },
       },
-      frame: (frame, day, piece) => {
-        const { first, offset, index } = batchStart ?? {
-          first: segmentsOf(this.log.dir)[0] ?? 0,
-          offset: 0,
-          index: 0,
-        };
-        if (sealed === null || sealed.open !== frame) this.insert.frame.run(frame, first, offset, index, day);
-        sealed?.frame(frame, day, piece);
-      },
-      frameEnd: (text) => sealed?.end(text),
-      batch: (next) => {
-        batchStart = next;
-        return count < most;
-      },
-    });
-    for (const [index, entry] of pending) this.store(index, entry);
-    for (const [number, { least, most: latest }] of blocks) this.insert.block.run(number, least, latest);
-    for (const { day, mac, index } of sealed?.takeFound() ?? []) this.insert.value.run(day, mac, index);
-    this.tally.write(db);
-    if (end !== null) setMeta(db, "position", JSON.stringify(end));
-    setMeta(db, "keyed", sealed === null ? 0 : 1);
-    setMeta(db, "open_frame", sealed?.open ?? -1);
+      this.room,
+    );
+    const position = JSON.stringify(end);
+    if (count > 0 || position !== JSON.stringify(from)) {
+      this.blocks.flush();
+      this.values.flush();
+      this.counts.flush(this.tally);
+      this.tables.write(this.tally);
+      if (end !== null) setMeta(db, "position", position);
+      setMeta(db, "keyed", sealed === null ? 0 : 1);
+      setMeta(db, "open_frame", sealed?.open ?? -1);
+      const last = count === 0 ? null : this.files.at(lastFirst, lastOffset);
+      if (last !== null) setMeta(db, "last", `${lastFirst} ${lastOffset} ${last.hash.toString("hex")}`);
+    }
+    this.left = `${meta(db, "generation")} ${position}`;
     return count;
   }
 
-  private store(index: number, entry: Pending): void {
-    const { leaf, first, offset, hash, outcome, status } = entry;
-    const { time, id, request } = rowFacts(leaf);
-    const document = documentOf(leaf, this.parts);
-    const { session, statement, own } = document;
-    this.insert.record.run(
-      index,
-      first,
-      offset,
-      hash,
-      time,
-      id,
-      request,
-      null,
-      this.part(session),
-      this.part(statement),
-      this.part(own),
-      outcome,
-      status,
-    );
-    const terms = `${session} ${statement} ${own}`;
-    this.insert.term.run(index, status === null ? terms : `${terms} ${status}`);
-    if (leaf.type !== "statement.intent") return;
-    this.tally.statement(leaf, entry.statusName);
-    this.tally.relations(leaf);
-    if (status !== null || terms.length > 65_536) return;
-    const oldest = this.open.keys().next().value;
-    if (this.open.size >= maxOpen && oldest !== undefined) this.open.delete(oldest);
-    this.open.set(index, { leaf, terms });
-  }
-
-  private part(terms: string): number {
-    if (terms === "") return 0;
-    let id = this.partIds.get(terms);
-    if (id === undefined) {
-      id = Number(this.insert.part.run(terms).lastInsertRowid);
-      if (this.partIds.size >= 8192) this.partIds.clear();
-      if (terms.length < 65_536) this.partIds.set(terms, id);
+  private leaf(buf: Buffer, start: number, stop: number, index: number, offset: number): void {
+    const number = blockOf(index);
+    const block = this.blocks.growing(number);
+    const { records } = this;
+    const kind = records.read(buf, start, stop);
+    if (kind === null) {
+      this.whole(readable(this.log.dir, parseLeaf(buf, start, stop)), block, index, offset);
+      return;
     }
-    return id;
+    const slot = block.add(index, offset);
+    block.atTime(records.time);
+    block.hasId(slot, records.id.at, records.id.tail);
+    block.hasRequest(slot, records.request.at, records.request.tail);
+    if (kind === "outcome") {
+      this.outcome(block, slot, index, records.intent, records.status, "");
+      return;
+    }
+    const { session, statement } = records;
+    if (session === null || statement === null) return;
+    this.setParts(block, slot, session.part, statement.part, statement.own);
+    this.intent(index, this.counts.begun(records.time, session.who, statement.what));
+    this.sealed?.intentAt(records.frame, records.line, index, buf, records.digestAt);
   }
 
-  private outcome(
-    leaf: Json,
-    index: number,
-    first: number,
-    offset: number,
-    hash: Buffer,
-    pending: Map<number, Pending>,
-  ): void {
-    const { time, id, request } = rowFacts(leaf);
-    const intent = intentOf(leaf);
-    this.insert.record.run(
-      index,
-      first,
-      offset,
-      hash,
-      time,
-      id,
-      request,
-      intent,
-      null,
-      null,
-      null,
-      null,
-      null,
+  /** A record that was not recognised, parsed. */
+  private whole(leaf: Json, block: Block, index: number, offset: number): void {
+    const slot = block.add(index, offset);
+    const { time, id, request, intent } = rowFacts(leaf);
+    if (time !== null) block.atTime(time);
+    const own = id === null ? null : idKey(id);
+    if (own !== null) block.hasId(slot, own.at, own.tail);
+    const of = request === null ? null : idKey(request);
+    if (of !== null) block.hasRequest(slot, of.at, of.tail);
+    if (leaf.type === "statement.outcome") {
+      this.outcome(block, slot, index, intent ?? -1, statusCode(leaf.status), String(leaf.status));
+      return;
+    }
+    const document = documentOf(leaf, this.documents);
+    this.setParts(
+      block,
+      slot,
+      this.parts.of(document.session),
+      this.parts.of(document.statement),
+      this.parts.of(document.own),
     );
-    if (intent === null) return;
-    const status = statusTag(leaf);
-    const name = String(leaf.status);
-    const entry = pending.get(intent);
-    if (entry !== undefined) {
-      if (entry.outcome !== null || entry.leaf.type !== "statement.intent") return;
-      entry.outcome = index;
-      entry.status = status;
-      entry.statusName = name;
-    } else this.lateOutcome(intent, index, status, name);
+    if (leaf.type !== "statement.intent") return;
+    this.intent(index, this.counts.begun(time, this.counts.whoOf(leaf), this.counts.whatOf(leaf)));
+    this.sealed?.intent(leaf, index);
   }
 
-  /** The intent was taken in an earlier step: its document is replaced. */
-  private lateOutcome(intent: number, outcome: number, status: string, name: string): void {
-    const known = this.open.get(intent) ?? this.stored(intent);
-    this.open.delete(intent);
-    if (known === null) return;
-    const { leaf, terms } = known;
-    this.insert.drop.run(intent, terms);
-    this.insert.ended.run(outcome, status, intent);
-    this.insert.term.run(intent, `${terms} ${status}`);
-    if (leaf === null) return;
-    this.tally.statement(leaf, null, -1);
-    this.tally.statement(leaf, name, 1);
+  private setParts(block: Block, slot: number, session: Part, statement: Part, own: Part): void {
+    const { number } = block;
+    block.session[slot] = session.id;
+    block.statement[slot] = statement.id;
+    block.own[slot] = own.id;
+    this.parts.use(session, number);
+    this.parts.use(statement, number);
+    this.parts.use(own, number);
   }
 
-  /** An intent without outcome as the index and the log have it; null: the index has no such. */
-  private stored(intent: number): { readonly leaf: Json | null; readonly terms: string } | null {
-    const row = this.db
-      .prepare(
-        "SELECT d.terms, r.first, r.offset FROM record r JOIN document d ON d.idx = r.idx WHERE r.idx = ? AND r.outcome IS NULL",
-      )
-      .get(intent);
-    if (typeof row?.terms !== "string" || !row.terms.split(" ").includes(intentTag)) return null;
-    const stored = this.files.at(Number(row.first), Number(row.offset));
-    const leaf = stored === null ? null : asJson(stored.text);
-    return { leaf: leaf === null ? null : readable(this.log.dir, leaf), terms: row.terms };
+  private intent(index: number, key: number): void {
+    const oldest = this.open.size < maxOpen ? undefined : this.open.keys().next().value;
+    if (oldest !== undefined) this.open.delete(oldest);
+    this.open.set(index, key);
+  }
+
+  /** `name`: the status, where its code does not say it. */
+  private outcome(
+    block: Block,
+    slot: number,
+    index: number,
+    intent: number,
+    status: number,
+    name: string,
+  ): void {
+    block.session[slot] = outcomeMark;
+    block.statement[slot] = outcomeMark;
+    block.own[slot] = outcomeMark;
+    const link = linkOf(index, intent);
+    block.link[slot] = link;
+    if (link === 0) return;
+    const of = blockOf(intent) === block.number ? block : this.blocks.get(blockOf(intent));
+    if (of === null) return;
+    const key = this.open.get(intent);
+    if (key === undefined && !this.lateOutcome(of, intent, status, name)) return;
+    if (key !== undefined) {
+      this.open.delete(intent);
+      this.counts.ended(key, status, name);
+    }
+    of.link[intent % blockSize] = link;
+    of.status[intent % blockSize] = status;
+    this.blocks.ended(of);
+  }
+
+  /** The outcome of an intent that is not at hand; false when the index has no such intent, or with an outcome. */
+  private lateOutcome(block: Block, intent: number, status: number, name: string): boolean {
+    const slot = intent % blockSize;
+    if (slot >= block.count || block.link[slot] !== 0 || block.status[slot] !== noStatus) return false;
+    const own = this.db.prepare("SELECT terms FROM part WHERE id = ?").get(block.own[slot] ?? 0)?.terms;
+    if (typeof own !== "string" || !own.split(" ").includes(intentTag)) return false;
+    const first = segmentAt(segmentsOf(this.log.dir), intent);
+    const stored = this.files.at(first, block.offset[slot] ?? 0);
+    if (stored === null) return true;
+    const bytes = Buffer.from(stored.text, "utf8");
+    const leaf = readable(this.log.dir, parseLeaf(bytes, 0, bytes.length));
+    const { time } = rowFacts(leaf);
+    const hour = [time, this.counts.whoOf(leaf), this.counts.whatOf(leaf)] as const;
+    this.counts.ended(this.counts.keyOf(...hour), status, name);
+    return true;
   }
 
   /** Reads the pieces of the frame that was open at `until` anew. */
   private resumeFrame(until: LogPosition | null): void {
     const { db, sealed } = this;
-    this.sealedReady = true;
     sealed?.reset();
     const open = meta(db, "open_frame");
     if (sealed === null || until === null || typeof open !== "number" || open < 0) return;
@@ -305,7 +350,9 @@ export class IndexWriter {
     readBatches(this.log, from, {
       leaf: (buf, start, end, index) => {
         const leaf = parseLeaf(buf, start, end);
-        if (leaf?.type === "statement.intent") sealed.intent(leaf, index);
+        // What lies elsewhere was taken when its record was.
+        const where = leaf?.type === "statement.intent" ? place(leaf) : null;
+        if (leaf !== null && where?.frame === open) sealed.intent(leaf, index);
       },
       frame: (frame, day, piece) => sealed.frame(frame, day, piece),
       frameEnd: (text) => sealed.end(text),
@@ -322,9 +369,4 @@ export class IndexWriter {
     this.files.close();
     this.db.close();
   }
-}
-
-function asJson(stored: string): Json | null {
-  const bytes = Buffer.from(stored, "utf8");
-  return parseLeaf(bytes, 0, bytes.length);
 }

@@ -60,6 +60,18 @@ export function segmentsOf(dir: string): number[] {
     .sort((a, b) => a - b);
 }
 
+/** The segment, of those that segmentsOf() gave, in which leaf `index` stands: its first index; 0 when it is before all. */
+export function segmentAt(firsts: readonly number[], index: number): number {
+  let low = 0;
+  let high = firsts.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((firsts[middle] ?? 0) <= index) low = middle + 1;
+    else high = middle;
+  }
+  return firsts[low - 1] ?? 0;
+}
+
 export interface LeafReader {
   /** The JSON bytes at [start, end) of `buf`, valid during the call; false ends the reading. */
   leaf(buf: Buffer, start: number, end: number, index: number, segment: string, offset: number): boolean;
@@ -120,11 +132,15 @@ export interface BatchReader {
   batch(next: LogPosition): boolean;
 }
 
-/** Reads whole batches from `from` (null: from the oldest segment there is). Gives where to go on. Throws what the file system throws. */
+/**
+ * Reads whole batches from `from` (null: from the oldest segment there is), into `buffer` when there is one. Gives where to go on. Throws
+ * what the file system throws.
+ */
 export function readBatches(
   log: LogPlace,
   from: LogPosition | null,
   reader: BatchReader,
+  buffer?: Buffer,
 ): LogPosition | null {
   let position = from;
   for (const first of segmentsOf(log.dir)) {
@@ -154,7 +170,7 @@ export function readBatches(
           return more ? null : "stopped";
         },
       },
-      { hashes: false },
+      buffer === undefined ? { hashes: false } : { hashes: false, buffer },
     );
     if (!more) break;
   }

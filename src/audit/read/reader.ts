@@ -62,6 +62,8 @@ export interface AuditReaderSettings {
   readonly keys: string | null;
   /** A question that takes longer is given up. */
   readonly timeoutMs?: number;
+  /** The thread ends when nothing was asked for so long (milliseconds; default 30 s); the next question starts another. */
+  readonly idleMs?: number;
 }
 
 export interface AuditReader {
@@ -91,25 +93,38 @@ const maxWaiting = 32;
 
 /** Starts the reader. Questions are answered one after the other. */
 export function startAuditReader(log: AuditLog, settings: AuditReaderSettings): AuditReader {
-  const { timeoutMs = 60_000 } = settings;
+  const { timeoutMs = 60_000, idleMs = 30_000 } = settings;
   const waiting = new Map<number, { resolve(answer: unknown): void; reject(error: Error): void }>();
   let next = 0;
+  let idle: NodeJS.Timeout | null = null;
   const failAll = (text: string): void => {
     for (const { reject } of waiting.values()) reject(new AuditReadError(text));
     waiting.clear();
+  };
+  /** The thread has work until its last answer, also to questions that were given up. */
+  let unanswered = 0;
+  const restLater = (): void => {
+    if (idle !== null) clearTimeout(idle);
+    idle = unanswered > 0 ? null : setTimeout(() => background.rest("end"), idleMs).unref();
   };
   const background = startBackground<ReadReply>({
     file: "./reader-worker",
     base: import.meta.url,
     name: "audit-reader",
     data: settings,
+    onDemand: true,
     onMessage: (reply) => {
+      unanswered--;
+      restLater();
       const found = waiting.get(reply.id);
       waiting.delete(reply.id);
       if ("problem" in reply) found?.reject(new AuditReadError(reply.problem));
       else found?.resolve(reply.answer);
     },
-    onProblem: (text) => failAll(`the audit log cannot be read: ${text}`),
+    onProblem: (text) => {
+      unanswered = 0;
+      failAll(`the audit log cannot be read: ${text}`);
+    },
   });
   return {
     async ask<Q extends ReadQuestion>(by: ReadBy, question: Q) {
@@ -137,11 +152,14 @@ export function startAuditReader(log: AuditLog, settings: AuditReaderSettings): 
           resolve: (value) => done(() => resolve(value)),
           reject: (error) => done(() => reject(error)),
         });
+        unanswered++;
+        restLater();
         background.post({ id, question } satisfies ReadJob);
       });
       return answer as ReadAnswers[Q["kind"]];
     },
     async close() {
+      if (idle !== null) clearTimeout(idle);
       failAll("the reader is closed");
       await background.close("end");
     },

@@ -70,19 +70,26 @@ export interface SegmentStart {
   readonly tail: Buffer;
 }
 
+export interface ReadOptions {
+  readonly hashes: boolean;
+  readonly until?: number;
+  readonly buffer?: Buffer;
+}
+
 /**
  * Reads a segment from `start` to its end, calling `visitor` for each line; a visitor that gives a text reports a fault and
- * ends the pass. `hashes: false` skips leaf hashes and chain (for searching). Throws only what the file system throws.
+ * ends the pass. `hashes: false` skips leaf hashes and chain (for searching). `buffer`: what to read into as long as lines fit, for whoever
+ * reads often. Throws only what the file system throws.
  */
 export function readSegment(
   path: string,
   start: SegmentStart,
   visitor: SegmentVisitor,
-  options: { readonly hashes: boolean; readonly until?: number } = { hashes: true },
+  options: ReadOptions = { hashes: true },
 ): SegmentEnd {
   const fd = openSync(path, "r");
   try {
-    return pass(fd, start, visitor, options.hashes, options.until ?? Number.POSITIVE_INFINITY);
+    return pass(fd, start, visitor, options);
   } finally {
     closeSync(fd);
   }
@@ -92,13 +99,12 @@ function pass(
   fd: number,
   start: SegmentStart,
   visitor: SegmentVisitor,
-  hashes: boolean,
-  until: number,
+  { hashes, until = Number.POSITIVE_INFINITY, buffer }: ReadOptions,
 ): SegmentEnd {
   // A small segment needs no large buffer, and one byte of room shows that it has not grown meanwhile.
-  let buf: Buffer = Buffer.allocUnsafeSlow(
-    Math.min(firstRead, Math.max(fstatSync(fd).size - start.offset, 0) + 256),
-  );
+  let buf: Buffer =
+    buffer ??
+    Buffer.allocUnsafeSlow(Math.min(firstRead, Math.max(fstatSync(fd).size - start.offset, 0) + 256));
   let filled = 0; // bytes of buf that hold file content
   let line = 0; // start of the present line in buf
   let base = start.offset; // file offset of buf[0]

@@ -1,38 +1,21 @@
 /** Joins the rooms into a running gateway; `postern serve` and `postern demo` both start here. */
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import type pino from "pino";
-import {
-  type ApiEnv,
-  builtConsole,
-  createConsoleSessions,
-  createRest,
-  type HttpListener,
-  lifecycleRoutes,
-  startHttp,
-} from "../../api/index.ts";
+import type { HttpListener } from "../../api/index.ts";
 import type { Approvals } from "../../approvals/index.ts";
 import { type AuditLog, makeAnchors, openAuditLog } from "../../audit/index.ts";
-import { startAuditReader } from "../../audit/read/reader.ts";
 import type { Settings } from "../../config/index.ts";
-import type { Principal } from "../../facts/principal.ts";
 import { type Gateway, startGateway } from "../../gateway/index.ts";
 import type { Identity } from "../../identity/index.ts";
 import { createProtection } from "../../identity/protection.ts";
 import { createPosternTokens } from "../../identity/tokens/index.ts";
 import { openRevocations } from "../../identity/tokens/revoked.ts";
-import { mcpRoutes } from "../../mcp/index.ts";
 import type { CompiledPolicy } from "../../policy/index.ts";
 import type { Store } from "../../store/index.ts";
 import { keepAnchored, tellOpenNews } from "./anchor.ts";
 import { openApprovals } from "./approvals.ts";
 import { openIdentity } from "./identity.ts";
-import { activityOf, openFacade } from "./mcp.ts";
-import { approvalMetrics, gatewayMetrics } from "./metrics.ts";
-import { openOauth } from "./oauth.ts";
 import { openPolicy, readPolicy } from "./policy.ts";
 import { compareSettings } from "./reload.ts";
-import { anchorStates, connectToken, policyTexts, warningsOf } from "./restparts.ts";
 import { startSpans } from "./spans.ts";
 import { openSettingsStore } from "./store.ts";
 import { startTrail } from "./trail.ts";
@@ -141,101 +124,36 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
   opened.defer(async () => {
     if (!drained) await gateway.drain(0);
   });
-  const consoleSessions = createConsoleSessions(store, { secure: () => publicUrl().startsWith("https:") });
-  /** Shut out since they logged in, or come from a provider that nobody trusts any more. */
-  const revoked = (principal: Principal) =>
-    !revocations.fresh ||
-    revocations.find(principal, "api") !== null ||
-    !current.providers.some(({ name }) => name === principal.provider);
-  const reader = startAuditReader(audit, { dir: settings.audit.dir, keys: settings.audit.keys });
-  opened.defer(() => reader.close());
-  const rest = createRest({
-    logger,
-    approvals,
-    protection,
-    samlProtection: createProtection(settings.identity.lockout),
-    reader,
-    auditDir: settings.audit.dir,
-    logKey: () => readFileSync(join(settings.audit.keys, "log.vkey"), "utf8").trim(),
-    anchors: () => anchorStates(anchoring),
-    ...(policy === null ? {} : { policy: policyTexts(policy.policies, () => current.policy) }),
-    issueToken: (caller, wish) => connectToken(tokens, caller, wish),
-    tls: settings.gateway.tls !== null,
-    mcp: settings.mcp !== null,
-    warnings: () => warningsOf(policy?.policies.current ?? null, audit, store),
-    version,
-    node: settings.audit.node,
-    ...(settings.store.kind === "postgres" ? { peerSealer: kept.sealer } : {}),
-    identity,
-    gateway,
-    audit,
-    store,
-    consoleSessions,
-    databases: settings.gateway.databases,
-    providers: () => current.providers,
-    roles: () => settings.admin,
-    publicUrl,
-    stepUpSeconds: settings.approvals.stepUpMs / 1000,
-    revoked,
-    onRevoked: (listener) => revocations.onChange(listener),
-    more: lifecycleRoutes({ gateway, identity, tokens, revocations, audit }),
-    saml: { providers: () => identity.saml },
-  });
-  const oauth = openOauth({
-    settings: () => current,
-    identity,
-    tokens,
-    revocations,
-    store,
-    audit,
-    gateway,
-    publicUrl,
-  });
   const spans = await startSpans(audit, settings.tracing, version, logger);
   opened.defer(() => spans?.close());
-  const activity = activityOf(audit, settings);
-  opened.defer(() => activity.close());
-  const mcp =
-    settings.mcp === null
-      ? null
-      : mcpRoutes<ApiEnv>({
-          gateway,
-          identity,
-          approvals,
-          settings: settings.mcp,
-          publicUrl,
-          activity: activity.recent,
-          version,
-          logger,
-        });
-  const facade = openFacade({
-    settings,
-    store,
-    audit,
-    tokens,
-    consoleSessions,
-    publicUrl,
-    revoked,
-  });
-  const deps = {
-    rest,
-    mounts: [oauth, mcp, facade].filter((mount) => mount !== null),
-    consoleDir: builtConsole,
-    version,
-    readiness: () => ({
-      audit: audit.failure === null,
-      gateway: gateway.accepting,
-      store: store.failure === null,
-    }),
-    metrics: () => [
-      ...gatewayMetrics(gateway, identity, audit, anchoring, trail),
-      ...approvalMetrics(approvals.stats, webhooks.stats, store.failure),
-    ],
-    onError: (error: Error) => logger.error({ err: error }, "http listener"),
-  };
-  const http = settings.http === null ? null : await startHttp(settings.http, deps, settings.gateway.tls);
-  listening = http;
-  if (http !== null) opened.defer(() => http.close());
+  // The doors for browsers, REST and MCP clients are a third of the program: without a listener they are not even loaded.
+  let http: HttpListener | null = null;
+  if (settings.http !== null) {
+    const { openDoors } = await import("./doors.ts");
+    const doors = await openDoors(settings.http, {
+      settings,
+      current: () => current,
+      logger,
+      version,
+      publicUrl,
+      audit,
+      anchoring,
+      trail,
+      store,
+      sealer: kept.sealer,
+      approvals,
+      webhooks,
+      tokens,
+      revocations,
+      identity,
+      protection,
+      gateway,
+      policy,
+    });
+    opened.defer(() => doors.close());
+    http = doors.http;
+    listening = http;
+  }
   const running = opened.move();
 
   let stopping: Promise<void> | null = null;

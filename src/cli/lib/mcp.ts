@@ -1,14 +1,48 @@
 /** The MCP endpoint of a running gateway, for the http listener. */
 import { isDeepStrictEqual } from "node:util";
 import type { Hono } from "hono";
+import type pino from "pino";
 import type { ApiEnv, ConsoleSessions } from "../../api/index.ts";
+import type { Approvals } from "../../approvals/index.ts";
 import type { AuditLog } from "../../audit/index.ts";
 import { type AuditReader, startAuditReader } from "../../audit/read/reader.ts";
 import type { Settings } from "../../config/index.ts";
 import type { Principal } from "../../facts/principal.ts";
+import type { Gateway } from "../../gateway/index.ts";
+import type { Identity } from "../../identity/index.ts";
 import type { PosternTokens } from "../../identity/tokens/index.ts";
-import { type Activity, facadeRoutes, type McpDeps } from "../../mcp/index.ts";
-import type { Store } from "../../store/index.ts";
+import { type Activity, facadeRoutes, type McpDeps, type McpSettings, mcpRoutes } from "../../mcp/index.ts";
+import type { Sealer, Store } from "../../store/index.ts";
+
+export interface McpRooms extends FacadeRooms {
+  readonly settings: Pick<Settings, "mcp" | "providers" | "audit">;
+  readonly gateway: Gateway;
+  readonly identity: Identity;
+  readonly approvals: Approvals;
+  readonly sealer: Sealer;
+  readonly version: string;
+  readonly logger: pino.Logger;
+}
+
+/** The endpoint and, where it is on, its authorization server, to be mounted on the http listener. */
+export function openMcp(settings: McpSettings, rooms: McpRooms) {
+  const { gateway, identity, approvals, publicUrl, version, logger } = rooms;
+  const activity = activityOf(rooms.audit, rooms.settings);
+  const { recent } = activity;
+  const endpoint = mcpRoutes<ApiEnv>({
+    gateway,
+    identity,
+    approvals,
+    tasks: { store: rooms.store, sealer: rooms.sealer },
+    settings,
+    publicUrl,
+    activity: recent,
+    version,
+    logger,
+  });
+  const facade = openFacade(rooms);
+  return { mounts: facade === null ? [endpoint] : [endpoint, facade], close: () => activity.close() };
+}
 
 /** What a caller did, from the audit trail: the reader is started with the first question. */
 export function activityOf(
@@ -94,6 +128,7 @@ export function openFacade(rooms: FacadeRooms): ((app: Hono<ApiEnv>) => void) | 
   const saml = settings.providers.some(({ name, type }) => name === facade.provider && type === "saml");
   return facadeRoutes<ApiEnv>({
     settings: facade,
+    origins: settings.mcp?.origins ?? [],
     store,
     publicUrl,
     login(returnTo) {

@@ -81,7 +81,7 @@ function literal(text: string): string {
 /** How a configuration says that a database's functions are to be judged. */
 function trustOf({ functions }: DatabaseSettings): LoadOptions {
   const { trusted, readBodies } = functions ?? { trusted: [], readBodies: true };
-  return { trusted, parse: readBodies ? parseSql : null };
+  return { trusted, parse: readBodies ? parseSql : null, kept: { system: null } };
 }
 
 export function createAnalyst(
@@ -110,7 +110,11 @@ export function createAnalyst(
   function line(prepare: (talk: Talk) => Promise<void>) {
     let talk: Promise<Talk> | null = null;
     async function connect(): Promise<Talk> {
-      const parameters = new Map([["application_name", "postern:analysis"]]);
+      // The plan of a large catalog's digest looks dear, and takes longer to compile than to run.
+      const parameters = new Map([
+        ["application_name", "postern:analysis"],
+        ["jit", "off"],
+      ]);
       const connection = await connectUpstream(database, login, parameters, { timeoutMs: connectMs });
       if (closed) connection.socket.destroy();
       const made = createTalk(connection.socket, { timeoutMs: questionMs, answerBytes }, () =>

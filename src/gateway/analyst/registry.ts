@@ -6,6 +6,7 @@ import type { DatabaseSettings, LoginSettings } from "../settings.ts";
 import type { Answer } from "../statement/judgement.ts";
 import { createRefusalMemory, type RefusalMemory } from "../statement/refusals.ts";
 import { type Analyst, createAnalyst } from "./index.ts";
+import { weigh } from "./weight.ts";
 
 export interface AnswerCache {
   get(key: string): Answer | undefined;
@@ -23,8 +24,9 @@ export interface Judging {
   close(): void;
 }
 
-/** Bytes of answers that are kept for each login. */
+/** Bytes of answers that are kept for all logins together, each with the same part; and the least part, however many there are. */
 const answerBytes = 32 * 1024 * 1024;
+const leastAnswerBytes = 512 * 1024;
 
 /** Opens nothing until a session asks. */
 export function createJudging(
@@ -32,10 +34,11 @@ export function createJudging(
   budgets: BudgetKeeper,
   logger: pino.Logger,
   memory: RefusalMemory = createRefusalMemory(),
+  bytes = answerBytes,
 ): Judging {
   const known = new Map<
     string,
-    { analyst: Analyst; answers: AnswerCache; database: string; login: string }
+    { analyst: Analyst; answers: ByteCache<Answer>; database: string; login: string }
   >();
   return {
     policies,
@@ -45,10 +48,9 @@ export function createJudging(
       const key = JSON.stringify([database.name, login.user]);
       let one = known.get(key);
       if (one === undefined) {
-        const answers = new ByteCache<Answer>(
-          answerBytes,
-          (text, answer) => 2 * text.length + sizeOf(answer),
-        );
+        const part = Math.max(leastAnswerBytes, Math.floor(bytes / (known.size + 1)));
+        for (const { answers } of known.values()) answers.resize(part);
+        const answers = new ByteCache<Answer>(part, (text, answer) => weigh(text) + weigh(answer));
         one = {
           analyst: createAnalyst(database, login, logger),
           answers,
@@ -68,14 +70,4 @@ export function createJudging(
       for (const { analyst } of known.values()) analyst.close();
     },
   };
-}
-
-/** Roughly what an answer holds, bytes. */
-function sizeOf(answer: Answer): number {
-  if (answer.kind !== "touched") return 1024;
-  const { reads, writes, columns, functions, uses, outputs, assignments } = answer.touched;
-  const names = [...reads, ...writes, ...columns, ...functions];
-  const sources = (outputs ?? []).reduce((sum, output) => sum + 4 + output.sources.length, 0);
-  const lists = uses.length + sources + assignments.reduce((sum, one) => sum + 2 + one.sources.length, 0);
-  return 1024 + names.reduce((sum, name) => sum + 32 + 2 * name.length, 0) + 64 * lists;
 }

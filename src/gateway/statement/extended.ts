@@ -23,6 +23,7 @@ import { withdraw } from "./holdend.ts";
 import type { Pass } from "./holding.ts";
 import { bindAgain } from "./holdreasons.ts";
 import {
+  contextOf,
   emptyShape,
   intent,
   opaqueShape,
@@ -332,7 +333,7 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
     index = intent(
       walk,
       request,
-      judgement?.statementRecord ?? statement.context,
+      judgement?.statementRecord ?? contextOf(walk, statement.shape),
       protocol,
       0,
       "",
@@ -486,7 +487,7 @@ export function onFunctionCall(walk: Walk, body: Buffer): Verdict {
     index = intent(
       walk,
       request,
-      judgement?.statementRecord ?? statement.context,
+      judgement?.statementRecord ?? contextOf(walk, statement.shape),
       "function",
       0,
       "",

@@ -128,7 +128,6 @@ export function prepare(
 ): PreparedStatement {
   return {
     shape,
-    context: contextOf(walk, shape),
     // The bytes of a text that was not read are valid now only.
     sealed: raw === null ? null : sealedText(walk, text, shape, raw),
     text,

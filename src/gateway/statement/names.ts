@@ -5,7 +5,7 @@
  * What stands here can be relied on as long as the server knows no name that is missing here: a name that it has dropped
  * meanwhile does no harm, but one that it has and we have not could be used under another text.
  */
-import type { ColumnsContext, StatementContext } from "../../audit/index.ts";
+import type { ColumnsContext } from "../../audit/index.ts";
 import type { FieldDescription } from "../../protocol/index.ts";
 import type { StatementShape } from "../../sql/index.ts";
 import type { Delivered } from "./guard.ts";
@@ -19,7 +19,6 @@ export type Shape = Omit<StatementShape, "kind"> & { readonly kind: string };
 /** What is known of one statement text of this session. */
 export interface PreparedStatement {
   readonly shape: Shape;
-  readonly context: StatementContext;
   /** JSON object text without its closing brace, ready for parameters: `{"sql":"…"`; null: not needed yet (sealedOf). */
   sealed: string | null;
   readonly text: string;

@@ -144,7 +144,7 @@ export function recordRefusal(
 ): Refusal {
   walk.counters.denied++;
   const decision = judgement?.decisionRecord ?? denial(walk, reason.code);
-  const context = judgement?.statementRecord ?? statement?.context ?? contextOf(walk, opaqueShape);
+  const context = judgement?.statementRecord ?? contextOf(walk, statement?.shape ?? opaqueShape);
   const sealed = statement === null ? "{}" : `${sealedOf(walk, statement)}}`;
   const index = intent(walk, request, context, protocol, 0, "", "", sealed, "[]", decision);
   recordDenied(walk, request, index, reason.sqlstate);
@@ -189,7 +189,7 @@ export function recordMessage(
         ? denial(walk, reason.code)
         : judgement.decisionRecord
       : denial(walk, "OTHER_PART_DENIED");
-    const context = judgement?.statementRecord ?? statement.context;
+    const context = judgement?.statementRecord ?? contextOf(walk, statement.shape);
     const protocol = extended ? "extended" : statement.shape.copy === null ? "simple" : "copy";
     const leaf = intent(
       walk,

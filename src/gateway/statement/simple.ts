@@ -181,7 +181,7 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
         intent: intent(
           walk,
           request,
-          judgement?.statementRecord ?? statement.context,
+          judgement?.statementRecord ?? contextOf(walk, statement.shape),
           protocol,
           index,
           name,

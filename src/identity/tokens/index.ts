@@ -324,8 +324,9 @@ function delegated(
 }
 
 function sourcesOf({ token }: Principal): TokenSource[] {
-  const { jti, sha256, input, issued } = token;
-  return [...(token.from ?? []), { jti, sha256, ...(input === undefined ? {} : { input }), issued }];
+  const { jti, sha256, input, twin, issued } = token;
+  const signed = { ...(input === undefined ? {} : { input }), ...(twin === undefined ? {} : { twin }) };
+  return [...(token.from ?? []), { jti, sha256, ...signed, issued }];
 }
 
 /**

@@ -13,6 +13,7 @@ const source = z.strictObject({
   jti: z.string().nullable(),
   sha256: z.string(),
   input: z.string().exactOptional(),
+  twin: z.string().exactOptional(),
   issued: z.number().nullable(),
 });
 const base64 = z.string().regex(/^[A-Za-z0-9+/]+={0,2}$/);

@@ -49,6 +49,7 @@ export function keysOf(principal: Principal): string[] {
     keys.push(keyOf("token", one.sha256));
     // Whoever holds an ECDSA signature can compute a second one, and with it a token of another hash.
     if (one.input !== undefined) keys.push(keyOf("token", one.input));
+    if (one.twin !== undefined) keys.push(keyOf("token", one.twin));
     if (one.jti !== null) keys.push(keyOf("token", one.jti));
   }
   for (const agent of agentsOf(principal)) keys.push(keyOf("agent", agent));

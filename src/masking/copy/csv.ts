@@ -1,7 +1,7 @@
 /** COPY's CSV format: fields may stand in quotes, and then hold delimiters, line ends and, behind an escape, quotes. */
-import { passes } from "../cell.ts";
+import { type CellMask, passes } from "../cell.ts";
 import { MaskError } from "../errors.ts";
-import { MaskOutput } from "../output.ts";
+import type { MaskOutput } from "../output.ts";
 import {
   type CopyDialect,
   type CopyReader,
@@ -12,6 +12,7 @@ import {
   singleByte,
   wrongColumns,
 } from "./dialect.ts";
+import { PlainFields } from "./fields.ts";
 
 /** Reads CSV. Throws MaskError for options that PostgreSQL would not take. */
 export function csvReader(dialect: CopyDialect): CopyReader {
@@ -25,7 +26,10 @@ export function csvReader(dialect: CopyDialect): CopyReader {
   // The last byte was an escape that may belong to the next one.
   let escaped = false;
   let value = Buffer.alloc(256);
-  const masked = new MaskOutput();
+  const fields = new PlainFields(delimiter, quote);
+  /** What must stand in quotes. */
+  const special = new Uint8Array(256);
+  for (const c of [delimiter, quote, newline, carriageReturn]) special[c] = 1;
 
   /** Takes one byte of a row; the state is that behind it. */
   function step(c: number): void {
@@ -62,18 +66,19 @@ export function csvReader(dialect: CopyDialect): CopyReader {
     return size;
   }
 
-  function write(text: Buffer, column: number, width: number, out: MaskOutput): void {
+  /** Puts the last `size` bytes of `out` in quotes where they need them. */
+  function quoteLast(size: number, column: number, width: number, out: MaskOutput): void {
+    const { buffer, at } = out;
+    const from = at - size;
     let quoted =
       forceQuote === "all" ||
       forceQuote?.[column] === true ||
-      isBytes(text, 0, text.length, nullText) ||
-      (width === 1 && isEndMarker(text, 0, text.length));
-    for (const c of text)
-      if (c === delimiter || c === quote || c === newline || c === carriageReturn) quoted = true;
-    if (!quoted) {
-      out.copy(text, 0, text.length);
-      return;
-    }
+      isBytes(buffer, from, at, nullText) ||
+      (width === 1 && isEndMarker(buffer, from, at));
+    for (let i = from; i < at; i++) if (special[buffer[i] as number] === 1) quoted = true;
+    if (!quoted) return;
+    const text = Buffer.from(buffer.subarray(from, at));
+    out.truncate(out.length - size);
     out.byte(quote);
     for (const c of text) {
       if (c === quote || c === escapeByte) out.byte(escapeByte);
@@ -82,12 +87,67 @@ export function csvReader(dialect: CopyDialect): CopyReader {
     out.byte(quote);
   }
 
+  /** Masks the value source[from, to) into `out`. Gives false for one that stays, and has written nothing then. */
+  function maskValue(
+    cell: CellMask,
+    source: Buffer,
+    from: number,
+    to: number,
+    column: number,
+    width: number,
+    out: MaskOutput,
+  ): boolean {
+    const given = cell(source, from, to, out);
+    if (given === passes) return false;
+    if (given < 0) out.copy(nullText, 0, nullText.length);
+    else quoteLast(given, column, width, out);
+    return true;
+  }
+
+  function maskPlain(
+    b: Buffer,
+    at: number,
+    end: number,
+    cells: readonly (CellMask | null)[],
+    out: MaskOutput,
+    count: (column: number) => void,
+  ): void {
+    const width = cells.length;
+    if (fields.count + 1 !== width) throw wrongColumns();
+    let copied = at;
+    let start = at;
+    for (let column = 0; column < width; column++) {
+      const to = column + 1 < width ? fields.delimiter(column) : end;
+      const cell = cells[column] ?? null;
+      if (cell !== null && !isBytes(b, start, to, nullText)) {
+        out.copy(b, copied, start);
+        copied = start;
+        if (maskValue(cell, b, start, to, column, width, out)) {
+          copied = to;
+          count(column);
+        }
+      }
+      start = to + 1;
+    }
+    out.copy(b, copied, end);
+  }
+
   return {
     get mayEnd() {
       return !inQuotes;
     },
+    keep: (source) => fields.keep(source),
+    collect(b, at, end, collectors, ahead) {
+      fields.collect(b, at, end, collectors, nullText, ahead);
+    },
     rowEnd(b, at, end) {
-      for (let i = at; i < end; i++) {
+      let from = at;
+      if (inQuotes) fields.forget();
+      else {
+        from = fields.scan(b, at, end);
+        if (b[from] === newline && from < end) return from + 1;
+      }
+      for (let i = from; i < end; i++) {
         const c = b[i] as number;
         if (c === newline && !inQuotes) return i + 1;
         step(c);
@@ -101,6 +161,10 @@ export function csvReader(dialect: CopyDialect): CopyReader {
         throw new MaskError("MASK_MALFORMED", "the server sent an end of data");
       inQuotes = false;
       escaped = false;
+      if (fields.holds(b, at, end)) {
+        maskPlain(b, at, end, cells, out, count);
+        return;
+      }
       let copied = at;
       let start = at;
       let column = 0;
@@ -115,13 +179,11 @@ export function csvReader(dialect: CopyDialect): CopyReader {
         const cell = cells[column] ?? null;
         if (cell !== null && (hasQuotes || !isBytes(b, start, i, nullText))) {
           const size = hasQuotes ? unquote(b, start, i) : -1;
-          masked.truncate(0);
-          const given = size < 0 ? cell(b, start, i, masked) : cell(value, 0, size, masked);
-          if (given !== passes) {
-            out.copy(b, copied, start);
+          out.copy(b, copied, start);
+          copied = start;
+          const [source, from, to] = size < 0 ? [b, start, i] : [value, 0, size];
+          if (maskValue(cell, source, from, to, column, width, out)) {
             copied = i;
-            if (given < 0) out.copy(nullText, 0, nullText.length);
-            else write(masked.view(), column, width, out);
             count(column);
           }
         }

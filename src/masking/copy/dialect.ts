@@ -1,6 +1,7 @@
 /** How the text of a COPY is written, and how its rows and fields are told apart (manual, COPY, "File Formats"). */
-import type { CellMask } from "../cell.ts";
+import type { CellMask, Collect } from "../cell.ts";
 import { MaskError } from "../errors.ts";
+import type { HashAhead } from "../lanes/ahead.ts";
 import type { MaskOutput } from "../output.ts";
 
 /** What COPY was told; each defaults as PostgreSQL's does. */
@@ -24,6 +25,16 @@ export interface CopyDialect {
 export interface CopyReader {
   /** Gives the index behind the next end of a row in b[at, end), or -1: none, what there is was taken note of. */
   rowEnd(b: Buffer, at: number, end: number): number;
+  /** What is collected from now on is of this buffer; null: its bytes may change. */
+  keep(source: Buffer | null): void;
+  /** Collects values of the row b[at, end), with its line end, for hashing ahead; of rows that are not plain, none. */
+  collect(
+    b: Buffer,
+    at: number,
+    end: number,
+    collectors: readonly (Collect | null)[],
+    ahead: HashAhead,
+  ): void;
   /** true: between rows, or at a place where a row may end. */
   readonly mayEnd: boolean;
   /**

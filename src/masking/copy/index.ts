@@ -4,6 +4,7 @@ import type { CellMask } from "../cell.ts";
 import type { ContentGuard } from "../detect/guard.ts";
 import { MaskError } from "../errors.ts";
 import type { MaskKeys } from "../keys.ts";
+import type { HashAhead } from "../lanes/ahead.ts";
 import { MaskOutput } from "../output.ts";
 import type { MaskColumn } from "../row.ts";
 import { cellMask } from "../types/index.ts";
@@ -55,6 +56,9 @@ export function createCopyMasker(options: CopyMaskOptions): CopyMasker {
       : cellMask(column.mask, like ?? type, { format: 0, typmod, keys, domain: column.domain });
   });
   const passing = cells.map(() => null);
+  const collectors = cells.map((cell) => cell?.collect ?? null);
+  const collected = collectors.filter((collect) => collect !== null).length;
+  const ahead = collected === 0 ? null : keys.ahead();
   const reader = options.format === "csv" ? csvReader(options) : textReader(options);
   const maxRow = options.maxRow ?? defaultMaxRow;
   const counts = new Array<number>(columns.length).fill(0);
@@ -120,6 +124,40 @@ export function createCopyMasker(options: CopyMaskOptions): CopyMasker {
     }
   }
 
+  function takeMessages(chunk: Buffer, start: number, end: number, out: MaskOutput): void {
+    let at = start;
+    while (at < end) {
+      const length = at + 5 <= end && chunk[at] === copyData ? chunk.readInt32BE(at + 1) : 0;
+      const next = at + 1 + length;
+      if (length < 4 || next > end)
+        throw new MaskError("MASK_MALFORMED", "the server sent a message that is no whole CopyData");
+      take(chunk, at + 5, next, out);
+      at = next;
+    }
+  }
+
+  /**
+   * Hashes values of the first messages of chunk[start, end) ahead; gives where the messages behind them begin, or `end`. What is no
+   * message ends the collecting; what is no whole row is left out.
+   */
+  function collectMessages(chunk: Buffer, start: number, end: number, lanes: HashAhead): number {
+    lanes.begin(chunk);
+    reader.keep(chunk);
+    let at = start;
+    do {
+      const length = at + 5 <= end && chunk[at] === copyData ? chunk.readInt32BE(at + 1) : 0;
+      const next = at + 1 + length;
+      if (length < 4 || next > end) {
+        at = end;
+        break;
+      }
+      reader.collect(chunk, at + 5, next, collectors, lanes);
+      at = next;
+    } while (at < end && lanes.fits(collected));
+    lanes.hash();
+    return at;
+  }
+
   return {
     counts,
     get rows() {
@@ -131,14 +169,19 @@ export function createCopyMasker(options: CopyMaskOptions): CopyMasker {
       return single.length === 0 ? null : single.take();
     },
     maskInto(chunk, start, end, out) {
-      let at = start;
-      while (at < end) {
-        const length = at + 5 <= end && chunk[at] === copyData ? chunk.readInt32BE(at + 1) : 0;
-        const next = at + 1 + length;
-        if (length < 4 || next > end)
-          throw new MaskError("MASK_MALFORMED", "the server sent a message that is no whole CopyData");
-        take(chunk, at + 5, next, out);
-        at = next;
+      if (ahead === null) {
+        takeMessages(chunk, start, end, out);
+        return;
+      }
+      try {
+        for (let at = start; at < end; ) {
+          const next = collectMessages(chunk, at, end, ahead);
+          takeMessages(chunk, at, next, out);
+          at = next;
+        }
+      } finally {
+        ahead.end();
+        reader.keep(null);
       }
     },
     end() {

@@ -1,7 +1,7 @@
 /** COPY's text format: fields between delimiters, special characters behind a backslash. */
-import { passes } from "../cell.ts";
+import { type CellMask, passes } from "../cell.ts";
 import { MaskError } from "../errors.ts";
-import { MaskOutput } from "../output.ts";
+import type { MaskOutput } from "../output.ts";
 import {
   backslash,
   type CopyDialect,
@@ -12,6 +12,7 @@ import {
   singleByte,
   wrongColumns,
 } from "./dialect.ts";
+import { PlainFields } from "./fields.ts";
 
 /** Letters behind a backslash, and what they mean. */
 const letters = new Map<number, number>(
@@ -31,7 +32,7 @@ export function textReader(dialect: CopyDialect): CopyReader {
   // The last byte was a backslash that has not been used up.
   let escaped = false;
   let value = Buffer.alloc(256);
-  const masked = new MaskOutput();
+  const fields = new PlainFields(delimiter, backslash);
 
   /** Reads a field with backslashes into `value`; gives its size. */
   function readEscaped(b: Buffer, at: number, end: number): number {
@@ -58,8 +59,14 @@ export function textReader(dialect: CopyDialect): CopyReader {
     return size;
   }
 
-  /** Writes a masked value with backslashes where they are needed. */
-  function writeEscaped(text: Buffer, out: MaskOutput): void {
+  /** Writes backslashes into the last `size` bytes of `out` where they are needed. */
+  function escapeLast(size: number, out: MaskOutput): void {
+    const { buffer, at } = out;
+    let i = at - size;
+    while (i < at && special[buffer[i] as number] === 0) i++;
+    if (i === at) return;
+    const text = Buffer.from(buffer.subarray(i, at));
+    out.truncate(out.length - text.length);
     for (const c of text) {
       if (special[c] === 1) {
         out.byte(backslash);
@@ -68,12 +75,59 @@ export function textReader(dialect: CopyDialect): CopyReader {
     }
   }
 
+  /** Masks the value source[from, to) into `out`. Gives false for one that stays, and has written nothing then. */
+  function maskValue(cell: CellMask, source: Buffer, from: number, to: number, out: MaskOutput): boolean {
+    const given = cell(source, from, to, out);
+    if (given === passes) return false;
+    if (given < 0) out.copy(nullText, 0, nullText.length);
+    else escapeLast(given, out);
+    return true;
+  }
+
+  function maskPlain(
+    b: Buffer,
+    at: number,
+    end: number,
+    cells: readonly (CellMask | null)[],
+    out: MaskOutput,
+    count: (column: number) => void,
+  ): void {
+    const width = cells.length;
+    if (fields.count + 1 !== width) throw wrongColumns();
+    let copied = at;
+    let start = at;
+    for (let column = 0; column < width; column++) {
+      const to = column + 1 < width ? fields.delimiter(column) : end;
+      const cell = cells[column] ?? null;
+      if (cell !== null && !isBytes(b, start, to, nullText)) {
+        out.copy(b, copied, start);
+        copied = start;
+        if (maskValue(cell, b, start, to, out)) {
+          copied = to;
+          count(column);
+        }
+      }
+      start = to + 1;
+    }
+    out.copy(b, copied, end);
+  }
+
   return {
     get mayEnd() {
       return !escaped;
     },
+    keep: (source) => fields.keep(source),
+    collect(b, at, end, collectors, ahead) {
+      fields.collect(b, at, end, collectors, nullText, ahead);
+    },
     rowEnd(b, at, end) {
-      for (let i = at; i < end; i++) {
+      let from = at;
+      if (escaped) fields.forget();
+      else {
+        from = fields.scan(b, at, end);
+        if (b[from] === newline && from < end) return from + 1;
+      }
+      for (let i = from; i < end; i++) {
         const c = b[i];
         if (escaped) escaped = false;
         else if (c === backslash) escaped = true;
@@ -85,6 +139,10 @@ export function textReader(dialect: CopyDialect): CopyReader {
       const width = cells.length;
       if (isEndMarker(b, at, end)) throw new MaskError("MASK_MALFORMED", "the server sent an end of data");
       if (width === 0 && at === end) return;
+      if (fields.holds(b, at, end)) {
+        maskPlain(b, at, end, cells, out, count);
+        return;
+      }
       let copied = at;
       let start = at;
       let column = 0;
@@ -102,13 +160,10 @@ export function textReader(dialect: CopyDialect): CopyReader {
         const cell = cells[column] ?? null;
         if (cell !== null && !isBytes(b, start, to, nullText)) {
           const size = hasBackslash ? readEscaped(b, start, to) : -1;
-          masked.truncate(0);
-          const given = size < 0 ? cell(b, start, to, masked) : cell(value, 0, size, masked);
-          if (given !== passes) {
-            out.copy(b, copied, start);
+          out.copy(b, copied, start);
+          copied = start;
+          if (size < 0 ? maskValue(cell, b, start, to, out) : maskValue(cell, value, 0, size, out)) {
             copied = to;
-            if (given < 0) out.copy(nullText, 0, nullText.length);
-            else writeEscaped(masked.view(), out);
             count(column);
           }
         }

@@ -7,6 +7,8 @@ import { typeName } from "../../protocol/index.ts";
 import { elementType } from "../../protocol/values/types.ts";
 import { type CellMask, passes } from "../cell.ts";
 import type { MaskKeys } from "../keys.ts";
+import type { HashAhead } from "../lanes/ahead.ts";
+import type { MaskOutput } from "../output.ts";
 import type { MaskColumn } from "../row.ts";
 import { cellMask } from "../types/index.ts";
 import { createDetector } from "./cell.ts";
@@ -111,7 +113,7 @@ export function createContentGuard(
     const confidence = (i: number): number =>
       confidenceOf((rules[i] as DetectionRule).kind, name, hits[i] as number, seen);
 
-    const cell: CellMask = (b, at, end, out) => {
+    const look = (b: Buffer, at: number, end: number, out: MaskOutput): number => {
       if (state === "clear") return passes;
       if (state === "masked") return hide(b, at, end, out);
       const found = detector.detect(b, at, end);
@@ -121,6 +123,15 @@ export function createContentGuard(
       if (seen === sampleRows) judge();
       return (found & masking) === 0 ? passes : hide(b, at, end, out);
     };
+    const { collect } = hide;
+    const cell: CellMask =
+      collect === undefined
+        ? look
+        : Object.assign(look, {
+            collect(b: Buffer, at: number, end: number, ahead: HashAhead) {
+              if (state === "masked") collect(b, at, end, ahead);
+            },
+          });
     return { cell, hits, confidence, name, seen: () => seen, masked: () => state === "masked" };
   });
 

@@ -1,5 +1,6 @@
 /** Masks of arrays: element by element, in array_out's text and array_send's binary form. Dimensions stay. */
 import type { CellMask } from "../cell.ts";
+import type { HashAhead } from "../lanes/ahead.ts";
 import { MaskOutput } from "../output.ts";
 
 const comma = 0x2c;
@@ -19,7 +20,7 @@ for (const c of `"\\{}, \t\n\v\f\r`) plain[c.charCodeAt(0)] = 0;
 export function textArray(element: CellMask): CellMask {
   const masked = new MaskOutput();
   let value = Buffer.alloc(256);
-  return (b, at, end, out) => {
+  return collecting(element, collectText, (b, at, end, out) => {
     const mark = out.length;
     let i = at;
     if (b[i] === 0x5b) {
@@ -54,6 +55,7 @@ export function textArray(element: CellMask): CellMask {
         if (value.length < end - i) value = Buffer.alloc(end - i);
         const quoted = c === quote;
         if (quoted) i++;
+        const from = i;
         let size = 0;
         for (; i < end; i++) {
           let x = b[i] as number;
@@ -66,8 +68,10 @@ export function textArray(element: CellMask): CellMask {
         }
         if (quoted && i++ >= end) break;
         if (!quoted && size === 0) break;
+        const to = quoted ? i - 1 : i;
         if (!quoted && isNull(value, size)) out.ascii("NULL");
-        else appendElement(element, value, size, masked, out);
+        else if (to - from === size) appendElement(element, b, from, to, masked, out);
+        else appendElement(element, value, 0, size, masked, out);
         expects = false;
         afterOpen = false;
       } else break;
@@ -75,18 +79,53 @@ export function textArray(element: CellMask): CellMask {
     if (i === end && depth === 0 && end > at && !expects) return out.length - mark;
     out.truncate(mark);
     return -1;
-  };
+  });
+}
+
+/** Gives the mask of an array a way to collect its elements, if they are collected. */
+function collecting(
+  element: CellMask,
+  collectElements: (b: Buffer, at: number, end: number, collect: (from: number, to: number) => void) => void,
+  mask: (b: Buffer, at: number, end: number, out: MaskOutput) => number,
+): CellMask {
+  const { collect } = element;
+  if (collect === undefined) return mask;
+  return Object.assign(mask, {
+    collect(b: Buffer, at: number, end: number, ahead: HashAhead) {
+      collectElements(b, at, end, (from, to) => collect(b, from, to, ahead));
+    },
+  });
+}
+
+/** Elements between braces and commas, of arrays without backslashes. What is wrong with the rest is for the mask to find. */
+function collectText(b: Buffer, at: number, end: number, collect: (from: number, to: number) => void): void {
+  let from = at;
+  for (let i = at; i < end; i++) {
+    const c = b[i];
+    if (c === backslash) return;
+    if (c === quote) {
+      const start = i + 1;
+      for (i = start; i < end && b[i] !== quote; i++) if (b[i] === backslash) return;
+      if (i === end) return;
+      collect(start, i);
+      from = i + 1;
+    } else if (c === comma || c === close || c === open) {
+      if (i > from && c !== open && b[i - 1] !== quote) collect(from, i);
+      from = i + 1;
+    }
+  }
 }
 
 function appendElement(
   element: CellMask,
-  value: Buffer,
-  size: number,
+  source: Buffer,
+  from: number,
+  to: number,
   masked: MaskOutput,
   out: MaskOutput,
 ): void {
   masked.truncate(0);
-  if (element(value, 0, size, masked) < 0) {
+  if (element(source, from, to, masked) < 0) {
     out.ascii("NULL");
     return;
   }
@@ -122,7 +161,7 @@ function isNull(b: Uint8Array, size: number): boolean {
 
 /** Dimensions, flags, element type; length and bound of each dimension; elements. Malformed arrays become NULL. */
 export function binaryArray(element: CellMask, elementOid: number): CellMask {
-  return (b, at, end, out) => {
+  return collecting(element, collectBinary, (b, at, end, out) => {
     if (end - at < 12) return -1;
     const dimensions = b.readInt32BE(at);
     if (dimensions < 0 || dimensions > maxDimensions || b.readUInt32BE(at + 8) !== elementOid) return -1;
@@ -156,5 +195,24 @@ export function binaryArray(element: CellMask, elementOid: number): CellMask {
     }
     out.patch(mark + 4, nulls);
     return out.length - mark;
-  };
+  });
+}
+
+function collectBinary(
+  b: Buffer,
+  at: number,
+  end: number,
+  collect: (from: number, to: number) => void,
+): void {
+  if (end - at < 12) return;
+  const dimensions = b.readInt32BE(at);
+  if (dimensions < 0 || dimensions > maxDimensions) return;
+  for (let i = at + 12 + dimensions * 8; i + 4 <= end; ) {
+    const size = b.readInt32BE(i);
+    i += 4;
+    if (size < 0) continue;
+    if (i + size > end) return;
+    collect(i, i + size);
+    i += size;
+  }
 }

@@ -3,6 +3,7 @@ import type { Mask } from "../../facts/effects.ts";
 import { decodeParameter, typeName } from "../../protocol/index.ts";
 import { elementType } from "../../protocol/values/types.ts";
 import { type CellContext, type CellMask, constant, memoised, toNull } from "../cell.ts";
+import type { MaskOutput } from "../output.ts";
 import { binaryArray, textArray } from "./array.ts";
 import { jsonMask } from "./json.ts";
 import { floatType, integerType, numericType, partialDigits } from "./numbers.ts";
@@ -15,9 +16,11 @@ import {
   macType,
   timestampType,
   timeType,
+  uuidDigits,
   uuidType,
 } from "./others.ts";
-import { quickDateBinary, quickDateText, quickDigits, quickly } from "./quick.ts";
+import { quickDateBinary, quickDateText, quickDigits, quickInteger, quickly, quickUuid } from "./quick.ts";
+import { quickHash } from "./quickhash.ts";
 import type { ScalarType } from "./scalar.ts";
 import { textMask } from "./text.ts";
 
@@ -43,9 +46,16 @@ const scalars: ReadonlyMap<string, ScalarType> = new Map([
   ["macaddr8", macType(8)],
 ]);
 
+const integerBytes: ReadonlyMap<string, 2 | 4 | 8> = new Map([
+  ["int2", 2],
+  ["int4", 4],
+  ["int8", 8],
+]);
 /** Types whose text is digits. */
 const decimals = new Set(["int2", "int4", "int8", "numeric"]);
 
+/** Longer values are not hashed ahead. */
+const maxAhead = 256;
 /** Longer values are not turned into text to be masked: they become NULL. */
 const maxSlow = 64 * 1024 * 1024;
 
@@ -97,7 +107,7 @@ function byText(mask: Mask, type: ScalarType, oid: number, name: string, context
       const { partial } = type;
       if (partial === undefined) return redact;
       const slow = shown(oid, format, (text) => write(normalised(type, text, partial)));
-      return format === 0 && decimals.has(name) ? quickly(quickDigits(partialDigits), slow) : slow;
+      return quickEnds(name, format, partialDigits, { first: 0, last: uuidDigits }, slow);
     }
     case "keep": {
       const { keep } = type;
@@ -105,12 +115,7 @@ function byText(mask: Mask, type: ScalarType, oid: number, name: string, context
       const slow = shown(oid, format, (text) =>
         write(normalised(type, text, (t) => keep(t, mask.first, mask.last))),
       );
-      return format === 0 && decimals.has(name)
-        ? quickly(
-            quickDigits(() => mask),
-            slow,
-          )
-        : slow;
+      return quickEnds(name, format, () => mask, mask, slow);
     }
     case "date": {
       const { date } = type;
@@ -124,6 +129,30 @@ function byText(mask: Mask, type: ScalarType, oid: number, name: string, context
   }
 }
 
+interface Ends {
+  readonly first: number;
+  readonly last: number;
+}
+
+/**
+ * Shows the ends of a value byte by byte, where its type is one of the frequent ones.
+ * @param digits how many of so many digits of a number.
+ * @param hex how many of a uuid.
+ */
+function quickEnds(
+  name: string,
+  format: 0 | 1,
+  digits: (count: number) => Ends,
+  hex: Ends,
+  slow: CellMask,
+): CellMask {
+  if (name === "uuid") return quickly(quickUuid(format, hex.first, hex.last), slow);
+  if (!decimals.has(name)) return slow;
+  if (format === 0) return quickly(quickDigits(digits), slow);
+  const bytes = integerBytes.get(name);
+  return bytes === undefined ? slow : quickly(quickInteger(bytes, digits), slow);
+}
+
 function hashed(
   type: ScalarType,
   oid: number,
@@ -134,13 +163,40 @@ function hashed(
   const { hash } = type;
   if (hash === null) return toNull;
   const hmac = keys.hmac(domain, name);
-  const masked = shown(oid, format, (text) => {
-    const normal = type.normal(text);
-    if (normal === null) return null;
-    const bytes = Buffer.from(normal, "latin1");
-    return write(hash(hmac(bytes, 0, bytes.length), typmod));
+  const ahead = keys.ahead();
+  const normal = (b: Buffer, at: number, end: number): string | null => {
+    const text = textOf(oid, format, b, at, end);
+    return text === null ? null : type.normal(text);
+  };
+  const quick = quickHash(name, format, typmod);
+  const quickText = Buffer.alloc(64);
+  const append = (digest: Buffer, out: MaskOutput): number => {
+    if (quick !== null) return quick.append(digest, out);
+    const masked = write(hash(digest, typmod));
+    if (masked === null) return -1;
+    out.copy(masked, 0, masked.length);
+    return masked.length;
+  };
+  const computed: CellMask = (b, at, end, out) => {
+    const found = ahead === null ? -1 : ahead.find(hmac, b, at, end);
+    if (ahead !== null && found >= 0) return append(ahead.digest(found), out);
+    const size = quick === null ? -1 : quick.normal(b, at, end, quickText);
+    if (size >= 0) return append(hmac.digest(quickText, 0, size), out);
+    const text = normal(b, at, end);
+    if (text === null) return -1;
+    const bytes = Buffer.from(text, "latin1");
+    return append(hmac.digest(bytes, 0, bytes.length), out);
+  };
+  return memoised(keys, JSON.stringify([name, domain, format, typmod]), computed, (b, at, end, lanes) => {
+    const size = quick === null ? -1 : quick.normal(b, at, end, quickText);
+    if (size >= 0) {
+      lanes.add(hmac, at, end, quickText, 0, size);
+      return;
+    }
+    // What is long, or cannot be read, is none of the values that are many.
+    const text = end - at > maxAhead ? null : normal(b, at, end);
+    if (text !== null) lanes.addText(hmac, at, end, text);
   });
-  return memoised(keys, JSON.stringify([name, domain, format, typmod]), masked);
 }
 
 function shown(oid: number, format: 0 | 1, compute: (text: string) => Buffer | null): CellMask {

@@ -16,13 +16,17 @@ export function jsonMask(mask: Mask, type: "json" | "jsonb", context: CellContex
     case "hash": {
       const { keys, domain } = context;
       const hmac = keys.hmac(domain, "json");
-      return memoised(keys, JSON.stringify(["json", domain, versioned]), (b, at, end, out) => {
+      const ahead = keys.ahead();
+      const skip = versioned ? 1 : 0;
+      const masked: CellMask = (b, at, end, out) => {
         if (versioned && b[at] !== jsonbVersion) return -1;
-        const digest = hmac(b, versioned ? at + 1 : at, end);
         out.ascii(`${prefix}"`);
-        appendToken(digest, out);
+        appendToken(hmac, ahead, b, at, end, at + skip, end, out);
         out.byte(quote);
         return prefix.length + tokenLength + 2;
+      };
+      return memoised(keys, JSON.stringify(["json", domain, versioned]), masked, (b, at, end, lanes) => {
+        if (end - at >= skip) lanes.add(hmac, at, end, b, at + skip, end);
       });
     }
     case "redact":

@@ -26,19 +26,19 @@ export function integerType(bytes: 2 | 4 | 8): ScalarType {
 }
 
 /** numeric(p, s): s digits behind the point, p in all; typmod as make_numeric_typmod packs it. */
-interface Precision {
+export interface Precision {
   readonly precision: number;
   readonly scale: number;
 }
 
-function precisionOf(typmod: number): Precision | null {
+export function precisionOf(typmod: number): Precision | null {
   if (typmod < 4) return null;
   const packed = typmod - 4;
   // The scale is an 11-bit number with a sign (PostgreSQL 15).
   return { precision: (packed >>> 16) & 0xffff, scale: ((packed & 0x7ff) ^ 1024) - 1024 };
 }
 
-const hashDigits = 15;
+export const hashDigits = 15;
 const finite = /^-?\d+(?:\.\d+)?$/;
 
 export const numericType: ScalarType = {

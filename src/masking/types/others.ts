@@ -64,6 +64,9 @@ export const timeType: ScalarType = {
 
 const uuidParts = /^([0-9a-f]{8})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{12})$/;
 
+/** Digits that a partial mask shows. */
+export const uuidDigits = 4;
+
 export const uuidType: ScalarType = {
   redact: () => dashed("0".repeat(32)),
   normal: (text) => (uuidParts.test(text) ? text : null),
@@ -74,7 +77,7 @@ export const uuidType: ScalarType = {
     id[8] = (digest.readUInt8(8) & 0x3f) | 0x80;
     return dashed(id.toString("hex"));
   },
-  partial: (text) => keepHex(text, 0, 4),
+  partial: (text) => keepHex(text, 0, uuidDigits),
   keep: keepHex,
   binary: (text) => Buffer.from(text.replaceAll("-", ""), "hex"),
 };

@@ -3,7 +3,8 @@
  * to them: `null` from a quick mask means that it does not know the form.
  */
 import type { CellMask } from "../cell.ts";
-import type { MaskOutput } from "../output.ts";
+import { MaskOutput } from "../output.ts";
+import { isDigit, isUuid, two, uuidLength, writeInteger } from "./digits.ts";
 import { mayKeep } from "./partial.ts";
 
 type Unit = "year" | "month" | "day";
@@ -20,16 +21,6 @@ export function quickly(
   slow: CellMask,
 ): CellMask {
   return (b, at, end, out) => quick(b, at, end, out) ?? slow(b, at, end, out);
-}
-
-function isDigit(c: number | undefined): boolean {
-  return c !== undefined && c >= zero && c <= zero + 9;
-}
-
-function two(b: Buffer, at: number): number {
-  return isDigit(b[at]) && isDigit(b[at + 1])
-    ? (b[at] as number) * 10 + (b[at + 1] as number) - zero * 11
-    : -1;
 }
 
 /** `YYYY-MM-DD`, for timestamps `YYYY-MM-DD HH:MM:SS[.ffffff][+HH[:MM]]`, of the years 1 to 9999. */
@@ -78,7 +69,7 @@ const dayMicros = 86_400_000_000;
 export function quickDateBinary(unit: Unit, isDate: boolean) {
   return (b: Buffer, at: number, end: number, out: MaskOutput): number | null => {
     if (end - at !== (isDate ? 4 : 8)) return null;
-    const value = isDate ? b.readInt32BE(at) : b.readInt32BE(at) * 0x1_0000_0000 + b.readUInt32BE(at + 4);
+    const value = isDate ? b.readInt32BE(at) : readInt64(b, at);
     // Microseconds beyond (the year 2285) are not exact as a double.
     if (!Number.isSafeInteger(value)) return null;
     const days = isDate ? value : Math.floor(value / dayMicros);
@@ -97,6 +88,11 @@ export function quickDateBinary(unit: Unit, isDate: boolean) {
   };
 }
 
+/** Exact where it is a safe integer. */
+function readInt64(b: Buffer, at: number): number {
+  return b.readInt32BE(at) * 0x1_0000_0000 + b.readUInt32BE(at + 4);
+}
+
 /** The first day of the unit that a day from 2000-01-01 lies in. */
 function firstDay(days: number, unit: Unit): number {
   if (unit === "day") return days;
@@ -113,7 +109,7 @@ function firstDay(days: number, unit: Unit): number {
 export function quickDigits(wanted: (digits: number) => { readonly first: number; readonly last: number }) {
   return (b: Buffer, at: number, end: number, out: MaskOutput): number | null => {
     const from = b[at] === minus ? at + 1 : at;
-    if (end - from > 40 || !isDigit(b[from])) return null;
+    if (end - from > 40 || from >= end || !isDigit(b[from])) return null;
     let point = -1;
     for (let i = from + 1; i < end; i++) {
       const c = b[i];
@@ -144,5 +140,64 @@ export function quickDigits(wanted: (digits: number) => { readonly first: number
     }
     out.at = to;
     return to - start;
+  };
+}
+
+/** The same for the binary format of integers, where they are exact as a double. */
+export function quickInteger(
+  bytes: 2 | 4 | 8,
+  wanted: (digits: number) => { readonly first: number; readonly last: number },
+) {
+  const mask = quickDigits(wanted);
+  const text = Buffer.alloc(24);
+  const masked = new MaskOutput();
+  const greatest = bytes === 8 ? Number.MAX_SAFE_INTEGER : 2 ** (bytes * 8 - 1) - 1;
+  return (b: Buffer, at: number, end: number, out: MaskOutput): number | null => {
+    if (end - at !== bytes) return null;
+    const value = bytes === 8 ? readInt64(b, at) : b.readIntBE(at, bytes);
+    if (!Number.isSafeInteger(value)) return null;
+    masked.truncate(0);
+    const size = mask(text, 0, writeInteger(value, text, 0), masked);
+    if (size === null) return null;
+    let shown = 0;
+    for (let i = masked.at - size; i < masked.at; i++)
+      shown = shown * 10 + (masked.buffer[i] as number) - zero;
+    if (shown > greatest) return null;
+    if (bytes === 8) {
+      const high = Math.floor(shown / 0x1_0000_0000);
+      out.int32(high);
+      out.int32(shown - high * 0x1_0000_0000);
+    } else if (bytes === 4) out.int32(shown);
+    else {
+      out.byte(shown >>> 8);
+      out.byte(shown);
+    }
+    return bytes;
+  };
+}
+
+/** uuids in both formats: digits at the ends stay, the others are 0. */
+export function quickUuid(format: 0 | 1, first: number, last: number) {
+  const shows = mayKeep(32, first, last);
+  const kept = (digit: number): boolean => shows && (digit < first || digit >= 32 - last);
+  /** Bits of each byte that stay. */
+  const bits = Buffer.from(
+    Array.from({ length: 16 }, (_, i) => (kept(i * 2) ? 0xf0 : 0) | (kept(i * 2 + 1) ? 0x0f : 0)),
+  );
+  const dashes = "00000000-0000-0000-0000-000000000000";
+  let digit = 0;
+  const stays = Array.from(dashes, (c) => c === "-" || kept(digit++));
+  return (b: Buffer, at: number, end: number, out: MaskOutput): number | null => {
+    if (format === 1) {
+      if (end - at !== 16) return null;
+      out.room(16);
+      for (let i = 0; i < 16; i++) out.buffer[out.at++] = (b[at + i] as number) & (bits[i] as number);
+      return 16;
+    }
+    if (!isUuid(b, at, end)) return null;
+    out.room(uuidLength);
+    for (let i = 0; i < uuidLength; i++)
+      out.buffer[out.at++] = stays[i] === true ? (b[at + i] as number) : zero;
+    return uuidLength;
   };
 }

@@ -52,18 +52,22 @@ function redactText(limit: number, padded: boolean): CellMask {
 function hashText(limit: number, type: TextType, { keys, domain }: CellContext): CellMask {
   if (tokenLength > limit) return toNull;
   const hmac = keys.hmac(domain, "text");
+  const ahead = keys.ahead();
   const blank = type === "bpchar";
   const pad = blank && Number.isFinite(limit) ? limit - tokenLength : 0;
-  return memoised(keys, JSON.stringify(["text", domain, blank, pad]), (b, at, end, out) => {
+  const mask: CellMask = (b, at, end, out) => {
     // Blanks at the end mean nothing in char(n): without them it joins with the other types.
-    appendToken(hmac(b, at, blank ? trimmed(b, at, end) : end), out);
+    appendToken(hmac, ahead, b, at, end, at, blank ? trimmed(b, at, end) : end, out);
     if (pad > 0) {
       out.room(pad);
       out.buffer.fill(space, out.at, out.at + pad);
       out.at += pad;
     }
     return tokenLength + pad;
-  });
+  };
+  return memoised(keys, JSON.stringify(["text", domain, blank, pad]), mask, (b, at, end, lanes) =>
+    lanes.add(hmac, at, end, b, at, blank ? trimmed(b, at, end) : end),
+  );
 }
 
 function trimmed(b: Buffer, at: number, end: number): number {

@@ -73,6 +73,8 @@ export function dateOfDays(days: number): string {
 
 /** Days from 0001-01-01 to 9999-12-31, both counted. */
 export const spanDays = 3_652_059;
+/** Days from 0001-01-01 to 2000-01-01. */
+export const daysTo2000 = 730_119;
 
 function clockMicros(hours = "0", minutes = "0", seconds = "0", fraction = ""): number {
   const whole = Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds);
@@ -86,8 +88,13 @@ function daysOf([, yearText, monthText, dayText, , , , , , , , , , , era]: RegEx
   if (month < 1 || month > 12 || day < 1 || day > 31) return null;
   const shown = Number(yearText);
   if (shown === 0) return null;
+  return dayNumber(era === undefined ? shown : 1 - shown, month, day);
+}
+
+/** Days from 2000-01-01 to a date with a day of 1 to 31 (of a shorter month: as if it went on). */
+export function dayNumber(calendarYear: number, month: number, day: number): number {
   // Counted from 1 March, so that the leap day ends its year, in eras of 400 years.
-  const year = (era === undefined ? shown : 1 - shown) - (month <= 2 ? 1 : 0);
+  const year = calendarYear - (month <= 2 ? 1 : 0);
   const cycle = Math.floor(year / 400);
   const yearOfCycle = year - cycle * 400;
   const dayOfYear = Math.floor((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) + day - 1;

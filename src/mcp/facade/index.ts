@@ -9,6 +9,7 @@ import type { Env, Hono } from "hono";
 import { z } from "zod";
 import type { Principal } from "../../facts/principal.ts";
 import type { Json, Store } from "../../store/types.ts";
+import { allowOrigin, openPreflight, preflight, refusedOrigin } from "../origin.ts";
 import type { FacadeSettings } from "../settings.ts";
 import { createClients, isOwnRedirect, type OauthClient } from "./clients.ts";
 import { type FetchDocument, fetchDocument } from "./fetch.ts";
@@ -17,6 +18,8 @@ import { escaped, page, refusal, sendOn } from "./page.ts";
 export interface FacadeDeps {
   readonly settings: FacadeSettings;
   readonly store: Store;
+  /** Web pages that may register and fetch tokens, beside the gateway's own: "https://host". */
+  readonly origins: readonly string[];
   publicUrl(): string;
   /** Who is logged in at the console, by the Cookie header; null: nobody. */
   session(
@@ -38,6 +41,7 @@ export interface FacadeDeps {
   readonly fetchDocument?: FetchDocument;
 }
 
+const wellKnown = "/.well-known/oauth-authorization-server";
 const paths = {
   authorize: "/mcp/oauth/authorize",
   consent: "/mcp/oauth/consent",
@@ -279,13 +283,23 @@ export function facadeRoutes<E extends Env>(deps: FacadeDeps): (app: Hono<E>) =>
     return url.href;
   }
 
+  /** Programs send no Origin, or any; pages read the answer only where they may call. */
+  const shared = (answer: (request: Request) => Promise<Response>) => async (request: Request) => {
+    const response = await answer(request);
+    return refusedOrigin(request, deps) === null ? allowOrigin(request, response) : response;
+  };
+  const [registering, exchanging] = [shared(register), shared(token)];
+
   return (app) => {
-    app.get("/.well-known/oauth-authorization-server", metadata);
+    app.get(wellKnown, metadata);
+    app.options(wellKnown, openPreflight);
     app.get(paths.authorize, ({ req }) => authorize(req.raw));
     app.get(paths.consent, ({ req }) => consent(req.raw));
     app.post(paths.consent, ({ req }) => decide(req.raw));
-    app.post(paths.register, ({ req }) => register(req.raw));
-    app.post(paths.token, ({ req }) => token(req.raw));
+    app.post(paths.register, ({ req }) => registering(req.raw));
+    app.post(paths.token, ({ req }) => exchanging(req.raw));
+    for (const path of [paths.register, paths.token])
+      app.options(path, ({ req }) => refusedOrigin(req.raw, deps) ?? preflight(req.raw));
   };
 }
 

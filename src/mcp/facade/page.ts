@@ -1,14 +1,17 @@
-/** The façade's pages: no script, no style, nothing of others that is not escaped. */
+/** The façade's pages: no script, the login's style, nothing of others that is not escaped. */
 
-const policy = "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+const policy =
+  "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 export function page(title: string, body: string, status = 200, more = ""): Response {
-  const text = `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>${escaped(title)}</title>${more}</head><body><main><h1>${escaped(title)}</h1>${body}</main></body></html>`;
+  const text = `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>${escaped(title)}</title><link rel="stylesheet" href="/login.css">${more}</head><body><main><h1>${escaped(title)}</h1>${body}</main></body></html>`;
   return new Response(text, {
     status,
     headers: {
       "content-type": "text/html; charset=utf-8",
       "content-security-policy": policy,
+      // With no-referrer browsers send the form with "Origin: null" (Fetch standard, "append a request Origin header").
+      "referrer-policy": "same-origin",
       "cache-control": "no-store",
     },
   });

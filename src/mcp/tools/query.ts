@@ -4,13 +4,11 @@ import { z } from "zod";
 import { provenanceOf } from "../claimed.ts";
 import type { Caller, McpDeps } from "../deps.ts";
 import type { McpSettings } from "../settings.ts";
-import type { RunResult } from "../sql/run.ts";
-import { columnType, heldApproval, refusedCall } from "./refusals.ts";
-import { answer, databaseError, unfinished, untrusted } from "./result.ts";
+import { openTask } from "../tasks/open.ts";
+import { createdResult, openPage } from "../tasks/wire.ts";
+import { heldApproval } from "./refusals.ts";
 import { database, fixed, intent, parameters, readOnly, sql } from "./schema.ts";
-import { inSession, type Told } from "./session.ts";
-
-const name = "query";
+import { queryTool, resultOf, runWanted } from "./statement.ts";
 
 const queryResult = fixed(
   z.looseObject({
@@ -53,9 +51,8 @@ function argumentsFor(settings: McpSettings): ReturnType<typeof queryArguments> 
 }
 
 export function registerQuery(server: McpServer, deps: McpDeps, caller: Caller): void {
-  const { resultCharacters, timeoutMs } = deps.settings;
   server.registerTool(
-    name,
+    queryTool,
     {
       title: "Run a SQL statement",
       description:
@@ -70,69 +67,28 @@ export function registerQuery(server: McpServer, deps: McpDeps, caller: Caller):
     },
     async (args, context) => {
       const provenance = provenanceOf(context, caller, args.intent);
-      const limits = {
+      const wanted = {
+        database: args.database,
+        sql: args.sql,
+        parameters: args.params,
         rows: args.max_rows,
-        characters: resultCharacters,
-        cell: Math.max(256, Math.floor(resultCharacters / 8)),
-        timeoutMs,
       };
-      const asked = { database: args.database, sql: args.sql, parameters: args.params };
-      const told = await inSession(deps, caller, provenance, asked, limits, context.mcpReq.signal, true);
+      const told = await runWanted(deps, caller, provenance, wanted, context.mcpReq.signal);
       const held = told.refusal === null ? null : heldApproval(told.refusal);
-      if (held !== null && held.url !== null && provenance.opensUrls) {
+      if (told.refusal !== null && held !== null) {
+        const task = provenance.followsTasks
+          ? await openTask(deps, caller, provenance, wanted, told.refusal)
+          : null;
+        if (task !== null) {
+          caller.answerWith(context.mcpReq.id, createdResult(task, deps));
+          return resultOf(told);
+        }
         // Whoever opens the page shows who they are there: what the host answers here is no authorisation.
-        if (inputResponse(context.mcpReq.inputResponses, "approval").kind === "missing")
-          return inputRequired({
-            inputRequests: {
-              approval: inputRequired.elicitUrl({
-                message: "This statement needs a person's approval. Open the page to see it and to decide.",
-                url: held.url,
-              }),
-            },
-          });
+        const ask = held.url !== null && provenance.opensUrls;
+        if (ask && inputResponse(context.mcpReq.inputResponses, "approval").kind === "missing")
+          return inputRequired({ inputRequests: { approval: openPage(held.url) } });
       }
-      return resultOf(told, asked.database);
+      return resultOf(told);
     },
   );
-}
-
-function resultOf(told: Told, database: string) {
-  const { result, refusal } = told;
-  if (refusal !== null) return refusedCall(refusal, name);
-  switch (result.kind) {
-    case "done":
-      return answer(rowsOf(result, told, database));
-    case "error":
-      return databaseError(result.fields);
-    default:
-      return unfinished(result.kind);
-  }
-}
-
-const hints = {
-  rows: "There may be more rows: raise max_rows, add a WHERE or aggregate, or page with ORDER BY and LIMIT/OFFSET.",
-  size: "The result was too long: name fewer columns, or fetch fewer rows.",
-  cells: "Long values are cut off: use left() or substring() on the column for a part of it.",
-} as const;
-
-function rowsOf(
-  result: Extract<RunResult, { kind: "done" }>,
-  { judgement }: Told,
-  _database: string,
-): Record<string, unknown> {
-  const { columns, rows, truncated, tag } = result;
-  if (columns === null) return { status: "ok", command: tag ?? "" };
-  const plan = judgement?.plan?.columns ?? [];
-  const masked = columns.filter((_, i) => plan[i] != null).map(({ name: column }) => column);
-  const writes = tag !== null && !/^(?:SELECT|FETCH|SHOW|EXPLAIN|VALUES)/.test(tag);
-  return {
-    status: "ok",
-    columns: columns.map(({ name: column }) => column),
-    types: columns.map(({ type }) => columnType(judgement, type)),
-    rows,
-    ...(masked.length === 0 ? {} : { masked }),
-    ...(writes ? { command: tag } : {}),
-    ...(truncated === null ? {} : { truncated: hints[truncated] }),
-    ...(rows.length === 0 ? {} : { note: untrusted }),
-  };
 }

@@ -47,7 +47,8 @@ export function refusedCall(refusal: Refusal, tool: string): CallToolResult {
   );
 }
 
-function whom({ approvers }: Refusal): string | null {
+/** Who may approve it; null: nobody is named. */
+export function whom({ approvers }: Refusal): string | null {
   if (approvers === undefined || approvers.length === 0) return null;
   return approvers
     .map(({ groups, count }) => `${count === 1 ? "one person" : `${count} people`} of ${groups.join(" or ")}`)

@@ -1,32 +1,73 @@
 /** The server's parse tree as values: what `nodeToString()` of PostgreSQL writes (src/backend/nodes/outfuncs.c), for 14 to 18. */
+import type { Layout } from "./layout.ts";
 
-/** `{TAG :field value …}`. Field names are the struct members' names of PostgreSQL's source. */
-export interface ServerNode {
-  readonly kind: "node";
-  /** As the server spells it, upper case. */
-  readonly tag: string;
-  readonly fields: ServerFields;
+/** What a node keeps of a field: integers in their usual form are numbers, so that nobody has to make texts of them. */
+export type Kept = ServerValue | number;
+
+/** The fields of a node by name, each as the server wrote it. */
+export interface ServerFields {
+  get(name: string): ServerValue | undefined;
+  has(name: string): boolean;
 }
 
-/** The fields of a node, in the server's order. Nodes of one shape share the list of names. */
-export class ServerFields {
-  readonly names: readonly string[];
-  readonly list: readonly ServerValue[];
+/**
+ * `{TAG :field value …}`. Field names are the struct members' names of PostgreSQL's source. Only the reader makes nodes, and
+ * nothing of one changes once it is read.
+ */
+export class ServerNode implements ServerFields {
+  readonly kind = "node";
+  /** As the server spells it, upper case. */
+  readonly tag: string;
+  /** Names of its fields, in the server's order; nodes with the same fields share it. */
+  layout: Layout;
+  /** The fields' values, by their places in the layout. */
+  readonly values: Kept[] = [];
+  /** The nodes in its fields, those in lists (also lists of lists) too, in the server's order. */
+  children: ServerNode[] = childless;
+  /** How many of the fields hold a node or a list. */
+  holders = 0;
 
-  constructor(names: readonly string[], list: readonly ServerValue[]) {
-    this.names = names;
-    this.list = list;
+  constructor(layout: Layout) {
+    this.tag = layout.tag;
+    this.layout = layout;
+  }
+
+  /** For the reader: one node more in its fields. */
+  adopt(child: ServerNode): void {
+    if (this.children === childless) this.children = [child];
+    else this.children.push(child);
+  }
+
+  /** For the reader: the value of the field that was named last. */
+  take(value: Kept): void {
+    this.values.push(value);
+    if (typeof value === "object" && value !== null && (value.kind === "node" || value.kind === "list"))
+      this.holders++;
+  }
+
+  get fields(): ServerFields {
+    return this;
+  }
+
+  /** The field as it is kept. */
+  kept(name: string): Kept | undefined {
+    const place = this.layout.place(name);
+    return place === -1 ? undefined : this.values[place];
   }
 
   get(name: string): ServerValue | undefined {
-    const at = this.names.indexOf(name);
-    return at === -1 ? undefined : this.list[at];
+    const value = this.kept(name);
+    return typeof value === "number" ? String(value) : value;
   }
 
   has(name: string): boolean {
-    return this.names.includes(name);
+    return this.layout.place(name) !== -1;
   }
 }
+
+/** Stands for no children: nobody adds to it. */
+export const childless: ServerNode[] = [];
+Object.freeze(childless);
 
 /** `(…)` of nodes, lists and scalars. */
 export interface ServerList {

@@ -25,7 +25,7 @@ export async function startDebianCluster(
   ]);
   await writeAsServer(
     join(dataDir, "pg_hba.conf"),
-    "local all postgres trust\nhost all all 127.0.0.1/32 scram-sha-256\n",
+    "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n",
   );
   const lines = Object.entries({
     port: String(port),
@@ -48,7 +48,8 @@ export async function startDebianCluster(
       stdio: "ignore",
       detached: true,
       cwd: folder,
-      env: { PATH: process.env.PATH, LC_ALL: "C", TZ: "UTC" },
+      // Extensions that connect to other servers find this one.
+      env: { PATH: process.env.PATH, LC_ALL: "C", TZ: "UTC", PGHOST: folder },
       ...owner,
     },
   );

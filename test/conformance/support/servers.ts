@@ -12,6 +12,7 @@ import { freePort, listening, stop } from "../../../bench/processes.ts";
 import { selfSigned } from "../../support/certificates.ts";
 import { type Cluster, startCluster } from "../../support/cluster.ts";
 import { startDebianCluster } from "./debian.ts";
+import { readTrail, type Trail } from "./trail.ts";
 
 /** One way to a server, as clients are told of it. */
 export interface Way {
@@ -32,8 +33,8 @@ export interface Pair {
   /** The same gateway configuration with `protocol.function_call: false`. */
   readonly closed: Way;
   readonly servers: { readonly direct: Query; readonly postern: Query };
-  /** Checks the gateway's audit log after everything: what `postern audit verify` said, and whether it was content. */
-  verify(): Promise<{ ok: boolean; said: string }>;
+  /** Ends the gateways and checks the first one's audit log: what `postern audit verify` said, and whether it was content. */
+  verify(): Promise<{ ok: boolean; said: string; trail: Trail }>;
   stop(): Promise<void>;
 }
 
@@ -55,14 +56,25 @@ export const databases = [
   "asyncpg",
   "pgjdbc",
 ] as const;
-export type DatabaseName = (typeof databases)[number];
+export type DatabaseName = (typeof databases)[number] | "regression";
 
 const password = "conformance";
 const conf = { max_connections: "300", max_prepared_transactions: "10", wal_level: "logical" };
 const bin = join(import.meta.dirname, "../../../bin/postern.js");
 
+export interface PairSettings {
+  /** Settings of the servers. */
+  readonly servers: Readonly<Record<string, string>>;
+  /** What becomes of the gateway's connections after a session: `pool.reset`. */
+  readonly reset: "discard_all" | "close";
+}
+
 /** Starts both servers and the gateways, under a policy's text if there is one; `debian`: of Debian's PostgreSQL in this folder, else of the one npm installed. */
-export async function startPair(debian: string | null, policy: string | null): Promise<Pair> {
+export async function startPair(
+  debian: string | null,
+  policy: string | null,
+  { servers = {}, reset = "discard_all" }: Partial<PairSettings> = {},
+): Promise<Pair> {
   const folder = mkdtempSync(join(tmpdir(), "postern-conformance-"));
   const clusters: Pick<Cluster, "port" | "query" | "stop">[] = [];
   const children: ChildProcess[] = [];
@@ -75,8 +87,8 @@ export async function startPair(debian: string | null, policy: string | null): P
     const certificate = selfSigned();
     const start = () =>
       debian === null
-        ? startCluster({ conf, tls: certificate })
-        : startDebianCluster(debian, conf, certificate);
+        ? startCluster({ conf: { ...conf, ...servers }, tls: certificate })
+        : startDebianCluster(debian, { ...conf, ...servers }, certificate);
     const [left, right] = await Promise.all([start(), start()]);
     clusters.push(left, right);
     for (const cluster of clusters) {
@@ -98,7 +110,7 @@ export async function startPair(debian: string | null, policy: string | null): P
       .setExpirationTime("2h")
       .sign(privateKey);
     const gateway = async (name: string, functionCall: boolean): Promise<Way> => {
-      const port = await startGateway(join(folder, name), right.port, functionCall, policy, children);
+      const port = await startGateway(join(folder, name), right.port, functionCall, policy, reset, children);
       return { name: "postern", port, password: token, tls: false };
     };
     return {
@@ -110,7 +122,8 @@ export async function startPair(debian: string | null, policy: string | null): P
       servers: { direct: left.query, postern: right.query },
       async verify() {
         for (const child of children.splice(0)) await stop(child);
-        return verifyLog(join(folder, "open"));
+        const log = join(folder, "open", "audit");
+        return { ...(await verifyLog(log)), trail: readTrail(log) };
       },
       stop: stopAll,
     };
@@ -125,6 +138,7 @@ async function startGateway(
   serverPort: number,
   functionCall: boolean,
   policy: string | null,
+  reset: PairSettings["reset"],
   children: ChildProcess[],
 ): Promise<number> {
   const port = await freePort();
@@ -133,6 +147,7 @@ async function startGateway(
     server: { host: 127.0.0.1, port: ${serverPort}, dbname: ${name}, tls: { mode: disable } }
     logins:
       - { groups: [testers], user: ${user}, password: { env: CONFORMANCE_PASSWORD } }
+    pool: { reset: ${reset} }
 `;
   writeFileSync(
     join(folder, "postern.yaml"),
@@ -148,7 +163,7 @@ identity:
       audience: postern
       jwks: file:../jwks.json
 databases:
-${["postgres", ...databases].map(database).join("")}audit:
+${["postgres", "regression", ...databases].map(database).join("")}audit:
   dir: ./audit
   durability: process
 protocol: { function_call: ${functionCall} }
@@ -158,7 +173,11 @@ ${policy === null ? "" : "policy: policy.yaml\n"}`,
   if (policy !== null) writeFileSync(join(folder, "policy.yaml"), policy);
   const child = spawn(process.execPath, [bin, "serve", "-c", join(folder, "postern.yaml")], {
     stdio: ["ignore", "ignore", "inherit"],
-    env: { ...process.env, CONFORMANCE_PASSWORD: password, POSTERN_LOG: "error" },
+    env: {
+      ...process.env,
+      CONFORMANCE_PASSWORD: password,
+      POSTERN_LOG: process.env.CONFORMANCE_LOG ?? "error",
+    },
   });
   children.push(child);
   await listening(port, child);
@@ -166,8 +185,8 @@ ${policy === null ? "" : "policy: policy.yaml\n"}`,
 }
 
 /** `postern audit verify`, run on the log of a gateway that has ended. */
-async function verifyLog(folder: string): Promise<{ ok: boolean; said: string }> {
-  const child = spawn(process.execPath, [bin, "audit", "verify", join(folder, "audit")], {
+async function verifyLog(log: string): Promise<{ ok: boolean; said: string }> {
+  const child = spawn(process.execPath, [bin, "audit", "verify", log], {
     stdio: ["ignore", "pipe", "pipe"],
   });
   let said = "";

@@ -2,24 +2,31 @@
 import { existsSync } from "node:fs";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 
+const found = (paths: readonly (string | undefined)[]) =>
+  paths.find((path) => path !== undefined && existsSync(path)) ?? null;
 /** Where a browser may be; POSTERN_CHROMIUM names another. */
-const executable = [
+const whole = found([
   process.env.POSTERN_CHROMIUM,
   "/usr/bin/chromium",
   "/usr/bin/chromium-browser",
   "/usr/bin/google-chrome",
-].find((path) => path !== undefined && existsSync(path));
+]);
+/** The same without what belongs to windows: half the work, but it shows no notifications. */
+const shell = process.env.POSTERN_CHROMIUM ?? found(["/usr/bin/chromium-headless-shell"]);
 
-export const noBrowser =
-  executable === undefined ? "no chromium found (apt-get install chromium, or set POSTERN_CHROMIUM)" : null;
+const missing = "no chromium found (apt-get install chromium, or set POSTERN_CHROMIUM)";
+export const noBrowser = whole === null && shell === null ? missing : null;
+export const noWholeBrowser = whole === null ? missing : null;
 
 export const desktop = { width: 1280, height: 800 };
 export const phone = { width: 390, height: 844 };
 
-export async function launch(): Promise<Browser> {
-  if (executable === undefined) throw new Error(noBrowser ?? "");
+/** `entire`: one that can all that a person's browser can. */
+export async function launch({ entire = false } = {}): Promise<Browser> {
+  const executablePath = entire ? whole : (shell ?? whole);
+  if (executablePath === null) throw new Error(missing);
   return chromium.launch({
-    executablePath: executable,
+    executablePath,
     args: [
       "--no-sandbox",
       "--disable-gpu",

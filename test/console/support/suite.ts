@@ -2,7 +2,7 @@
 import type { Browser } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe } from "vitest";
 import { buildConsole } from "../../../scripts/console.mjs";
-import { launch, noBrowser, openPage, type Watched } from "./browser.ts";
+import { launch, noBrowser, noWholeBrowser, openPage, type Watched } from "./browser.ts";
 import { type Double, startDouble } from "./double.ts";
 
 export interface Bench {
@@ -11,19 +11,32 @@ export interface Bench {
   open(path: string, options?: Parameters<typeof openPage>[2]): Promise<Watched>;
 }
 
-/** Declares a suite whose tests get a bench; `bench()` is valid inside tests. */
-export function pageSuite(name: string, tests: (bench: () => Bench) => void): void {
-  if (noBrowser !== null) console.warn(`${name}: skipped, ${noBrowser}`);
-  describe.skipIf(noBrowser !== null)(noBrowser === null ? name : `${name} (skipped: ${noBrowser})`, () => {
-    let browser: Browser | null = null;
+let browser: Promise<Browser> | null = null;
+
+/**
+ * Declares a suite whose tests get a bench; `bench()` is valid inside tests. `entire`: they need what only a browser with
+ * windows has; of a whole file.
+ */
+export function pageSuite(
+  name: string,
+  tests: (bench: () => Bench) => void,
+  { entire = false }: { readonly entire?: boolean } = {},
+): void {
+  const missing = entire ? noWholeBrowser : noBrowser;
+  if (missing !== null) console.warn(`${name}: skipped, ${missing}`);
+  // Of the file: its other suites use the same browser.
+  afterAll(async () => {
+    await (await browser)?.close();
+    browser = null;
+  });
+  describe.skipIf(missing !== null)(missing === null ? name : `${name} (skipped: ${missing})`, () => {
+    let running: Browser | null = null;
     let double: Double | null = null;
     let pages: Watched[] = [];
     beforeAll(async () => {
       buildConsole();
-      browser = await launch();
-    });
-    afterAll(async () => {
-      await browser?.close();
+      browser ??= launch({ entire });
+      running = await browser;
     });
     beforeEach(async () => {
       double = await startDouble();
@@ -34,13 +47,13 @@ export function pageSuite(name: string, tests: (bench: () => Bench) => void): vo
       await double?.close();
     });
     tests(() => {
-      const running = browser;
       const standIn = double;
-      if (running === null || standIn === null) throw new Error("the bench is not up");
+      const shared = running;
+      if (shared === null || standIn === null) throw new Error("the bench is not up");
       return {
         double: standIn,
         async open(path, options) {
-          const watched = await openPage(running, standIn.url, options);
+          const watched = await openPage(shared, standIn.url, options);
           pages.push(watched);
           await watched.page.goto(standIn.url + path);
           return watched;

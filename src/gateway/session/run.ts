@@ -1,20 +1,7 @@
-/** One client's session: its upstream connection, both streams wired to the statement's walk, and its end. */
-import type pino from "pino";
-import {
-  type AuditLog,
-  AuditUnavailable,
-  type ColumnsContext,
-  type DecisionContext,
-  ResultDigest,
-  type SessionContext,
-  type StatementContext,
-  uuidv7,
-} from "../audit/index.ts";
-import type { AuditSettings } from "../audit/settings.ts";
-import type { Principal } from "../facts/principal.ts";
-import type { MaskKeys } from "../masking/index.ts";
-import { MaskError, MaskOutput } from "../masking/index.ts";
-import type { Budget, BudgetKeeper } from "../policy/index.ts";
+/** One client's session: both streams wired to the statement's walk, and its end. */
+import { AuditUnavailable } from "../../audit/index.ts";
+import type { Principal } from "../../facts/principal.ts";
+import { MaskError } from "../../masking/index.ts";
 import {
   encodeAuthenticationOk,
   encodeBackendKeyData,
@@ -24,225 +11,28 @@ import {
   encodeReadyForQuery,
   ProtocolError,
   terminate,
-} from "../protocol/index.ts";
-import type { SqlReader } from "../sql/index.ts";
-import type { Judging } from "./analyst/registry.ts";
-import type { CancelKeys } from "./cancel.ts";
-import { describeSession, type SessionDescription } from "./describe.ts";
-import { followGrants, type Granted, grantedTo } from "./granted.ts";
-import type { ApprovalDesk } from "./hold/desk.ts";
-import { chooseLogin, setBackstop, startupParameters } from "./logins.ts";
-import type { AuthenticatedClient, UpstreamConnection } from "./ports.ts";
-import { readsOnly } from "./readonly.ts";
-import type { DatabaseSettings, GatewaySettings, LoginSettings } from "./settings.ts";
-import { concludeUnknown } from "./statement/conclude.ts";
-import { createFate, noteEnd } from "./statement/fate.ts";
-import { createGate, maxHeld } from "./statement/forward.ts";
-import { Disagreement } from "./statement/guard.ts";
-import { abandon, drop } from "./statement/holdend.ts";
-import { createGuarding, sessionFacts } from "./statement/judgement.ts";
-import { createNames, type Shape } from "./statement/names.ts";
-import { createQueue, queueLength, shift } from "./statement/queue.ts";
-import { ready, receive, resume } from "./statement/receive.ts";
-import { poisonName } from "./statement/refuse.ts";
-import { relay } from "./statement/relay.ts";
-import type { Counters, Walk } from "./statement/state.ts";
-import { tunnel } from "./tunnel.ts";
-import { cancelUpstream, connectUpstream, UpstreamError } from "./upstream/connect.ts";
-import type { UpstreamPool } from "./upstream/pool.ts";
-
-/** What sessions share. */
-export interface SessionDeps {
-  readonly settings: GatewaySettings;
-  readonly auditSettings: Pick<AuditSettings, "durability" | "parameters" | "results" | "analysis">;
-  readonly audit: AuditLog;
-  readonly reader: SqlReader;
-  readonly allowed: DecisionContext;
-  readonly contexts: WeakMap<Shape, StatementContext>;
-  readonly columnsCache: Map<string, ColumnsContext>;
-  readonly cancelKeys: CancelKeys;
-  readonly pools: ReadonlyMap<string, UpstreamPool>;
-  /** null: no policy; every statement is forwarded and recorded. */
-  readonly judging: Judging | null;
-  /** null: nobody can be asked; what needs approval is refused. */
-  readonly approvals: ApprovalDesk | null;
-  readonly maskKeys: MaskKeys;
-  /** How often principals break parsers. */
-  readonly parserBreaks: BudgetKeeper;
-  readonly logger: pino.Logger;
-}
-
-export interface Session {
-  readonly id: string;
-  readonly principal: Principal;
-  readonly database: string;
-  readonly started: number;
-  readonly counters: Counters;
-  /** performance.now() of the last byte from the client or ReadyForQuery. */
-  readonly lastActive: number;
-  /** Nothing is outstanding and no transaction is open. */
-  readonly idle: boolean;
-  /** Ends the session with a FATAL error as soon as no statement is running and no transaction is open; `now`: whatever is running. */
-  end(reason: EndReason, now: boolean): void;
-  /** What it is doing now. */
-  describe(): SessionDescription;
-  /** When its time is over, in seconds since the epoch, and what says so. */
-  readonly deadline: Deadline;
-  /** Whom its tokens stood for: the one it began with, and those it was renewed with. */
-  readonly principals: readonly Principal[];
-  /** Takes no more statements, and ends once what runs is answered; an open transaction is rolled back. Call it again until it has ended. */
-  expire(reason: EndReason): void;
-  /** Looks again at the groups that its principal has for a while. */
-  refreshGrants(): void;
-  /** Cancels what runs and ends at once; the outcome of what ran is still recorded. */
-  cutOff(reason: EndReason): void;
-  /** Tells the client something, if nothing is running now. false: not now. */
-  notice(message: string, hint: string): boolean;
-  /** Goes on until this principal's token ends; it was found to be the same one. */
-  renew(principal: Principal): void;
-  readonly closed: Promise<void>;
-}
-
-export interface Deadline {
-  readonly at: number;
-  readonly cause: "token" | "certificate" | "limit";
-}
-
-export interface EndReason {
-  readonly sqlstate: string;
-  readonly message: string;
-  /** For the record. */
-  readonly reason: string;
-  /** The gateway itself ends: what waits for people is gone with it. */
-  readonly restart?: boolean;
-}
-
-/** Each costs a fresh parser, 10 ms and memory: nobody needs more of them. */
-const parserBreaks: Budget = { rule: "parser", unit: "statements", amount: 20, perSeconds: 60 };
+} from "../../protocol/index.ts";
+import { describeSession } from "../describe.ts";
+import { followGrants } from "../granted.ts";
+import type { AuthenticatedClient, UpstreamConnection } from "../ports.ts";
+import { concludeUnknown } from "../statement/conclude.ts";
+import { noteEnd } from "../statement/fate.ts";
+import { maxHeld } from "../statement/forward.ts";
+import { Disagreement } from "../statement/guard.ts";
+import { abandon, drop } from "../statement/holdend.ts";
+import { queueLength, shift } from "../statement/queue.ts";
+import { ready, receive, resume } from "../statement/receive.ts";
+import { relay } from "../statement/relay.ts";
+import type { Walk } from "../statement/state.ts";
+import { tunnel } from "../tunnel.ts";
+import { cancelUpstream } from "../upstream/connect.ts";
+import type { Deadline, EndReason, Session, SessionDeps } from "./types.ts";
+import { createWalk, type SessionParts } from "./walk.ts";
 
 /** A cancel request that the server has not taken by then is given up. */
 const cancelMs = 5_000;
 /** How long a cancelled statement of a client that is gone may take to answer before the connection is dropped. */
 const lingerMs = 10_000;
-
-/** A refusal before the session began: told to the client, recorded as a failed login or start. */
-export class SessionRefused extends Error {
-  readonly sqlstate: string;
-  readonly code: string;
-  override readonly cause: string;
-  constructor(sqlstate: string, code: string, message: string, cause: string) {
-    super(message);
-    this.sqlstate = sqlstate;
-    this.code = code;
-    this.cause = cause;
-  }
-}
-
-/**
- * Connects an authenticated client upstream and runs its session. Resolves when the client has its ReadyForQuery.
- * Throws SessionRefused, with a message that may be told to the client.
- */
-export async function startSession(client: AuthenticatedClient, deps: SessionDeps): Promise<Session> {
-  const database = deps.settings.databases.find((d) => d.name === client.database);
-  if (database === undefined)
-    throw new SessionRefused("3D000", "UNKNOWN_DATABASE", "unknown database", "unknown database");
-  const granted = grantedTo(deps.approvals?.grants ?? null, client.principal, database.name);
-  const login = chooseLogin(database, granted.principal);
-  if (login === null) {
-    throw new SessionRefused(
-      "28000",
-      "NO_LOGIN",
-      "no access to this database: none of your groups has a login here; ask its owner",
-      "no login for the principal's groups",
-    );
-  }
-  if (client.replication !== "off" && !database.replication) {
-    throw new SessionRefused(
-      "0A000",
-      "REPLICATION",
-      "replication connections are not allowed here",
-      "replication refused",
-    );
-  }
-  const parameters = startupParameters(client.principal, client.parameters);
-  const policy = deps.judging?.policies.current ?? null;
-  const readOnly =
-    policy !== null &&
-    client.replication === "off" &&
-    readsOnly(policy, granted.principal, sessionFacts(client, database, login));
-  if (readOnly) parameters.set("default_transaction_read_only", "on");
-  if (policy !== null && client.replication === "off") setBackstop(parameters, policy.timeoutCeilingMs);
-  const upstream = await openUpstream(client, database, login, parameters, deps);
-  const id = uuidv7();
-  let context: SessionContext;
-  try {
-    context = deps.audit.session({
-      session: id,
-      principal: client.principal,
-      client: {
-        ip: client.ip,
-        port: client.port,
-        tls: client.tls,
-        application: client.application,
-        user: client.user,
-        via: client.via,
-      },
-      claimed: client.claimed,
-      database: {
-        name: database.name,
-        login: login.user,
-        backend: upstream.pid,
-        server_version: upstream.version,
-      },
-    });
-    deps.audit.sessionStart(context);
-    await new Promise<void>((auditSafe, auditFailed) =>
-      deps.audit.whenSafe(deps.auditSettings.durability, { auditSafe, auditFailed }),
-    );
-  } catch {
-    upstream.socket.destroy();
-    deps.pools.get(database.name)?.release(upstream, false);
-    throw new SessionRefused(
-      "58030",
-      "AUDIT_UNAVAILABLE",
-      "the audit log is unavailable; no session can begin",
-      "audit log unavailable",
-    );
-  }
-  return runSession(id, context, client, database, login, granted, readOnly, upstream, deps);
-}
-
-async function openUpstream(
-  client: AuthenticatedClient,
-  database: DatabaseSettings,
-  login: LoginSettings,
-  parameters: ReadonlyMap<string, string>,
-  deps: SessionDeps,
-): Promise<UpstreamConnection> {
-  const timeoutMs = deps.settings.limits.startupSeconds * 1000;
-  const gone = new AbortController();
-  const onGone = () => gone.abort();
-  client.socket.once("close", onGone);
-  try {
-    if (client.replication !== "off") {
-      return await connectUpstream(database, login, parameters, {
-        timeoutMs,
-        replication: client.replication,
-        signal: gone.signal,
-      });
-    }
-    const pool = deps.pools.get(database.name);
-    if (pool === undefined)
-      throw new SessionRefused("3D000", "UNKNOWN_DATABASE", "unknown database", "no pool");
-    return await pool.acquire(login, parameters, { timeoutMs, signal: gone.signal });
-  } catch (error) {
-    if (error instanceof UpstreamError)
-      throw new SessionRefused(error.sqlstate, "UPSTREAM", error.clientMessage, error.cause);
-    throw error;
-  } finally {
-    client.socket.removeListener("close", onGone);
-  }
-}
 
 /** What the client gets when its session begins: PostgreSQL manual, "Start-up". */
 function greeting(
@@ -262,21 +52,12 @@ function greeting(
   return Buffer.concat(messages);
 }
 
-function runSession(
-  id: string,
-  context: SessionContext,
-  client: AuthenticatedClient,
-  database: DatabaseSettings,
-  login: LoginSettings,
-  granted: Granted,
-  readOnly: boolean,
-  upstream: UpstreamConnection,
-  deps: SessionDeps,
-): Session {
-  const { audit, settings, auditSettings } = deps;
+/** Runs the session of a client that is connected upstream and on the record. */
+export function runSession(parts: SessionParts, deps: SessionDeps): Session {
+  const { id, context, client, database, login, granted, readOnly, upstream } = parts;
+  const { audit, settings } = deps;
   const pool = deps.pools.get(database.name);
   const started = performance.now();
-  const counters: Counters = { statements: 0, denied: 0, errors: 0, bytesIn: 0, bytesOut: 0 };
   const { socket } = client;
   const server = upstream.socket;
   let lastActive = started;
@@ -296,115 +77,12 @@ function runSession(
       { sqlstate: "58030", message: "the audit log is unavailable; the session ends" },
       "audit unavailable",
     );
-  const walk: Walk = {
-    client: socket,
-    server,
-    toServer: createGate(server, audit, { failed: auditFailed, released: readOn }),
-    toClient: createGate(socket, audit, { failed: auditFailed, released: readServer }),
-    audit,
-    reader: deps.reader,
-    limits: settings.limits,
-    durability: auditSettings.durability,
-    parameters: auditSettings.parameters,
-    digestResults: auditSettings.results.digest,
-    functionCall: settings.protocol.functionCall,
-    context,
-    allowed: deps.allowed,
-    contexts: deps.contexts,
-    columnsCache: deps.columnsCache,
-    counters,
-    guard:
-      deps.judging === null || client.replication !== "off"
-        ? null
-        : createGuarding(
-            id,
-            deps.judging,
-            client,
-            database,
-            login,
-            readOnly,
-            auditSettings.analysis === "lazy",
-            upstream.parameters,
-            deps.approvals,
-          ),
-    watch: client.watch ?? null,
-    maskKeys: deps.maskKeys,
-    maskOutput: new MaskOutput(),
-    maskedColumns: new WeakMap(),
-    asked: null,
-    concluded: 0,
-    beside: false,
-    unsaid: false,
-    fate: createFate(),
-    lastRun: -1,
-    own: null,
-    drained: null,
-    backendSwallow: 0,
-    mustAbort: null,
-    queue: createQueue(),
-    names: createNames(),
-    poison: poisonName(),
-    transaction: "I",
-    batch: 1,
-    skipping: false,
-    copyIn: false,
-    copyRefused: false,
-    utf8: upstream.parameters.get("client_encoding") === "UTF8",
-    conforming: upstream.parameters.get("standard_conforming_strings") !== "off",
-    touched: false,
-    unsettledBatch: -1,
-    texts: 0,
-    unsynced: false,
-    copySync: false,
-    crowded: false,
-    wake: false,
-    hold: null,
-    pass: null,
-    gathered: false,
-    gatherOver: false,
+  const walk: Walk = createWalk(parts, deps, {
+    auditFailed,
+    readServer,
     deadline: () => deadline.at,
-    serverPid: upstream.pid,
-    tickets: client.approvals.tickets,
-    breakGlass: client.approvals.breakGlass,
-    stalled: [],
-    stalledBytes: 0,
-    stall: null,
-    cancelling: 0,
-    frontend: null,
-    frontendStream: 0,
-    frontendSwallow: 0,
-    backend: null,
-    backendStream: 0,
-    backendStreamType: 0,
-    result: {
-      rows: 0,
-      bytes: 0,
-      columns: null,
-      firstRow: 0,
-      digest: new ResultDigest(),
-      source: null,
-      capture: undefined,
-    },
-    leaving: false,
-    closing: false,
-    auditLost: false,
-    fatal: false,
     fail,
-    poisoned() {
-      const charged = deps.parserBreaks.charge(client.principal, [parserBreaks], performance.now());
-      if (charged.ok) return;
-      fail(
-        { sqlstate: "54000", message: "too many statements that no parser survives; the session ends" },
-        "too many statements that break the parser",
-      );
-    },
     cancel: () => void cancel(),
-    notice: (error) =>
-      deps.logger.warn(
-        { session: id, database: database.name, err: error },
-        "a statement could not be analysed",
-      ),
-    alarm: (message, facts) => deps.logger.warn({ session: id, database: database.name, ...facts }, message),
     resume: () =>
       guarded(() => {
         resume(walk);
@@ -419,7 +97,9 @@ function runSession(
       if (endWhenIdle !== null && (walk.transaction === "I" || walk.closing)) setImmediate(endIfIdle);
       else grants?.idle();
     },
-  };
+  });
+
+  const { counters } = walk;
 
   const grants =
     deps.approvals === null

@@ -1,0 +1,93 @@
+/** Digits read and written as bytes. */
+
+const zero = 0x30;
+const dash = 0x2d;
+const eight = 100_000_000;
+const hexDigits = Buffer.from("0123456789abcdef");
+/** Value of a lower-case hexadecimal digit by its byte; 16: none. */
+const hexValues = new Uint8Array(256).fill(16);
+for (const [value, c] of hexDigits.entries()) hexValues[c] = value;
+
+export function isDigit(c: number | undefined): boolean {
+  return c !== undefined && c >= zero && c <= zero + 9;
+}
+
+/** The number that two digits at `at` make; less than 0 where there are none. */
+export function two(b: Uint8Array, at: number): number {
+  return isDigit(b[at]) && isDigit(b[at + 1])
+    ? (b[at] as number) * 10 + (b[at + 1] as number) - zero * 11
+    : -1;
+}
+
+/** Writes a safe integer, not negative, with at least `width` digits (of 8 or fewer). Gives the index behind it. */
+export function writeDigits(value: number, b: Uint8Array, at: number, width = 1): number {
+  if (value >= eight) {
+    const high = Math.floor(value / eight);
+    return writeDigits(value - high * eight, b, writeDigits(high, b, at), 8);
+  }
+  let size = 1;
+  for (let limit = 10; size < 8 && value >= limit; limit *= 10) size++;
+  if (size < width) size = width;
+  let rest = value | 0;
+  for (let i = at + size - 1; i >= at; i--) {
+    const next = (rest / 10) | 0;
+    b[i] = zero + rest - next * 10;
+    rest = next;
+  }
+  return at + size;
+}
+
+/** Writes a number below 100 with two digits. */
+export function writeTwo(value: number, b: Uint8Array, at: number): number {
+  const tens = (value / 10) | 0;
+  b[at] = zero + tens;
+  b[at + 1] = zero + value - tens * 10;
+  return at + 2;
+}
+
+/** Writes any safe integer. */
+export function writeInteger(value: number, b: Uint8Array, at: number): number {
+  if (value >= 0) return writeDigits(value, b, at);
+  b[at] = dash;
+  return writeDigits(-value, b, at + 1);
+}
+
+/** Writes bytes[from, to) as hexadecimal digits. Gives the index behind them. */
+export function writeHex(bytes: Uint8Array, from: number, to: number, b: Uint8Array, at: number): number {
+  let next = at;
+  for (let i = from; i < to; i++) {
+    const byte = bytes[i] as number;
+    b[next++] = hexDigits[byte >>> 4] as number;
+    b[next++] = hexDigits[byte & 15] as number;
+  }
+  return next;
+}
+
+export function isHex(b: Uint8Array, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) if (hexValues[b[i] as number] === 16) return false;
+  return true;
+}
+
+export const uuidLength = 36;
+
+/** true: b[at, end) is a uuid as uuid_out writes it. */
+export function isUuid(b: Uint8Array, at: number, end: number): boolean {
+  if (end - at !== uuidLength) return false;
+  for (let i = 0; i < uuidLength; i++) {
+    const c = b[at + i] as number;
+    if (i === 8 || i === 13 || i === 18 || i === 23 ? c !== dash : hexValues[c] === 16) return false;
+  }
+  return true;
+}
+
+/** Writes bytes[from, from + 16) as a uuid. Gives the index behind it. */
+export function writeUuid(bytes: Uint8Array, from: number, b: Uint8Array, at: number): number {
+  let next = at;
+  let part = from;
+  for (const size of [4, 2, 2, 2, 6]) {
+    if (part > from) b[next++] = dash;
+    next = writeHex(bytes, part, part + size, b, next);
+    part += size;
+  }
+  return next;
+}
