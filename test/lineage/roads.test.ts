@@ -149,6 +149,14 @@ describe.each(["output", "derived"] as const)("use: %s", (use) => {
       "select name, statement from pg_cursors",
       "deallocate p",
       "execute p",
+      "prepare ruling as insert into ruled values (1, 'x')",
+      "execute ruling",
+      "explain (analyze, verbose) insert into ruled values (1, 'x')",
+      "create table mine_ruled (id int)",
+      "create rule r as on insert to mine_ruled do also select ssn from users",
+      "insert into mine_ruled values (1)",
+      "create rule s as on delete to mine_ruled do instead (select 1; select email from users)",
+      "delete from mine_ruled",
     );
   });
 
