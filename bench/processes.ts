@@ -38,7 +38,7 @@ export async function freePort(): Promise<number> {
 
 /** Waits until something listens on the port. */
 export async function listening(port: number, child: ChildProcess): Promise<void> {
-  for (let i = 0; i < 200; i++) {
+  for (let i = 0; i < 600; i++) {
     if (child.exitCode !== null) throw new Error(`${child.spawnfile} ended with code ${child.exitCode}`);
     const socket = net.connect(port, "127.0.0.1");
     const open = await new Promise<boolean>((resolve) => {

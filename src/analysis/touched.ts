@@ -23,6 +23,7 @@ import { boolOf, intOf, readServerTree, type ServerNode, textOf } from "../sql/s
 import { type Collected, collect, isSetConfig } from "./lineage/collect.ts";
 import { factsOf } from "./lineage/facts.ts";
 import { exprOf, NotUnderstood, type Scope } from "./lineage/scope.ts";
+import { isSettingRow } from "./lineage/settingrow.ts";
 import type { Tracer } from "./lineage/trace.ts";
 import { shownType, typeOf } from "./lineage/types.ts";
 import { findUses, sourcesOf } from "./lineage/uses.ts";
@@ -183,6 +184,12 @@ function readQueries(
     inspected: found.inspected,
     unsafe,
     parameterTypes: collected.parameterTypes,
+    ...(queries.length === 1 &&
+    collected.settingCalls === 1 &&
+    top !== undefined &&
+    isSettingRow(top, catalog)
+      ? { settingRow: true as const }
+      : {}),
     problems: [],
   };
 }

@@ -46,8 +46,8 @@ export interface LoadOptions extends Partial<FunctionTrust> {
 
 /** The half of one database's catalog that hardly ever changes, as one login saw it; see queries.Half. */
 export interface KeptSystem {
-  /** Of one state at a time; null: nothing yet. */
-  system: { readonly state: string; readonly half: HalfRead } | null;
+  /** By state, the newest first: the login's own, and that of a role that a session has taken. */
+  system: readonly { readonly state: string; readonly half: HalfRead }[];
 }
 
 /** One half of what is read in halves. */
@@ -62,6 +62,8 @@ interface HalfRead {
 
 /** Characters of one body; longer ones are not read. */
 const bodyLimit = 64 * 1024;
+/** Some megabytes each. */
+const statesKept = 2;
 /** A catalog that changes while it is read is read again, so many times at most. */
 const attempts = 3;
 
@@ -82,11 +84,14 @@ export async function loadCatalog(
   const trust: FunctionTrust = { trusted: options.trusted ?? [], parse: options.parse ?? null };
   let before = state ?? (await catalogState(query));
   for (let attempt = 1; ; attempt++) {
-    const kept = options.kept?.system?.state === before.system ? options.kept.system.half : null;
+    const kept = options.kept?.system.find((one) => one.state === before.system)?.half ?? null;
     const { snapshot, system } = await loadOnce(query, epoch, before.digest, limits, trust, kept);
     const after = await catalogState(query);
     if (options.kept !== undefined && after.system === before.system)
-      options.kept.system = { state: before.system, half: system };
+      options.kept.system = [
+        { state: before.system, half: system },
+        ...options.kept.system.filter((one) => one.state !== before.system).slice(0, statesKept - 1),
+      ];
     // The digest of before the load: should the last attempt be torn as well, the next poll sees a difference.
     if (after.digest === before.digest || attempt === attempts) return snapshot;
     before = after;

@@ -45,6 +45,8 @@ export async function serve(args: string[]): Promise<number> {
     return tellWhyNot(error, file);
   }
   tellWhere(running, settings, logger);
+  // Starting leaves a third of the heap behind it as garbage, and V8 would let the heap grow by as much again (bin/postern.js shows it).
+  globalThis.gc?.();
   const code = await untilStopped(running, file, logger);
   await close();
   // What keeps a handle open now is not worth staying for; whoever asked twice, or met an error, does not wait at all.

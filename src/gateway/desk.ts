@@ -11,6 +11,7 @@ import { createJudging, type Judging } from "./analyst/registry.ts";
 import { grantedTo } from "./granted.ts";
 import { chooseLogin } from "./logins.ts";
 import type { DatabaseSettings } from "./settings.ts";
+import { textWithoutNames } from "./statement/hidden.ts";
 
 /** Who asks, and by which door: what conditions may look at. */
 export interface Asker {
@@ -213,10 +214,12 @@ async function detail(
   const columnComments = new Map<string, string>();
   for (const [attnum, text] of comments) {
     const name = catalog.column(oid, Number(attnum))?.name;
-    if (name !== undefined && listed.has(name) && text != null) columnComments.set(name, text);
+    if (name !== undefined && listed.has(name) && text != null)
+      columnComments.set(name, textWithoutNames(view, text));
   }
   const rows = Number(facts?.[0] ?? -1);
+  const comment = facts?.[1] == null ? null : textWithoutNames(view, facts[1]);
   // Row counts tell of rows that row-level security hides.
   const counted = rows >= 0 && catalog.relation(oid)?.rowSecurity === false && table.read === "yes";
-  return { keys, rows: counted ? rows : null, comment: facts?.[1] ?? null, columnComments };
+  return { keys, rows: counted ? rows : null, comment, columnComments };
 }

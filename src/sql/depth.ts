@@ -10,7 +10,10 @@ const setOperation = 3;
 const join = 4;
 const words: ReadonlyMap<string, number> = new Map([
   // They put one more node above what stands left of them, or one more below.
-  ...each(link, "not case else when is isnull notnull collate like ilike similar between in at operator over"),
+  ...each(
+    link,
+    "not case else when is isnull notnull collate like ilike similar between in at operator over",
+  ),
   // After them a sibling expression starts, so that the chain before no longer counts.
   ...each(
     sibling,

@@ -16,5 +16,6 @@ export {
   judgeShow,
   settledSettings,
 } from "./settings/judge.ts";
+export { setsRow } from "./settings/row.ts";
 export { treeTexts } from "./trees.ts";
 export type { MessageText, NameEffect, StatementShape, StatementText } from "./types.ts";

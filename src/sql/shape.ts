@@ -5,7 +5,7 @@
  * backslashes (so the key does not depend on standard_conforming_strings), E'' U&'' B'' X'' N'', $tag$, strings that go on in
  * the next line, nested comments, unusual numbers, control characters, anything unterminated.
  */
-import { isSpace } from "./lexer.ts";
+import { charactersOf } from "./characters.ts";
 import type { Marks } from "./marks.ts";
 import { looksSecret, secretLiteralLength } from "./secrets.ts";
 
@@ -26,7 +26,8 @@ const dot = 8;
 const dollar = 9;
 const semicolon = 10;
 const refused = 11;
-const classes = new Uint8Array(128).fill(refused, 0, 32);
+/** Everything beyond ASCII is a letter. */
+const classes = new Uint8Array(256).fill(refused, 0, 32).fill(letter, 128);
 classes[127] = refused;
 for (const c of " \t\n\r\f\v") classes[c.charCodeAt(0)] = blank;
 for (let c = 65; c <= 90; c++) classes[c] = classes[c + 32] = letter;
@@ -43,37 +44,38 @@ for (const [c, kind] of Object.entries({
 })) {
   classes[c.charCodeAt(0)] = kind;
 }
-function classOf(code: number): number {
-  return code < 128 ? (classes[code] ?? refused) : letter;
+function classOf(code: number | undefined): number {
+  return classes[code ?? 0] ?? refused;
 }
 
 /** The key of `text`, or null where a parse must decide. Fills `marks` (cleared by the caller). Linear. */
 export function shapeKey(text: string, marks: Marks): string | null {
   if (text.includes("\\") || !text.isWellFormed()) return null;
   const length = text.length;
+  const bytes = charactersOf(text);
   let key = "";
   let copied = 0;
   let at = 0;
   let gap = false;
   let afterString = false;
   while (at < length) {
-    const code = text.charCodeAt(at);
+    const code = bytes[at] ?? 0;
     const kind = classOf(code);
     if (kind === blank) {
       // A single blank between two tokens is copied along with them.
-      if (code === 32 && at > copied && plain(text.charCodeAt(at + 1))) {
+      if (code === 32 && at > copied && plain(bytes[at + 1])) {
         at++;
         continue;
       }
       if (at > copied) key += text.slice(copied, at);
       gap = true;
       at++;
-      while (at < length && isSpace(text.charCodeAt(at))) at++;
+      while (at < length && classOf(bytes[at]) === blank) at++;
       copied = at;
       continue;
     }
     if (kind === dash || kind === slash) {
-      const comment = commentEnd(text, at, kind);
+      const comment = commentEnd(text, bytes, at, kind);
       if (comment < 0) return null;
       if (comment > 0) {
         if (at > copied) key += text.slice(copied, at);
@@ -98,19 +100,19 @@ export function shapeKey(text: string, marks: Marks): string | null {
       case letter: {
         let end = at + 1;
         while (end < length) {
-          const next = text.charCodeAt(end);
+          const next = bytes[end];
           const nextKind = classOf(next);
           if (nextKind !== letter && nextKind !== digit && nextKind !== dollar) break;
           end++;
         }
-        if (end === at + 1 && prefixed(code, text, end)) return null;
+        if (end === at + 1 && prefixed(code, bytes[end])) return null;
         at = end;
         break;
       }
       case digit: {
-        const end = numberEnd(text, at);
+        const end = numberEnd(bytes, at, length);
         if (end < 0) return null;
-        const mark = numberClass(text, at, end);
+        const mark = numberClass(text, bytes, at, end);
         if (mark === null) return null;
         key += text.slice(copied, at) + mark;
         copied = at = end;
@@ -119,7 +121,7 @@ export function shapeKey(text: string, marks: Marks): string | null {
       case quote: {
         // 'a' 'b' is one string where a line end stands between.
         if (afterString) return null;
-        const end = stringEnd(text, at);
+        const end = stringEnd(text, bytes, at);
         if (end < 0) return null;
         if (end - at >= secretLiteralLength && looksSecret(stringValue(text, at, end))) return null;
         key += text.slice(copied, at) + string;
@@ -129,8 +131,8 @@ export function shapeKey(text: string, marks: Marks): string | null {
       }
       case doubleQuote: {
         let end = at + 1;
-        while (end < length && text.charCodeAt(end) !== 34) {
-          if (classOf(text.charCodeAt(end)) === refused) return null;
+        while (end < length && bytes[end] !== 34) {
+          if (classOf(bytes[end]) === refused) return null;
           end++;
         }
         if (end >= length) return null;
@@ -138,14 +140,14 @@ export function shapeKey(text: string, marks: Marks): string | null {
         break;
       }
       case dot:
-        if (classOf(text.charCodeAt(at + 1)) === digit) return null;
+        if (classOf(bytes[at + 1]) === digit) return null;
         at++;
         break;
       case dollar: {
         let end = at + 1;
-        while (end < length && classOf(text.charCodeAt(end)) === digit) end++;
+        while (end < length && classOf(bytes[end]) === digit) end++;
         if (end === at + 1) return null;
-        const next = end < length ? classOf(text.charCodeAt(end)) : other;
+        const next = end < length ? classOf(bytes[end]) : other;
         if (next === letter || next === dollar) return null;
         at = end;
         break;
@@ -173,18 +175,18 @@ function withoutEnd(key: string): string {
 }
 
 /** Neither white space nor what may start a comment. */
-function plain(code: number): boolean {
+function plain(code: number | undefined): boolean {
   const kind = classOf(code);
   return kind !== blank && kind !== dash && kind !== slash;
 }
 
 /** 0: no comment starts here; -1: nested or unterminated; else its end. */
-function commentEnd(text: string, at: number, kind: number): number {
-  const next = text.charCodeAt(at + 1);
+function commentEnd(text: string, bytes: Uint8Array, at: number, kind: number): number {
+  const next = bytes[at + 1];
   if (kind === dash) {
     if (next !== 45) return 0;
     let end = at + 2;
-    while (end < text.length && text.charCodeAt(end) !== 10 && text.charCodeAt(end) !== 13) end++;
+    while (end < text.length && bytes[end] !== 10 && bytes[end] !== 13) end++;
     return end;
   }
   if (next !== 42) return 0;
@@ -195,19 +197,18 @@ function commentEnd(text: string, at: number, kind: number): number {
 }
 
 /** E'…' and its kin, U&"…". */
-function prefixed(code: number, text: string, next: number): boolean {
+function prefixed(code: number, follows: number | undefined): boolean {
   const lower = code | 32;
-  const follows = text.charCodeAt(next);
   if (follows === 39) return lower === 101 || lower === 98 || lower === 120 || lower === 110;
   return follows === 38 && lower === 117;
 }
 
-function stringEnd(text: string, open: number): number {
+function stringEnd(text: string, bytes: Uint8Array, open: number): number {
   let at = open + 1;
   for (;;) {
     const close = text.indexOf("'", at);
     if (close < 0) return -1;
-    if (text.charCodeAt(close + 1) !== 39) return close + 1;
+    if (bytes[close + 1] !== 39) return close + 1;
     at = close + 2;
   }
 }
@@ -218,29 +219,29 @@ function stringValue(text: string, open: number, end: number): string {
   return raw.includes("'") ? raw.replaceAll("''", "'") : raw;
 }
 
-function digitsEnd(text: string, from: number): number {
+function digitsEnd(bytes: Uint8Array, from: number, length: number): number {
   let at = from;
-  while (at < text.length && classOf(text.charCodeAt(at)) === digit) at++;
+  while (at < length && classOf(bytes[at]) === digit) at++;
   return at;
 }
 
 /** Digits, digits.digits, digitse±digits; -1 for every other form and for anything glued to it. */
-function numberEnd(text: string, from: number): number {
-  let at = digitsEnd(text, from);
-  if (text.charCodeAt(at) === 46) {
-    const fraction = digitsEnd(text, at + 1);
+function numberEnd(bytes: Uint8Array, from: number, length: number): number {
+  let at = digitsEnd(bytes, from, length);
+  if (bytes[at] === 46) {
+    const fraction = digitsEnd(bytes, at + 1, length);
     if (fraction === at + 1) return -1;
     at = fraction;
   }
-  if ((text.charCodeAt(at) | 32) === 101) {
-    const sign = text.charCodeAt(at + 1);
+  if (((bytes[at] ?? 0) | 32) === 101) {
+    const sign = bytes[at + 1];
     const power = sign === 43 || sign === 45 ? at + 2 : at + 1;
-    const end = digitsEnd(text, power);
+    const end = digitsEnd(bytes, power, length);
     if (end === power) return -1;
     at = end;
   }
-  if (at >= text.length) return at;
-  const next = classOf(text.charCodeAt(at));
+  if (at >= length) return at;
+  const next = classOf(bytes[at]);
   return next === letter || next === dot || next === dollar ? -1 : at;
 }
 
@@ -248,11 +249,11 @@ function numberEnd(text: string, from: number): number {
  * make_const() of parse_node.c. null for what is of another type behind a minus sign: 2147483648, 9223372036854775808, and for
  * leading zeros.
  */
-function numberClass(text: string, from: number, end: number): string | null {
-  for (let at = from; at < end; at++) if (classOf(text.charCodeAt(at)) !== digit) return numeric;
+function numberClass(text: string, bytes: Uint8Array, from: number, end: number): string | null {
+  for (let at = from; at < end; at++) if (classOf(bytes[at]) !== digit) return numeric;
   const length = end - from;
   if (length < 10) return integer;
-  if (text.charCodeAt(from) === 48) return null;
+  if (bytes[from] === 48) return null;
   if (length > 19) return numeric;
   if (length > 10 && length < 19) return bigint;
   const digits = text.slice(from, end);

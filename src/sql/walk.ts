@@ -9,6 +9,7 @@ import { embeddedType, type NodeClass, nodeClasses } from "./nodes.ts";
 import { droppedRelations, named } from "./relations.ts";
 import { looksSecret, nodeSecret, secretLiteralLength } from "./secrets.ts";
 import type { SettingUse } from "./settings/judge.ts";
+import { settingRow } from "./settings/row.ts";
 import { isHiddenName } from "./settings/show.ts";
 import {
   callUses,
@@ -46,6 +47,8 @@ export class Walk {
   #showsSettings = false;
   /** Texts that name settings which SHOW refuses. */
   readonly #hidden = new Set<string>();
+  /** The call of set_config() that settingRow() read. */
+  #rowCall: JsonObject | null = null;
   readonly #names: string[] = [];
   readonly #nodes: JsonObject[] = [];
   readonly #flags: number[] = [];
@@ -168,7 +171,7 @@ export class Walk {
     }
     switch (name) {
       case "FuncCall":
-        for (const use of callUses(node)) this.#use(use, inherited);
+        if (node !== this.#rowCall) for (const use of callUses(node)) this.#use(use, inherited);
         break;
       case "RangeVar":
         this.#relation(node, inherited);
@@ -182,6 +185,11 @@ export class Walk {
     let flags = inherited | (kind === "utility" ? exact : queried);
     if ((flags & idle) === 0) this.#runs(name, node);
     for (const use of settingUses(name, node, scopeOf(flags))) this.#use(use, flags);
+    const row = name === "SelectStmt" && inherited === 0 ? settingRow(node) : null;
+    if (row !== null) {
+      this.#rowCall = row.call;
+      this.#use(row.use, flags);
+    }
     if (name === "ExplainStmt" && !explainFacts(node).analyze) flags |= idle;
     if (name === "RuleStmt") flags |= idle;
     if (name === "DropStmt") for (const relation of droppedRelations(node)) this.relations.push(relation);

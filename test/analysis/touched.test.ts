@@ -445,6 +445,61 @@ describe("outputs and assignments", () => {
   });
 });
 
+describe("a setting that a row of pg_settings names", () => {
+  const sets = "select set_config(name, 'off', false) from pg_settings where name = 'jit'";
+  const kind = "statement";
+
+  test.each([sets, sets.replace("pg_settings", "pg_catalog.pg_settings")])("%s", async (sql) => {
+    const { trees } = await by.analyse(sql);
+    expect(readTouched(trees, by.catalog, { kind, settledSettings: 1 })).toMatchObject({
+      settingRow: true,
+      reads: expect.arrayContaining(["pg_catalog.pg_settings"]),
+      unsafe: [],
+      effects: ["read"],
+      problems: [],
+    });
+    expect(readTouched(trees, by.catalog, { kind }).unsafe).toMatchObject([
+      { name: "pg_catalog.set_config" },
+    ]);
+  });
+
+  test("names that are not PostgreSQL's own", async () => {
+    await by.client.query(`
+      create schema shadow;
+      create function shadow.alike(text, text) returns bool language sql immutable as 'select true';
+      create operator shadow.= (leftarg = text, rightarg = text, function = shadow.alike);
+      create view shadow.pg_settings as select 'role'::text as name`);
+    await by.reload();
+    try {
+      for (const path of ["shadow, pg_catalog", "pg_catalog, shadow"]) {
+        await by.client.query(`set search_path = ${path}`);
+        const { trees } = await by.analyse(sets);
+        const touched = readTouched(trees, by.catalog, { kind, settledSettings: 1 });
+        expect(touched.settingRow, path).toBe(path.startsWith("shadow") ? undefined : true);
+        expect(touched.problems).toEqual([]);
+      }
+      await by.client.query("drop view shadow.pg_settings; set search_path = shadow, pg_catalog");
+      const { trees } = await by.analyse(sets);
+      expect(readTouched(trees, by.catalog, { kind, settledSettings: 1 }).settingRow).toBeUndefined();
+    } finally {
+      await by.client.query("reset search_path; drop schema shadow cascade");
+      await by.reload();
+    }
+  });
+
+  test.each([
+    "select set_config(name, 'off', false) from pg_settings",
+    "select set_config(name, 'off', false) from pg_settings where setting = 'jit'",
+    "select set_config(setting, 'off', false) from pg_settings where name = 'jit'",
+    "select set_config(name, 'off', false) from pg_settings where name = 'jit' or true",
+    "select set_config(name, 'off', false) from pg_show_all_settings() where name = 'jit'",
+    "select set_config(s.name, 'off', false) from pg_settings s, users u where s.name = 'jit'",
+    "select set_config(name, set_config('jit', 'on', false), false) from pg_settings where name = 'jit'",
+  ])("not: %s", async (sql) => {
+    expect((await by.touched(sql)).settingRow).toBeUndefined();
+  });
+});
+
 describe("expressions that tell of a value by more than their own", () => {
   const derived = ["derived public.users.email"];
   const predicate = ["predicate public.users.email"];

@@ -41,6 +41,7 @@ function read(name: string, content: string): Sent[] {
 export interface BenignLab {
   readonly postern: TestPostern;
   readonly cluster: Database;
+  readonly dbname: string;
   login(subject: string): Promise<RawClient>;
   /** The same without labels: nothing is protected. */
   loginUnlabelled(subject: string): Promise<RawClient>;
@@ -82,6 +83,7 @@ export async function startBenignLab(): Promise<BenignLab> {
   return {
     postern,
     cluster,
+    dbname,
     login: (subject) => login(postern, subject),
     loginUnlabelled: (subject) => login(bare, subject),
     async stop() {

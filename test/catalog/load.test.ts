@@ -211,7 +211,7 @@ describe("what initdb made", () => {
     ) as unknown;
 
   it("is read once, and a snapshot that uses it again is the same as one that does not", async () => {
-    const kept = { system: null };
+    const kept = { system: [] };
     const other = await open(login);
     await loadCatalog(other.query, 1, { parse, kept });
     await cluster.query(
@@ -232,7 +232,7 @@ describe("what initdb made", () => {
     ["the login is", "alter role LOGIN createrole"],
     ["a function of the server gets another owner", "alter function pg_catalog.lower(text) owner to LOGIN"],
   ])("is read again when %s", async (_, sql) => {
-    const kept = { system: null };
+    const kept = { system: [] };
     const other = await open(login);
     await loadCatalog(other.query, 1, { parse, kept });
     await cluster.query(database, sql.replace("LOGIN", login));
@@ -246,7 +246,7 @@ describe("what initdb made", () => {
   });
 
   it("is read again under another role", async () => {
-    const kept = { system: null };
+    const kept = { system: [] };
     const role = `r_${database}`;
     await cluster.query(database, `create role ${role} superuser; grant ${role} to ${login}`);
     try {
@@ -256,6 +256,11 @@ describe("what initdb made", () => {
       const theirs = await loadCatalog(other.query, 2, { parse, kept });
       const authid = (of: CatalogSnapshot) => of.relationNamed("pg_catalog", "pg_authid")?.privileges.select;
       expect([authid(mine), authid(theirs)]).toEqual([false, true]);
+      await other.query("reset role");
+      other.texts.length = 0;
+      expect(authid(await loadCatalog(other.query, 3, { parse, kept }))).toBe(false);
+      expect(other.texts.filter((text) => /< 16384/.test(text) && !/xmin/.test(text))).toEqual([]);
+      expect(kept.system).toHaveLength(2);
     } finally {
       await cluster.query(database, `revoke ${role} from ${login}; drop role ${role}`);
     }

@@ -17,10 +17,24 @@ export interface Case {
 }
 
 export function cases(): Case[] {
-  return text("attacks.jsonl")
+  return read("attacks.jsonl");
+}
+
+/** A second set of the same classes. `from`: the PostgreSQL major whose grammar it needs; "messages": one Query for each part. */
+export interface SecondCase extends Omit<Case, "kind" | "why"> {
+  readonly kind: "sql" | "messages";
+  readonly from?: number;
+}
+
+export function secondCases(): SecondCase[] {
+  return read("second.jsonl");
+}
+
+function read<T>(name: string): T[] {
+  return text(name)
     .split("\n")
     .filter((line) => line !== "")
-    .map((line) => JSON.parse(line) as Case);
+    .map((line) => JSON.parse(line) as T);
 }
 
 export interface Lab {
@@ -97,7 +111,17 @@ export interface Outcome {
 }
 
 /** Runs one statement in a session of its own, whose records name `application`. */
-export async function runCase(lab: Lab, sql: string, way: Way, application?: string): Promise<Outcome> {
+export function runCase(lab: Lab, sql: string, way: Way, application?: string): Promise<Outcome> {
+  return runSteps(lab, [sql], way, application);
+}
+
+/** Runs several, message by message, also behind one that failed; the error is the last one's. */
+export async function runSteps(
+  lab: Lab,
+  steps: readonly string[],
+  way: Way,
+  application?: string,
+): Promise<Outcome> {
   const client = new pg.Client({
     host: lab.postern.host,
     port: lab.postern.port,
@@ -114,18 +138,19 @@ export async function runCase(lab: Lab, sql: string, way: Way, application?: str
   stream.on("data", (chunk: Buffer) => {
     bytes += chunk.toString("latin1");
   });
-  try {
+  let error: Outcome["error"] = null;
+  let rows = 0;
+  for (const sql of steps) {
     const query =
       way === "simple" ? sql : { text: sql, queryMode: "extended", binary: way === "binary", values: [] };
-    const result = (await client.query(query as string)) as unknown as pg.QueryResult | pg.QueryResult[];
-    const rows = Array.isArray(result)
-      ? result.reduce((sum, one) => sum + one.rows.length, 0)
-      : result.rows.length;
-    return { error: null, bytes, rows };
-  } catch (error) {
-    const { code, message, detail } = error as { code?: string; message: string; detail?: string };
-    return { error: { code: code ?? "", message, detail: detail ?? "" }, bytes, rows: 0 };
-  } finally {
-    await client.end().catch(() => undefined);
+    try {
+      const result = (await client.query(query as string)) as unknown as pg.QueryResult | pg.QueryResult[];
+      for (const one of Array.isArray(result) ? result : [result]) rows += one.rows.length;
+    } catch (caught) {
+      const { code, message, detail } = caught as { code?: string; message: string; detail?: string };
+      error = { code: code ?? "", message, detail: detail ?? "" };
+    }
   }
+  await client.end().catch(() => undefined);
+  return { error, bytes, rows: error === null ? rows : 0 };
 }

@@ -15,12 +15,17 @@ create function f() returns text language sql as 'select zyx_token from people';
 create table others(id int primary key, label text, person int references people);
 insert into people values (1, 'Ann', 'SECRET', 5, 'n');
 analyze people;
+create function nobody() returns people language sql stable as 'select null::people';
+create table kids(id int primary key, zyx_pin int not null references people(zyx_pin));
+create view small as select id from people where zyx_pin > 1;
+comment on table people is 'zyx_token is for nobody';
+comment on column people.name is 'whose zyx_token it is';
 create function note_length(people) returns int language sql immutable as 'select length($1.note)';
 `;
 const policy = `
 version: 1
 labels:
-  - { label: secret, columns: ["*.*.people.zyx_*"], access: none }
+  - { label: secret, columns: ["*.*.people.zyx_*", "*.*.kids.zyx_*"], access: none }
 rules:
   - { name: reads, when: 'statement.effects == ["read"] || statement.effects == ["execute", "read"]', then: allow }
 `;
@@ -89,7 +94,35 @@ const ways = [
   "explain (verbose, format json) select count(*) from people p",
   "select zyx_toke from people",
   "select p.zyx_pinn from people p",
+  "select pg_describe_object('pg_class'::regclass, 'people'::regclass, n) from generate_series(1, 5) n",
+  "select pg_identify_object('pg_class'::regclass, 'people'::regclass, n) from generate_series(1, 5) n",
+  "select (pg_identify_object_as_address('pg_class'::regclass, 'people'::regclass, n)).* from generate_series(1, 5) n",
+  "select obj_description('people'::regclass), col_description('people'::regclass, 2)",
+  "select to_jsonb(jsonb_populate_record(null::people, '{}'))",
+  "select json_agg(json_populate_record(null::people, '{}'))",
+  "select jsonb_agg(row(1, 'a', 'b', 4, 'c')::people)",
+  "select json_build_array(cast(row(1, 'a', 'b', 4, 'c') as people))",
+  "select array_to_json(array[row(1, 'a', 'b', 4, 'c')::public.\"people\"])",
   "with a as (select attname n from pg_attribute) select n from a where n = 'zyx_token' union select n from a where n like 'zyx\\_pin'",
+];
+
+/** The same, of which the gateway's own answer is a refusal. */
+const refusals = [
+  "select * from people",
+  "select p from people p",
+  "select count(people) from people",
+  "select id from (select * from people) s",
+  "with x as (select people.* from people) select id from x",
+  "select id from small",
+  "explain verbose select id from small",
+  "select * from json_populate_record(null::people, '{}')",
+  "select (jsonb_populate_record(null::people, '{}')).*",
+  "select (null::people).*",
+  "select * from nobody()",
+  "select left(pg_get_indexdef('people_token'::regclass), 64)",
+  "select reverse(pg_describe_object('pg_class'::regclass, 'people'::regclass, 3))",
+  "select left(identity, 20) from generate_series(1, 5) n, pg_identify_object('pg_class'::regclass, 'people'::regclass, n)",
+  "copy pg_attribute to stdout (format binary)",
 ];
 
 /** Refused, since a name could not be found in what comes back. */
@@ -167,6 +200,54 @@ describe("a column that nobody may read", () => {
     if (!/zyx|definition|prosrc|view/.test(sql))
       expect(got.types.replaceAll("S", "")).toBe(bare.types.replaceAll("S", ""));
     await Promise.all([client.end(), before.end()]);
+  });
+
+  it.each(refusals)("is not named by the refusal of: %s", async (sql) => {
+    const client = await rawLogin(postern, await postern.token());
+    const got = await ask(client, sql);
+    expect(got.types.replaceAll("S", "")).toBe("EZ");
+    expect(got.text).toMatch(/PROTECTED_/);
+    expect(got.text.toLowerCase()).not.toContain("zyx");
+    await client.end();
+  });
+
+  it("is named to who names it, and to the auditor", async () => {
+    const client = await rawLogin(postern, await postern.token());
+    expect((await ask(client, "select zyx_token from people")).text).toContain("public.people.zyx_token");
+    expect((await ask(client, "select * from people where id = 4711")).text).toContain("people.********");
+    const records = await postern.records();
+    const denied = records.filter(({ statement }) =>
+      (statement as { sql?: string } | undefined)?.sql?.startsWith("select * from people where"),
+    );
+    expect(JSON.stringify(denied)).toContain("public.people.zyx_");
+    await client.end();
+  });
+
+  it("is not named by the errors of what is built on it", async () => {
+    const server = {
+      host: cluster.host,
+      port: cluster.port,
+      user: cluster.superuser,
+      password: cluster.password,
+    };
+    const writing = await startTestPostern({
+      server,
+      dbname,
+      policy: policy.replace(/rules:[\s\S]*/, "rules:\n  - { name: all, when: 'true', then: allow }\n"),
+    });
+    const client = await rawLogin(writing, await writing.token());
+    for (const sql of [
+      "insert into kids(id) values (1)",
+      "insert into people(id, name) values (1, 'again')",
+      "delete from people where id = 1",
+      "insert into people(id, name) values (9, 'x') returning *",
+      "update people set note = null, id = null",
+    ]) {
+      const got = await ask(client, sql);
+      expect(got.text.toLowerCase(), sql).not.toContain("zyx");
+    }
+    await client.end();
+    await writing.stop();
   });
 
   it.each(disguises)("is not given away by: %s", async (sql) => {

@@ -79,6 +79,30 @@ test.each([
   });
 });
 
+test("a question that the session's role may not ask leaves its transaction as it was", async () => {
+  const role = `asks_${dbname}`;
+  await cluster.query(
+    dbname,
+    `create role ${role}; create table seen(a int); grant select on seen to ${role}`,
+  );
+  try {
+    await withGateway(allowAll, async (client) => {
+      await client.query("begin");
+      await client.query("insert into seen values (7)");
+      // The catalog is asked of the session from here on.
+      await client.query("create table made(a int)");
+      await client.query("revoke execute on function pg_catalog.has_table_privilege(oid, text) from public");
+      await client.query(`set local role ${role}`);
+      expect(await only(client, "select a from seen")).toBe(7);
+      await expect(client.query("select a from made")).rejects.toMatchObject({ code: "42501" });
+      await client.query("rollback");
+      expect(await only(client, "select count(*) from seen")).toBe("0");
+    });
+  } finally {
+    await cluster.query(dbname, `drop table seen; drop role ${role}`);
+  }
+});
+
 test("questions about a session's own objects are not compiled, however dear its settings make plans look", async () => {
   /** The gateway's own statements in this session, each up to the log's next line. */
   const logged = async (since: number) =>
@@ -88,13 +112,17 @@ test("questions about a session's own objects are not compiled, however dear its
       .flatMap((entry) => /execute postern_own\/postern_own: ([\s\S]*)/.exec(entry)?.[1] ?? []);
   await withGateway(allowAll, async (client) => {
     await client.query("create temp table mine(a int)");
-    await client.query("set jit = on; set enable_seqscan = off; set log_statement = 'all'");
+    await client.query(
+      "set jit = on; set max_parallel_workers_per_gather = 3; set statement_timeout = '1min'; set enable_seqscan = off; set log_statement = 'all'",
+    );
+    const shown =
+      "select concat_ws(' ', current_setting('jit'), current_setting('max_parallel_workers_per_gather'), current_setting('statement_timeout')) as settings";
     const since = (await cluster.log()).length;
     for (const begin of ["", "begin"]) {
       await client.query(`${begin}`);
       await client.query("create temp table again(a int)");
       expect(await only(client, "select count(*) from again")).toBe("0");
-      expect(await only(client, "show jit")).toBe("on");
+      expect((await client.query(shown)).rows).toEqual([{ settings: "on 3 1min" }]);
       if (begin !== "") await client.query("rollback");
       else await client.query("drop table again");
     }

@@ -311,6 +311,25 @@ describe("records", () => {
   });
 });
 
+describe("a setting that a row of pg_settings names", () => {
+  const sets = "select set_config(name, 'off', false) from pg_settings where name = 'jit'";
+
+  it("is set, as pg_dump does it", async () => {
+    expect(types(await runs(client, sets))).toBe("TDCZ");
+    expect(all(await runs(client, "show jit"))).toContain("off");
+  });
+
+  it("is refused where another relation is called so", async () => {
+    const maker = await login("makers");
+    expect(types(await runs(maker, "create temp table pg_settings as select 'role'::text as name"))).toBe(
+      "CZ",
+    );
+    expect(code(await runs(maker, sets))).toBe("SETTING_REFUSED");
+    expect(types(await runs(maker, sets.replace("from ", "from pg_catalog.")))).toBe("TDCZ");
+    await maker.end();
+  });
+});
+
 describe("limits that are walked around", () => {
   it("changed rows: an Execute that gives only some of what it changed", async () => {
     const writer = await login("writers");

@@ -20,6 +20,12 @@ describe.each(["output", "derived"] as const)("use: %s", (use) => {
        create function shout() returns trigger language plpgsql as
          $$ begin raise notice 'old %', old.ssn; raise log 'x'; return new; end $$;
        create trigger shout before update on users for each row execute function shout();
+       create table ruled (id int, note text);
+       create rule also as on insert to ruled do also select email from users;
+       create rule instead as on update to ruled do instead select note, (select ssn from users limit 1) from ruled;
+       create table told (id int, note text);
+       create rule tell as on insert to told do also select id, note from told;
+       insert into ruled values (1, 'a'); grant all on ruled, told to ${lab.role};
        grant all on copies to ${lab.role}; grant create on schema public to ${lab.role};
        grant update on users to ${lab.role}`,
     );
@@ -68,6 +74,10 @@ describe.each(["output", "derived"] as const)("use: %s", (use) => {
     ],
     ["a trigger's notice", "update users set age = 1 where id = 1"],
     ["a trigger that reads", "insert into bell values (1)"],
+    ["a rule that selects as well", "insert into ruled values (1, 'x')"],
+    ["the same, returning", "insert into ruled values (1, 'x') returning id"],
+    ["a rule that selects instead", "update ruled set id = 2"],
+    ["a rule that selects, behind WITH", "with x as (select 1) insert into ruled select 1, 'x' from x"],
     ["pg_notify", "select pg_notify('c', email) from users"],
     ["set_config", "select set_config('application_name', email, false) from users"],
     ["set_config of a setting of one's own", "select set_config('my.own', ssn, false) from users"],
@@ -106,6 +116,11 @@ describe.each(["output", "derived"] as const)("use: %s", (use) => {
     await says(text);
   });
 
+  test("what a rule adds that reads nothing protected runs", async () => {
+    expect(await says("insert into told values (1, 'x')", "delete from told")).toEqual([false, false]);
+    expect(await says("insert into ruled values (1, 'x')", "update ruled set id = 2")).toEqual([true, true]);
+  });
+
   test("what was copied comes back masked, or was never copied", async () => {
     await says(
       "create table mine as select id, email as x from users",
@@ -134,6 +149,14 @@ describe.each(["output", "derived"] as const)("use: %s", (use) => {
       "select name, statement from pg_cursors",
       "deallocate p",
       "execute p",
+      "prepare ruling as insert into ruled values (1, 'x')",
+      "execute ruling",
+      "explain (analyze, verbose) insert into ruled values (1, 'x')",
+      "create table mine_ruled (id int)",
+      "create rule r as on insert to mine_ruled do also select ssn from users",
+      "insert into mine_ruled values (1)",
+      "create rule s as on delete to mine_ruled do instead (select 1; select email from users)",
+      "delete from mine_ruled",
     );
   });
 

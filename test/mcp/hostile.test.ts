@@ -18,7 +18,7 @@ let house: McpHouse;
 beforeAll(async () => {
   house = await startHouse({
     schema:
-      "create table people(id int primary key, name text, zyx_token text); insert into people values (1, 'Ann', 's')",
+      "create table people(id int primary key, name text, zyx_token text); comment on table people is 'zyx_token is for nobody'; comment on column people.name is 'of zyx_token'; insert into people values (1, 'Ann', 's')",
     policy,
     approvals: true,
     limits: { refusals: { same: 4, session: 1000, principal: 1000, pauseSeconds: 30 } },
@@ -53,5 +53,30 @@ describe("two agents of one person", () => {
     expect(await ask(loop, "select 1")).toMatchObject({ code: "CIRCUIT_OPEN" });
     for (const other of [await agent("ben", "bot-2"), await agent("ben")])
       expect(await ask(other, "select 1")).toMatchObject({ status: "ok" });
+  });
+});
+
+describe("an agent that looks for columns that nobody may read", () => {
+  it("is told their names by no tool, comment or refusal", async () => {
+    const client = await agent("carl");
+    const shop = { database: "shop" };
+    const answers = [
+      await call(client, "describe_access"),
+      await call(client, "list_tables", shop),
+      await call(client, "describe_table", { ...shop, table: "public.people" }),
+      await call(client, "my_activity"),
+    ];
+    expect(answers[2]).toMatchObject({ comment: "******** is for nobody" });
+    for (const sql of [
+      "select * from people",
+      "select * from jsonb_populate_record(null::people, '{}')",
+      "select obj_description('people'::regclass)",
+      "select pg_describe_object('pg_class'::regclass, 'people'::regclass, 3)",
+    ])
+      answers.push(
+        await call(client, "query", { ...shop, sql }),
+        await call(client, "explain", { ...shop, sql }),
+      );
+    for (const { text } of answers) expect(text).not.toContain("zyx");
   });
 });

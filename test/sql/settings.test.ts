@@ -12,6 +12,54 @@ const uses = (sql: string) => {
 };
 const effects = (sql: string) => reader.read(sql).statements[0]?.shape.facts.effects;
 
+describe("a setting that a row of pg_settings names", () => {
+  const dump = "SELECT set_config(name, 'view, foreign-table', false) FROM pg_settings WHERE name = ";
+  it("is known from the condition, as pg_dump writes it", () => {
+    for (const sql of [
+      `${dump}'restrict_nonsystem_relation_kind'`,
+      "SELECT pg_catalog.set_config(name, 'off', true) FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) 'jit'",
+    ])
+      expect(uses(sql)).toMatchObject([{ action: "set", row: true, judgement: { kind: "harmless" } }]);
+    expect(uses(`${dump}'Restrict_Nonsystem_Relation_Kind'`)).toMatchObject([
+      { name: "restrict_nonsystem_relation_kind", value: "view, foreign-table", local: false },
+    ]);
+  });
+
+  it.each([
+    `${dump}'role'`,
+    `${dump}'search_path'`,
+    `${dump}'x.y'`,
+    `${dump}'postern.user'`,
+    `${dump}'jit'::text`,
+    `${dump}$1`,
+    `${dump}'jit' OR true`,
+    `${dump}'jit' OR name = 'role'`,
+    `${dump}'jit' LIMIT 1`,
+    `${dump}'jit' UNION SELECT 'a'`,
+    `WITH pg_settings AS (SELECT 'role' AS name) ${dump}'jit'`,
+    `EXPLAIN ANALYZE ${dump}'jit'`,
+    `PREPARE p AS ${dump}'jit'`,
+    `SELECT 1 FROM (${dump}'jit') t`,
+    "SELECT set_config(name, 'off', false) FROM pg_settings",
+    "SELECT set_config(name, 'off', false) FROM pg_settings WHERE name <> 'jit'",
+    "SELECT set_config(name, 'off', false) FROM pg_settings WHERE name OPERATOR(app.=) 'jit'",
+    "SELECT set_config(name, 'off', false) FROM pg_settings WHERE 'role' = 'jit'",
+    "SELECT set_config(name, 'off', false) FROM pg_settings WHERE lower(name) = 'jit'",
+    "SELECT set_config(name, 'off', false), 1 FROM pg_settings WHERE name = 'jit'",
+    "SELECT set_config(name, 'off', false) AS a FROM pg_settings WHERE name = 'jit'",
+    "SELECT set_config(name, setting, false) FROM pg_settings WHERE name = 'jit'",
+    "SELECT set_config(boot_val, 'off', false) FROM pg_settings WHERE name = 'jit'",
+    "SELECT set_config(name, 'off', false) FROM app.pg_settings WHERE name = 'jit'",
+    "SELECT set_config(name, 'off', false) FROM pg_settings AS s(name) WHERE name = 'jit'",
+    "SELECT set_config(name, 'off', false) FROM pg_settings, t WHERE name = 'jit'",
+    "SELECT set_config(name, 'off', false) FROM pg_settings TABLESAMPLE system (50) WHERE name = 'jit'",
+    "SELECT set_config(name, 'off', false) FILTER (WHERE true) FROM pg_settings WHERE name = 'jit'",
+  ])("anything else is refused: %s", (sql) => {
+    const found = uses(sql).filter(({ action }) => action === "set");
+    expect(found).toMatchObject([{ name: null, judgement: { kind: "refused" } }]);
+  });
+});
+
 describe("spellings of settings", () => {
   it.each<[string, object]>([
     ["SET x.y = 1", { name: "x.y", action: "set", value: "1", local: false, scope: "session" }],

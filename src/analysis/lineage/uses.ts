@@ -427,10 +427,12 @@ export function findUses(
 
   const tops = queries.map((node) => scopes.of(node, null));
   for (const scope of tops) {
-    const base: Position = target && scope.command === "select" ? "assigned" : "output";
+    // In a simple Query the server sends rows of what a rule adds, too, beside those that are described and masked.
+    const added = !boolOf(scope.query, "canSetTag");
+    const base: Position = added ? "predicate" : target && scope.command === "select" ? "assigned" : "output";
     query(scope, { base, owner: false, lazy: false, compared: false, plainWhere: true, exists: false });
     // What the statement returns is read.
-    if (base === "output") tracer.output(scope, 0);
+    if (base !== "assigned") tracer.output(scope, 0);
     if (base !== "assigned") continue;
     for (const entry of nodesOf(scope.query, "targetList")) {
       if (boolOf(entry, "resjunk")) continue;

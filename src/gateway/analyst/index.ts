@@ -81,7 +81,7 @@ function literal(text: string): string {
 /** How a configuration says that a database's functions are to be judged. */
 function trustOf({ functions }: DatabaseSettings): LoadOptions {
   const { trusted, readBodies } = functions ?? { trusted: [], readBodies: true };
-  return { trusted, parse: readBodies ? parseSql : null, kept: { system: null } };
+  return { trusted, parse: readBodies ? parseSql : null, kept: { system: [] } };
 }
 
 export function createAnalyst(

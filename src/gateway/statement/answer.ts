@@ -13,11 +13,12 @@ import {
   sync,
   typeName,
 } from "../../protocol/index.ts";
+import type { View } from "../analyst/index.ts";
 import { noteIdle } from "./ask.ts";
 import { conclude, concludeSkipped, concludeUnknown } from "./conclude.ts";
 import { causeOf, noteFailed, noteReady } from "./fate.ts";
 import { checkColumns, copyMaskerOf, describe, notCountable, tooManyAffected } from "./guard.ts";
-import { withoutNames } from "./hidden.ts";
+import { textWithoutNames, withoutNames } from "./hidden.ts";
 import type { Judgement } from "./judgement.ts";
 import { dropPortals, settleChange, undo } from "./names.ts";
 import {
@@ -123,7 +124,9 @@ export function answer(walk: Walk, type: number, chunk: Buffer, start: number, e
     }
     case 0x4e: // NoticeResponse
       return walk.guard !== null && walk.guard.scrub >= 0
-        ? scrubNotice(chunk.subarray(start, end), queueHead(queue)?.run?.request ?? "")
+        ? scrubNotice(chunk.subarray(start, end), queueHead(queue)?.run?.request ?? "", (_field, name) =>
+            mayBeNamed(walk.guard?.view ?? null, name),
+          )
         : null;
     case 0x41: // NotificationResponse
       return null;
@@ -437,10 +440,15 @@ function tell(walk: Walk, refusal: Refusal): Buffer {
 function scrubbed(walk: Walk, body: Buffer, request = ""): Buffer | null {
   const { guard } = walk;
   if (guard === null) return null;
-  if (guard.scrub >= 0) return scrubError(body, request);
+  if (guard.scrub >= 0) return scrubError(body, request, (_field, name) => mayBeNamed(guard.view, name));
   const fields = decodeErrorFields(body);
   const kept = withoutNames(guard.view, fields);
   return kept === fields ? null : encodeBackend({ type: "error", fields: kept });
+}
+
+/** A column's name, or a constraint's that was made from it. */
+function mayBeNamed(view: View | null, name: string): boolean {
+  return textWithoutNames(view, name) === name;
 }
 
 /** The client was told of an error in a block that the server knows nothing of: it is made to fail, too. */

@@ -173,15 +173,18 @@ function ownRequest(...statements: readonly string[]): Buffer {
 
 /** Inside a transaction block a question that fails must not end it. */
 async function guardedBySavepoint(walk: Walk, run: () => Promise<void>): Promise<void> {
-  const inBlock = walk.transaction === "T";
-  if (inBlock) await exchange(walk, ownRequest("SAVEPOINT __postern_ask"), () => undefined);
-  await run();
-  if (inBlock)
+  if (walk.transaction !== "T") return run();
+  await exchange(walk, ownRequest("SAVEPOINT __postern_ask"), () => undefined);
+  try {
+    await run();
+  } finally {
+    // A refused question aborts the client's transaction until here.
     await exchange(
       walk,
       ownRequest("ROLLBACK TO SAVEPOINT __postern_ask", "RELEASE SAVEPOINT __postern_ask"),
       () => undefined,
     );
+  }
 }
 
 async function askHere(
@@ -207,16 +210,24 @@ export async function queryHere(walk: Walk, sql: string): Promise<(string | null
   return queryRows((request, onFrame) => exchange(walk, request, onFrame), sql, ownRequest);
 }
 
+const ownSettings = `SELECT ${[
+  ["jit", "off"],
+  ["max_parallel_workers_per_gather", "0"],
+  ["statement_timeout", "0"],
+]
+  .map(([name, value]) => `pg_catalog.set_config('${name}', '${value}', true)`)
+  .join(", ")}`;
+
 /**
  * As queryHere, for questions about the catalog: whatever the session has set for its planner (enable_seqscan off makes every
- * plan look dear), they are too small for seconds of compiling (manual, "When to JIT?"). Outside of a transaction block the
- * setting ends with the request, inside of one with the savepoint around it.
+ * plan look dear), they are too small for seconds of compiling (manual, "When to JIT?") or processes of their own; and its time limit is for its own
+ * statements. Outside of a transaction block both settings end with the request, inside of one with the savepoint around it.
  */
-async function queryUncompiled(walk: Walk, sql: string): Promise<(string | null)[][]> {
+async function queryCatalog(walk: Walk, sql: string): Promise<(string | null)[][]> {
   const rows = await queryRows(
     (request, onFrame) => exchange(walk, request, onFrame),
     sql,
-    (asked) => ownRequest("SELECT pg_catalog.set_config('jit', 'off', true)", asked),
+    (asked) => ownRequest(ownSettings, asked),
   );
   return rows.slice(1);
 }
@@ -245,7 +256,7 @@ async function localView(walk: Walk, guard: Guarding, policy: CompiledPolicy): P
   let view: View | null = null;
   await guardedBySavepoint(walk, async () => {
     // Epochs below zero are the sessions' own.
-    const catalog = await loadCatalog((sql) => queryUncompiled(walk, sql), --localEpoch, guard.analyst.trust);
+    const catalog = await loadCatalog((sql) => queryCatalog(walk, sql), --localEpoch, guard.analyst.trust);
     view = viewOf(policy, catalog, guard.session.database);
   });
   if (view === null) throw new CannotAsk(unavailable);

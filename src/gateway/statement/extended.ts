@@ -23,8 +23,8 @@ import { withdraw } from "./holdend.ts";
 import type { Pass } from "./holding.ts";
 import { bindAgain } from "./holdreasons.ts";
 import {
-  emptyShape,
   contextOf,
+  emptyShape,
   intent,
   opaqueShape,
   openName,

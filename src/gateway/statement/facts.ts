@@ -100,6 +100,14 @@ export function refusedStatically(shape: Shape, leeway: Leeway): Reason | null {
   return null;
 }
 
+/** set_config() with a name out of a relation that is not PostgreSQL's own pg_settings. */
+export const hiddenSetting: Reason = {
+  sqlstate: "42501",
+  code: "SETTING_REFUSED",
+  message: "policy: which setting is changed cannot be told from the statement",
+  hint: "Name it as a constant.",
+};
+
 export function changesSettings({ facts }: Shape): boolean {
   return facts.settings.some(({ judgement: { kind } }) => kind === "tracked" || kind === "refused");
 }

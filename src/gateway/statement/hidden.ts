@@ -31,7 +31,14 @@ const bearing: ReadonlySet<string> = new Set([
 
 /** Functions that write definitions of what is built on columns. */
 const defining =
-  /^pg_catalog\.(?:pg_get_|row_to_json$|to_jsonb?$|query_to_xml|table_to_xml|schema_to_xml|database_to_xml|col_description$)/;
+  /^pg_catalog\.(?:pg_get_|pg_describe_object$|pg_identify_object|row_to_json$|to_jsonb?$|jsonb?_populate_record|query_to_xml|table_to_xml|schema_to_xml|database_to_xml|(?:col|obj|shobj)_description$)/;
+/** Those of them that may write a column's name: `disguising` around them is refused. */
+const describing =
+  /^pg_catalog\.(?:pg_get_(?:indexdef|constraintdef|expr|triggerdef|partkeydef|partition_constraintdef|statisticsobjdef)|pg_describe_object$|pg_identify_object|(?:col|obj|shobj)_description$)/;
+/** What tools do with definitions: JDBC takes the quotes off a column of an index. */
+const customary: ReadonlySet<string> = new Set(["btrim"]);
+/** Functions that write the names of a row's columns. */
+const writing = /^pg_catalog\.(?:jsonb?_(?:build_|object_|agg)|jsonb?_agg_|array_to_json$)/;
 
 /** Functions that make something of a name in which it cannot be found again. */
 const disguising: ReadonlySet<string> = new Set(
@@ -54,6 +61,8 @@ const opaqueTypes: ReadonlySet<number> = new Set([17, 1001, 1560, 1561, 1562, 15
 
 interface Hidden {
   readonly names: readonly string[];
+  /** A cast to the row type of a relation that has such columns. */
+  readonly rows: RegExp;
   readonly words: NameMask;
   readonly parts: NameMask;
 }
@@ -68,14 +77,33 @@ function hiddenOf(view: View): Hidden | null {
     found =
       names.length === 0
         ? { names: [] }
-        : { names, words: createNameMask(names, false), parts: createNameMask(names, true) };
+        : {
+            names,
+            rows: rowCasts(view),
+            words: createNameMask(names, false),
+            parts: createNameMask(names, true),
+          };
     known.set(view, found);
   }
   return "words" in found ? found : null;
 }
 
-function namesOf({ catalog, protectedSet }: View): string[] {
-  const closed = protectedSet.columns.filter(({ labels }) => labels.some(({ access }) => access === "none"));
+function closedOf({ protectedSet }: View) {
+  return protectedSet.columns.filter(({ labels }) => labels.some(({ access }) => access === "none"));
+}
+
+/** Written as SQL may write it, comments aside; what is taken for one wrongly is only looked through. */
+function rowCasts(view: View): RegExp {
+  const relations = new Set(
+    closedOf(view).map(({ relation }) => view.catalog.relation(relation)?.name ?? ""),
+  );
+  const names = [...relations].map((name) => name.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, "\\$&"));
+  return new RegExp(`(?:::|\\bas\\b)[^,;()]{0,140}?(?:${names.join("|")})`, "i");
+}
+
+function namesOf(view: View): string[] {
+  const { catalog, protectedSet } = view;
+  const closed = closedOf(view);
   if (closed.length === 0) return [];
   const names = new Set<string>();
   for (const { relation, attribute } of closed) {
@@ -106,45 +134,54 @@ export type NamesKept =
 /**
  * @param explain it is an EXPLAIN: plans list columns.
  * @param bound its parameters are bound by a message that the gateway sees.
+ * @param texts of the statement, and of those that it names.
  */
 export function keepNames(
   view: View,
   touched: readonly Touched[],
   explain: boolean,
   bound: boolean,
+  texts: readonly string[],
 ): NamesKept {
   const hidden = hiddenOf(view);
   if (hidden === null) return null;
   const functions = touched.flatMap((one) => one.functions);
+  // A row type's columns come by their names, also where no row of its table does.
+  const given = touched
+    .flatMap(({ outputs }) => outputs ?? [])
+    .find(({ name }) => hidden.names.includes(name) && !texts.some((text) => says(text, name)));
+  if (given !== undefined)
+    return {
+      refusal: {
+        sqlstate: "42501",
+        code: "PROTECTED_COLUMN",
+        message: "policy: a column of the result has a name that is hidden",
+        hint: "Name the columns you need instead of *.",
+      },
+    };
   const looks =
     explain ||
     functions.some((name) => defining.test(name)) ||
+    (functions.some((name) => writing.test(name)) && texts.some((text) => hidden.rows.test(text))) ||
     touched.some((one) => one.reads.some((name) => /^(?:pg_catalog|information_schema)\./.test(name)));
   if (!looks) return null;
+  const described = functions.find((name) => describing.test(name));
+  const around = functions.find(
+    (name) => disguising.has(bare(name)) && !customary.has(bare(name)) && described !== undefined,
+  );
+  if (around !== undefined && described !== undefined) return { refusal: transformed(described, around) };
   const [column] = touched.flatMap((one) =>
     one.uses.filter((use) => use.position !== "output" && use.position !== "owner" && bears(view, use)),
   );
   if (column !== undefined) {
-    const disguise = functions.find((name) =>
-      disguising.has(name.replace(/^[^.]*\./, "").replaceAll('"', "")),
-    );
+    const disguise = functions.find((name) => disguising.has(bare(name)));
     const opaque = touched.some((one) =>
       one.outputs?.some(
         (output) => opaqueTypes.has(output.type) && output.sources.some((source) => bears(view, source)),
       ),
     );
-    if (disguise !== undefined || opaque) {
-      const name = view.protectedSet.nameOf(column);
-      return {
-        refusal: {
-          sqlstate: "42501",
-          code: "PROTECTED_CATALOG",
-          message: `policy: names from ${name} may not be transformed where columns are hidden${disguise === undefined ? "" : ` (${disguise})`}`,
-          hint: "Select the names as they are, without functions around them.",
-          object: name,
-        },
-      };
-    }
+    if (disguise !== undefined || opaque)
+      return { refusal: transformed(view.protectedSet.nameOf(column), disguise) };
   }
   const patterns: number[] = [];
   for (const one of touched.flatMap(({ inspected }) => inspected)) {
@@ -158,6 +195,51 @@ export function keepNames(
     functions.some((name) => joining.test(name)) ||
     touched.some((one) => one.uses.some((use) => use.position === "derived" && bears(view, use)));
   return { mask: joined ? hidden.parts : hidden.words, patterns };
+}
+
+function bare(name: string): string {
+  return name.replace(/^[^.]*\./, "").replaceAll('"', "");
+}
+
+function transformed(name: string, by: string | undefined): Reason {
+  return {
+    sqlstate: "42501",
+    code: "PROTECTED_CATALOG",
+    message: `policy: names from ${name} may not be transformed where columns are hidden${by === undefined ? "" : ` (${by})`}`,
+    hint: "Select the names as they are, without functions around them.",
+    object: name,
+  };
+}
+
+/** The name stands in the text: who wrote it knows it. */
+function says(text: string, name: string): boolean {
+  return createNameMask([name], false).text(text) !== text;
+}
+
+/** A refusal as the caller may read it: a column that `*` or a view has brought in is not named. The record names it. */
+export function refusalWithoutNames(
+  view: View,
+  reason: Reason | null,
+  texts: readonly string[],
+): Reason | null {
+  const hidden = reason === null ? null : hiddenOf(view);
+  if (reason === null || hidden === null) return reason;
+  const kept = hidden.names.filter((name) => !texts.some((text) => says(text, name)));
+  if (kept.length === 0) return reason;
+  const mask = createNameMask(kept, false);
+  const { object } = reason;
+  return {
+    ...reason,
+    message: mask.text(reason.message),
+    hint: mask.text(reason.hint),
+    ...(object === undefined || object === null ? {} : { object: mask.text(object) }),
+  };
+}
+
+/** A text of the database's owner, such as a comment. */
+export function textWithoutNames(view: View | null, text: string): string {
+  const hidden = view === null ? null : hiddenOf(view);
+  return hidden === null ? text : hidden.words.text(text);
 }
 
 function inspectedName(name: string, by: string): Reason {
@@ -192,8 +274,8 @@ export function withoutNames(
   return new Map([...fields].map(([key, text]) => [key, told.has(key) ? hidden.words.text(text) : text]));
 }
 
-/** Message, detail, hint, context, internal query; column. */
-const told: ReadonlySet<string> = new Set(["M", "D", "H", "W", "q", "c"]);
+/** Message, detail, hint, context, internal query; column, constraint. */
+const told: ReadonlySet<string> = new Set(["M", "D", "H", "W", "q", "c", "n"]);
 
 function bears({ catalog }: View, at: { readonly relation: number; readonly attribute: number }): boolean {
   const relation = catalog.relation(at.relation);

@@ -15,7 +15,7 @@ import {
   equalityBudget,
   type PolicyDecision,
 } from "../../policy/index.ts";
-import { emptyFacts, type StaticFacts, settledSettings } from "../../sql/index.ts";
+import { emptyFacts, type StaticFacts, setsRow, settledSettings } from "../../sql/index.ts";
 import { detectionOf } from "../analyst/detection.ts";
 import type { View } from "../analyst/index.ts";
 import { decisionOf } from "./decided.ts";
@@ -24,6 +24,7 @@ import {
   factsOf,
   givesRows,
   hardeningLost,
+  hiddenSetting,
   type Leeway,
   leewayOf,
   loosened,
@@ -37,7 +38,7 @@ import {
   unavailable,
   unmaskable,
 } from "./facts.ts";
-import { keepNames, withoutNames } from "./hidden.ts";
+import { keepNames, refusalWithoutNames, withoutNames } from "./hidden.ts";
 import type { Answer, Guarding, Judgement, Question, ServerRefusal, Watched } from "./judgement.ts";
 import { unsettle } from "./judgement.ts";
 import { uncountable } from "./limits.ts";
@@ -351,7 +352,8 @@ function judgeAnew(
   const used = usedBy(walk, statement, leewayIn(policy, guard));
   if ("refusal" in used)
     return (policy.permissive ? unasked(walk, guard, statement, place) : null) ?? refuse(used.refusal);
-  if (guard.lazy && needsNoAnalysis(by))
+  const checked = !policy.permissive && used.statements.some(({ shape: { facts } }) => setsRow(facts));
+  if (guard.lazy && needsNoAnalysis(by) && !checked)
     return decided(walk, guard, by, statement, place, used.statements, null, questions);
   const touched: Touched[] = [];
   let open = false;
@@ -387,6 +389,8 @@ function judgeAnew(
           refuse(serverRefusal(answer.error, inner === null && one === statement, by))
         );
       else if (answer.kind === "touched") {
+        if (checked && setsRow(one.shape.facts) && answer.touched.settingRow !== true)
+          return refuse(hiddenSetting);
         // Functions of bare expressions count; what they give goes nowhere.
         own.push(kind === "expressions" ? { ...answer.touched, outputs: null } : answer.touched);
       }
@@ -405,6 +409,7 @@ function unasked(walk: Walk, guard: Guarding, statement: PreparedStatement, plac
   const policy = guard.policies.current;
   const view = guard.view?.policy === policy ? guard.view : guard.analyst.view(policy);
   if (view === null || guard.hardened || !(policy.permissive || needsNoAnalysis(view))) return null;
+  if (!policy.permissive && setsRow(statement.shape.facts)) return null;
   const used = usedBy(walk, statement, leewayIn(policy, guard));
   if ("refusal" in used && !policy.permissive) return null;
   const judged = decided(
@@ -575,13 +580,14 @@ function decided(
         object: outcome.column,
       };
   }
-  if (plan !== null && shape.facts.copy?.direction === "out")
-    reason ??= unmaskable(shape.facts.copy, [...masked].sort()[0] ?? null);
   for (const one of used) reason ??= unreadCode(one.shape, view, decision.unmask);
   const bound = used.length === 1 && shape.kind !== "prepare" && shape.kind !== "declare";
-  const kept = keepNames(view, touched, explain, bound);
+  const texts = [statement, ...used].map(({ text }) => text);
+  const kept = keepNames(view, touched, explain, bound, texts);
   if (kept !== null && "refusal" in kept) reason ??= kept.refusal;
   const names = kept !== null && "mask" in kept ? kept.mask : null;
+  if ((plan !== null || names !== null) && shape.facts.copy?.direction === "out")
+    reason ??= unmaskable(shape.facts.copy, [...masked].sort()[0] ?? null);
   // Before people are asked: it could not run even then.
   if (decision.verdict !== "deny") reason ??= uncountable([statement], [{ decision, facts }]);
   // People cannot agree to what nobody understands, or what cannot be masked.
@@ -613,7 +619,7 @@ function decided(
     budgets,
     durability: decision.durability ?? walk.durability,
     awaits,
-    refusal: reason,
+    refusal: refusalWithoutNames(view, reason, texts),
     ...records(
       walk,
       statement,
@@ -632,7 +638,7 @@ function decided(
     facts,
     scrub: protects || mayTell(view, used, facts),
     // What is not analysed may change what names mean: nothing depends on that, as nothing depends on names.
-    after: aftermath(used, { ...facts, effects: own }),
+    after: aftermath(used, { ...facts, effects: own }, touched),
     touched,
   };
 }
@@ -663,7 +669,12 @@ function watch(
   return any ? { detect, labelled } : null;
 }
 
-function aftermath(used: readonly PreparedStatement[], { effects }: StatementFacts): Judgement["after"] {
+function aftermath(
+  used: readonly PreparedStatement[],
+  { effects }: StatementFacts,
+  touched: readonly Touched[],
+): Judgement["after"] {
+  const unchecked = !touched.some(({ settingRow }) => settingRow === true);
   // Nobody knows what a function does that is not on the list.
   const opaque = effects.includes("execute");
   return {
@@ -676,7 +687,7 @@ function aftermath(used: readonly PreparedStatement[], { effects }: StatementFac
       used.some(({ shape }) => shape.kind === "lock" || shape.kind === "truncate"),
     temporary: opaque || used.some(({ shape }) => shape.facts.temporary),
     ends: used.some(({ shape }) => endsTransaction(shape)),
-    loosens: used.some(loosens),
+    loosens: used.some((one) => loosens(one) || (unchecked && setsRow(one.shape.facts))),
   };
 }
 

@@ -117,7 +117,7 @@ export function csvReader(dialect: CopyDialect): CopyReader {
     let copied = at;
     let start = at;
     for (let column = 0; column < width; column++) {
-      const to = column + 1 < width ? (fields.delimiters[column] as number) : end;
+      const to = column + 1 < width ? fields.delimiter(column) : end;
       const cell = cells[column] ?? null;
       if (cell !== null && !isBytes(b, start, to, nullText)) {
         out.copy(b, copied, start);
@@ -136,6 +136,7 @@ export function csvReader(dialect: CopyDialect): CopyReader {
     get mayEnd() {
       return !inQuotes;
     },
+    keep: (source) => fields.keep(source),
     collect(b, at, end, collectors, ahead) {
       fields.collect(b, at, end, collectors, nullText, ahead);
     },

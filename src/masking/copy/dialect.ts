@@ -25,6 +25,8 @@ export interface CopyDialect {
 export interface CopyReader {
   /** Gives the index behind the next end of a row in b[at, end), or -1: none, what there is was taken note of. */
   rowEnd(b: Buffer, at: number, end: number): number;
+  /** What is collected from now on is of this buffer; null: its bytes may change. */
+  keep(source: Buffer | null): void;
   /** Collects values of the row b[at, end), with its line end, for hashing ahead; of rows that are not plain, none. */
   collect(
     b: Buffer,

@@ -142,6 +142,7 @@ export function createCopyMasker(options: CopyMaskOptions): CopyMasker {
    */
   function collectMessages(chunk: Buffer, start: number, end: number, lanes: HashAhead): number {
     lanes.begin(chunk);
+    reader.keep(chunk);
     let at = start;
     do {
       const length = at + 5 <= end && chunk[at] === copyData ? chunk.readInt32BE(at + 1) : 0;
@@ -180,6 +181,7 @@ export function createCopyMasker(options: CopyMaskOptions): CopyMasker {
         }
       } finally {
         ahead.end();
+        reader.keep(null);
       }
     },
     end() {

@@ -97,7 +97,7 @@ export function textReader(dialect: CopyDialect): CopyReader {
     let copied = at;
     let start = at;
     for (let column = 0; column < width; column++) {
-      const to = column + 1 < width ? (fields.delimiters[column] as number) : end;
+      const to = column + 1 < width ? fields.delimiter(column) : end;
       const cell = cells[column] ?? null;
       if (cell !== null && !isBytes(b, start, to, nullText)) {
         out.copy(b, copied, start);
@@ -116,6 +116,7 @@ export function textReader(dialect: CopyDialect): CopyReader {
     get mayEnd() {
       return !escaped;
     },
+    keep: (source) => fields.keep(source),
     collect(b, at, end, collectors, ahead) {
       fields.collect(b, at, end, collectors, nullText, ahead);
     },

@@ -73,6 +73,8 @@ export function dateOfDays(days: number): string {
 
 /** Days from 0001-01-01 to 9999-12-31, both counted. */
 export const spanDays = 3_652_059;
+/** Days from 0001-01-01 to 2000-01-01. */
+export const daysTo2000 = 730_119;
 
 function clockMicros(hours = "0", minutes = "0", seconds = "0", fraction = ""): number {
   const whole = Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds);

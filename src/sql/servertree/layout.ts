@@ -5,6 +5,8 @@
 
 /** Sequences and their beginnings; a server of one version makes some 1,500. Further ones are not kept, and read slowly. */
 const maxKept = 16_384;
+/** Fields that may follow one: each is compared with what comes. Of all servers together there are some ten. */
+const maxNext = 32;
 /** What a struct member of PostgreSQL's source may be called. Anything else is read as well, but never kept. */
 const usual = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/;
 
@@ -61,7 +63,7 @@ export class Layout {
     if (known !== undefined) return known;
     for (let at: Layout | null = this; at !== null && at.parent !== null; at = at.parent)
       if (at.name === name) return null;
-    const keeps = this.id !== -1 && kept < maxKept && usual.test(name);
+    const keeps = this.id !== -1 && this.next.length < maxNext && kept < maxKept && usual.test(name);
     const layout = new Layout(this.tag, interned(name), this, keeps ? kept++ : -1);
     if (keeps) this.next.push(layout);
     return layout;

@@ -4,6 +4,8 @@
  * is cut into lines of at most 78 bytes (format_node_dump() in src/backend/nodes/print.c): a blank becomes a line feed,
  * also one behind a backslash; only where a line has no blank the line feed is put in between.
  */
+import { charactersOf } from "../characters.ts";
+
 const space = 0x20;
 const lineFeed = 0x0a;
 const tab = 0x09;
@@ -28,9 +30,6 @@ export function isPlain(c: number): boolean {
 /** A word that the server cut in two, so that it cannot be put together safely. */
 export class Torn extends Error {}
 
-/** Most trees fit; the bytes of one that is being read. Reading never waits, so that it is used by one at a time. */
-const shared = Buffer.alloc(512 * 1024);
-
 export class Words {
   readonly text: string;
   /** The text's characters, a byte for each, with a 0 behind them; 0x80 stands for all beyond ASCII. */
@@ -44,16 +43,7 @@ export class Words {
 
   constructor(text: string) {
     this.text = text;
-    const { length } = text;
-    const bytes = length < shared.length ? shared : Buffer.allocUnsafe(length + 1);
-    if (Buffer.byteLength(text) === length) bytes.write(text, "latin1");
-    else
-      for (let i = 0; i < length; i++) {
-        const c = text.charCodeAt(i);
-        bytes[i] = c < 0x80 ? c : 0x80;
-      }
-    bytes[length] = 0;
-    this.bytes = bytes;
+    this.bytes = charactersOf(text);
   }
 
   /** Scans the word that begins at `at`; gives the place behind it. Throws Torn. */

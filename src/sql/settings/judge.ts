@@ -18,6 +18,8 @@ export interface SettingUse {
   readonly local: boolean;
   /** For whom: this session; or what ALTER ROLE, DATABASE, SYSTEM, FUNCTION and CREATE FUNCTION … SET keep. */
   readonly scope: "session" | "role" | "database" | "system" | "function";
+  /** The name is a row's of pg_settings, if the server takes the statement's names for PostgreSQL's own (row.ts). */
+  readonly row?: true;
   readonly judgement: SettingJudgement;
 }
 export type SettingJudgement = Judgement;
