@@ -7,7 +7,7 @@ import type { IndexerMessage, IndexerRequest, IndexerSettings } from "./indexer.
 import { Manners } from "./manners.ts";
 import { IndexWriter } from "./writer.ts";
 
-const { dir, keys, pollMs = 500, batch = 300 } = workerData as IndexerSettings;
+const { dir, keys, pollMs = 500, batch = 1000 } = workerData as IndexerSettings;
 /** SQLite's page cache, KiB. A log is written in order: its newest pages are what an indexer needs. */
 const cacheKiB = 4096;
 const problemMs = 5000;
