@@ -145,6 +145,8 @@ export function answer(walk: Walk, type: number, chunk: Buffer, start: number, e
     case 0x63: {
       // CopyDone
       const guard = runningGuard(copyHead(walk, type));
+      // A copy that was cut off ends with an error, whether or not the server was done with it by then.
+      if (guard?.cut != null && guard.swallowed) return nothing;
       if (guard === null || guard.judgement.plan === null) return null;
       const rest = copyMaskerOf(walk, guard).end();
       return rest === null ? null : Buffer.concat([rest, encodeBackend({ type: "copyDone" })]);
