@@ -134,6 +134,29 @@ test("questions about a session's own objects are not compiled, however dear its
   });
 });
 
+test("statements are judged although others change the catalog without a pause", async () => {
+  const enforcing = `${allowAll.replace("[]", "")}  - { name: keep, when: 'statement.kind == "delete"', then: deny }\n`;
+  const { host, port, superuser: user, password } = cluster;
+  let over = false;
+  // What the event trigger of docs/policy.md sends after DDL.
+  const changing = [0, 1, 2].map(async () => {
+    const other = new pg.Client({ host, port, user, password, database: dbname });
+    await other.connect();
+    while (!over) await other.query("notify postern_ddl");
+    await other.end();
+  });
+  try {
+    await withGateway(enforcing, async (client) => {
+      for (let i = 0; i < 15; i++)
+        expect((await client.query(`select a as c${i} from t where a = ${i}`)).rows).toEqual([]);
+      await expect(client.query("delete from t")).rejects.toMatchObject({ code: "42501" });
+    });
+  } finally {
+    over = true;
+    await Promise.all(changing);
+  }
+});
+
 test("names and settings of the gateway's own stay refused", async () => {
   await withGateway(allowAll, async (client) => {
     for (const sql of [

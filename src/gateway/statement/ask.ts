@@ -75,6 +75,7 @@ async function answers(walk: Walk, guard: Guarding, questions: readonly Question
   if (here && guard.uncertain) await readSettings(walk, guard);
   const view =
     here && guard.local !== "none" ? await localView(walk, guard, policy) : await guard.analyst.ready(policy);
+  guard.awaited = guard.local === "none" ? view : guard.localBase;
   for (const question of questions) {
     // Nobody waits for the answers any more.
     if (walk.client.destroyed) throw new CannotAsk(unavailable);
@@ -104,8 +105,10 @@ async function answer(walk: Walk, guard: Guarding, view: View, question: Questio
     guard.fresh.set(key, result);
     // What is not understood may be a catalog that is older than the server's: it is not kept.
     if (touched.problems.length === 0) guard.answers.set(key, result);
-    else if (guard.local === "none" && guard.attempts <= 2 && touched.problems.some(isStale))
+    else if (guard.local === "none" && guard.attempts <= 2 && touched.problems.some(isStale)) {
       guard.analyst.bump();
+      guard.awaited = null;
+    }
     return;
   }
   if (asked.sqlstate === lockNotAvailable && guard.local === "none" && walk.transaction === "T") {

@@ -88,7 +88,8 @@ function idOf({ shape, text }: PreparedStatement): string {
 /** The view that the session is judged by now; null: it must be loaded first. */
 function currentView(guard: Guarding, policy: CompiledPolicy): View | null {
   if (guard.grantsEnd !== null && guard.grantsEnd <= Date.now()) guard.onGrantsEnd();
-  const shared = guard.analyst.view(policy);
+  const { awaited } = guard;
+  const shared = guard.analyst.view(policy) ?? (awaited?.policy === policy ? awaited : null);
   const view = guard.local === "none" ? shared : shared === guard.localBase ? guard.localView : null;
   if (view !== null && view !== guard.view) {
     guard.view = view;
@@ -257,6 +258,7 @@ const unknownFunction: Reason = {
 export function done(guard: Guarding): void {
   guard.attempts = 0;
   guard.unavailable = null;
+  guard.awaited = null;
   if (guard.fresh.size > 0) guard.fresh.clear();
 }
 

@@ -175,6 +175,11 @@ export interface Guarding {
   localView: View | null;
   /** What all sessions saw when it was loaded: when that changes, it is loaded again. */
   localBase: View | null;
+  /**
+   * What all sessions saw once the message that waits had come: it is judged by that, though others change the catalog without a pause.
+   * null: nothing was loaded for it.
+   */
+  awaited: View | null;
   /** Judgements by shape or text, kept while `stand` is the same. */
   readonly judged: Map<string, Judgement>;
   /** Answers for the message that waits. */
@@ -253,6 +258,7 @@ export function createGuarding(
     local: "none",
     localView: null,
     localBase: null,
+    awaited: null,
     judged: new Map(),
     fresh: new Map(),
     alone: false,
