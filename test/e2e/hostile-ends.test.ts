@@ -418,8 +418,10 @@ describe("a log that gives out", () => {
 
   it.each([
     ["Query", [query(insert)]],
-    ["Parse", [parse("", insert), flush]],
-    ["a large Parse", [parse("", large(insert)), flush]],
+    // A Parse does nothing and leaves no record: it is the Execute that cannot be told of.
+    ["Execute", extended],
+    ["Execute of a large Parse", [parse("", large(insert)), bind("", ""), execute(""), sync]],
+    ["Execute behind Flush", [parse("", insert), flush, bind("", ""), execute(""), flush]],
   ])("statement() throws: %s", async (_, send) => {
     const [code, message] = await broken((audit) => {
       audit.statement = () => {
