@@ -304,6 +304,9 @@ describe("known values", () => {
   });
 });
 
+/** Manual, section 4.1.2.2. */
+const meanings: Readonly<Record<string, string>> = { b: "\b", f: "\f", n: "\n", r: "\r", t: "\t" };
+
 /** Literals by PostgreSQL's rules (manual, section 4.1.2) in one pattern, for comparison. */
 function byPattern(sql: string): string[] {
   const token =
@@ -334,7 +337,9 @@ function byPattern(sql: string): string[] {
         .replaceAll("''", "'");
       out.push(
         /^[eE]/.test(raw)
-          ? whole.replace(/\\([\s\S])/g, (_, c) => ({ n: "\n", b: "\b" })[c as "n"] ?? c)
+          ? whole.replace(/\\([0-7]{1,3}|[\s\S])/g, (_, c: string) =>
+              /[0-7]/.test(c) ? String.fromCharCode(Number.parseInt(c, 8)) : (meanings[c] ?? c),
+            )
           : whole,
       );
     } else if (/^[\d.]/.test(raw)) out.push(raw);
