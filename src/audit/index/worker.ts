@@ -1,5 +1,6 @@
 /** The worker's side of indexer.ts. */
-import { statfsSync } from "node:fs";
+import { statfsSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
 import { lowPriority } from "../low.ts";
@@ -37,9 +38,14 @@ async function pause(ms: number): Promise<void> {
   wake = null;
 }
 
+/** Records of the log, as of a second ago at most: by the list of their hashes, 32 bytes each. */
+function logged(): number {
+  return (statSync(join(dir, "leaves"), { throwIfNoEntry: false })?.size ?? 0) / 32;
+}
+
 /**
  * Steps until it is asked to end. Small steps, and as long a pause behind each as the step took: half of a core at most.
- * While the gateway is busy and nobody waits for the index, the pauses are much longer.
+ * While the gateway is busy and nobody waits for the index, the pauses are longer.
  */
 async function run(): Promise<void> {
   const writer = new IndexWriter({ name: "", dir }, { keys, cacheKiB });
@@ -58,7 +64,7 @@ async function run(): Promise<void> {
         tell({ kind: "progress", records: writer.size });
         if (ended) break;
         if (asked > answered) await sleep(Math.min(took, 1000));
-        else await pause(manners.pauseMs(took));
+        else await pause(manners.pauseMs(took, logged() - writer.size));
         continue;
       }
       answered = ask;
@@ -68,7 +74,7 @@ async function run(): Promise<void> {
         tended = Date.now();
         writer.tend();
       }
-      if (!ended && ask === asked) await pause(Math.max(pollMs, manners.pauseMs(took)));
+      if (!ended && ask === asked) await pause(Math.max(pollMs, manners.pauseMs(took, 0)));
     }
   } finally {
     writer.close();
