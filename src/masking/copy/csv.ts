@@ -1,5 +1,5 @@
 /** COPY's CSV format: fields may stand in quotes, and then hold delimiters, line ends and, behind an escape, quotes. */
-import { type CellMask, passes } from "../cell.ts";
+import { passes } from "../cell.ts";
 import { MaskError } from "../errors.ts";
 import type { MaskOutput } from "../output.ts";
 import {
@@ -12,7 +12,7 @@ import {
   singleByte,
   wrongColumns,
 } from "./dialect.ts";
-import { PlainFields } from "./fields.ts";
+import { type MaskValue, PlainFields } from "./fields.ts";
 
 /** Reads CSV. Throws MaskError for options that PostgreSQL would not take. */
 export function csvReader(dialect: CopyDialect): CopyReader {
@@ -87,50 +87,13 @@ export function csvReader(dialect: CopyDialect): CopyReader {
     out.byte(quote);
   }
 
-  /** Masks the value source[from, to) into `out`. Gives false for one that stays, and has written nothing then. */
-  function maskValue(
-    cell: CellMask,
-    source: Buffer,
-    from: number,
-    to: number,
-    column: number,
-    width: number,
-    out: MaskOutput,
-  ): boolean {
+  const maskValue: MaskValue = (cell, source, from, to, out, column, width) => {
     const given = cell(source, from, to, out);
     if (given === passes) return false;
     if (given < 0) out.copy(nullText, 0, nullText.length);
     else quoteLast(given, column, width, out);
     return true;
-  }
-
-  function maskPlain(
-    b: Buffer,
-    at: number,
-    end: number,
-    cells: readonly (CellMask | null)[],
-    out: MaskOutput,
-    count: (column: number) => void,
-  ): void {
-    const width = cells.length;
-    if (fields.count + 1 !== width) throw wrongColumns();
-    let copied = at;
-    let start = at;
-    for (let column = 0; column < width; column++) {
-      const to = column + 1 < width ? fields.delimiter(column) : end;
-      const cell = cells[column] ?? null;
-      if (cell !== null && !isBytes(b, start, to, nullText)) {
-        out.copy(b, copied, start);
-        copied = start;
-        if (maskValue(cell, b, start, to, column, width, out)) {
-          copied = to;
-          count(column);
-        }
-      }
-      start = to + 1;
-    }
-    out.copy(b, copied, end);
-  }
+  };
 
   return {
     get mayEnd() {
@@ -162,7 +125,7 @@ export function csvReader(dialect: CopyDialect): CopyReader {
       inQuotes = false;
       escaped = false;
       if (fields.holds(b, at, end)) {
-        maskPlain(b, at, end, cells, out, count);
+        fields.mask(b, at, end, cells, nullText, out, maskValue, count);
         return;
       }
       let copied = at;
@@ -182,7 +145,7 @@ export function csvReader(dialect: CopyDialect): CopyReader {
           out.copy(b, copied, start);
           copied = start;
           const [source, from, to] = size < 0 ? [b, start, i] : [value, 0, size];
-          if (maskValue(cell, source, from, to, column, width, out)) {
+          if (maskValue(cell, source, from, to, out, column, width)) {
             copied = i;
             count(column);
           }

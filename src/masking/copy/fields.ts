@@ -1,7 +1,19 @@
 /** Rows of copied text without anything special in them: no backslash, in CSV no quote. Nearly all are of that kind. */
-import type { Collect } from "../cell.ts";
+import type { CellMask, Collect } from "../cell.ts";
 import type { HashAhead } from "../lanes/ahead.ts";
-import { isBytes, newline } from "./dialect.ts";
+import type { MaskOutput } from "../output.ts";
+import { isBytes, newline, wrongColumns } from "./dialect.ts";
+
+/** Masks the value source[from, to) into `out`, as the format writes it. Gives false for one that stays, and has written nothing then. */
+export type MaskValue = (
+  cell: CellMask,
+  source: Buffer,
+  from: number,
+  to: number,
+  out: MaskOutput,
+  column: number,
+  width: number,
+) => boolean;
 
 /** Columns of a result, at most (MaxTupleAttributeNumber). */
 const maxColumns = 1664;
@@ -88,6 +100,40 @@ export class PlainFields {
   /** Whether the row b[at, end), without its newline, is the one that was last found to be plain. */
   holds(b: Buffer, at: number, end: number): boolean {
     return b === this.#row && at === this.#at && end === this.#end;
+  }
+
+  /**
+   * Masks the row that was last found, b[at, end) without its newline, into `out`; `count` is called for every cell that was masked. Throws
+   * MaskError for a row of another number of columns.
+   */
+  mask(
+    b: Buffer,
+    at: number,
+    end: number,
+    cells: readonly (CellMask | null)[],
+    nullText: Buffer,
+    out: MaskOutput,
+    maskValue: MaskValue,
+    count: (column: number) => void,
+  ): void {
+    const width = cells.length;
+    if (this.count + 1 !== width) throw wrongColumns();
+    let copied = at;
+    let start = at;
+    for (let column = 0; column < width; column++) {
+      const to = column + 1 < width ? this.delimiter(column) : end;
+      const cell = cells[column] ?? null;
+      if (cell !== null && !isBytes(b, start, to, nullText)) {
+        out.copy(b, copied, start);
+        copied = start;
+        if (maskValue(cell, b, start, to, out, column, width)) {
+          copied = to;
+          count(column);
+        }
+      }
+      start = to + 1;
+    }
+    out.copy(b, copied, end);
   }
 
   /** Forgets the row. */

@@ -1,5 +1,5 @@
 /** COPY's text format: fields between delimiters, special characters behind a backslash. */
-import { type CellMask, passes } from "../cell.ts";
+import { passes } from "../cell.ts";
 import { MaskError } from "../errors.ts";
 import type { MaskOutput } from "../output.ts";
 import {
@@ -12,7 +12,7 @@ import {
   singleByte,
   wrongColumns,
 } from "./dialect.ts";
-import { PlainFields } from "./fields.ts";
+import { type MaskValue, PlainFields } from "./fields.ts";
 
 /** Letters behind a backslash, and what they mean. */
 const letters = new Map<number, number>(
@@ -75,42 +75,13 @@ export function textReader(dialect: CopyDialect): CopyReader {
     }
   }
 
-  /** Masks the value source[from, to) into `out`. Gives false for one that stays, and has written nothing then. */
-  function maskValue(cell: CellMask, source: Buffer, from: number, to: number, out: MaskOutput): boolean {
+  const maskValue: MaskValue = (cell, source, from, to, out) => {
     const given = cell(source, from, to, out);
     if (given === passes) return false;
     if (given < 0) out.copy(nullText, 0, nullText.length);
     else escapeLast(given, out);
     return true;
-  }
-
-  function maskPlain(
-    b: Buffer,
-    at: number,
-    end: number,
-    cells: readonly (CellMask | null)[],
-    out: MaskOutput,
-    count: (column: number) => void,
-  ): void {
-    const width = cells.length;
-    if (fields.count + 1 !== width) throw wrongColumns();
-    let copied = at;
-    let start = at;
-    for (let column = 0; column < width; column++) {
-      const to = column + 1 < width ? fields.delimiter(column) : end;
-      const cell = cells[column] ?? null;
-      if (cell !== null && !isBytes(b, start, to, nullText)) {
-        out.copy(b, copied, start);
-        copied = start;
-        if (maskValue(cell, b, start, to, out)) {
-          copied = to;
-          count(column);
-        }
-      }
-      start = to + 1;
-    }
-    out.copy(b, copied, end);
-  }
+  };
 
   return {
     get mayEnd() {
@@ -140,7 +111,7 @@ export function textReader(dialect: CopyDialect): CopyReader {
       if (isEndMarker(b, at, end)) throw new MaskError("MASK_MALFORMED", "the server sent an end of data");
       if (width === 0 && at === end) return;
       if (fields.holds(b, at, end)) {
-        maskPlain(b, at, end, cells, out, count);
+        fields.mask(b, at, end, cells, nullText, out, maskValue, count);
         return;
       }
       let copied = at;
@@ -162,7 +133,8 @@ export function textReader(dialect: CopyDialect): CopyReader {
           const size = hasBackslash ? readEscaped(b, start, to) : -1;
           out.copy(b, copied, start);
           copied = start;
-          if (size < 0 ? maskValue(cell, b, start, to, out) : maskValue(cell, value, 0, size, out)) {
+          const [source, from, until] = size < 0 ? [b, start, to] : [value, 0, size];
+          if (maskValue(cell, source, from, until, out, column, width)) {
             copied = to;
             count(column);
           }

@@ -8,6 +8,7 @@ const hexDigits = Buffer.from("0123456789abcdef");
 const hexValues = new Uint8Array(256).fill(16);
 for (const [value, c] of hexDigits.entries()) hexValues[c] = value;
 
+/** The byte is a digit in ASCII. */
 export function isDigit(c: number | undefined): boolean {
   return c !== undefined && c >= zero && c <= zero + 9;
 }
@@ -63,6 +64,7 @@ export function writeHex(bytes: Uint8Array, from: number, to: number, b: Uint8Ar
   return next;
 }
 
+/** b[from, to) is hexadecimal digits in lower case; true of nothing. */
 export function isHex(b: Uint8Array, from: number, to: number): boolean {
   for (let i = from; i < to; i++) if (hexValues[b[i] as number] === 16) return false;
   return true;

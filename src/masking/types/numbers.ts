@@ -31,6 +31,7 @@ export interface Precision {
   readonly scale: number;
 }
 
+/** What a numeric's typmod says; null: it has none. */
 export function precisionOf(typmod: number): Precision | null {
   if (typmod < 4) return null;
   const packed = typmod - 4;
