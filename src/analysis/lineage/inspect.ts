@@ -28,6 +28,7 @@ export interface Inspector {
   found(): readonly Inspection[];
 }
 
+/** Finds where a statement looks into names of the catalogs, expression by expression. Throws NotUnderstood as the tracer does. */
 export function createInspector(tracer: Tracer, facts: CatalogFacts): Inspector {
   const { catalog } = facts;
   const found = new Map<string, Inspection>();

@@ -65,6 +65,7 @@ const lastSystemOid = 16_383;
 export type Quiet = "all" | ReadonlySet<ServerNode>;
 const none: Quiet = new Set();
 
+/** Gives the children of a node that it looks at in such a way; none for whatever is not on the list. */
 export function quietChildren(node: ServerNode, facts: CatalogFacts): Quiet {
   const tag = tagOf(node);
   if (plain.has(tag)) return "all";

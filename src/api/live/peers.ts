@@ -39,6 +39,7 @@ export interface PeersDeps {
   readonly publishMs?: number;
 }
 
+/** Begins to tell the other nodes, through the store, of this node's sessions, and to ask for theirs. Never throws: a store that is away shows in `others()`. */
 export function startPeers(deps: PeersDeps): Peers {
   const { store, sealer, node } = deps;
   const boot = randomUUID();

@@ -95,6 +95,7 @@ function maySample(approval: Approval, caller: Caller): boolean {
   );
 }
 
+/** A preview as the API tells it; `rows` false: without its sample. */
 export function tellPreview(preview: EffectPreview, rows = true): z.output<typeof effectPreview> {
   const { notes } = preview;
   const sample = rows ? preview.sample : null;

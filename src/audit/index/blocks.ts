@@ -7,6 +7,7 @@ const keptBlocks = 4;
 /** Blocks that were only read and stay at hand. */
 const maxRead = 64;
 
+/** Reads and writes blocks by their numbers; what was written is in the file after `flush()`. Methods throw what SQLite throws. */
 export class BlockStore {
   private readonly blocks = new Map<number, Block>();
   private readonly grown = new Set<Block>();
@@ -93,6 +94,7 @@ export class BlockStore {
   }
 }
 
+/** A column's bytes; none where SQLite gave NULL or something else. */
 export function bytes(value: unknown): Uint8Array {
   return value instanceof Uint8Array ? value : new Uint8Array();
 }

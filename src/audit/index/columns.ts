@@ -10,10 +10,12 @@ export const outcomeMark = 0xffffffff;
 /** In place of a part's number: there is no record. */
 export const goneMark = 0xfffffffe;
 
+/** Number of the span that a block belongs to. */
 export function spanOf(block: number): number {
   return Math.floor(block / spanBlocks);
 }
 
+/** Number of the block that holds the record of a leaf index. */
 export function blockOf(index: number): number {
   return Math.floor(index / blockSize);
 }
@@ -33,6 +35,7 @@ export const chunkBytes = 12;
 export const placeBytes = 12;
 export const endedBytes = 5;
 
+/** The records whose leaf indexes begin with `number * blockSize`, in memory. */
 export class Block {
   readonly number: number;
   /** Places taken: those behind are not stored. */

@@ -7,6 +7,7 @@ import { blockOf, blockSize } from "./columns.ts";
 import { SealedValues } from "./sealed.ts";
 import { valueName, valuesIn } from "./valuestore.ts";
 
+/** Takes the log's sealed values record by record, and tells of those that the index lacks or has too many of. */
 export class ValueComparison {
   readonly sealed: SealedValues;
   private readonly db: DatabaseSync;

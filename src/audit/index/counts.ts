@@ -36,6 +36,7 @@ class Names<Facts> {
   }
 }
 
+/** Counts statements by hour, by who ran them and by what they were, until they are written. */
 export class Counts {
   private readonly hours = new Names<number>();
   private readonly who = new Names<Who>();

@@ -22,6 +22,7 @@ const dash = 0x2d;
 const digits = new Uint8Array(256).fill(16);
 for (let i = 0; i < 16; i++) digits["0123456789abcdef".charCodeAt(i)] = i;
 
+/** What the index keeps of an id: when it was made (milliseconds; 0 for one that is no UUID of version 7), and its tail. */
 export function idKey(id: string): IdKey {
   if (uuid7.test(id))
     return { at: Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16), tail: tailOf(id.slice(28)) };

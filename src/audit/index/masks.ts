@@ -9,6 +9,7 @@ const maxRare = 2000;
 /** Beside the bits of terms: the part's text was looked at. */
 const looked = 0x4000_0000;
 
+/** Made for one search. Methods throw what SQLite throws. */
 export class PartMasks {
   /** No record can fit. */
   readonly nothing: boolean;

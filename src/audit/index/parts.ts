@@ -15,6 +15,7 @@ const empty: Part = { id: 0, span: -1 };
 /** Parts whose numbers are kept at hand. */
 const maxKnown = 8192;
 
+/** Numbers parts and notes in which spans they occur. Methods throw what SQLite throws. */
 export class PartStore {
   /** By the hash of their terms. */
   private readonly known = new Map<string, Part>();

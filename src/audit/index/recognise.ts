@@ -65,6 +65,10 @@ const before = randomUUID();
 /** Longer ones are rare and would take the room of hundreds. */
 const maxRegion = 16 * 1024;
 
+/**
+ * Reads statements' leaves: what differs from record to record byte by byte, the rest by comparing it with what was parsed before. One that
+ * does not fit exactly is left to the parser.
+ */
 export class Recogniser<Session, Statement> {
   // What read() found.
   time = 0;

@@ -98,6 +98,7 @@ function hashOf(view: DataView, start: number, end: number, from: number): numbe
   return (h ^ (h >>> 16)) >>> 2;
 }
 
+/** Whether `count` bytes of one, from `at`, are those of the other, from `from`. Throws RangeError where either ends before. */
 export function sameBytes(one: DataView, at: number, other: DataView, from: number, count: number): boolean {
   let i = 0;
   for (; i + 8 <= count; i += 8)

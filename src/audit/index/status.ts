@@ -13,6 +13,7 @@ export const oddStatus = 255;
 /** Codes are below this, `oddStatus` apart. */
 export const statusCodes = names.length + 1;
 
+/** The code of an outcome's status; `oddStatus` for anything that is none. */
 export function statusCode(status: unknown): number {
   return typeof status === "string" ? (codes.get(status) ?? oddStatus) : oddStatus;
 }

@@ -22,6 +22,7 @@ export interface What {
   readonly writes: readonly string[];
 }
 
+/** Who ran the statement of an intent. */
 export function whoOf(intent: Json): Who {
   const kind = text(intent, "principal.kind");
   return {
@@ -31,6 +32,7 @@ export function whoOf(intent: Json): Who {
   };
 }
 
+/** What an intent was, and what it touches. */
 export function whatOf(intent: Json): What {
   return {
     verdict: cleaned(text(intent, "decision.verdict")),

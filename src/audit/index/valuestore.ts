@@ -30,6 +30,7 @@ class List {
   }
 }
 
+/** Keyed digests of known values, in one list for each day and block, until `flush()`. Methods throw what SQLite throws. */
 export class ValueStore {
   private readonly lists = new Map<string, Map<number, List>>();
   private lastDay = "";
@@ -101,6 +102,7 @@ export function* valuesIn(
   }
 }
 
+/** A digest of a record as one text, for comparing. */
 export function valueName(day: string, high: number, low: number, index: number): string {
   return `${day} ${high} ${low} ${index}`;
 }

@@ -56,6 +56,7 @@ export function choose(info: GatewayInfo, wanted: string | undefined, how: How):
   );
 }
 
+/** Logs in at a provider in the way that it and the caller allow, and gives the profile to be kept. Rejects with CliError. */
 export async function begin(
   provider: ProviderInfo,
   place: Place,

@@ -27,6 +27,7 @@ const lifeSeconds = 3600;
 /** Left of a token's life when it is exchanged anew. */
 const marginMs = 60_000;
 
+/** Gives access by the login of the named profile, or of the gateway that is asked for. Reads nothing until it is asked. */
 export function loginAccess({ endpoint, agent, profile, ca, endpointOf }: LoginOptions): LoginAccess {
   let kept: { readonly of: string; readonly token: string; readonly until: number } | null = null;
   let asking: Promise<string> | null = null;

@@ -40,6 +40,7 @@ export interface SessionSteps
   readServer(): void;
 }
 
+/** Gives a session's state before its first message; `to` is called as the walk goes on, never at once. */
 export function createWalk(parts: SessionParts, deps: SessionDeps, to: SessionSteps): Walk {
   const { id, context, client, database, login, readOnly, upstream } = parts;
   const { audit, settings, auditSettings } = deps;

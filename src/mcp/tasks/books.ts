@@ -60,6 +60,7 @@ export interface TaskBooks {
   watch(id: string, changed: () => void): () => void;
 }
 
+/** Tasks in the given store, sealed where there is a sealer. */
 export function openBooks({ store, sealer }: McpTaskStore): TaskBooks {
   function encode(task: StoredTask): Json {
     const plain = JSON.parse(JSON.stringify(task)) as Json;

@@ -93,6 +93,7 @@ export function pageKey(approval: string): string {
   return `approval-${approval}`;
 }
 
+/** Asks the client to show its user the page of an approval. */
 export function openPage(url: string): InputRequest {
   return inputRequired.elicitUrl({
     message: "This statement needs a person's approval. Open the page to see it and to decide.",
@@ -100,10 +101,12 @@ export function openPage(url: string): InputRequest {
   });
 }
 
+/** The same for a task that is not there and for somebody else's. */
 export function unknownTask(): ProtocolError {
   return new ProtocolError(ProtocolErrorCode.InvalidParams, "you have no task of this id, or it is over");
 }
 
+/** The client has not declared the extension that it uses. */
 export function undeclared(): ProtocolError {
   return new MissingRequiredClientCapabilityError({
     requiredCapabilities: { extensions: { [tasksExtension]: {} } },

@@ -33,6 +33,7 @@ export function runWanted(
   return inSession(deps, caller, provenance, wanted, limits, signal, true);
 }
 
+/** A statement's rows, error or refusal as the tool tells them. */
 export function resultOf(told: Told): CallToolResult {
   const { result, refusal } = told;
   if (refusal !== null) return refusedCall(refusal, queryTool);

@@ -1,6 +1,7 @@
 /** Typed access to the fields of a server node: each says what it expects, and gives a default for anything else. */
 import type { Kept, ServerNode, ServerValue } from "./types.ts";
 
+/** The field holds a node. */
 export function isNode(value: Kept | undefined): value is ServerNode {
   return typeof value === "object" && value !== null && value.kind === "node";
 }

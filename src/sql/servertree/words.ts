@@ -30,6 +30,7 @@ export function isPlain(c: number): boolean {
 /** A word that the server cut in two, so that it cannot be put together safely. */
 export class Torn extends Error {}
 
+/** Goes through a tree's text word by word. Throws Torn for a word that was cut in two. */
 export class Words {
   readonly text: string;
   /** The text's characters, a byte for each, with a 0 behind them; 0x80 stands for all beyond ASCII. */
