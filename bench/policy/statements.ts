@@ -17,7 +17,7 @@ import { createTalk } from "../../src/gateway/analyst/talk.ts";
 import type { AuthenticatedClient } from "../../src/gateway/ports.ts";
 import type { DatabaseSettings, LoginSettings } from "../../src/gateway/settings.ts";
 import { prepare } from "../../src/gateway/statement/intend.ts";
-import { judgeMessage } from "../../src/gateway/statement/judge.ts";
+import { judgeMessage } from "../../src/gateway/statement/judge/message.ts";
 import { createGuarding, type Question, unsettle } from "../../src/gateway/statement/judgement.ts";
 import { charge, uncountable } from "../../src/gateway/statement/limits.ts";
 import { createNames } from "../../src/gateway/statement/names.ts";

@@ -38,7 +38,9 @@ import {
   Use,
   valuesJson,
 } from "./intend.ts";
-import { done, judgeFunction, judgeMessage } from "./judge.ts";
+import { judgeFunction } from "./judge/function.ts";
+import { judgeMessage } from "./judge/message.ts";
+import { done } from "./judge/one.ts";
 import { askDurability, harmless, type Judgement, type Question } from "./judgement.ts";
 import { charge, startClocks } from "./limits.ts";
 import { outdatedPortal } from "./meaning.ts";

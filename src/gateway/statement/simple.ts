@@ -23,7 +23,7 @@ import {
   shownSql,
   Use,
 } from "./intend.ts";
-import { judgeMessage } from "./judge.ts";
+import { judgeMessage } from "./judge/message.ts";
 import { askDurability, harmless, type Judgement, type Question } from "./judgement.ts";
 import { charge, startClocks, uncountable } from "./limits.ts";
 import { getPortal, type PreparedStatement, roomForNames } from "./names.ts";
