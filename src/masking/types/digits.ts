@@ -3,6 +3,7 @@
 const zero = 0x30;
 const dash = 0x2d;
 const eight = 100_000_000;
+const high32 = 0x1_0000_0000;
 const hexDigits = Buffer.from("0123456789abcdef");
 /** Value of a lower-case hexadecimal digit by its byte; 16: none. */
 const hexValues = new Uint8Array(256).fill(16);
@@ -53,6 +54,38 @@ export function writeInteger(value: number, b: Uint8Array, at: number): number {
   return writeDigits(-value, b, at + 1);
 }
 
+/** Gives high * 2^32 + low, exact where it is a safe integer. */
+export function int64(high: number, low: number): number {
+  return high * high32 + low;
+}
+
+/** Writes any Int64, given in two halves: the higher with its sign, the lower without. Gives the index behind it. */
+export function writeInt64Digits(high: number, low: number, b: Uint8Array, at: number): number {
+  const value = high * high32 + low;
+  if (Number.isSafeInteger(value)) return writeInteger(value, b, at);
+  let to = at;
+  let [upper, lower] = [high, low];
+  if (high < 0) {
+    b[to++] = dash;
+    lower = low === 0 ? 0 : high32 - low;
+    upper = -high - (low === 0 ? 0 : 1);
+  }
+  // Division by 10^8, 16 bits at a time, so that every step is exact.
+  const first = upper % eight;
+  const middle = first * 0x1_0000 + Math.floor(lower / 0x1_0000);
+  const last = (middle % eight) * 0x1_0000 + (lower % 0x1_0000);
+  const quotient =
+    Math.floor(upper / eight) * high32 + Math.floor(middle / eight) * 0x1_0000 + Math.floor(last / eight);
+  return writeDigits(last % eight, b, writeDigits(quotient, b, to), 8);
+}
+
+/** Writes a safe integer as an Int64. Gives the index behind it. */
+export function writeInt64(value: number, b: Buffer, at: number): number {
+  const high = Math.floor(value / high32);
+  b.writeInt32BE(high, at);
+  return b.writeUInt32BE(value - high * high32, at + 4);
+}
+
 /** Writes bytes[from, to) as hexadecimal digits. Gives the index behind them. */
 export function writeHex(bytes: Uint8Array, from: number, to: number, b: Uint8Array, at: number): number {
   let next = at;
@@ -85,11 +118,11 @@ export function isUuid(b: Uint8Array, at: number, end: number): boolean {
 /** Writes bytes[from, from + 16) as a uuid. Gives the index behind it. */
 export function writeUuid(bytes: Uint8Array, from: number, b: Uint8Array, at: number): number {
   let next = at;
-  let part = from;
-  for (const size of [4, 2, 2, 2, 6]) {
-    if (part > from) b[next++] = dash;
-    next = writeHex(bytes, part, part + size, b, next);
-    part += size;
+  for (let i = 0; i < 16; i++) {
+    if (i === 4 || i === 6 || i === 8 || i === 10) b[next++] = dash;
+    const byte = bytes[from + i] as number;
+    b[next++] = hexDigits[byte >>> 4] as number;
+    b[next++] = hexDigits[byte & 15] as number;
   }
   return next;
 }

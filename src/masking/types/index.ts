@@ -20,7 +20,8 @@ import {
   uuidType,
 } from "./others.ts";
 import { quickDateBinary, quickDateText, quickDigits, quickInteger, quickly, quickUuid } from "./quick.ts";
-import { quickHash } from "./quickhash.ts";
+import { quickHash } from "./quickhash/index.ts";
+import { normalRoom } from "./quickhash/parts.ts";
 import type { ScalarType } from "./scalar.ts";
 import { textMask } from "./text.ts";
 
@@ -169,7 +170,7 @@ function hashed(
     return text === null ? null : type.normal(text);
   };
   const quick = quickHash(name, format, typmod);
-  const quickText = Buffer.alloc(64);
+  const quickText = Buffer.alloc(normalRoom);
   const append = (digest: Buffer, out: MaskOutput): number => {
     if (quick !== null) return quick.append(digest, out);
     const masked = write(hash(digest, typmod));

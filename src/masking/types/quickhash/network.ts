@@ -1,0 +1,106 @@
+/** Hashes of inet and cidr: what ../others.ts and protocol's network text say of them, byte by byte. */
+import { isDigit, isHex, writeDigits } from "../digits.ts";
+import { type Append, colon, copied, dot, ended, type Normal, slash } from "./parts.ts";
+
+/** Longest address without its mask. */
+const longest = 45;
+const hexDigits = Buffer.from("0123456789abcdef");
+
+/** 2 to 45 hexadecimal digits, colons and points, then perhaps a slash and one to three digits: all that others.ts asks for. */
+export const addressText: Normal = (b, at, end, text) => {
+  let i = at;
+  while (i < end && (b[i] === dot || b[i] === colon || isHex(b, i, i + 1))) i++;
+  if (i - at < 2 || i - at > longest) return -1;
+  if (i < end) {
+    const digits = end - i - 1;
+    if (b[i] !== slash || digits < 1 || digits > 3) return -1;
+    for (let k = i + 1; k < end; k++) if (!isDigit(b[k])) return -1;
+  }
+  return copied(b, at, end, text);
+};
+
+/** inet_send: family (2 IPv4, 3 IPv6), bits of the mask, 1 for cidr, number of address bytes, address. */
+export function addressBinary(isCidr: boolean): Normal {
+  return (b, at, end, text) => {
+    const size = addressSize(b, at, end);
+    if (size < 0) return -1;
+    let to = size === 4 ? writeIpv4(b, at + 4, text, 0) : writeIpv6(b, at + 4, text, 0);
+    const bits = b[at + 1] as number;
+    if (isCidr || bits !== size * 8) {
+      text[to++] = slash;
+      to = writeDigits(bits, text, to);
+    }
+    return to;
+  };
+}
+
+/** Bytes of the address that b[at, end) holds in inet_send's form; -1: it is malformed. */
+export function addressSize(b: Buffer, at: number, end: number): number {
+  if (end - at < 4) return -1;
+  const size = b[at] === 2 ? 4 : b[at] === 3 ? 16 : -1;
+  return size < 0 || b[at + 3] !== size || end - at !== 4 + size || (b[at + 1] as number) > size * 8
+    ? -1
+    : size;
+}
+
+function writeIpv4(b: Buffer, from: number, text: Buffer, at: number): number {
+  let to = at;
+  for (let i = 0; i < 4; i++) {
+    if (i > 0) text[to++] = dot;
+    to = writeDigits(b[from + i] as number, text, to);
+  }
+  return to;
+}
+
+/** The longest run of two or more zero words becomes "::", the first of several; IPv4 inside is shown with dots. */
+function writeIpv6(b: Buffer, from: number, text: Buffer, at: number): number {
+  const word = (i: number): number => ((b[from + i * 2] as number) << 8) | (b[from + i * 2 + 1] as number);
+  let start = -1;
+  let length = 1;
+  for (let i = 0; i < 8; i++) {
+    const first = i;
+    while (i < 8 && word(i) === 0) i++;
+    if (i - first <= length) continue;
+    start = first;
+    length = i - first;
+  }
+  const dotted = start === 0 && (length === 6 || (length === 5 && word(5) === 0xffff));
+  let to = at;
+  for (let i = 0; i < 8; i++) {
+    if (i === start) {
+      text[to++] = colon;
+      text[to++] = colon;
+      i += length - 1;
+      continue;
+    }
+    if (i > 0 && i !== start + length) text[to++] = colon;
+    if (dotted && i === 6) return writeIpv4(b, from + 12, text, to);
+    to = writeWord(word(i), text, to);
+  }
+  return to;
+}
+
+/** Hexadecimal digits without zeros in front. */
+function writeWord(word: number, text: Buffer, at: number): number {
+  let to = at;
+  for (let bits = word > 0xfff ? 12 : word > 0xff ? 8 : word > 0xf ? 4 : 0; bits >= 0; bits -= 4)
+    text[to++] = hexDigits[(word >>> bits) & 15] as number;
+  return to;
+}
+
+/** A unique local address (RFC 4193): routed nowhere. */
+export function appendAddress(isCidr: boolean, isText: boolean): Append {
+  const address = Buffer.from([3, 128, isCidr ? 1 : 0, 16, 0xfd, ...Array<number>(15).fill(0)]);
+  const suffix = Buffer.from(isCidr ? "/128" : "");
+  return (digest, out) => {
+    for (let i = 0; i < 15; i++) address[5 + i] = digest[i] as number;
+    if (!isText) {
+      out.copy(address, 0, 20);
+      return 20;
+    }
+    out.room(44);
+    let to = writeIpv6(address, 4, out.buffer, out.at);
+    for (let i = 0; i < suffix.length; i++) out.buffer[to++] = suffix[i] as number;
+    return ended(out, to);
+  };
+}
