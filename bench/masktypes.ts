@@ -1,6 +1,6 @@
 /**
  * What masks of each type cost: CPU per row (process.cpuUsage, all threads) of rows with seven columns, two of them of the type and
- * masked, in chunks of 64 KiB. Median and least of short batches. `node bench/masking.ts --types [type,...] [mask,...]`
+ * masked, in chunks of 64 KiB. Median and least of short batches. `node bench/masking.ts --types [type,...] [mask,...] [batches]`
  */
 import { isIPv6 } from "node:net";
 import type { Mask } from "../src/facts/effects.ts";
@@ -9,7 +9,7 @@ import { dataRow } from "./maskrows.ts";
 
 const samples = 20_000;
 const batch = 5000;
-const batches = 15;
+const batches = Number(process.argv[5] ?? 15);
 
 interface Sample {
   readonly type: number;
@@ -170,7 +170,7 @@ export function measureTypes(
   );
   console.log("us CPU/row".padEnd(28), ...chosen.map((mask) => mask.kind.padStart(12)));
   for (const name of names)
-    for (const format of [0, 1] as const) {
+    for (const format of (process.env.F ? [Number(process.env.F)] : [0, 1]) as (0 | 1)[]) {
       const sample = types[name] as Sample;
       const chunks = chunksOf(sample, format);
       const cells = chosen.map((mask) => {

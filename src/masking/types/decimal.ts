@@ -112,13 +112,13 @@ function scaled(high: number, low: number, isSmall: boolean, exponent: number): 
 
 const digitRoom = Buffer.alloc(24);
 
-/** Writes String(value) to b at 0; gives its size. -1: not surely. */
-export function writeDecimal(value: number, b: Buffer): number {
-  if (Number.isSafeInteger(value)) return writeInteger(value, b, 0);
+/** Writes String(value) to b at `at`; gives the index behind it. -1: not surely. */
+export function writeDecimal(value: number, b: Buffer, at: number): number {
+  if (Number.isSafeInteger(value)) return writeInteger(value, b, at);
   const size = Math.abs(value);
   // Where it is written without exponent; all others are whole numbers.
   if (!(size >= 1e-6 && size < 2 ** 52)) return -1;
-  let to = 0;
+  let to = at;
   if (value < 0) b[to++] = minus;
   const scale = scaleOf(size);
   if (scale >= powers.length) return -1;

@@ -9,6 +9,10 @@ const hexDigits = Buffer.from("0123456789abcdef");
 const hexValues = new Uint8Array(256).fill(16);
 for (const [value, c] of hexDigits.entries()) hexValues[c] = value;
 
+/** Digits of the numbers below 100. */
+const tens = Uint8Array.from({ length: 100 }, (_, n) => zero + Math.floor(n / 10));
+const ones = Uint8Array.from({ length: 100 }, (_, n) => zero + (n % 10));
+
 /** The byte is a digit in ASCII. */
 export function isDigit(c: number | undefined): boolean {
   return c !== undefined && c >= zero && c <= zero + 9;
@@ -21,6 +25,21 @@ export function two(b: Uint8Array, at: number): number {
     : -1;
 }
 
+/** The 32 bits at `at`, with a sign. */
+export function int32(b: Uint8Array, at: number): number {
+  return (
+    ((b[at] as number) << 24) |
+    ((b[at + 1] as number) << 16) |
+    ((b[at + 2] as number) << 8) |
+    (b[at + 3] as number)
+  );
+}
+
+/** The 32 bits at `at`, without one. */
+export function uint32(b: Uint8Array, at: number): number {
+  return int32(b, at) >>> 0;
+}
+
 /** Writes a safe integer, not negative, with at least `width` digits (of 8 or fewer). Gives the index behind it. */
 export function writeDigits(value: number, b: Uint8Array, at: number, width = 1): number {
   if (value >= eight) {
@@ -31,19 +50,22 @@ export function writeDigits(value: number, b: Uint8Array, at: number, width = 1)
   for (let limit = 10; size < 8 && value >= limit; limit *= 10) size++;
   if (size < width) size = width;
   let rest = value | 0;
-  for (let i = at + size - 1; i >= at; i--) {
-    const next = (rest / 10) | 0;
-    b[i] = zero + rest - next * 10;
+  let i = at + size;
+  for (; i > at + 1; i -= 2) {
+    const next = (rest / 100) | 0;
+    const pair = rest - next * 100;
+    b[i - 2] = tens[pair] as number;
+    b[i - 1] = ones[pair] as number;
     rest = next;
   }
+  if (i > at) b[at] = zero + rest;
   return at + size;
 }
 
 /** Writes a number below 100 with two digits. */
 export function writeTwo(value: number, b: Uint8Array, at: number): number {
-  const tens = (value / 10) | 0;
-  b[at] = zero + tens;
-  b[at + 1] = zero + value - tens * 10;
+  b[at] = tens[value] as number;
+  b[at + 1] = ones[value] as number;
   return at + 2;
 }
 
@@ -71,12 +93,13 @@ export function writeInt64Digits(high: number, low: number, b: Uint8Array, at: n
     upper = -high - (low === 0 ? 0 : 1);
   }
   // Division by 10^8, 16 bits at a time, so that every step is exact.
-  const first = upper % eight;
-  const middle = first * 0x1_0000 + Math.floor(lower / 0x1_0000);
-  const last = (middle % eight) * 0x1_0000 + (lower % 0x1_0000);
-  const quotient =
-    Math.floor(upper / eight) * high32 + Math.floor(middle / eight) * 0x1_0000 + Math.floor(last / eight);
-  return writeDigits(last % eight, b, writeDigits(quotient, b, to), 8);
+  const first = Math.floor(upper / eight);
+  const middle = (upper - first * eight) * 0x1_0000 + (lower >>> 16);
+  const second = Math.floor(middle / eight);
+  const last = (middle - second * eight) * 0x1_0000 + (lower & 0xffff);
+  const third = Math.floor(last / eight);
+  const quotient = first * high32 + second * 0x1_0000 + third;
+  return writeDigits(last - third * eight, b, writeDigits(quotient, b, to), 8);
 }
 
 /** Writes a safe integer as an Int64. Gives the index behind it. */

@@ -171,29 +171,25 @@ function hashed(
   };
   const quick = quickHash(name, format, typmod);
   const quickText = Buffer.alloc(normalRoom);
-  const append = (digest: Buffer, out: MaskOutput): number => {
-    if (quick !== null) return quick.append(digest, out);
-    const masked = write(hash(digest, typmod));
+  const append = (digest: Buffer, from: number, out: MaskOutput): number => {
+    if (quick !== null) return quick.append(digest, from, out);
+    const masked = write(hash(digest.subarray(from, from + 16), typmod));
     if (masked === null) return -1;
     out.copy(masked, 0, masked.length);
     return masked.length;
   };
   const computed: CellMask = (b, at, end, out) => {
     const found = ahead === null ? -1 : ahead.find(hmac, b, at, end);
-    if (ahead !== null && found >= 0) return append(ahead.digest(found), out);
-    const size = quick === null ? -1 : quick.normal(b, at, end, quickText);
-    if (size >= 0) return append(hmac.digest(quickText, 0, size), out);
+    if (ahead !== null && found >= 0) return append(ahead.bytes, ahead.digest(found), out);
+    const size = quick === null ? -1 : quick.normal(b, at, end, quickText, 0);
+    if (size >= 0) return append(hmac.digest(quickText, 0, size), 0, out);
     const text = normal(b, at, end);
     if (text === null) return -1;
     const bytes = Buffer.from(text, "latin1");
-    return append(hmac.digest(bytes, 0, bytes.length), out);
+    return append(hmac.digest(bytes, 0, bytes.length), 0, out);
   };
   return memoised(keys, JSON.stringify([name, domain, format, typmod]), computed, (b, at, end, lanes) => {
-    const size = quick === null ? -1 : quick.normal(b, at, end, quickText);
-    if (size >= 0) {
-      lanes.add(hmac, at, end, quickText, 0, size);
-      return;
-    }
+    if (quick !== null && lanes.addNormal(hmac, b, at, end, quick.normal)) return;
     // What is long, or cannot be read, is none of the values that are many.
     const text = end - at > maxAhead ? null : normal(b, at, end);
     if (text !== null) lanes.addText(hmac, at, end, text);

@@ -8,10 +8,17 @@ const minus = 0x2d;
 const negative = 0x4000;
 
 /**
- * Writes the numeric b[at, end) as numeric_out does to `text`, at most `room` characters. Gives its size; -1: it is malformed, no
- * finite number, or longer.
+ * Writes the numeric b[at, end) as numeric_out does to `text` from `from` on, at most `room` characters. Gives where it ends; -1: it is
+ * malformed, no finite number, or longer.
  */
-export function numericDigits(b: Buffer, at: number, end: number, text: Buffer, room: number): number {
+export function numericDigits(
+  b: Buffer,
+  at: number,
+  end: number,
+  text: Buffer,
+  from: number,
+  room: number,
+): number {
   if (end - at < 8) return -1;
   const count = uint16(b, at);
   const weight = (uint16(b, at + 2) << 16) >> 16;
@@ -21,7 +28,7 @@ export function numericDigits(b: Buffer, at: number, end: number, text: Buffer, 
   // With a group of four digits that are cut.
   if (Math.max((weight + 1) * 4, 1) + scale + 6 > room) return -1;
   for (let i = at + 8; i < end; i += 2) if (uint16(b, i) > 9999) return -1;
-  let to = 0;
+  let to = from;
   if (sign === negative) text[to++] = minus;
   const start = to;
   let power = count === 0 ? -1 : weight;
@@ -43,9 +50,9 @@ export function numericDigits(b: Buffer, at: number, end: number, text: Buffer, 
     to = stop;
     for (let i = stop - scale; i < stop && isZero; i++) isZero = text[i] === zero;
   }
-  if (!isZero || start === 0) return to;
-  text.copyWithin(0, start, to);
-  return to - start;
+  if (!isZero || start === from) return to;
+  text.copyWithin(from, start, to);
+  return to - 1;
 }
 
 /** Appends the number text[from, to), digits and perhaps a point in between, as numeric_recv takes it. Gives its size. */

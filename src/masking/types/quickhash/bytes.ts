@@ -5,14 +5,16 @@ import { type Append, colon, copied, ended, type Normal, normalRoom } from "./pa
 const backslash = 0x5c;
 const x = 0x78;
 
-export const uuidText: Normal = (b, at, end, text) => (isUuid(b, at, end) ? copied(b, at, end, text) : -1);
+export const uuidText: Normal = (b, at, end, text, to) =>
+  isUuid(b, at, end) ? copied(b, at, end, text, to) : -1;
 
-export const uuidBinary: Normal = (b, at, end, text) => (end - at === 16 ? writeUuid(b, at, text, 0) : -1);
+export const uuidBinary: Normal = (b, at, end, text, to) =>
+  end - at === 16 ? writeUuid(b, at, text, to) : -1;
 
 export function appendUuid(isText: boolean): Append {
   const id = Buffer.alloc(16);
-  return (digest, out) => {
-    for (let i = 0; i < 16; i++) id[i] = digest[i] as number;
+  return (digest, from, out) => {
+    for (let i = 0; i < 16; i++) id[i] = digest[from + i] as number;
     // Version 8 (others.ts).
     id[6] = ((id[6] as number) & 0x0f) | 0x80;
     id[8] = ((id[8] as number) & 0x3f) | 0x80;
@@ -24,51 +26,51 @@ export function appendUuid(isText: boolean): Append {
 }
 
 /** bytea_output = hex. */
-export const byteaText: Normal = (b, at, end, text) => {
+export const byteaText: Normal = (b, at, end, text, to) => {
   if (end - at > normalRoom || (end - at) % 2 !== 0 || b[at] !== backslash || b[at + 1] !== x) return -1;
-  return isHex(b, at + 2, end) ? copied(b, at, end, text) : -1;
+  return isHex(b, at + 2, end) ? copied(b, at, end, text, to) : -1;
 };
 
-export const byteaBinary: Normal = (b, at, end, text) => {
+export const byteaBinary: Normal = (b, at, end, text, to) => {
   if ((end - at) * 2 + 2 > normalRoom) return -1;
-  text[0] = backslash;
-  text[1] = x;
-  return writeHex(b, at, end, text, 2);
+  text[to] = backslash;
+  text[to + 1] = x;
+  return writeHex(b, at, end, text, to + 2);
 };
 
 export function appendBytea(isText: boolean): Append {
-  return (digest, out) => {
+  return (digest, from, out) => {
     out.room(34);
     const { buffer, at } = out;
     if (!isText) {
-      out.copy(digest, 0, 16);
+      out.copy(digest, from, from + 16);
       return 16;
     }
     buffer[at] = backslash;
     buffer[at + 1] = x;
-    return ended(out, writeHex(digest, 0, 16, buffer, at + 2));
+    return ended(out, writeHex(digest, from, from + 16, buffer, at + 2));
   };
 }
 
 /** @param bytes 6 for macaddr, 8 for macaddr8. */
 export function macText(bytes: 6 | 8): Normal {
-  return (b, at, end, text) => {
+  return (b, at, end, text, to) => {
     if (end - at !== bytes * 3 - 1) return -1;
     for (let i = at; i < end; i += 3) {
       if (!isHex(b, i, i + 2) || (i > at && b[i - 1] !== colon)) return -1;
     }
-    return copied(b, at, end, text);
+    return copied(b, at, end, text, to);
   };
 }
 
 export function macBinary(bytes: 6 | 8): Normal {
-  return (b, at, end, text) => (end - at === bytes ? writeMac(b, at, end, text, 0) : -1);
+  return (b, at, end, text, to) => (end - at === bytes ? writeMac(b, at, end, text, to) : -1);
 }
 
 export function appendMac(bytes: 6 | 8, isText: boolean): Append {
   const address = Buffer.alloc(bytes);
-  return (digest, out) => {
-    for (let i = 0; i < bytes; i++) address[i] = digest[i] as number;
+  return (digest, from, out) => {
+    for (let i = 0; i < bytes; i++) address[i] = digest[from + i] as number;
     // Locally administered, of one station (others.ts).
     address[0] = ((address[0] as number) & 0xfc) | 2;
     out.room(bytes * 3);

@@ -1,39 +1,39 @@
 /** Hashes of float4 and float8: what ../numbers.ts says of their text, byte by byte. */
 import { readDecimal, writeDecimal } from "../decimal.ts";
 import { writeDigits } from "../digits.ts";
-import { digestDigits } from "./numbers.ts";
+import { digestRest } from "./numbers.ts";
 import { type Append, ended, type Normal } from "./parts.ts";
 
 /** @param bytes size of the type. */
 export function floatText(bytes: 4 | 8): Normal {
-  return (b, at, end, text) => {
+  return (b, at, end, text, to) => {
     const value = readDecimal(b, at, end);
     if (Number.isNaN(value)) return -1;
-    return writeNumber(bytes === 4 ? Math.fround(value) : value, text);
+    return writeNumber(bytes === 4 ? Math.fround(value) : value, text, to);
   };
 }
 
 export function floatBinary(bytes: 4 | 8): Normal {
-  return (b, at, end, text) => {
+  return (b, at, end, text, to) => {
     if (end - at !== bytes) return -1;
-    return writeNumber(bytes === 4 ? b.readFloatBE(at) : b.readDoubleBE(at), text);
+    return writeNumber(bytes === 4 ? b.readFloatBE(at) : b.readDoubleBE(at), text, to);
   };
 }
 
 /** Writes String(value); -0 equals 0. */
-function writeNumber(value: number, text: Buffer): number {
-  if (value === 0) return writeDigits(0, text, 0);
-  const size = writeDecimal(value, text);
-  if (size >= 0) return size;
+function writeNumber(value: number, text: Buffer, to: number): number {
+  if (value === 0) return writeDigits(0, text, to);
+  const end = writeDecimal(value, text, to);
+  if (end >= 0) return end;
   const shown = String(value);
-  for (let i = 0; i < shown.length; i++) text[i] = shown.charCodeAt(i);
-  return shown.length;
+  for (let i = 0; i < shown.length; i++) text[to + i] = shown.charCodeAt(i);
+  return to + shown.length;
 }
 
 /** Whole numbers, which both formats hold exactly. */
 export function appendFloat(bytes: 4 | 8, isText: boolean): Append {
-  return (digest, out) => {
-    const value = bytes === 4 ? digestDigits(digest) % 1e6 : digestDigits(digest);
+  return (digest, from, out) => {
+    const value = digestRest(digest, from, bytes === 4 ? 1e6 : 1e15);
     out.room(20);
     const { buffer, at } = out;
     if (isText) return ended(out, writeDigits(value, buffer, at));

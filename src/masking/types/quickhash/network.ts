@@ -7,7 +7,7 @@ const longest = 45;
 const hexDigits = Buffer.from("0123456789abcdef");
 
 /** 2 to 45 hexadecimal digits, colons and points, then perhaps a slash and one to three digits: all that others.ts asks for. */
-export const addressText: Normal = (b, at, end, text) => {
+export const addressText: Normal = (b, at, end, text, to) => {
   let i = at;
   while (i < end && (b[i] === dot || b[i] === colon || isHex(b, i, i + 1))) i++;
   if (i - at < 2 || i - at > longest) return -1;
@@ -16,21 +16,19 @@ export const addressText: Normal = (b, at, end, text) => {
     if (b[i] !== slash || digits < 1 || digits > 3) return -1;
     for (let k = i + 1; k < end; k++) if (!isDigit(b[k])) return -1;
   }
-  return copied(b, at, end, text);
+  return copied(b, at, end, text, to);
 };
 
 /** inet_send: family (2 IPv4, 3 IPv6), bits of the mask, 1 for cidr, number of address bytes, address. */
 export function addressBinary(isCidr: boolean): Normal {
-  return (b, at, end, text) => {
+  return (b, at, end, text, to) => {
     const size = addressSize(b, at, end);
     if (size < 0) return -1;
-    let to = size === 4 ? writeIpv4(b, at + 4, text, 0) : writeIpv6(b, at + 4, text, 0);
+    const next = size === 4 ? writeIpv4(b, at + 4, text, to) : writeIpv6(b, at + 4, text, to);
     const bits = b[at + 1] as number;
-    if (isCidr || bits !== size * 8) {
-      text[to++] = slash;
-      to = writeDigits(bits, text, to);
-    }
-    return to;
+    if (!isCidr && bits === size * 8) return next;
+    text[next] = slash;
+    return writeDigits(bits, text, next + 1);
   };
 }
 
@@ -92,8 +90,8 @@ function writeWord(word: number, text: Buffer, at: number): number {
 export function appendAddress(isCidr: boolean, isText: boolean): Append {
   const address = Buffer.from([3, 128, isCidr ? 1 : 0, 16, 0xfd, ...Array<number>(15).fill(0)]);
   const suffix = Buffer.from(isCidr ? "/128" : "");
-  return (digest, out) => {
-    for (let i = 0; i < 15; i++) address[5 + i] = digest[i] as number;
+  return (digest, from, out) => {
+    for (let i = 0; i < 15; i++) address[5 + i] = digest[from + i] as number;
     if (!isText) {
       out.copy(address, 0, 20);
       return 20;

@@ -1,33 +1,41 @@
 /** Hashes of integers and numerics: what ../numbers.ts says of their text, byte by byte. */
-import { isDigit, writeDigits, writeInt64, writeInt64Digits, writeInteger } from "../digits.ts";
+import {
+  int32,
+  isDigit,
+  uint32,
+  writeDigits,
+  writeInt64,
+  writeInt64Digits,
+  writeInteger,
+} from "../digits.ts";
 import { hashDigits, type Precision } from "../numbers.ts";
 import { numericDigits, packNumeric } from "../numericbytes.ts";
 import { type Append, copied, dot, ended, minus, type Normal, zero } from "./parts.ts";
 
 const high32 = 0x1_0000_0000;
 
-export const integerText: Normal = (b, at, end, text) => {
+export const integerText: Normal = (b, at, end, text, to) => {
   const from = b[at] === minus ? at + 1 : at;
   if (end === from || end - from > 19) return -1;
   for (let i = from; i < end; i++) if (!isDigit(b[i])) return -1;
-  return copied(b, at, end, text);
+  return copied(b, at, end, text, to);
 };
 
 export function integerBinary(bytes: 2 | 4 | 8): Normal {
-  return (b, at, end, text) => {
+  return (b, at, end, text, to) => {
     if (end - at !== bytes) return -1;
-    if (bytes === 8) return writeInt64Digits(b.readInt32BE(at), b.readUInt32BE(at + 4), text, 0);
-    return writeInteger(bytes === 2 ? b.readInt16BE(at) : b.readInt32BE(at), text, 0);
+    if (bytes === 8) return writeInt64Digits(int32(b, at), uint32(b, at + 4), text, to);
+    return writeInteger(bytes === 2 ? b.readInt16BE(at) : int32(b, at), text, to);
   };
 }
 
 export function appendInteger(bytes: 2 | 4 | 8, isText: boolean): Append {
-  return (digest, out) => {
+  return (digest, from, out) => {
     // The lowest 15, 31 or 53 bits of the first eight bytes.
-    const low = digest.readUInt32BE(4);
+    const low = uint32(digest, from + 4);
     const value =
       bytes === 8
-        ? (digest.readUInt32BE(0) & 0x1f_ffff) * high32 + low
+        ? (uint32(digest, from) & 0x1f_ffff) * high32 + low
         : low & (bytes === 4 ? 0x7fff_ffff : 0x7fff);
     out.room(20);
     if (isText) return ended(out, writeDigits(value, out.buffer, out.at));
@@ -41,7 +49,7 @@ export function appendInteger(bytes: 2 | 4 | 8, isText: boolean): Append {
 const maxNumeric = 64;
 
 /** Zeros at the end of a fraction say nothing. */
-export const numericText: Normal = (b, at, end, text) => {
+export const numericText: Normal = (b, at, end, text, to) => {
   const from = b[at] === minus ? at + 1 : at;
   if (end - at > maxNumeric || from >= end || !isDigit(b[from])) return -1;
   let point = -1;
@@ -50,18 +58,18 @@ export const numericText: Normal = (b, at, end, text) => {
     else if (!isDigit(b[i])) return -1;
   }
   if (point === end - 1) return -1;
-  const to = withoutZeros(b, point, end);
+  const stop = withoutZeros(b, point, end);
   // -0 is 0.
-  if (from > at && to === from + 1 && b[from] === zero) return -1;
-  return copied(b, at, to, text);
+  if (from > at && stop === from + 1 && b[from] === zero) return -1;
+  return copied(b, at, stop, text, to);
 };
 
-export const numericBinary: Normal = (b, at, end, text) => {
-  const size = numericDigits(b, at, end, text, maxNumeric);
-  if (size < 0) return -1;
-  let point = size - 1;
-  while (point >= 0 && text[point] !== dot) point--;
-  return withoutZeros(text, point, size);
+export const numericBinary: Normal = (b, at, end, text, to) => {
+  const stop = numericDigits(b, at, end, text, to, maxNumeric);
+  if (stop < 0) return -1;
+  let point = stop - 1;
+  while (point > to && text[point] !== dot) point--;
+  return withoutZeros(text, point > to ? point : -1, stop);
 };
 
 /** Where the number ends whose fraction begins behind `point`; -1: it has none. */
@@ -77,13 +85,20 @@ const modulusHigh = Math.floor(modulus / high32);
 const modulusLow = modulus - modulusHigh * high32;
 
 /** The first 64 bits of a digest modulo 10^15. */
-export function digestDigits(digest: Buffer): number {
-  const high = digest.readUInt32BE(0);
-  const low = digest.readUInt32BE(4);
+export function digestDigits(digest: Buffer, from: number): number {
+  const high = uint32(digest, from);
+  const low = uint32(digest, from + 4);
   // Nearly the quotient, which is below 2^15: every product is exact, and the rest is off by one modulus at most.
   const quotient = Math.floor((high * high32 + low) / modulus);
   const rest = (high - quotient * modulusHigh) * high32 + (low - quotient * modulusLow);
   return rest < 0 ? rest + modulus : rest >= modulus ? rest - modulus : rest;
+}
+
+/** The same modulo a lesser power of ten. */
+export function digestRest(digest: Buffer, from: number, limit: number): number {
+  const value = digestDigits(digest, from);
+  // Not %, which calls a function for doubles. The quotient is exact where it is whole, else below the next.
+  return value < limit ? value : value - Math.floor(value / limit) * limit;
 }
 
 /** @param precision null: any. Its scale is not negative. */
@@ -93,9 +108,8 @@ export function appendNumeric(precision: Precision | null, isText: boolean): App
   const limit = 10 ** digits;
   const shown = Buffer.alloc(32);
   const number = Buffer.alloc(scale + 20);
-  return (digest, out) => {
-    const whole = digestDigits(digest);
-    const value = whole < limit ? whole : whole % limit;
+  return (digest, from, out) => {
+    const value = digestRest(digest, from, limit);
     if (!isText) return packNumeric(number, 0, writeDecimal(value, scale, shown, number, 0), out);
     out.room(scale + 20);
     return ended(out, writeDecimal(value, scale, shown, out.buffer, out.at));

@@ -5,13 +5,13 @@ import type { MaskOutput } from "../../output.ts";
 export const normalRoom = 256;
 
 /**
- * Writes the normal form of b[at, end), which is what is hashed, to `text` (of `normalRoom` bytes). Gives its size; -1: the value has
- * no form that is known here.
+ * Writes the normal form of b[at, end), which is what is hashed, to `text` from `to` on, where it has `normalRoom`. Gives where
+ * it ends; -1: the value has no form that is known here.
  */
-export type Normal = (b: Buffer, at: number, end: number, text: Buffer) => number;
+export type Normal = (b: Buffer, at: number, end: number, text: Buffer, to: number) => number;
 
-/** Appends what hash makes of a digest. Gives its size. */
-export type Append = (digest: Buffer, out: MaskOutput) => number;
+/** Appends what hash makes of the digest of which 16 bytes or more stand at `from`. Gives its size. */
+export type Append = (digest: Buffer, from: number, out: MaskOutput) => number;
 
 /** How a type is hashed. Its general way, by text, is the measure: this gives the same, or -1. */
 export interface QuickHash {
@@ -35,7 +35,8 @@ export function ended(out: MaskOutput, end: number): number {
 }
 
 /** The normal form of a value that is in it. */
-export function copied(b: Buffer, at: number, end: number, text: Buffer): number {
-  for (let i = at; i < end; i++) text[i - at] = b[i] as number;
-  return end - at;
+export function copied(b: Buffer, at: number, end: number, text: Buffer, to: number): number {
+  let next = to;
+  for (let i = at; i < end; i++) text[next++] = b[i] as number;
+  return next;
 }

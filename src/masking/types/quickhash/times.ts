@@ -1,7 +1,9 @@
 /** Hashes of dates and times: what ../others.ts says of their text, byte by byte; of the forms that nearly all values have. */
 import {
+  int32,
   isDigit,
   two,
+  uint32,
   writeDigits,
   writeInt64,
   writeInt64Digits,
@@ -31,16 +33,16 @@ function daysAt(b: Buffer, at: number): number {
   return dayNumber(century * 100 + year, month, day);
 }
 
-export const dateText: Normal = (b, at, end, text) => {
+export const dateText: Normal = (b, at, end, text, to) => {
   const days = end - at === 10 ? daysAt(b, at) : none;
-  return days === none ? -1 : writeInteger(days, text, 0);
+  return days === none ? -1 : writeInteger(days, text, to);
 };
 
 /** Of the years 1 to 9999. */
-export const dateBinary: Normal = (b, at, end, text) => {
+export const dateBinary: Normal = (b, at, end, text, to) => {
   if (end - at !== 4) return -1;
-  const days = b.readInt32BE(at);
-  return days < -daysTo2000 || days >= spanDays - daysTo2000 ? -1 : writeInteger(days, text, 0);
+  const days = int32(b, at);
+  return days < -daysTo2000 || days >= spanDays - daysTo2000 ? -1 : writeInteger(days, text, to);
 };
 
 /** Seconds of the HH:MM:SS at `at`; less than 0: not of that form. */
@@ -68,17 +70,17 @@ function microsAt(b: Buffer, from: number, to: number): number {
 }
 
 /** Writes seconds * 10^6 + micros; exact even where that is no safe integer. */
-function writeMicros(seconds: number, micros: number, text: Buffer): number {
+function writeMicros(seconds: number, micros: number, text: Buffer, to: number): number {
   const sum = seconds * second + micros;
-  if (Number.isSafeInteger(sum)) return writeInteger(sum, text, 0);
-  if (seconds >= 0) return writeDigits(micros, text, writeDigits(seconds, text, 0), 6);
+  if (Number.isSafeInteger(sum)) return writeInteger(sum, text, to);
+  if (seconds >= 0) return writeDigits(micros, text, writeDigits(seconds, text, to), 6);
   const carry = micros > 0 ? 1 : 0;
-  return writeDigits(carry * second - micros, text, writeInteger(seconds + carry, text, 0), 6);
+  return writeDigits(carry * second - micros, text, writeInteger(seconds + carry, text, to), 6);
 }
 
 /** YYYY-MM-DD HH:MM:SS[.f to .ffffff][+HH[:MM]]. */
 export function timestampText(hasZone: boolean): Normal {
-  return (b, at, end, text) => {
+  return (b, at, end, text, to) => {
     if (end - at < 19 || b[at + 10] !== space) return -1;
     const days = daysAt(b, at);
     const clock = secondsAt(b, at + 11);
@@ -102,36 +104,36 @@ export function timestampText(hasZone: boolean): Normal {
       const shift = east * 3600 + more * 60;
       seconds += sign === minus ? shift : -shift;
     }
-    return writeMicros(seconds, micros, text);
+    return writeMicros(seconds, micros, text, to);
   };
 }
 
 /** Surely within the type's range. */
 const timestampHighs = { least: -49_316_000, most: 2_147_417_000 };
 
-export const timestampBinary: Normal = (b, at, end, text) => {
+export const timestampBinary: Normal = (b, at, end, text, to) => {
   if (end - at !== 8) return -1;
-  const high = b.readInt32BE(at);
+  const high = int32(b, at);
   if (high < timestampHighs.least || high > timestampHighs.most) return -1;
-  return writeInt64Digits(high, b.readUInt32BE(at + 4), text, 0);
+  return writeInt64Digits(high, uint32(b, at + 4), text, to);
 };
 
 const dayMicros = daySeconds * second;
 
 /** HH:MM:SS[.f to .ffffff], up to 24:00:00. */
-export const timeText: Normal = (b, at, end, text) => {
+export const timeText: Normal = (b, at, end, text, to) => {
   const size = end - at;
   const seconds = size >= 8 ? secondsAt(b, at) : -1;
   if (seconds < 0 || (size > 8 && b[at + 8] !== dot)) return -1;
   if (size === 9 || size > 15 || digitsEnd(b, at + 9, end) < end) return -1;
   const micros = seconds * second + (size === 8 ? 0 : microsAt(b, at + 9, end));
-  return micros > dayMicros ? -1 : writeDigits(micros, text, 0);
+  return micros > dayMicros ? -1 : writeDigits(micros, text, to);
 };
 
-export const timeBinary: Normal = (b, at, end, text) => {
+export const timeBinary: Normal = (b, at, end, text, to) => {
   if (end - at !== 8) return -1;
-  const micros = b.readInt32BE(at) * high32 + b.readUInt32BE(at + 4);
-  return micros < 0 || micros > dayMicros ? -1 : writeDigits(micros, text, 0);
+  const micros = int32(b, at) * high32 + uint32(b, at + 4);
+  return micros < 0 || micros > dayMicros ? -1 : writeDigits(micros, text, to);
 };
 
 /** Writes a date, given in days from 0001-01-01. */
@@ -166,8 +168,8 @@ function writeClock(seconds: number, b: Buffer, at: number): number {
 }
 
 export function appendDate(isText: boolean): Append {
-  return (digest, out) => {
-    const days = digest.readUInt32BE(0) % spanDays;
+  return (digest, from, out) => {
+    const days = uint32(digest, from) % spanDays;
     out.room(10);
     const { buffer, at } = out;
     return ended(out, isText ? writeDate(days, buffer, at) : buffer.writeInt32BE(days - daysTo2000, at));
@@ -175,8 +177,8 @@ export function appendDate(isText: boolean): Append {
 }
 
 export function appendTime(isText: boolean): Append {
-  return (digest, out) => {
-    const seconds = digest.readUInt32BE(0) % daySeconds;
+  return (digest, from, out) => {
+    const seconds = uint32(digest, from) % daySeconds;
     out.room(8);
     const { buffer, at } = out;
     return ended(out, isText ? writeClock(seconds, buffer, at) : writeInt64(seconds * second, buffer, at));
@@ -184,9 +186,9 @@ export function appendTime(isText: boolean): Append {
 }
 
 export function appendTimestamp(isText: boolean, hasZone: boolean): Append {
-  return (digest, out) => {
-    const days = digest.readUInt32BE(0) % spanDays;
-    const clock = digest.readUInt32BE(4) % daySeconds;
+  return (digest, from, out) => {
+    const days = uint32(digest, from) % spanDays;
+    const clock = uint32(digest, from + 4) % daySeconds;
     out.room(22);
     const { buffer } = out;
     // Not exact as a double, but the sum of parts that are.
