@@ -85,7 +85,7 @@ const ipv6 = (n: number): string =>
   `2001:db8:${hex(0x1000 + n, 4)}:1111:2222:3333:${hex(0x1000 + (spread(n) >>> 17), 4)}:4444`;
 const latin = (text: string): Buffer => Buffer.from(text);
 
-const types: Readonly<Record<string, Sample>> = {
+export const types: Readonly<Record<string, Sample>> = {
   text: { type: 25, text: (n) => `maria.gonzalez.${n}@example.com`, binary: latin },
   bpchar: { type: 1042, text: (n) => `Maria Gonzalez ${n}    `, binary: latin },
   jsonb: {

@@ -2,7 +2,15 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { MaskOutput } from "../../src/masking/index.ts";
-import { isUuid, writeDigits, writeInteger, writeUuid } from "../../src/masking/types/digits.ts";
+import {
+  copyUuid,
+  isUuid,
+  writeDigits,
+  writeInt64Digits,
+  writeInteger,
+  writePadded,
+  writeUuid,
+} from "../../src/masking/types/digits.ts";
 import { quickHash } from "../../src/masking/types/quickhash/index.ts";
 import { digestDigits } from "../../src/masking/types/quickhash/numbers.ts";
 import { normalRoom } from "../../src/masking/types/quickhash/parts.ts";
@@ -179,17 +187,27 @@ test("digits", () => {
   fc.assert(
     fc.property(fc.maxSafeInteger(), fc.integer({ min: 1, max: 8 }), (n, width) => {
       expect(b.toString("latin1", 0, writeInteger(n, b, 0))).toBe(String(n));
-      expect(b.toString("latin1", 1, writeDigits(Math.abs(n), b, 1, width))).toBe(
-        String(Math.abs(n)).padStart(width, "0"),
+      expect(b.toString("latin1", 1, writeDigits(Math.abs(n), b, 1))).toBe(String(Math.abs(n)));
+      const least = Math.abs(n) % 10 ** width;
+      expect(b.toString("latin1", 1, writePadded(least, b, 1, width))).toBe(
+        String(least).padStart(width, "0"),
       );
     }),
   );
+  for (const edge of [0n, 2n ** 31n, 2n ** 32n, 2n ** 53n, 10n ** 16n, 10n ** 17n, 2n ** 63n])
+    for (const n of [edge - 1n, edge, edge + 1n, -edge - 1n, -edge, -edge + 1n]) {
+      if (BigInt.asIntN(64, n) !== n) continue;
+      const [high, low] = [Number(n >> 32n), Number(n & 0xffff_ffffn)];
+      expect(b.toString("latin1", 0, writeInt64Digits(high, low, b, 0))).toBe(String(n));
+    }
   for (let power = 1; power <= 1e15; power *= 10)
     for (const n of [power - 1, power, power + 1])
       expect(b.toString("latin1", 0, writeInteger(-n, b, 0))).toBe(String(-n));
   fc.assert(
     fc.property(fc.uuid(), (id) => {
       expect(isUuid(Buffer.from(`x${id}`), 1, 37)).toBe(true);
+      expect(copyUuid(Buffer.from(`x${id}`), 1, 37, b, 2)).toBe(true);
+      expect(b.toString("latin1", 2, 38)).toBe(id);
       expect(b.toString("latin1", 0, writeUuid(Buffer.from(id.replaceAll("-", ""), "hex"), 0, b, 0))).toBe(
         id,
       );

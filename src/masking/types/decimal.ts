@@ -3,7 +3,7 @@
  * not sure. Both compute with a number of two doubles that is exact, or nearly, and then see whether what is left over could
  * matter (Dekker, "A floating-point technique for extending the available precision", 1971).
  */
-import { isDigit, writeDigits, writeInteger } from "./digits.ts";
+import { isDigit, writeDigits, writeInteger, writePadded } from "./digits.ts";
 
 const zero = 0x30;
 const dot = 0x2e;
@@ -13,7 +13,6 @@ const eight = 1e8;
 /** Powers of ten that are doubles. */
 const powers = Array.from({ length: 23 }, (_, i) => Number(`1e${i}`));
 const splitter = 0x800_0001;
-const bits = new DataView(new ArrayBuffer(8));
 
 /** a * b - product, exactly, where product is a * b as a double. */
 function productRest(a: number, b: number, product: number): number {
@@ -26,19 +25,18 @@ function productRest(a: number, b: number, product: number): number {
   return lowA * lowB - (product - highA * highB - lowA * highB - highA * lowB);
 }
 
-/** Half the distance to the next double, away from zero; of a double from 2^-900 on. */
-function halfStep(x: number): number {
-  bits.setFloat64(0, x);
-  bits.setInt32(0, (bits.getInt32(0) & 0x7ff0_0000) - (53 << 20));
-  bits.setInt32(4, 0);
-  return bits.getFloat64(0);
+/**
+ * The power of two that is not greater than x (Rump, Ogita, Oishi, "Accurate floating-point summation I", 2008, algorithm 3.6); of
+ * any x that is used here, greater than zero.
+ */
+function firstBit(x: number): number {
+  const wide = x * 0x10_0000_0000_0001;
+  return Math.abs(wide - wide * oneBelow);
 }
 
-/** The next double towards zero is nearer than the next one away from it. */
-function isPowerOfTwo(x: number): boolean {
-  bits.setFloat64(0, x);
-  return (bits.getInt32(0) & 0xf_ffff) === 0 && bits.getInt32(4) === 0;
-}
+/** Half the distance to the next double away from zero, in parts of the first bit. */
+const halfStep = 2 ** -53;
+const oneBelow = 1 - halfStep;
 
 /** The value of b[at, end), as -12.5e+7; NaN: of another form, or not surely read. */
 export function readDecimal(b: Buffer, at: number, end: number): number {
@@ -106,8 +104,9 @@ function scaled(high: number, low: number, isSmall: boolean, exponent: number): 
   }
   const value = near + more;
   const left = Math.abs(more - (value - near));
-  // Near the middle between two doubles.
-  return left > halfStep(value) * (isPowerOfTwo(value) ? 0.499 : 0.999) ? Number.NaN : value;
+  // Near the middle between two doubles. Below a power of two they lie closer.
+  const bit = firstBit(value);
+  return left > bit * halfStep * (bit === value ? 0.499 : 0.999) ? Number.NaN : value;
 }
 
 const digitRoom = Buffer.alloc(24);
@@ -163,8 +162,9 @@ function shortestDigits(value: number, scale: number): number {
   const product = value * power;
   const rest = productRest(value, power, product);
   // Decimals within `inner` are read back as the value, those beyond `outer` are not.
-  const outer = halfStep(value) * power;
-  const inner = isPowerOfTwo(value) ? outer / 2 : outer;
+  const bit = firstBit(value);
+  const outer = bit * halfStep * power;
+  const inner = bit === value ? outer / 2 : outer;
   let upper = Math.floor(product / eight);
   // Off by 10^-8 at most.
   let lower = product - upper * eight + rest;
@@ -186,7 +186,7 @@ function shortestDigits(value: number, scale: number): number {
     upper++;
     chosen -= eight;
   }
-  const end = writeDigits(chosen, digitRoom, writeDigits(upper, digitRoom, 0), 8);
+  const end = writePadded(chosen, digitRoom, writeDigits(upper, digitRoom, 0), 8);
   digitCount = end;
   let count = end;
   while (count > 1 && digitRoom[count - 1] === zero) count--;

@@ -8,6 +8,8 @@ const hexDigits = Buffer.from("0123456789abcdef");
 /** Value of a lower-case hexadecimal digit by its byte; 16: none. */
 const hexValues = new Uint8Array(256).fill(16);
 for (const [value, c] of hexDigits.entries()) hexValues[c] = value;
+const highDigit = Uint8Array.from({ length: 256 }, (_, byte) => hexDigits[byte >>> 4] as number);
+const lowDigit = Uint8Array.from({ length: 256 }, (_, byte) => hexDigits[byte & 15] as number);
 
 /** Digits of the numbers below 100. */
 const tens = Uint8Array.from({ length: 100 }, (_, n) => zero + Math.floor(n / 10));
@@ -20,9 +22,9 @@ export function isDigit(c: number | undefined): boolean {
 
 /** The number that two digits at `at` make; less than 0 where there are none. */
 export function two(b: Uint8Array, at: number): number {
-  return isDigit(b[at]) && isDigit(b[at + 1])
-    ? (b[at] as number) * 10 + (b[at + 1] as number) - zero * 11
-    : -1;
+  const high = ((b[at] as number) - zero) | 0;
+  const low = ((b[at + 1] as number) - zero) | 0;
+  return high >>> 0 < 10 && low >>> 0 < 10 ? high * 10 + low : -1;
 }
 
 /** The 32 bits at `at`, with a sign. */
@@ -40,16 +42,27 @@ export function uint32(b: Uint8Array, at: number): number {
   return int32(b, at) >>> 0;
 }
 
-/** Writes a safe integer, not negative, with at least `width` digits (of 8 or fewer). Gives the index behind it. */
-export function writeDigits(value: number, b: Uint8Array, at: number, width = 1): number {
+/** Writes a safe integer, not negative. Gives the index behind it. */
+export function writeDigits(value: number, b: Uint8Array, at: number): number {
   if (value >= eight) {
     const high = Math.floor(value / eight);
-    return writeDigits(value - high * eight, b, writeDigits(high, b, at), 8);
+    return writePadded((value - high * eight) | 0, b, writeDigits(high, b, at), 8);
   }
-  let size = 1;
-  for (let limit = 10; size < 8 && value >= limit; limit *= 10) size++;
-  if (size < width) size = width;
-  let rest = value | 0;
+  const small = value | 0;
+  if (small < 100) {
+    if (small < 10) {
+      b[at] = zero + small;
+      return at + 1;
+    }
+    return writeTwo(small, b, at);
+  }
+  const size = small < 10_000 ? (small < 1000 ? 3 : 4) : small < 1_000_000 ? (small < 100_000 ? 5 : 6) : 7;
+  return writePadded(small, b, at, small < 10_000_000 ? size : 8);
+}
+
+/** Writes a number below 10^size with so many digits, eight at most. Gives the index behind them. */
+export function writePadded(value: number, b: Uint8Array, at: number, size: number): number {
+  let rest = value;
   let i = at + size;
   for (; i > at + 1; i -= 2) {
     const next = (rest / 100) | 0;
@@ -99,7 +112,7 @@ export function writeInt64Digits(high: number, low: number, b: Uint8Array, at: n
   const last = (middle - second * eight) * 0x1_0000 + (lower & 0xffff);
   const third = Math.floor(last / eight);
   const quotient = first * high32 + second * 0x1_0000 + third;
-  return writeDigits(last - third * eight, b, writeDigits(quotient, b, to), 8);
+  return writePadded((last - third * eight) | 0, b, writeDigits(quotient, b, to), 8);
 }
 
 /** Writes a safe integer as an Int64. Gives the index behind it. */
@@ -109,33 +122,63 @@ export function writeInt64(value: number, b: Buffer, at: number): number {
   return b.writeUInt32BE(value - high * high32, at + 4);
 }
 
+/** Writes a byte as two hexadecimal digits. */
+export function writeByte(byte: number, b: Uint8Array, at: number): number {
+  b[at] = highDigit[byte] as number;
+  b[at + 1] = lowDigit[byte] as number;
+  return at + 2;
+}
+
 /** Writes bytes[from, to) as hexadecimal digits. Gives the index behind them. */
 export function writeHex(bytes: Uint8Array, from: number, to: number, b: Uint8Array, at: number): number {
   let next = at;
   for (let i = from; i < to; i++) {
     const byte = bytes[i] as number;
-    b[next++] = hexDigits[byte >>> 4] as number;
-    b[next++] = hexDigits[byte & 15] as number;
+    b[next++] = highDigit[byte] as number;
+    b[next++] = lowDigit[byte] as number;
   }
   return next;
 }
 
-/** b[from, to) is hexadecimal digits in lower case; true of nothing. */
-export function isHex(b: Uint8Array, from: number, to: number): boolean {
-  for (let i = from; i < to; i++) if (hexValues[b[i] as number] === 16) return false;
-  return true;
+/** Copies b[from, to) to `text`; gives the index behind it there, -1 where it is not hexadecimal digits in lower case. */
+export function copyHex(b: Uint8Array, from: number, to: number, text: Uint8Array, at: number): number {
+  let next = at;
+  let all = 0;
+  for (let i = from; i < to; i++) {
+    const c = b[i] as number;
+    text[next++] = c;
+    all |= hexValues[c] as number;
+  }
+  return all < 16 ? next : -1;
 }
 
 export const uuidLength = 36;
+/** 0 a digit, 1 a dash; more than all of them, anything else. */
+const uuidClass = hexValues.map((value) => (value < 16 ? 0 : 64));
+uuidClass[dash] = 1;
 
 /** true: b[at, end) is a uuid as uuid_out writes it. */
 export function isUuid(b: Uint8Array, at: number, end: number): boolean {
-  if (end - at !== uuidLength) return false;
+  if (end - at !== uuidLength || !hasDashes(b, at)) return false;
+  let dashes = 0;
+  for (let i = at; i < end; i++) dashes += uuidClass[b[i] as number] as number;
+  return dashes === 4;
+}
+
+/** The same, and copies it to `text`: all of it or some. */
+export function copyUuid(b: Uint8Array, at: number, end: number, text: Uint8Array, to: number): boolean {
+  if (end - at !== uuidLength || !hasDashes(b, at)) return false;
+  let dashes = 0;
   for (let i = 0; i < uuidLength; i++) {
     const c = b[at + i] as number;
-    if (i === 8 || i === 13 || i === 18 || i === 23 ? c !== dash : hexValues[c] === 16) return false;
+    text[to + i] = c;
+    dashes += uuidClass[c] as number;
   }
-  return true;
+  return dashes === 4;
+}
+
+function hasDashes(b: Uint8Array, at: number): boolean {
+  return b[at + 8] === dash && b[at + 13] === dash && b[at + 18] === dash && b[at + 23] === dash;
 }
 
 /** Writes bytes[from, from + 16) as a uuid. Gives the index behind it. */
@@ -144,8 +187,8 @@ export function writeUuid(bytes: Uint8Array, from: number, b: Uint8Array, at: nu
   for (let i = 0; i < 16; i++) {
     if (i === 4 || i === 6 || i === 8 || i === 10) b[next++] = dash;
     const byte = bytes[from + i] as number;
-    b[next++] = hexDigits[byte >>> 4] as number;
-    b[next++] = hexDigits[byte & 15] as number;
+    b[next++] = highDigit[byte] as number;
+    b[next++] = lowDigit[byte] as number;
   }
   return next;
 }

@@ -1,6 +1,6 @@
 /** numeric_send's form (numeric.c, "Data Types" of the manual's wire protocol) read and written as digits, without strings. */
 import type { MaskOutput } from "../output.ts";
-import { writeDigits } from "./digits.ts";
+import { writeDigits, writePadded } from "./digits.ts";
 
 const zero = 0x30;
 const dot = 0x2e;
@@ -36,7 +36,7 @@ export function numericDigits(
   for (; power >= 0; power--, next += 2) {
     const group = next < end ? uint16(b, next) : 0;
     // No zeros in front.
-    if (to > start) to = writeDigits(group, text, to, 4);
+    if (to > start) to = writePadded(group, text, to, 4);
     else if (group > 0) to = writeDigits(group, text, to);
   }
   let isZero = to === start;
@@ -45,8 +45,8 @@ export function numericDigits(
     text[to++] = dot;
     const stop = to + scale;
     // Zeros between the point and the first group.
-    for (let i = -1; i > power && to < stop; i--) to = writeDigits(0, text, to, 4);
-    for (; to < stop; next += 2) to = writeDigits(next < end ? uint16(b, next) : 0, text, to, 4);
+    for (let i = -1; i > power && to < stop; i--) to = writePadded(0, text, to, 4);
+    for (; to < stop; next += 2) to = writePadded(next < end ? uint16(b, next) : 0, text, to, 4);
     to = stop;
     for (let i = stop - scale; i < stop && isZero; i++) isZero = text[i] === zero;
   }
@@ -78,23 +78,67 @@ export function packNumeric(text: Buffer, from: number, to: number, out: MaskOut
       if (i === point) continue;
       group = group * 10 + (text[i] as number) - zero;
       if ((power-- & 3) !== 0) continue;
-      at = buffer.writeUInt16BE(group, at);
+      at = writeUint16(group, buffer, at);
       if (group > 0) end = at;
       group = 0;
     }
     // A group that the digits leave off in: the rest are zeros.
     if (group > 0) {
       for (; (power & 3) !== 3; power--) group *= 10;
-      end = buffer.writeUInt16BE(group, at);
+      end = writeUint16(group, buffer, at);
     }
     at = end;
   }
-  buffer.writeUInt16BE((at - start - 8) >> 1, start);
-  buffer.writeInt16BE(weight, start + 2);
-  buffer.writeUInt16BE(0, start + 4);
-  buffer.writeUInt16BE(scale, start + 6);
+  writeHead(buffer, start, (at - start - 8) >> 1, weight, scale);
   out.at = at;
   return at - start;
+}
+
+/** Most digits behind the point of what packDecimal takes. */
+export const maxScale = 12;
+/** Groups of four digits in front of the point, of 15 digits. */
+const wholeGroups = 4;
+const groups = new Int32Array(wholeGroups + maxScale / 4);
+
+/** Appends value / 10^scale, of an integer from 0 on with at most 15 digits, with so many behind the point. Gives its size. */
+export function packDecimal(value: number, scale: number, out: MaskOutput): number {
+  const unit = 10 ** scale;
+  // Exact: the quotient of two such numbers is no nearer to the next integer than doubles can tell.
+  const whole = Math.floor(value / unit);
+  const used = wholeGroups + ((scale + 3) >> 2);
+  split((value - whole * unit) * 10 ** (-scale & 3), wholeGroups, used);
+  split(whole, 0, wholeGroups);
+  let first = 0;
+  while (first < used && groups[first] === 0) first++;
+  let end = used;
+  while (end > first && groups[end - 1] === 0) end--;
+  const size = 8 + (end - first) * 2;
+  out.room(size);
+  const { buffer } = out;
+  let at = writeHead(buffer, out.at, end - first, first < end ? wholeGroups - 1 - first : 0, scale);
+  for (let i = first; i < end; i++) at = writeUint16(groups[i] as number, buffer, at);
+  out.at = at;
+  return size;
+}
+
+/** Splits a number into groups[from, to). */
+function split(value: number, from: number, to: number): void {
+  let left = value;
+  for (let i = to - 1; i >= from; i--) {
+    const next = Math.floor(left / 10_000);
+    groups[i] = left - next * 10_000;
+    left = next;
+  }
+}
+
+function writeHead(b: Buffer, at: number, count: number, weight: number, scale: number): number {
+  return writeUint16(scale, b, writeUint16(0, b, writeUint16(weight, b, writeUint16(count, b, at))));
+}
+
+function writeUint16(value: number, b: Buffer, at: number): number {
+  b[at] = value >>> 8;
+  b[at + 1] = value;
+  return at + 2;
 }
 
 function uint16(b: Buffer, at: number): number {

@@ -1,34 +1,42 @@
 /** Hashes of uuid, bytea, macaddr and macaddr8: what ../others.ts says of their text, byte by byte. */
-import { isHex, isUuid, uuidLength, writeHex, writeUuid } from "../digits.ts";
-import { type Append, colon, copied, ended, type Normal, normalRoom } from "./parts.ts";
+import { copyHex, copyUuid, uuidLength, writeByte, writeHex, writeUuid } from "../digits.ts";
+import { type Append, colon, ended, type Normal, normalRoom } from "./parts.ts";
 
 const backslash = 0x5c;
 const x = 0x78;
 
 export const uuidText: Normal = (b, at, end, text, to) =>
-  isUuid(b, at, end) ? copied(b, at, end, text, to) : -1;
+  copyUuid(b, at, end, text, to) ? to + uuidLength : -1;
 
 export const uuidBinary: Normal = (b, at, end, text, to) =>
   end - at === 16 ? writeUuid(b, at, text, to) : -1;
 
 export function appendUuid(isText: boolean): Append {
-  const id = Buffer.alloc(16);
   return (digest, from, out) => {
-    for (let i = 0; i < 16; i++) id[i] = digest[from + i] as number;
-    // Version 8 (others.ts).
-    id[6] = ((id[6] as number) & 0x0f) | 0x80;
-    id[8] = ((id[8] as number) & 0x3f) | 0x80;
+    // Version 8 (others.ts) and its variant.
+    const version = ((digest[from + 6] as number) & 0x0f) | 0x80;
+    const variant = ((digest[from + 8] as number) & 0x3f) | 0x80;
     out.room(uuidLength);
-    if (isText) return ended(out, writeUuid(id, 0, out.buffer, out.at));
-    out.copy(id, 0, 16);
-    return 16;
+    const { buffer, at } = out;
+    if (!isText) {
+      for (let i = 0; i < 16; i++) buffer[at + i] = digest[from + i] as number;
+      buffer[at + 6] = version;
+      buffer[at + 8] = variant;
+      return ended(out, at + 16);
+    }
+    const end = writeUuid(digest, from, buffer, at);
+    writeByte(version, buffer, at + 14);
+    writeByte(variant, buffer, at + 19);
+    return ended(out, end);
   };
 }
 
 /** bytea_output = hex. */
 export const byteaText: Normal = (b, at, end, text, to) => {
   if (end - at > normalRoom || (end - at) % 2 !== 0 || b[at] !== backslash || b[at + 1] !== x) return -1;
-  return isHex(b, at + 2, end) ? copied(b, at, end, text, to) : -1;
+  text[to] = backslash;
+  text[to + 1] = x;
+  return copyHex(b, at + 2, end, text, to + 2);
 };
 
 export const byteaBinary: Normal = (b, at, end, text, to) => {
@@ -56,10 +64,16 @@ export function appendBytea(isText: boolean): Append {
 export function macText(bytes: 6 | 8): Normal {
   return (b, at, end, text, to) => {
     if (end - at !== bytes * 3 - 1) return -1;
+    let next = to;
     for (let i = at; i < end; i += 3) {
-      if (!isHex(b, i, i + 2) || (i > at && b[i - 1] !== colon)) return -1;
+      if (i > at) {
+        if (b[i - 1] !== colon) return -1;
+        text[next++] = colon;
+      }
+      next = copyHex(b, i, i + 2, text, next);
+      if (next < 0) return -1;
     }
-    return copied(b, at, end, text, to);
+    return next;
   };
 }
 
@@ -68,15 +82,19 @@ export function macBinary(bytes: 6 | 8): Normal {
 }
 
 export function appendMac(bytes: 6 | 8, isText: boolean): Append {
-  const address = Buffer.alloc(bytes);
   return (digest, from, out) => {
-    for (let i = 0; i < bytes; i++) address[i] = digest[from + i] as number;
     // Locally administered, of one station (others.ts).
-    address[0] = ((address[0] as number) & 0xfc) | 2;
+    const first = ((digest[from] as number) & 0xfc) | 2;
     out.room(bytes * 3);
-    if (isText) return ended(out, writeMac(address, 0, bytes, out.buffer, out.at));
-    out.copy(address, 0, bytes);
-    return bytes;
+    const { buffer, at } = out;
+    if (isText) {
+      const end = writeMac(digest, from, from + bytes, buffer, at);
+      writeByte(first, buffer, at);
+      return ended(out, end);
+    }
+    for (let i = 0; i < bytes; i++) buffer[at + i] = digest[from + i] as number;
+    buffer[at] = first;
+    return ended(out, at + bytes);
   };
 }
 
@@ -84,7 +102,7 @@ function writeMac(bytes: Buffer, from: number, end: number, b: Buffer, at: numbe
   let to = at;
   for (let i = from; i < end; i++) {
     if (i > from) b[to++] = colon;
-    to = writeHex(bytes, i, i + 1, b, to);
+    to = writeByte(bytes[i] as number, b, to);
   }
   return to;
 }

@@ -1,12 +1,24 @@
 /** Hashes of float4 and float8: what ../numbers.ts says of their text, byte by byte. */
 import { readDecimal, writeDecimal } from "../decimal.ts";
 import { writeDigits } from "../digits.ts";
-import { digestRest } from "./numbers.ts";
-import { type Append, ended, type Normal } from "./parts.ts";
+import { digestRest, numericText } from "./numbers.ts";
+import { type Append, ended, minus, type Normal, zero } from "./parts.ts";
+
+/** With more digits two decimals may be one double. */
+const maxDigits = 15;
+
+/** The short decimals of a float8, from 1 on, are their own normal form, but for zeros at the end. */
+const shortText: Normal = (b, at, end, text, to) => {
+  const from = b[at] === minus ? at + 1 : at;
+  if (end - from > maxDigits || end === from || b[from] === zero) return -1;
+  return numericText(b, at, end, text, to);
+};
 
 /** @param bytes size of the type. */
 export function floatText(bytes: 4 | 8): Normal {
   return (b, at, end, text, to) => {
+    const short = bytes === 8 ? shortText(b, at, end, text, to) : -1;
+    if (short >= 0) return short;
     const value = readDecimal(b, at, end);
     if (Number.isNaN(value)) return -1;
     return writeNumber(bytes === 4 ? Math.fround(value) : value, text, to);

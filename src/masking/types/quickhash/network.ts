@@ -1,22 +1,31 @@
 /** Hashes of inet and cidr: what ../others.ts and protocol's network text say of them, byte by byte. */
-import { isDigit, isHex, writeDigits } from "../digits.ts";
+import { isDigit, writeDigits } from "../digits.ts";
 import { type Append, colon, copied, dot, ended, type Normal, slash } from "./parts.ts";
 
 /** Longest address without its mask. */
 const longest = 45;
 const hexDigits = Buffer.from("0123456789abcdef");
 
-/** 2 to 45 hexadecimal digits, colons and points, then perhaps a slash and one to three digits: all that others.ts asks for. */
+/** Hexadecimal digits, colons and points. */
+const inAddress = new Uint8Array(256);
+for (const c of "0123456789abcdef:.") inAddress[c.charCodeAt(0)] = 1;
+
+/** 2 to 45 of those, then perhaps a slash and one to three digits: all that others.ts asks for. */
 export const addressText: Normal = (b, at, end, text, to) => {
   let i = at;
-  while (i < end && (b[i] === dot || b[i] === colon || isHex(b, i, i + 1))) i++;
-  if (i - at < 2 || i - at > longest) return -1;
-  if (i < end) {
-    const digits = end - i - 1;
-    if (b[i] !== slash || digits < 1 || digits > 3) return -1;
-    for (let k = i + 1; k < end; k++) if (!isDigit(b[k])) return -1;
+  let next = to;
+  if (end - at > longest + 4) return -1;
+  for (; i < end; i++) {
+    const c = b[i] as number;
+    if (inAddress[c] === 0) break;
+    text[next++] = c;
   }
-  return copied(b, at, end, text, to);
+  if (i - at < 2 || i - at > longest) return -1;
+  if (i === end) return next;
+  const digits = end - i - 1;
+  if (b[i] !== slash || digits < 1 || digits > 3) return -1;
+  for (let k = i + 1; k < end; k++) if (!isDigit(b[k])) return -1;
+  return copied(b, i, end, text, next);
 };
 
 /** inet_send: family (2 IPv4, 3 IPv6), bits of the mask, 1 for cidr, number of address bytes, address. */
@@ -50,19 +59,23 @@ function writeIpv4(b: Buffer, from: number, text: Buffer, at: number): number {
   return to;
 }
 
+const words = new Uint16Array(8);
+
 /** The longest run of two or more zero words becomes "::", the first of several; IPv4 inside is shown with dots. */
 function writeIpv6(b: Buffer, from: number, text: Buffer, at: number): number {
-  const word = (i: number): number => ((b[from + i * 2] as number) << 8) | (b[from + i * 2 + 1] as number);
   let start = -1;
   let length = 1;
+  let run = 0;
   for (let i = 0; i < 8; i++) {
-    const first = i;
-    while (i < 8 && word(i) === 0) i++;
-    if (i - first <= length) continue;
-    start = first;
-    length = i - first;
+    const word = ((b[from + i * 2] as number) << 8) | (b[from + i * 2 + 1] as number);
+    words[i] = word;
+    run = word === 0 ? run + 1 : 0;
+    if (run > length) {
+      start = i + 1 - run;
+      length = run;
+    }
   }
-  const dotted = start === 0 && (length === 6 || (length === 5 && word(5) === 0xffff));
+  const isDotted = start === 0 && (length === 6 || (length === 5 && words[5] === 0xffff));
   let to = at;
   for (let i = 0; i < 8; i++) {
     if (i === start) {
@@ -72,8 +85,8 @@ function writeIpv6(b: Buffer, from: number, text: Buffer, at: number): number {
       continue;
     }
     if (i > 0 && i !== start + length) text[to++] = colon;
-    if (dotted && i === 6) return writeIpv4(b, from + 12, text, to);
-    to = writeWord(word(i), text, to);
+    if (isDotted && i === 6) return writeIpv4(b, from + 12, text, to);
+    to = writeWord(words[i] as number, text, to);
   }
   return to;
 }
@@ -81,8 +94,10 @@ function writeIpv6(b: Buffer, from: number, text: Buffer, at: number): number {
 /** Hexadecimal digits without zeros in front. */
 function writeWord(word: number, text: Buffer, at: number): number {
   let to = at;
-  for (let bits = word > 0xfff ? 12 : word > 0xff ? 8 : word > 0xf ? 4 : 0; bits >= 0; bits -= 4)
-    text[to++] = hexDigits[(word >>> bits) & 15] as number;
+  if (word > 0xfff) text[to++] = hexDigits[word >>> 12] as number;
+  if (word > 0xff) text[to++] = hexDigits[(word >>> 8) & 15] as number;
+  if (word > 0xf) text[to++] = hexDigits[(word >>> 4) & 15] as number;
+  text[to++] = hexDigits[word & 15] as number;
   return to;
 }
 

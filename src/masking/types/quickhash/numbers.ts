@@ -9,7 +9,7 @@ import {
   writeInteger,
 } from "../digits.ts";
 import { hashDigits, type Precision } from "../numbers.ts";
-import { numericDigits, packNumeric } from "../numericbytes.ts";
+import { maxScale, numericDigits, packDecimal, packNumeric } from "../numericbytes.ts";
 import { type Append, copied, dot, ended, minus, type Normal, zero } from "./parts.ts";
 
 const high32 = 0x1_0000_0000;
@@ -110,6 +110,7 @@ export function appendNumeric(precision: Precision | null, isText: boolean): App
   const number = Buffer.alloc(scale + 20);
   return (digest, from, out) => {
     const value = digestRest(digest, from, limit);
+    if (!isText && scale <= maxScale) return packDecimal(value, scale, out);
     if (!isText) return packNumeric(number, 0, writeDecimal(value, scale, shown, number, 0), out);
     out.room(scale + 20);
     return ended(out, writeDecimal(value, scale, shown, out.buffer, out.at));

@@ -8,6 +8,7 @@ import {
   writeInt64,
   writeInt64Digits,
   writeInteger,
+  writePadded,
   writeTwo,
 } from "../digits.ts";
 import { dayNumber, daysTo2000, spanDays } from "../times.ts";
@@ -73,9 +74,9 @@ function microsAt(b: Buffer, from: number, to: number): number {
 function writeMicros(seconds: number, micros: number, text: Buffer, to: number): number {
   const sum = seconds * second + micros;
   if (Number.isSafeInteger(sum)) return writeInteger(sum, text, to);
-  if (seconds >= 0) return writeDigits(micros, text, writeDigits(seconds, text, to), 6);
+  if (seconds >= 0) return writePadded(micros, text, writeDigits(seconds, text, to), 6);
   const carry = micros > 0 ? 1 : 0;
-  return writeDigits(carry * second - micros, text, writeInteger(seconds + carry, text, to), 6);
+  return writePadded(carry * second - micros, text, writeInteger(seconds + carry, text, to), 6);
 }
 
 /** YYYY-MM-DD HH:MM:SS[.f to .ffffff][+HH[:MM]]. */
@@ -136,26 +137,31 @@ export const timeBinary: Normal = (b, at, end, text, to) => {
   return micros < 0 || micros > dayMicros ? -1 : writeDigits(micros, text, to);
 };
 
+/** What % gives, which for numbers beyond 2^31 calls a function. */
+function rest(value: number, divisor: number): number {
+  return (value - Math.floor(value / divisor) * divisor) | 0;
+}
+
 /** Writes a date, given in days from 0001-01-01. */
 function writeDate(days: number, b: Buffer, at: number): number {
   // As in times.ts: years begin on 1 March. Cycles of 400, 100, 4 and 1 years; the longest of each has a day more at its end.
-  let rest = days + before0001;
-  const cycles = (rest / 146_097) | 0;
-  rest -= cycles * 146_097;
-  const centuries = Math.min(3, (rest / 36_524) | 0);
-  rest -= centuries * 36_524;
-  const fours = (rest / 1461) | 0;
-  rest -= fours * 1461;
-  const years = Math.min(3, (rest / 365) | 0);
-  rest -= years * 365;
-  const month = ((rest * 5 + 2) / 153) | 0;
+  let left = days + before0001;
+  const cycles = (left / 146_097) | 0;
+  left -= cycles * 146_097;
+  const centuries = Math.min(3, (left / 36_524) | 0);
+  left -= centuries * 36_524;
+  const fours = (left / 1461) | 0;
+  left -= fours * 1461;
+  const years = Math.min(3, (left / 365) | 0);
+  left -= years * 365;
+  const month = ((left * 5 + 2) / 153) | 0;
   const year = cycles * 400 + centuries * 100 + fours * 4 + years + (month >= 10 ? 1 : 0);
   let to = writeTwo((year / 100) | 0, b, at);
   to = writeTwo(year % 100, b, to);
   b[to++] = minus;
   to = writeTwo(month + (month >= 10 ? -9 : 3), b, to);
   b[to++] = minus;
-  return writeTwo(rest - (((month * 153 + 2) / 5) | 0) + 1, b, to);
+  return writeTwo(left - (((month * 153 + 2) / 5) | 0) + 1, b, to);
 }
 
 /** Writes HH:MM:SS. */
@@ -169,7 +175,7 @@ function writeClock(seconds: number, b: Buffer, at: number): number {
 
 export function appendDate(isText: boolean): Append {
   return (digest, from, out) => {
-    const days = uint32(digest, from) % spanDays;
+    const days = rest(uint32(digest, from), spanDays);
     out.room(10);
     const { buffer, at } = out;
     return ended(out, isText ? writeDate(days, buffer, at) : buffer.writeInt32BE(days - daysTo2000, at));
@@ -178,7 +184,7 @@ export function appendDate(isText: boolean): Append {
 
 export function appendTime(isText: boolean): Append {
   return (digest, from, out) => {
-    const seconds = uint32(digest, from) % daySeconds;
+    const seconds = rest(uint32(digest, from), daySeconds);
     out.room(8);
     const { buffer, at } = out;
     return ended(out, isText ? writeClock(seconds, buffer, at) : writeInt64(seconds * second, buffer, at));
@@ -187,8 +193,8 @@ export function appendTime(isText: boolean): Append {
 
 export function appendTimestamp(isText: boolean, hasZone: boolean): Append {
   return (digest, from, out) => {
-    const days = uint32(digest, from) % spanDays;
-    const clock = uint32(digest, from + 4) % daySeconds;
+    const days = rest(uint32(digest, from), spanDays);
+    const clock = rest(uint32(digest, from + 4), daySeconds);
     out.room(22);
     const { buffer } = out;
     // Not exact as a double, but the sum of parts that are.
