@@ -116,6 +116,17 @@ describe("the normal form", () => {
   });
 });
 
+test("numerics of as many zeros as the server takes are read in linear time", () => {
+  const { type } = kindOf("numeric");
+  const long = `1${"0".repeat(131_000)}.${"0".repeat(16_000)}1`;
+  for (let i = 0; i < 20; i++) {
+    expect(type.normal(long)).toBe(long);
+    expect(type.normal(`${long}000`)).toBe(long);
+    expect(type.keep?.(long, 0, 1)).toBe(`0.${"0".repeat(16_000)}1`);
+    expect(type.binary(long)?.length).toBeGreaterThan(70_000);
+  }
+});
+
 describe("a value made of a digest", () => {
   test("is the same in both formats", () => {
     fc.assert(

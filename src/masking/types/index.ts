@@ -19,7 +19,8 @@ import {
   uuidDigits,
   uuidType,
 } from "./others.ts";
-import { quickDateBinary, quickDateText, quickDigits, quickInteger, quickly, quickUuid } from "./quick.ts";
+import { quickDateBinary, quickDateText, quickly } from "./quick.ts";
+import { quickAddress, quickDigits, quickInteger, quickNumeric, quickUuid } from "./quickends.ts";
 import { quickHash } from "./quickhash/index.ts";
 import { normalRoom } from "./quickhash/parts.ts";
 import type { ScalarType } from "./scalar.ts";
@@ -147,11 +148,12 @@ function quickEnds(
   hex: Ends,
   slow: CellMask,
 ): CellMask {
+  if (name === "inet" || name === "cidr") return quickly(quickAddress(format, name === "cidr"), slow);
   if (name === "uuid") return quickly(quickUuid(format, hex.first, hex.last), slow);
   if (!decimals.has(name)) return slow;
-  if (format === 0) return quickly(quickDigits(digits), slow);
+  if (format === 0) return quickly(quickDigits(digits, name !== "numeric"), slow);
   const bytes = integerBytes.get(name);
-  return bytes === undefined ? slow : quickly(quickInteger(bytes, digits), slow);
+  return quickly(bytes === undefined ? quickNumeric(digits) : quickInteger(bytes, digits), slow);
 }
 
 function hashed(

@@ -10,23 +10,23 @@ const hexDigits = Buffer.from("0123456789abcdef");
 const inAddress = new Uint8Array(256);
 for (const c of "0123456789abcdef:.") inAddress[c.charCodeAt(0)] = 1;
 
-/** 2 to 45 of those, then perhaps a slash and one to three digits: all that others.ts asks for. */
-export const addressText: Normal = (b, at, end, text, to) => {
+/**
+ * Gives where the address b[at, end) ends: 2 to 45 of those, perhaps with a slash and one to three digits behind them, all that
+ * others.ts asks for. -1: it is none.
+ */
+export function addressEnd(b: Buffer, at: number, end: number): number {
   let i = at;
-  let next = to;
-  if (end - at > longest + 4) return -1;
-  for (; i < end; i++) {
-    const c = b[i] as number;
-    if (inAddress[c] === 0) break;
-    text[next++] = c;
-  }
+  while (i < end && inAddress[b[i] as number] === 1) i++;
   if (i - at < 2 || i - at > longest) return -1;
-  if (i === end) return next;
+  if (i === end) return i;
   const digits = end - i - 1;
   if (b[i] !== slash || digits < 1 || digits > 3) return -1;
   for (let k = i + 1; k < end; k++) if (!isDigit(b[k])) return -1;
-  return copied(b, i, end, text, next);
-};
+  return i;
+}
+
+export const addressText: Normal = (b, at, end, text, to) =>
+  addressEnd(b, at, end) < 0 ? -1 : copied(b, at, end, text, to);
 
 /** inet_send: family (2 IPv4, 3 IPv6), bits of the mask, 1 for cidr, number of address bytes, address. */
 export function addressBinary(isCidr: boolean): Normal {
