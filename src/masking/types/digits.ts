@@ -89,11 +89,6 @@ export function writeInteger(value: number, b: Uint8Array, at: number): number {
   return writeDigits(-value, b, at + 1);
 }
 
-/** Gives high * 2^32 + low, exact where it is a safe integer. */
-export function int64(high: number, low: number): number {
-  return high * high32 + low;
-}
-
 /** Writes any Int64, given in two halves: the higher with its sign, the lower without. Gives the index behind it. */
 export function writeInt64Digits(high: number, low: number, b: Uint8Array, at: number): number {
   const value = high * high32 + low;
