@@ -398,6 +398,54 @@ describe("what only the session sees", () => {
     await owner.end();
   });
 
+  it("texts so large that they are read aside are understood, the first of a batch or not", async () => {
+    const owner = await login("owners");
+    owner.send(query("create temp table pile(x text)"));
+    expect(types(await owner.ready())).toBe("CZ");
+    const large = (values: number) =>
+      `insert into pile values ${Array.from({ length: values }, (_, i) => `($${i + 1}::text)`).join()}`;
+    expect(large(9_000).length).toBeGreaterThan(100_000);
+    owner.send(
+      parse("", large(9_000)),
+      bind(
+        "",
+        "",
+        Array.from({ length: 9_000 }, (_, i) => String(i)),
+      ),
+      execute(""),
+      sync,
+    );
+    const messages = await owner.ready();
+    expect(types(messages), field(messages[0], "M")).toBe("12CZ");
+    owner.send(query("select count(*) from pile"));
+    expect((await owner.ready())[1]?.body.toString()).toContain("9000");
+    // Behind something that has run in the same batch the session cannot be asked.
+    owner.send(
+      parse("", "create temp table more(x text)"),
+      bind("", ""),
+      execute(""),
+      parse("", large(9_001)),
+      sync,
+    );
+    const refused = await owner.ready();
+    expect(types(refused)).toBe("12CEZ");
+    expect(code(refused[3])).toBe("SEND_ALONE");
+    await owner.end();
+  });
+
+  it("a statement may be prepared with more parameters than can be bound", async () => {
+    const owner = await login("owners");
+    const count = 65_537;
+    const many = `select array[${Array.from({ length: count }, (_, i) => `$${i + 1}::int`).join()}]`;
+    owner.send(parse("many", many), describe_("statement", "many"), sync);
+    const messages = await owner.ready();
+    expect(types(messages), field(messages[0], "M")).toBe("1tTZ");
+    expect(messages[1]?.body.length).toBe(2 + 4 * count);
+    owner.send(query("select 1"));
+    expect(types(await owner.ready())).toBe("TDCZ");
+    await owner.end();
+  });
+
   it("a temporary table does not hide what a name means", async () => {
     const owner = await login("owners");
     owner.send(query("create temp table watched(x int)"));

@@ -114,6 +114,7 @@ export function onParse(walk: Walk, body: Buffer): Verdict {
     const whole = Buffer.from(body);
     aside(walk, text, (message) => {
       const verdict = parse(walk, name, message, Buffer.from(text), parameterTypes);
+      if (verdict !== "later") walk.unsynced = true;
       return typeof verdict === "string" ? forwardLarge(walk, 0x50, whole, verdict) : verdict;
     });
     return [];

@@ -27,7 +27,7 @@ import { judgeMessage } from "./judge/message.ts";
 import { askDurability, harmless, type Judgement, type Question } from "./judgement.ts";
 import { charge, startClocks, uncountable } from "./limits.ts";
 import { getPortal, type PreparedStatement, roomForNames } from "./names.ts";
-import { expected, Kind, type Part, push } from "./queue.ts";
+import { expected, Kind, type Part, push, queueHead } from "./queue.ts";
 import type { Verdict } from "./receive.ts";
 import {
   badText,
@@ -80,7 +80,12 @@ export function forwardLarge(
   if (verdict !== "later") return verdict === "forward-flush" ? [header, body, flush] : [header, body];
   walk.stalled.unshift(Buffer.concat([header, body]));
   walk.stalledBytes += 5 + body.length + holdCost;
-  return [];
+  return unflushed(walk) ? [flush] : [];
+}
+
+/** The answers that a message waits for might stay in the server's buffer. */
+export function unflushed(walk: Walk): boolean {
+  return queueHead(walk.queue)?.kind !== Kind.query;
 }
 
 /** Reads a large text in a worker while the client's stream stands still, then sends what `then` gives. */
