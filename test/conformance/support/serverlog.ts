@@ -20,8 +20,9 @@ export function readServerLog(log: string): LoggedStatement[] {
   const found: LoggedStatement[] = [];
   const entries = log.split(/^postern-log /m).slice(1);
   for (const entry of entries) {
+    // Lines behind the first begin with a tab of the log's own; others are what libraries say on standard error.
     const head =
-      /^(\d+) 127\.0\.0\.1 (.*?): LOG: {2}(statement|execute [^\n]*?|fastpath function call): ([\s\S]*)$/.exec(
+      /^(\d+) 127\.0\.0\.1 (.*?): LOG: {2}(statement|execute [^\n]*?|fastpath function call): ([^\n]*(?:\n\t[^\n]*)*)/.exec(
         entry,
       );
     if (head === null) continue;
