@@ -222,6 +222,11 @@ describe("a denied statement", () => {
     expect(field(messages[0], "P")).toBe("8");
     client.send(query("selec 1"));
     expect(field((await client.ready())[0], "C")).toBe("42601");
+    client.send(query(String.raw`select E'wrong: \u061'`));
+    const unread = await client.ready();
+    expect(types(unread)).toBe("EZ");
+    expect(field(unread[0], "C")).toBe("22025");
+    expect(field(unread[0], "P")).toBe("17");
     await works();
   });
 });

@@ -140,7 +140,7 @@ function judgeAnew(
     // The server's own words for it are what the caller needs; if it has none, ours.
     const key = `\0syntax\0${statement.text}`;
     const answer = guard.fresh.get(key);
-    if (answer?.kind === "refused" && answer.error.sqlstate.startsWith("42"))
+    if (answer?.kind === "refused" && ofParser(answer.error.sqlstate))
       return refuse(serverRefusal(answer.error, true, view));
     if (answer !== undefined) return refuse(early);
     questions.push({ key, text: statement.text, types: [], kind: "statement", settledSettings: 0 });
@@ -199,6 +199,14 @@ function judgeAnew(
   }
   if (open) return null;
   return decided(walk, guard, by, statement, place, used.statements, touched, questions);
+}
+
+/**
+ * Classes that PostgreSQL's own grammar and scanner give their errors (scan.l, gram.y): 22 (escapes, bytes that are no UTF-8),
+ * 42, 0A (what the grammar knows, but the server does not do) and 54 (too deep, too long).
+ */
+function ofParser(sqlstate: string): boolean {
+  return /^(?:22|42|0A|54)/.test(sqlstate);
 }
 
 /** A judgement without asking what the statement touches; null: something depends on that. */
