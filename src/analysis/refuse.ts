@@ -21,11 +21,18 @@ const definitions: ReadonlySet<string> = new Set(
 /** Effects of functions that may read or pass on anything. */
 const opaque = new Set(["execute", "file", "network", "admin"]);
 /**
- * Of those, what passes on nothing but its arguments (manual, NOTIFY and "Delaying Execution"): drivers notify by calling
- * pg_notify(). Whether it may run is the rules' business; with a protected value it never does.
+ * Of those, what reads nothing and passes on nothing but its arguments (manual, NOTIFY, "Delaying Execution" and "Server Signaling
+ * Functions"): drivers notify by calling pg_notify(). Whether it may run is the rules' business; with a protected value it never does.
  */
 const confined: ReadonlySet<string> = new Set(
-  ["pg_notify", "pg_sleep", "pg_sleep_for", "pg_sleep_until"].map((name) => `pg_catalog.${name}`),
+  [
+    "pg_notify",
+    "pg_sleep",
+    "pg_sleep_for",
+    "pg_sleep_until",
+    "pg_cancel_backend",
+    "pg_terminate_backend",
+  ].map((name) => `pg_catalog.${name}`),
 );
 
 /** The labels of a column whose masks are not lifted. */

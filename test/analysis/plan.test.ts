@@ -166,7 +166,8 @@ describe("relaxed uses", () => {
     "select pg_notify('c', id::text), email from users",
     "select pg_sleep(0.1)",
     "select pg_sleep_for('1 s'), pg_sleep_until(now())",
-  ])("tells others and waits where nothing protected has to do with it: %s", async (sql) => {
+    "select pg_cancel_backend(1), pg_terminate_backend($1::int)",
+  ])("signals others and waits where nothing protected has to do with it: %s", async (sql) => {
     for (const use of ["output", "equality", "derived", "any"] as const)
       expect(await told(sql, protect({ use }))).not.toMatch(/[A-Z]/);
   });
@@ -189,6 +190,7 @@ describe("relaxed uses", () => {
     "insert into users (email) select 'x' returning pg_notify('c', email)",
     "values (pg_notify('c', (select email from users limit 1)))",
     "select pg_sleep(length(email)) from users",
+    "select pg_terminate_backend(length(email)) from users",
   ])("never with a protected value: %s", async (sql) => {
     for (const use of ["output", "equality", "derived", "any"] as const)
       expect(await told(sql, protect({ use }))).toMatch(/^(?:UNSAFE_FUNCTION|PROTECTED_)/);

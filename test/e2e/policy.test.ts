@@ -222,7 +222,13 @@ describe("a denied statement", () => {
     expect(field(messages[0], "P")).toBe("8");
     client.send(query("selec 1"));
     expect(field((await client.ready())[0], "C")).toBe("42601");
+    client.send(parse("", "select 'ö'; drop table t"), bind("", ""), execute(""), sync);
+    const two = await client.ready();
+    expect(types(two)).toBe("EZ");
+    expect(field(two[0], "C")).toBe("42601");
+    expect(field(two[0], "M")).toBe("cannot insert multiple commands into a prepared statement");
     await works();
+    expect(await count()).toBe(10);
   });
 });
 

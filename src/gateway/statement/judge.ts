@@ -20,6 +20,7 @@ import { detectionOf } from "../analyst/detection.ts";
 import type { View } from "../analyst/index.ts";
 import { decisionOf } from "./decided.ts";
 import {
+  cancelledBefore,
   changesSettings,
   factsOf,
   givesRows,
@@ -117,7 +118,7 @@ export function judgeMessage(
   questions: Question[],
 ): Verdicts | null {
   const judgements: (Judgement | null)[] = [];
-  const paused = circuitOpen(walk);
+  const paused = stopped(walk, guard);
   if (paused !== null && !statements.every(withoutEffects)) {
     const place = { statements: statements.length, inTransaction: inBlock(walk, guard) };
     done(guard);
@@ -194,6 +195,13 @@ export function judgeBatch(
   return judgements;
 }
 
+/** Why nothing is looked at, whatever it is; null: it is. A cancel request counts for one message. */
+function stopped(walk: Walk, guard: Guarding): Reason | null {
+  if (!guard.cancelled) return circuitOpen(walk);
+  guard.cancelled = false;
+  return cancelledBefore;
+}
+
 /** Ending a transaction, mostly: that must always be possible. */
 function withoutEffects({ shape: { facts, names, kind } }: PreparedStatement): boolean {
   return (
@@ -210,7 +218,12 @@ export function judgeFunction(
 ): Judgement | null {
   const policy = guard.policies.current;
   const view = currentView(guard, policy);
-  if (guard.unavailable === null && guard.attempts <= maxAttempts && (view === null || guard.uncertain)) {
+  if (
+    guard.unavailable === null &&
+    !guard.cancelled &&
+    guard.attempts <= maxAttempts &&
+    (view === null || guard.uncertain)
+  ) {
     guard.attempts++;
     guard.alone = true;
     return null;
@@ -218,7 +231,7 @@ export function judgeFunction(
   const called = view?.catalog.func(oid);
   const place = { statements: 1, inTransaction: inBlock(walk, guard) };
   const why =
-    (guard.loosened && !policy.permissive ? ending(walk) : null) ?? circuitOpen(walk) ?? guard.unavailable;
+    (guard.loosened && !policy.permissive ? ending(walk) : null) ?? stopped(walk, guard) ?? guard.unavailable;
   done(guard);
   if (view === null || called === undefined || why !== null)
     return refusedBefore(walk, statement, why ?? unknownFunction, place);
