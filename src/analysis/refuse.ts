@@ -20,6 +20,20 @@ const definitions: ReadonlySet<string> = new Set(
 
 /** Effects of functions that may read or pass on anything. */
 const opaque = new Set(["execute", "file", "network", "admin"]);
+/**
+ * Of those, what reads nothing and passes on nothing but its arguments (manual, NOTIFY, "Delaying Execution" and "Server Signaling
+ * Functions"): drivers notify by calling pg_notify(). Whether it may run is the rules' business; with a protected value it never does.
+ */
+const confined: ReadonlySet<string> = new Set(
+  [
+    "pg_notify",
+    "pg_sleep",
+    "pg_sleep_for",
+    "pg_sleep_until",
+    "pg_cancel_backend",
+    "pg_terminate_backend",
+  ].map((name) => `pg_catalog.${name}`),
+);
 
 /** The labels of a column whose masks are not lifted. */
 export type Active = (column: ProtectedColumn) => readonly LabelMatcher[];
@@ -49,7 +63,7 @@ export function refusedWhole(touched: Touched, set: ProtectedSet): Refused | nul
     (use) => (use.position === "derived" || use.position === "predicate") && protectedAt(use, set).length > 0,
   );
   for (const func of touched.unsafe)
-    if (opaque.has(func.effect) || carries)
+    if (carries || (opaque.has(func.effect) && !confined.has(func.name)))
       return {
         code: "UNSAFE_FUNCTION",
         column: func.name,

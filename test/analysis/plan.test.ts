@@ -160,6 +160,42 @@ describe("relaxed uses", () => {
     );
   });
 
+  test.each([
+    "select pg_notify('c', $1)",
+    "select pg_notify('c', name) from users",
+    "select pg_notify('c', id::text), email from users",
+    "select pg_sleep(0.1)",
+    "select pg_sleep_for('1 s'), pg_sleep_until(now())",
+    "select pg_cancel_backend(1), pg_terminate_backend($1::int)",
+  ])("signals others and waits where nothing protected has to do with it: %s", async (sql) => {
+    for (const use of ["output", "equality", "derived", "any"] as const)
+      expect(await told(sql, protect({ use }))).not.toMatch(/[A-Z]/);
+  });
+
+  test.each([
+    "select pg_notify('c', email) from users",
+    "select pg_notify(email, '') from users",
+    "select pg_notify('c', u::text) from users u",
+    "select pg_notify('c', s.e) from (select email as e from users) s",
+    "select pg_notify('c', (select email from users limit 1))",
+    "select pg_notify('c', array(select email from users)::text)",
+    "select pg_notify('c', string_agg(email, ' ')) from users",
+    "select pg_notify('c', (email = 'x')::text) from users",
+    "select case when email = 'x' then pg_notify('c', '') end from users",
+    "select 1 from users where email > 'x' and pg_notify('c', '') is null",
+    "select 1 from users u, lateral (select pg_notify('c', u.email)) s",
+    "select 1 from users u, lateral pg_notify('c', u.email) s",
+    "with gone as (delete from users returning email) select pg_notify('c', email) from gone",
+    "update users set name = 'x' returning pg_notify('c', email)",
+    "insert into users (email) select 'x' returning pg_notify('c', email)",
+    "values (pg_notify('c', (select email from users limit 1)))",
+    "select pg_sleep(length(email)) from users",
+    "select pg_terminate_backend(length(email)) from users",
+  ])("never with a protected value: %s", async (sql) => {
+    for (const use of ["output", "equality", "derived", "any"] as const)
+      expect(await told(sql, protect({ use }))).toMatch(/^(?:UNSAFE_FUNCTION|PROTECTED_)/);
+  });
+
   test("plans compare nothing protected", async () => {
     const set = protect({ use: "any" });
     const explain = { explain: true };

@@ -227,7 +227,13 @@ describe("a denied statement", () => {
     expect(types(unread)).toBe("EZ");
     expect(field(unread[0], "C")).toBe("22025");
     expect(field(unread[0], "P")).toBe("17");
+    client.send(parse("", "select 'ö'; drop table t"), bind("", ""), execute(""), sync);
+    const two = await client.ready();
+    expect(types(two)).toBe("EZ");
+    expect(field(two[0], "C")).toBe("42601");
+    expect(field(two[0], "M")).toBe("cannot insert multiple commands into a prepared statement");
     await works();
+    expect(await count()).toBe(10);
   });
 });
 

@@ -15,6 +15,7 @@ import {
 import { describeSession } from "../describe.ts";
 import { followGrants } from "../granted.ts";
 import type { AuthenticatedClient, UpstreamConnection } from "../ports.ts";
+import { cancelWaiting } from "../statement/ask.ts";
 import { concludeUnknown } from "../statement/conclude.ts";
 import { noteEnd } from "../statement/fate.ts";
 import { maxHeld } from "../statement/forward.ts";
@@ -133,7 +134,9 @@ export function runSession(parts: SessionParts, deps: SessionDeps): Session {
   const cancelKey = deps.cancelKeys.add({
     minor: client.minor,
     ip: client.ip,
-    cancel,
+    async cancel() {
+      if (!cancelWaiting(walk)) await cancel();
+    },
   });
 
   async function cancel(): Promise<void> {

@@ -13,7 +13,7 @@ import { queryRows } from "../analyst/rows.ts";
 import { touchedBy } from "../analyst/touching.ts";
 import { unavailable, unknowable } from "./facts.ts";
 import { type Guarding, type Judgement, type Question, unsettle } from "./judgement.ts";
-import { expected, Kind, push, queueLength } from "./queue.ts";
+import { expected, Kind, push, queueHead, queueLength } from "./queue.ts";
 import type { Reason, Walk } from "./state.ts";
 
 /** An exchange of the gateway's own on the client's connection to the server; nothing else is outstanding meanwhile. */
@@ -55,7 +55,10 @@ export function askFirst(walk: Walk, guard: Guarding, questions: readonly Questi
     walk.guarded(() => {
       if (walk.stall !== stall) return;
       walk.stall = null;
+      if (walk.skipping) guard.cancelled = false;
       walk.resume();
+      // Whatever became of the message: those behind it are not meant.
+      guard.cancelled = false;
     });
   answers(walk, guard, questions).then(resume, (error: unknown) => {
     guard.unavailable = error instanceof CannotAsk ? error.reason : unavailable;
@@ -63,6 +66,20 @@ export function askFirst(walk: Walk, guard: Guarding, questions: readonly Questi
     resume();
   });
   return "later";
+}
+
+/**
+ * The client cancels. While its message waits to be judged the server has nothing of it, and would forget the request: then
+ * the message is refused when it is looked at again. false: the server must be told, as well or alone.
+ */
+export function cancelWaiting(walk: Walk): boolean {
+  const { guard, own } = walk;
+  if (guard === null || walk.stall?.until !== "judged" || walk.hold !== null) return false;
+  const head = queueHead(walk.queue);
+  const unsent = head === undefined || own !== null;
+  // What is before it in the same batch may be over at once (a Parse), or what takes so long.
+  if (unsent || head.batch === walk.batch) guard.cancelled = true;
+  return unsent;
 }
 
 async function answers(walk: Walk, guard: Guarding, questions: readonly Question[]): Promise<void> {

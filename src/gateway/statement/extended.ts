@@ -148,7 +148,7 @@ function parse(
   const statement = prepare(walk, only?.text ?? "", only?.shape ?? opaqueShape, raw, only?.comment ?? null);
   statement.types = types;
   statement.declared = types;
-  statement.syntaxError = message.reason === "syntax";
+  statement.syntaxError = message.reason === "syntax" || message.statements.length > 1;
   if (walk.guard !== null && statement.shape.kind !== "empty") {
     const questions: Question[] = [];
     const verdicts = judgeMessage(walk, walk.guard, [statement], questions);

@@ -25,6 +25,13 @@ export const hardeningLost: Reason = {
   hint: "Tell the operator: postern check --harden prints the SQL that takes the right away.",
 };
 
+export const cancelledBefore: Reason = {
+  sqlstate: "57014",
+  code: "CANCELLED",
+  message: "canceling statement due to user request",
+  hint: "It was cancelled while it was analysed, and was not run.",
+};
+
 export const sendAlone: Reason = {
   sqlstate: "42501",
   code: "SEND_ALONE",

@@ -190,6 +190,8 @@ export interface Guarding {
   attempts: number;
   /** The server cannot be asked: what to say of the message that waits. */
   unavailable: Reason | null;
+  /** The client has cancelled the message that waits: it is not going to be sent. */
+  cancelled: boolean;
   /** Number of the last batch that touches something protected: until it is over, what the server says is scrubbed. -1: none. */
   scrub: number;
   /** Number of the last batch that changed or locked objects in a transaction that is under way; -1: none. */
@@ -264,6 +266,7 @@ export function createGuarding(
     alone: false,
     attempts: 0,
     unavailable: null,
+    cancelled: false,
     scrub: -1,
     ddl: -1,
     settings: -1,

@@ -5,9 +5,8 @@ import { emptyFacts } from "../../../sql/index.ts";
 import type { Guarding, Judgement } from "../judgement.ts";
 import type { PreparedStatement } from "../names.ts";
 import { inBlock } from "../place.ts";
-import { circuitOpen } from "../refusals.ts";
 import type { Reason, Walk } from "../state.ts";
-import { currentView, done, ending, maxAttempts } from "./one.ts";
+import { currentView, done, ending, maxAttempts, stopped } from "./one.ts";
 import { refusedBefore } from "./refused.ts";
 import { decided } from "./verdict.ts";
 
@@ -20,7 +19,12 @@ export function judgeFunction(
 ): Judgement | null {
   const policy = guard.policies.current;
   const view = currentView(guard, policy);
-  if (guard.unavailable === null && guard.attempts <= maxAttempts && (view === null || guard.uncertain)) {
+  if (
+    guard.unavailable === null &&
+    !guard.cancelled &&
+    guard.attempts <= maxAttempts &&
+    (view === null || guard.uncertain)
+  ) {
     guard.attempts++;
     guard.alone = true;
     return null;
@@ -28,7 +32,7 @@ export function judgeFunction(
   const called = view?.catalog.func(oid);
   const place = { statements: 1, inTransaction: inBlock(walk, guard) };
   const why =
-    (guard.loosened && !policy.permissive ? ending(walk) : null) ?? circuitOpen(walk) ?? guard.unavailable;
+    (guard.loosened && !policy.permissive ? ending(walk) : null) ?? stopped(walk, guard) ?? guard.unavailable;
   done(guard);
   if (view === null || called === undefined || why !== null)
     return refusedBefore(walk, statement, why ?? unknownFunction, place);

@@ -3,9 +3,8 @@ import { changesSettings, sendAlone } from "../facts.ts";
 import type { Guarding, Judgement, Question } from "../judgement.ts";
 import type { PreparedStatement } from "../names.ts";
 import { changesNames, endsTransaction, inBlock, inBlockBehind } from "../place.ts";
-import { circuitOpen } from "../refusals.ts";
 import type { Reason, Walk } from "../state.ts";
-import { done, judge, unasked, withoutEffects } from "./one.ts";
+import { done, judge, stopped, unasked, withoutEffects } from "./one.ts";
 import { refusedBefore } from "./refused.ts";
 
 const noMessage: Reason = {
@@ -34,7 +33,7 @@ export function judgeMessage(
   questions: Question[],
 ): Verdicts | null {
   const judgements: (Judgement | null)[] = [];
-  const paused = circuitOpen(walk);
+  const paused = stopped(walk, guard);
   if (paused !== null && !statements.every(withoutEffects)) {
     const place = { statements: statements.length, inTransaction: inBlock(walk, guard) };
     done(guard);

@@ -9,6 +9,7 @@ import type { CompiledPolicy } from "../../../policy/index.ts";
 import { setsRow, settledSettings } from "../../../sql/index.ts";
 import type { View } from "../../analyst/index.ts";
 import {
+  cancelledBefore,
   hardeningLost,
   hiddenSetting,
   type Leeway,
@@ -21,6 +22,7 @@ import { type Answer, type Guarding, type Judgement, type Question, unsettle } f
 import { needsNoAnalysis, outdated, sameMeaning } from "../meaning.ts";
 import type { PreparedStatement, Shape } from "../names.ts";
 import type { Place } from "../place.ts";
+import { circuitOpen } from "../refusals.ts";
 import type { Reason, Walk } from "../state.ts";
 import { refusedBefore, serverRefusal } from "./refused.ts";
 import { usedBy } from "./used.ts";
@@ -233,6 +235,13 @@ export function unasked(
     [],
   );
   return judged === null ? null : { ...judged, reusable: false };
+}
+
+/** Why nothing is looked at, whatever it is; null: it is. A cancel request counts for one message. */
+export function stopped(walk: Walk, guard: Guarding): Reason | null {
+  if (!guard.cancelled) return circuitOpen(walk);
+  guard.cancelled = false;
+  return cancelledBefore;
 }
 
 /** Ending a transaction, mostly: that must always be possible. */
