@@ -457,6 +457,87 @@ describe("what only the session sees", () => {
     await owner.end();
   });
 
+  it("statements prepared one behind the other, without a Sync, as asyncpg does to learn of types", async () => {
+    const owner = await login("owners");
+    owner.send(query("create temp table typed as select 1 as a"));
+    await owner.ready();
+    const prepared = [
+      "select a as one from typed",
+      "select a as two from typed",
+      "select a as three from typed",
+    ];
+    for (const [index, text] of prepared.entries()) {
+      owner.send(parse(`s${index}`, text), describe_("statement", `s${index}`), flush);
+      expect(types(await owner.until(({ type }) => type === "T" || type === "E"))).toBe("1tT");
+    }
+    for (const index of prepared.keys()) owner.send(bind("", `s${index}`), execute(""));
+    owner.send(sync);
+    expect(types(await owner.ready())).toBe("2DC2DC2DCZ");
+    // A portal that waits for its Execute would be lost: there the batch is left as it is.
+    owner.send(parse("", "select 1"), bind("open", ""), parse("", "select a as four from typed"), sync);
+    const refused = await owner.ready();
+    expect(types(refused)).toBe("12EZ");
+    expect(field(refused.at(-2), "D")).toContain("SEND_ALONE");
+    await owner.end();
+  });
+
+  it("a transaction block whose BEGIN came in the same batch", async () => {
+    const owner = await login("owners");
+    owner.send(query("create temp table piped(x int)"));
+    await owner.ready();
+    const run = (text: string) => [parse("", text), bind("", ""), execute("")];
+    owner.send(
+      ...run("begin"),
+      ...run("insert into piped values (1), (2), (3)"),
+      parse("", "select x from piped order by x"),
+      bind("rows", ""),
+      execute("rows", 1),
+      ...run("create table made_here(y int)"),
+      ...run("insert into made_here select x from piped where x > 1"),
+      execute("rows", 2),
+      ...run("select sum(y) from made_here"),
+      sync,
+    );
+    const done = await owner.ready();
+    expect(types(done), done.find(({ type }) => type === "E")?.body.toString()).toBe(
+      "12C12C12Ds12C12CDDs12DCZ",
+    );
+    expect(done.at(-1)?.body.toString()).toBe("T");
+    // An error takes all of it back, what came before the gateway's questions as well.
+    owner.send(...run("insert into made_here select count(*) from piped"), ...run("select 1 / 0 from piped"));
+    owner.send(...run("commit"), sync);
+    const failed = await owner.ready();
+    expect(types(failed)).toBe("12C1EZ");
+    expect(failed.at(-1)?.body.toString()).toBe("E");
+    owner.send(query("rollback"));
+    await owner.ready();
+    owner.send(query("select count(*) from piped"));
+    expect((await owner.ready()).find(({ type }) => type === "D")?.body.toString()).toMatch(/0$/);
+    owner.send(query("select * from made_here"));
+    expect(field((await owner.ready())[0], "C")).toBe("42P01");
+    await owner.end();
+  });
+
+  it("without a block nothing is committed early for a question's sake", async () => {
+    const owner = await login("owners");
+    owner.send(query("create temp table batched(x int)"));
+    await owner.ready();
+    owner.send(parse("", "insert into batched values (1)"), bind("", ""), execute(""));
+    owner.send(parse("", "select x from batched"), sync);
+    const messages = await owner.ready();
+    expect(types(messages)).toBe("12CEZ");
+    expect(field(messages.at(-2), "D")).toContain("SEND_ALONE");
+    owner.send(query("select count(*) from batched"));
+    expect((await owner.ready()).find(({ type }) => type === "D")?.body.toString()).toMatch(/0$/);
+    // After COMMIT in the same batch no block is open any more.
+    owner.send(parse("", "begin"), bind("", ""), execute(""), parse("", "commit"), bind("", ""), execute(""));
+    owner.send(parse("", "insert into batched select 2"), bind("", ""), execute(""), sync);
+    expect(types(await owner.ready())).toBe("12C12CEZ");
+    owner.send(query("select count(*) from batched"));
+    expect((await owner.ready()).find(({ type }) => type === "D")?.body.toString()).toMatch(/0$/);
+    await owner.end();
+  });
+
   it("a temporary table does not hide what a name means", async () => {
     const owner = await login("owners");
     owner.send(query("create temp table watched(x int)"));
