@@ -8,6 +8,7 @@ import { type Leaf, startTestPostern, type TestPostern } from "../support/poster
 import { type RawClient, rawLogin } from "../support/raw.ts";
 import {
   bind,
+  close,
   copyData,
   copyDone,
   describe_,
@@ -234,6 +235,34 @@ describe("a denied statement", () => {
     expect(field(two[0], "M")).toBe("cannot insert multiple commands into a prepared statement");
     await works();
     expect(await count()).toBe(10);
+  });
+});
+
+describe("a portal that is not there", () => {
+  it("is said to be missing, as PostgreSQL says it: never bound, gone with its transaction, closed", async () => {
+    client.send(execute("never"), sync);
+    const never = await client.ready();
+    expect(types(never)).toBe("EZ");
+    expect(field(never[0], "C")).toBe("34000");
+    expect(field(never[0], "M")).toBe('portal "never" does not exist');
+    expect(code(never[0])).toBe("UNKNOWN_CURSOR");
+    expect(await lastOf("statement.intent")).toMatchObject({
+      decision: { verdict: "deny", code: "UNKNOWN_CURSOR" },
+    });
+    client.send(parse("s", "select a from t order by a"), bind("p", "s"), execute("p", 2), sync);
+    expect(types(await client.ready())).toBe("12DDsZ");
+    client.send(execute("p", 2), sync);
+    const gone = await client.ready();
+    expect(types(gone)).toBe("EZ");
+    expect(field(gone[0], "C")).toBe("34000");
+    client.send(query("begin"), bind("q", "s"), execute("q", 2), close("portal", "q"), execute("q", 2), sync);
+    await client.ready();
+    const closed = await client.ready();
+    expect(types(closed)).toBe("2DDs3EZ");
+    expect(field(closed.at(-2), "C")).toBe("34000");
+    client.send(query("rollback"));
+    await client.ready();
+    await works();
   });
 });
 

@@ -12,9 +12,9 @@ import {
   encodeFrontend,
   flush,
 } from "../../protocol/index.ts";
-import type { MessageText } from "../../sql/index.ts";
+import { type MessageText, opaqueFacts } from "../../sql/index.ts";
 import { askFirst, noteForwarded } from "./ask.ts";
-import { ownName, ownNames } from "./facts.ts";
+import { ownName, ownNames, unknownPortal } from "./facts.ts";
 import { type Delivered, guardOf } from "./guard.ts";
 import { agreedBind, holdBatch, stillAgreed } from "./heldbatch.ts";
 import { agreedRecord } from "./heldquery.ts";
@@ -301,6 +301,9 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
     if (verdicts === null) return askFirst(walk, walk.guard, questions);
     judgement = verdicts.judgements[0] ?? null;
     if (judgement !== null) walk.watch?.judged(judgement);
+    // Nobody knows what it would run, so that it was refused as a text that nobody could read.
+    if (portal === undefined && judgement?.refusal?.code === opaqueFacts.refusal?.code)
+      return refuseExtended(walk, unknownPortal(name), statement);
     askDurability(walk, verdicts.judgements);
     if (judgement?.awaits === true && walk.guard.desk !== null) {
       if (portal === undefined || !stillAgreed(walk.guard, portal.agreed, judgement))
