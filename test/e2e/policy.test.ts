@@ -266,6 +266,24 @@ describe("a portal that is not there", () => {
   });
 });
 
+describe("the server's own error", () => {
+  it("names the place in the message as it was sent, also behind other statements", async () => {
+    for (const text of [
+      "  select missing from t",
+      "select 1; select missing from t",
+      "select 'ä😀' as \"é\";; -- missing\n /* missing */ select a,\n missing from t; select 2",
+    ]) {
+      client.send(query(text));
+      const messages = await client.ready();
+      expect(types(messages), text).toBe("EZ");
+      expect(field(messages[0], "C")).toBe("42703");
+      expect(Number(field(messages[0], "P")), text).toBe(
+        [...text.slice(0, text.lastIndexOf("missing"))].length + 1,
+      );
+    }
+  });
+});
+
 describe("prepared statements", () => {
   it("are decided again when what they name has changed", async () => {
     const owner = await login("owners");

@@ -2,7 +2,7 @@
 import { uuidv7 } from "../../audit/index.ts";
 import type { StatementProtocol } from "../../facts/audit.ts";
 import { flush } from "../../protocol/index.ts";
-import type { MessageText } from "../../sql/index.ts";
+import type { MessageText, StatementText } from "../../sql/index.ts";
 import { askFirst, noteForwarded } from "./ask.ts";
 import { concludeSkipped } from "./conclude.ts";
 import { holdCost } from "./forward.ts";
@@ -39,7 +39,7 @@ import {
 } from "./refuse.ts";
 import { mustTakeBack, reissue } from "./reissue.ts";
 import { settled } from "./settings.ts";
-import type { Walk } from "./state.ts";
+import type { Reason, Walk } from "./state.ts";
 
 /** Texts above this are parsed beside the event loop. */
 export const inlineBytes = 64 * 1024;
@@ -111,6 +111,17 @@ export function aside(walk: Walk, text: string, then: (message: MessageText) => 
     );
 }
 
+/** The server's error as it tells it of the whole message: it was asked about one statement, and counts characters from there. */
+function placed(reason: Reason, bytes: Buffer, statement: StatementText | undefined): Reason {
+  const place = Number(reason.server?.fields.get("P"));
+  if (reason.server === undefined || statement === undefined || statement.start === 0 || !(place > 0))
+    return reason;
+  let characters = 0;
+  for (const _ of bytes.toString().slice(0, statement.start)) characters++;
+  const fields = new Map(reason.server.fields).set("P", String(characters + place));
+  return { ...reason, server: { ...reason.server, fields } };
+}
+
 function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
   const { statements } = message;
   if (message.poisoned) walk.poisoned();
@@ -142,7 +153,10 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
     }
     if (before !== null) withdraw(walk);
     const reason = before ?? charge(walk, judgements);
-    if (reason !== null) return refuseStatements(walk, prepared, judgements, Math.max(refused, 0), reason);
+    if (reason !== null) {
+      const at = Math.max(refused, 0);
+      return refuseStatements(walk, prepared, judgements, at, placed(reason, bytes, statements[at]));
+    }
     if (pass !== null) judgements = agreed(walk, judgements, pass);
   }
   const request = pass?.request ?? uuidv7();
