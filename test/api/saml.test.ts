@@ -137,8 +137,7 @@ describe("who tries to join in", () => {
     const login = await begin();
     const location = await deliver(login);
     const other = await begin();
-    for (const cookie of [other.cookie, "", "__Host-postern_saml=x"]) {login.cookie}; $other.cookie`,
-    ]) {
+    for (const cookie of [other.cookie, "", "__Host-postern_saml=x"]) {
       const response = await app.request(location, { headers: { cookie } });
       expect(response.status).toBe(403);
     }
@@ -150,7 +149,7 @@ describe("who tries to join in", () => {
     const login = await begin();
     const location = await deliver(login);
     const { cookie: second } = await begin();
-    for (const cookie of [login.cookie.replace("__Host-", ""), `$login.cookie; $second`])
+    for (const cookie of [login.cookie.replace("__Host-", ""), `${login.cookie}; ${second}`])
       expect((await app.request(location, { headers: { cookie } })).status).toBe(403);
     expect(logins).toEqual([]);
   });
