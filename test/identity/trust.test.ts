@@ -26,22 +26,22 @@ describe("a principal of earlier is trusted", () => {
     [
       "by name and issuer",
       true,
-      [{ provider: "corp", issuer: "https://a" }, [oidc({ name: "corp", issuer: "https://a" })], unread],
+      [{ provider: "corp", issuer: "https://a" }, [oidc("https://a", { name: "corp" })], unread],
     ],
     [
       "not without its provider",
       false,
-      [{ provider: "corp", issuer: "https://a" }, [oidc({ name: "other", issuer: "https://a" })], unread],
+      [{ provider: "corp", issuer: "https://a" }, [oidc("https://a", { name: "other" })], unread],
     ],
     [
       "not under another issuer of that name",
       false,
-      [{ provider: "corp", issuer: "https://a" }, [oidc({ name: "corp", issuer: "https://b" })], unread],
+      [{ provider: "corp", issuer: "https://a" }, [oidc("https://b", { name: "corp" })], unread],
     ],
     [
       "not of an issuer that only differs by a slash",
       false,
-      [{ provider: "corp", issuer: "https://a" }, [oidc({ name: "corp", issuer: "https://a/" })], unread],
+      [{ provider: "corp", issuer: "https://a" }, [oidc("https://a/", { name: "corp" })], unread],
     ],
     [
       "of SAML, as long as nobody knows better",

@@ -97,6 +97,7 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
   opened.defer(() => asking.close());
   const tokens = createPosternTokens({
     store,
+    saltKey: kept.saltKey,
     settings: settings.tokens,
     maxActors: settings.identity.maxDelegationDepth,
   });

@@ -106,12 +106,13 @@ export async function openDoors(listener: NonNullable<Settings["http"]>, rooms: 
         for (const stop of stops) stop();
       };
     },
-    more: lifecycleRoutes({ gateway, identity, tokens, revocations, audit }),
+    more: lifecycleRoutes({ gateway, identity, tokens, revocations, audit, protection: rooms.protection }),
     saml: { providers: () => identity.saml },
   });
   const oauth = openOauth({
     settings: current,
     identity,
+    protection: rooms.protection,
     tokens,
     revocations,
     store,
