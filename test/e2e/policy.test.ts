@@ -479,6 +479,23 @@ describe("what only the session sees", () => {
     await owner.end();
   });
 
+  it("cursors whose parameters have types, as psycopg 3 declares them", async () => {
+    const owner = await login("owners");
+    owner.send(query("begin"));
+    await owner.ready();
+    const float8 = 701;
+    const declare = "declare c cursor for select a from t where a > $1 order by a";
+    owner.send(parse("", declare, [float8]), bind("", "", ["1.5"]), execute(""), sync);
+    expect(types(await owner.ready())).toBe("12CZ");
+    owner.send(query("fetch 1 from c"));
+    const fetched = await owner.ready();
+    expect(types(fetched), fetched[0]?.body.toString()).toBe("TDCZ");
+    expect(fetched[1]?.body.toString()).toMatch(/2$/);
+    owner.send(query("rollback"));
+    await owner.ready();
+    await owner.end();
+  });
+
   it("a temporary table does not hide what a name means", async () => {
     const owner = await login("owners");
     owner.send(query("create temp table watched(x int)"));
