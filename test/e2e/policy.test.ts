@@ -374,6 +374,16 @@ describe("limits", () => {
   });
 });
 
+it("several statements in one Parse are refused as the server does it, and none runs", async () => {
+  client.send(parse("", "insert into t values (71, 'a'); select a from t"), bind("", ""), execute(""), sync);
+  const messages = await client.ready();
+  expect(types(messages)).toBe("EZ");
+  expect(field(messages[0], "C")).toBe("42601");
+  expect(field(messages[0], "M")).toBe("cannot insert multiple commands into a prepared statement");
+  expect(await count()).toBe(10);
+  await works();
+});
+
 describe("what only the session sees", () => {
   it("temporary tables and uncommitted DDL are understood", async () => {
     const owner = await login("owners");
