@@ -432,6 +432,16 @@ describe("limits", () => {
   });
 });
 
+it("several statements in one Parse are refused as the server does it, and none runs", async () => {
+  client.send(parse("", "insert into t values (71, 'a'); select a from t"), bind("", ""), execute(""), sync);
+  const messages = await client.ready();
+  expect(types(messages)).toBe("EZ");
+  expect(field(messages[0], "C")).toBe("42601");
+  expect(field(messages[0], "M")).toBe("cannot insert multiple commands into a prepared statement");
+  expect(await count()).toBe(10);
+  await works();
+});
+
 describe("what only the session sees", () => {
   it("temporary tables and uncommitted DDL are understood", async () => {
     const owner = await login("owners");
@@ -582,6 +592,23 @@ describe("what only the session sees", () => {
     expect(types(await owner.ready())).toBe("12C12CEZ");
     owner.send(query("select count(*) from batched"));
     expect((await owner.ready()).find(({ type }) => type === "D")?.body.toString()).toMatch(/0$/);
+    await owner.end();
+  });
+
+  it("cursors whose parameters have types, as psycopg 3 declares them", async () => {
+    const owner = await login("owners");
+    owner.send(query("begin"));
+    await owner.ready();
+    const float8 = 701;
+    const declare = "declare c cursor for select a from t where a > $1 order by a";
+    owner.send(parse("", declare, [float8]), bind("", "", ["1.5"]), execute(""), sync);
+    expect(types(await owner.ready())).toBe("12CZ");
+    owner.send(query("fetch 1 from c"));
+    const fetched = await owner.ready();
+    expect(types(fetched), fetched[0]?.body.toString()).toBe("TDCZ");
+    expect(fetched[1]?.body.toString()).toMatch(/2$/);
+    owner.send(query("rollback"));
+    await owner.ready();
     await owner.end();
   });
 

@@ -19,6 +19,7 @@ const instead: Readonly<Record<string, string>> = {
   ANALYSIS_TOO_DEEP: "the same in smaller parts",
   NOT_UNDERSTOOD: plainSql,
   SEND_ALONE: "the statements one by one",
+  SEVERAL_STATEMENTS: "the statements one by one",
   READ_ONLY: "statements that read",
   FUNCTION_CALL: "the function in a SELECT",
   ROW_LIMIT: "fewer rows: a LIMIT, a narrower WHERE, or an aggregate",

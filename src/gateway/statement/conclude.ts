@@ -239,7 +239,7 @@ function executed(
 function applyNames(
   walk: Walk,
   entry: Expected,
-  { shape }: PreparedStatement,
+  { shape, declared }: PreparedStatement,
   judged: Judgement | null,
   level: number,
 ): void {
@@ -263,6 +263,8 @@ function applyNames(
       case "declare":
         if (effect.name !== null) {
           const statement = innerStatement(walk, effect.text ?? "", shape.secret);
+          // Its parameters are those of DECLARE: other types would name other functions.
+          statement.declared = declared;
           setPortal(names, effect.name, {
             statement,
             values: null,

@@ -14,7 +14,7 @@ import {
 } from "../../protocol/index.ts";
 import { type MessageText, opaqueFacts } from "../../sql/index.ts";
 import { askFirst, noteForwarded } from "./ask.ts";
-import { ownName, ownNames, unknownPortal } from "./facts.ts";
+import { ownName, ownNames, severalStatements, unknownPortal } from "./facts.ts";
 import { type Delivered, guardOf } from "./guard.ts";
 import { agreedBind, holdBatch, stillAgreed } from "./heldbatch.ts";
 import { agreedRecord } from "./heldquery.ts";
@@ -148,7 +148,7 @@ function parse(
   const statement = prepare(walk, only?.text ?? "", only?.shape ?? opaqueShape, raw, only?.comment ?? null);
   statement.types = types;
   statement.declared = types;
-  statement.syntaxError = message.reason === "syntax" || message.statements.length > 1;
+  statement.syntaxError = message.reason === "syntax";
   if (walk.guard !== null && statement.shape.kind !== "empty") {
     const questions: Question[] = [];
     const verdicts = judgeMessage(walk, walk.guard, [statement], questions);
@@ -156,8 +156,10 @@ function parse(
     const [judgement] = verdicts.judgements;
     if (judgement !== undefined) walk.watch?.judged(judgement);
     // What people must agree to may be prepared; it is held where it is bound.
-    if (judgement?.refusal != null && !judgement.awaits)
-      return refuseExtended(walk, judgement.refusal, statement, judgement);
+    if (judgement?.refusal != null && !judgement.awaits) {
+      const several = message.parsed && message.statements.length > 1;
+      return refuseExtended(walk, several ? severalStatements : judgement.refusal, statement, judgement);
+    }
   }
   // The server refuses a name that it has already, and keeps the old statement: only its answer tells which one it is.
   const uncertain = name !== "" && (walk.names.hidden || walk.names.statements.has(name));

@@ -49,6 +49,14 @@ export const sendAlone: Reason = {
   hint: "Send the statements one by one.",
 };
 
+/** The server's own words for a Parse of several statements, which it always refuses (manual, "Extended Query"). */
+export const severalStatements: Reason = {
+  sqlstate: "42601",
+  code: "SEVERAL_STATEMENTS",
+  message: "cannot insert multiple commands into a prepared statement",
+  hint: "Send the statements one by one.",
+};
+
 /** Names of the gateway's own statements in a client's session. */
 export const ownNames = "postern_";
 /** Names of the settings that tell the database who is calling (docs/rls.md). */
