@@ -11,7 +11,7 @@ import { encodeClose, type Frame, sync } from "../../protocol/index.ts";
 import { type View, viewOf } from "../analyst/index.ts";
 import { queryRows } from "../analyst/rows.ts";
 import { touchedBy } from "../analyst/touching.ts";
-import { unavailable, unknowable } from "./facts.ts";
+import { aborted, unavailable, unknowable } from "./facts.ts";
 import { type Guarding, type Judgement, type Question, unsettle } from "./judgement.ts";
 import { expected, Kind, push, queueHead, queueLength } from "./queue.ts";
 import type { Reason, Walk } from "./state.ts";
@@ -24,13 +24,6 @@ export interface OwnExchange {
   done(): void;
   lost(): void;
 }
-
-const aborted: Reason = {
-  sqlstate: "25P02",
-  code: "TRANSACTION_ABORTED",
-  message: "current transaction is aborted, commands ignored until end of transaction block",
-  hint: "Send ROLLBACK.",
-};
 
 const insideBatch: Reason = {
   sqlstate: "42501",

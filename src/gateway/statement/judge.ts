@@ -20,6 +20,7 @@ import { detectionOf } from "../analyst/detection.ts";
 import type { View } from "../analyst/index.ts";
 import { decisionOf } from "./decided.ts";
 import {
+  aborted,
   cancelledBefore,
   changesSettings,
   factsOf,
@@ -46,6 +47,7 @@ import { uncountable } from "./limits.ts";
 import { mayTell, needsNoAnalysis, outdated, sameMeaning } from "./meaning.ts";
 import { getPortal, type PreparedStatement, type Shape } from "./names.ts";
 import { changesNames, endsTransaction, inBlock, inBlockBehind, type Place } from "./place.ts";
+import { queueLength } from "./queue.ts";
 import { circuitOpen } from "./refusals.ts";
 import { unreadCode } from "./sideways.ts";
 import type { Reason, Walk } from "./state.ts";
@@ -366,7 +368,10 @@ function judgeAnew(
   }
   const used = usedBy(walk, statement, leewayIn(policy, guard));
   if ("refusal" in used)
-    return (policy.permissive ? unasked(walk, guard, statement, place) : null) ?? refuse(used.refusal);
+    return (
+      (policy.permissive ? unasked(walk, guard, statement, place) : null) ??
+      refuse(hasFailed(walk) ? aborted : used.refusal)
+    );
   const checked = !policy.permissive && used.statements.some(({ shape: { facts } }) => setsRow(facts));
   if (guard.lazy && needsNoAnalysis(by) && !checked)
     return decided(walk, guard, by, statement, place, used.statements, null, questions);
@@ -401,7 +406,9 @@ function judgeAnew(
         // The server says it again, and better, when it is sent what it refused.
         return (
           unasked(walk, guard, statement, place) ??
-          refuse(serverRefusal(answer.error, inner === null && one === statement, by))
+          refuse(
+            hasFailed(walk) ? aborted : serverRefusal(answer.error, inner === null && one === statement, by),
+          )
         );
       else if (answer.kind === "touched") {
         if (checked && setsRow(one.shape.facts) && answer.touched.settingRow !== true)
@@ -496,6 +503,11 @@ function usedBy(walk: Walk, statement: PreparedStatement, leeway: Leeway): Used 
     }
   }
   return { statements: all, bound, wrapped };
+}
+
+/** In a transaction that has failed PostgreSQL looks up no names: drivers tell by its error that they must roll back. */
+function hasFailed({ transaction, queue }: Walk): boolean {
+  return transaction === "E" && queueLength(queue) === 0;
 }
 
 function serverRefusal(error: ServerRefusal, samePlace: boolean, view: View | null): Reason {
