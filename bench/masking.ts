@@ -1,6 +1,6 @@
 /**
  * What masking costs: CPU per row (process.cpuUsage, all threads) of rows with seven columns, two of them masked, in chunks
- * of 64 KiB as they come from a socket. `node bench/masking.ts [rows]`
+ * of 64 KiB as they come from a socket. `node bench/masking.ts [rows]`; `--types` measures each type by itself (masktypes.ts).
  */
 import { createSecretKey, randomBytes } from "node:crypto";
 import type { Mask } from "../src/facts/effects.ts";
@@ -12,26 +12,18 @@ import {
   createRowMasker,
   MaskOutput,
 } from "../src/masking/index.ts";
+import { dataRow } from "./maskrows.ts";
+import { measureTypes } from "./masktypes.ts";
 
-const rows = Number(process.argv[2] ?? 300_000);
 const key = createSecretKey(randomBytes(32));
+if (process.argv[2] === "--types") {
+  measureTypes(createMaskKeys(key), process.argv[3], process.argv[4]);
+  process.exit();
+}
+const rows = Number(process.argv[2] ?? 300_000);
 
 /** id, name, e-mail, phone, city, created, balance. */
 const types = [23, 25, 25, 25, 25, 1184, 1700];
-
-function dataRow(values: readonly Buffer[]): Buffer {
-  const size = values.reduce((sum, value) => sum + 4 + value.length, 7);
-  const row = Buffer.alloc(size);
-  row[0] = 0x44;
-  row.writeInt32BE(size - 1, 1);
-  row.writeUInt16BE(values.length, 5);
-  let at = 7;
-  for (const value of values) {
-    row.writeInt32BE(value.length, at);
-    at += 4 + value.copy(row, at + 4);
-  }
-  return row;
-}
 
 /** Chunks of whole rows. `people`: how many different persons; rows repeat them. */
 function chunksOf(people: number): { chunk: Buffer; rows: number }[] {

@@ -17,7 +17,7 @@ import { createTalk } from "../../src/gateway/analyst/talk.ts";
 import type { AuthenticatedClient } from "../../src/gateway/ports.ts";
 import type { DatabaseSettings, LoginSettings } from "../../src/gateway/settings.ts";
 import { prepare } from "../../src/gateway/statement/intend.ts";
-import { judgeMessage } from "../../src/gateway/statement/judge.ts";
+import { judgeMessage } from "../../src/gateway/statement/judge/message.ts";
 import { createGuarding, type Question, unsettle } from "../../src/gateway/statement/judgement.ts";
 import { charge, uncountable } from "../../src/gateway/statement/limits.ts";
 import { createNames } from "../../src/gateway/statement/names.ts";
@@ -33,8 +33,12 @@ import { templates } from "./texts.ts";
 /** Different new statements of each form. */
 const fresh = 480;
 /** Before them: the compiler must have seen what a gateway sees in its first minutes. */
-const warm = 600;
-const batch = 60;
+const warm = 1200;
+/**
+ * Looking at the clock takes longer than some of the parts: they are measured over some statements at once, not over more than may
+ * be under way in a gateway, for what waits for its answer survives collections.
+ */
+const batch = 12;
 const hits = 100_000;
 
 export interface ServerPlace {
@@ -148,45 +152,44 @@ export async function benchStatements(place: ServerPlace, policyText: string): P
     };
 
     for (const { name, text } of templates) {
-      const texts = Array.from({ length: warm + fresh }, (_, i) => received(text(i, 0)));
-      const answers: Buffer[] = [];
-      for (const one of texts) answers.push(await answerTo(one));
       const spent: Record<"read" | "encode" | "answer" | "decide", number[]> = {
         read: [],
         encode: [],
         answer: [],
         decide: [],
       };
-      const asked: Question[][] = texts.map(() => []);
-      // Looking at the clock takes longer than some of the parts: they are measured over many statements.
-      for (let from = 0; from < texts.length; from += batch) {
-        const some = texts.slice(from, from + batch);
-        const lap = (
-          part: keyof typeof spent,
-          work: (text: string, questions: Question[], i: number) => void,
-        ) => {
+      let sizes = "";
+      for (let from = 0; from < warm + fresh; from += batch) {
+        const some: { text: string; answer: Buffer; questions: Question[] }[] = [];
+        for (let i = from; i < from + batch; i++) {
+          const one = received(text(i, 0));
+          some.push({ text: one, answer: await answerTo(one), questions: [] });
+        }
+        const [first] = some;
+        if (from === 0 && first !== undefined)
+          sizes = `${Buffer.byteLength(first.text)} bytes, tree ${(first.answer.length / 1024).toFixed(0)} KiB`;
+        const lap = (part: keyof typeof spent, work: (one: (typeof some)[number]) => void) => {
           const began = process.cpuUsage();
-          for (const [i, one] of some.entries()) work(one, asked[from + i] ?? [], from + i);
+          for (const one of some) work(one);
           const { user, system } = process.cpuUsage(began);
           if (from >= warm) spent[part].push((user + system) / some.length);
         };
-        lap("read", (one, questions) => {
+        lap("read", (one) => {
           guard.attempts = 0;
-          if (decide(one, questions)) throw new Error("nothing to ask");
+          if (decide(one.text, one.questions)) throw new Error("nothing to ask");
         });
-        lap("encode", (_, questions) => questions.forEach(encode));
-        lap("answer", (_, questions, i) => {
-          for (const question of questions) take(question, answers[i] as Buffer);
+        lap("encode", ({ questions }) => questions.forEach(encode));
+        lap("answer", ({ questions, answer }) => {
+          for (const question of questions) take(question, answer);
         });
-        lap("decide", (one, questions) => {
-          if (!decide(one, questions)) throw new Error("no decision");
+        lap("decide", (one) => {
+          if (!decide(one.text, one.questions)) throw new Error("no decision");
         });
       }
       const parts = Object.entries(spent).map(([part, batches]) => ({ part, us: median(batches) }));
       const total = parts.reduce((sum, { us }) => sum + us, 0);
       const each = parts.map(({ part, us }) => `${part} ${us.toFixed(0)}`).join(", ");
-      const size = `${Buffer.byteLength(texts[0] ?? "")} bytes, tree ${((answers[0]?.length ?? 0) / 1024).toFixed(0)} KiB`;
-      show(`new, ${name}`, total, `${size}; ${each}`);
+      show(`new, ${name}`, total, `${sizes}; ${each}`);
     }
 
     for (const { name, text } of [point, ...templates]) {

@@ -2,6 +2,7 @@
 
 import type { TLSSocket } from "node:tls";
 import { type Context, Hono } from "hono";
+import { plainAddress } from "../gateway/client/address.ts";
 import type { Asking } from "./caller.ts";
 import { serveConsole } from "./console.ts";
 import type { ApiEnv, Caller } from "./env.ts";
@@ -94,7 +95,7 @@ function askingOf(context: Context<ApiEnv>): Asking {
   return {
     method: context.req.method,
     headers: context.req.raw.headers,
-    ip: socket?.remoteAddress ?? "unknown",
+    ip: plainAddress(socket?.remoteAddress ?? "unknown"),
     port: socket?.remotePort ?? 0,
     tls: version,
   };

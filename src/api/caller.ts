@@ -109,7 +109,7 @@ export function createCallers(deps: CallerDeps): Callers {
       session.principal.kind !== "human" ||
       deps.revoked?.(session.principal) === true
     ) {
-      if (headers.has("cookie") && /(^|;)\s*postern_session=/.test(headers.get("cookie") ?? ""))
+      if (headers.has("cookie") && /(^|;)\s*(__Host-)?postern_session=/.test(headers.get("cookie") ?? ""))
         throw new ApiError("UNAUTHENTICATED", "the session is over: log in again", loginHint, challenge);
       throw new ApiError("UNAUTHENTICATED", "nobody is logged in", loginHint, challenge);
     }

@@ -5,9 +5,10 @@
 import { createHash, randomBytes } from "node:crypto";
 import type { Principal } from "../facts/principal.ts";
 import type { Json, Store, StoredDocument } from "../store/types.ts";
+import { readCookie, setCookie } from "./cookies.ts";
 import { isPrincipal } from "./principal.ts";
 
-export const cookieName = "postern_session";
+const cookie = "postern_session";
 const collection = "console-sessions";
 const absoluteMs = 8 * 3600_000;
 const idleMs = 3600_000;
@@ -54,6 +55,7 @@ export interface ConsoleSessionOptions {
 
 export function createConsoleSessions(store: Store, options: ConsoleSessionOptions): ConsoleSessions {
   const now = options.now ?? Date.now;
+  const marks = () => ({ secure: options.secure(), sameSite: "Strict" }) as const;
 
   async function touch(found: StoredDocument, until: number): Promise<void> {
     if (now() - found.updated < touchMs) return;
@@ -73,10 +75,10 @@ export function createConsoleSessions(store: Store, options: ConsoleSessionOptio
         tags: tagsOf(principal.provider, principal.subject, sid),
         expires: Math.min(now() + idleMs, until),
       });
-      return setCookie(secret, options.secure());
+      return setCookie(cookie, secret, { ...marks(), seconds: absoluteMs / 1000 });
     },
     async find(cookies) {
-      const secret = readCookie(cookies, cookieName);
+      const secret = readCookie(cookies, cookie, options.secure());
       if (secret === null || !/^[\w-]{43}$/.test(secret)) return null;
       const found = await store.get(collection, keyOf(secret));
       if (found === null) return null;
@@ -93,9 +95,9 @@ export function createConsoleSessions(store: Store, options: ConsoleSessionOptio
       return { principal, authTime, until, csrf: csrfOf(secret) };
     },
     async close(cookies) {
-      const secret = readCookie(cookies, cookieName);
+      const secret = readCookie(cookies, cookie, options.secure());
       if (secret !== null) await store.remove(collection, keyOf(secret));
-      return `${cookieName}=; Max-Age=0; ${attributes(options.secure())}`;
+      return setCookie(cookie, "", { ...marks(), seconds: 0 });
     },
     async endOf({ provider, subject, sid }) {
       const tags = [
@@ -133,23 +135,4 @@ function subjectTag(provider: string, subject: string): string {
 
 function sidTag(provider: string, sid: string): string {
   return `sid:${createHash("sha256").update(`${provider}\0${sid}`).digest("hex")}`;
-}
-
-function attributes(secure: boolean): string {
-  return `Path=/; HttpOnly; SameSite=Strict${secure ? "; Secure" : ""}`;
-}
-
-function setCookie(secret: string, secure: boolean): string {
-  return `${cookieName}=${secret}; Max-Age=${absoluteMs / 1000}; ${attributes(secure)}`;
-}
-
-/** The value of a cookie (RFC 6265 section 5.4); null when it is missing, or given twice. */
-export function readCookie(header: string | undefined, name: string): string | null {
-  const values = (header ?? "")
-    .split(";")
-    .map((pair) => pair.trim())
-    .filter((pair) => pair.startsWith(`${name}=`))
-    .map((pair) => pair.slice(name.length + 1));
-  const [value] = values;
-  return values.length === 1 && value !== undefined && value !== "" ? value : null;
 }

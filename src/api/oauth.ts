@@ -8,6 +8,7 @@ import type { Context, Hono } from "hono";
 import type { AuditLog } from "../audit/index.ts";
 import type { Principal } from "../facts/principal.ts";
 import { type CallContext, type Identity, IdentityError } from "../identity/index.ts";
+import { blameless, network, type Protection } from "../identity/protection.ts";
 import { tokenPrefix } from "../identity/tokens/format.ts";
 import type { PosternTokens } from "../identity/tokens/index.ts";
 import type { Revocations } from "../identity/tokens/revoked.ts";
@@ -15,10 +16,10 @@ import type { Store } from "../store/types.ts";
 import type { ApiEnv } from "./env.ts";
 import { accessTokenType, asOauthError, exchange } from "./oauth/exchange.ts";
 import { answer, type Form, OauthError, readForm, refusal } from "./oauth/form.ts";
-import { handoverRoutes } from "./oauth/handover.ts";
+import { handoverRoutes, WrongCode } from "./oauth/handover.ts";
 import { describeToken } from "./oauth/introspection.ts";
-import { createLimiter } from "./oauth/limiter.ts";
 import type { WellKnown } from "./oauth/wellknown.ts";
+import { createRate } from "./rate.ts";
 
 export interface OauthDeps {
   readonly identity: Pick<Identity, "authenticate" | "verifyGrant" | "verifyLogout">;
@@ -26,6 +27,8 @@ export interface OauthDeps {
   readonly revocations: Revocations;
   readonly store: Store;
   readonly audit: Pick<AuditLog, "event" | "authFailed" | "whenSafe">;
+  /** Makes whoever fails too often wait: the same as at the other doors, or each door would give a budget of its own. */
+  readonly protection: Protection;
   /** Origin under which the listener is reached, without a slash at the end. */
   readonly publicUrl: () => string;
   readonly mayUse: (principal: Principal, database: string) => boolean;
@@ -36,12 +39,23 @@ export interface OauthDeps {
 
 /** A refusal is answered at a multiple of this, as on the wire: the clock tells nothing of the cause. */
 const refusalStepMs = 250;
+/** Requests of one address, failed or not: each may cost a signature, or a place in the store. */
 const perMinute = 120;
-const failuresPerMinute = 20;
 
 /** Mounts the endpoints. */
 export function oauthRoutes(deps: OauthDeps): (app: Hono<ApiEnv>) => void {
-  const limiter = createLimiter(perMinute, failuresPerMinute);
+  const rate = createRate(perMinute);
+
+  /** Throws OauthError for who has to wait. */
+  function admit(context: Context<ApiEnv>, ip: string): void {
+    const gate = deps.protection.admit(ip);
+    if (!gate.open) {
+      const cause = `too many failed logins from this address; refused for ${gate.retryAfterSeconds} s`;
+      if (gate.tell) putFailure(deps, context, { code: "LOCKED_OUT", cause }, null);
+      throw new OauthError("slow_down", "too many failed logins from this address", gate.retryAfterSeconds);
+    }
+    if (!rate.take(network(ip))) throw new OauthError("slow_down", "too many requests from this address");
+  }
 
   /** One endpoint: the limits before, refusals in OAuth's form and on the record after. */
   const endpoint =
@@ -51,15 +65,16 @@ export function oauthRoutes(deps: OauthDeps): (app: Hono<ApiEnv>) => void {
       const ip = context.get("ip") ?? "";
       let token: string | null = null;
       try {
-        if (!limiter.admit(ip)) throw new OauthError("slow_down", "too many requests from this address");
+        refuseForeignPage(context, deps.publicUrl());
+        admit(context, ip);
         const form = await readForm(context.req.raw);
         token = form.one("subject_token") ?? form.one("assertion") ?? form.one("logout_token");
         return await work(form, context);
       } catch (error) {
         const told = asOauthError(error);
         if (told === null) throw error;
-        if (told.code !== "slow_down" && told.code !== "temporarily_unavailable") limiter.failed(ip);
-        if (error instanceof IdentityError) recordFailure(deps, context, error, token);
+        if (error instanceof IdentityError) putFailure(deps, context, error, token);
+        else if (error instanceof WrongCode) deps.protection.failed(ip, null);
         const spent = performance.now() - started;
         await pause(refusalStepMs * (Math.floor(spent / refusalStepMs) + 1) - spent);
         return refusal(told);
@@ -113,7 +128,7 @@ export function oauthRoutes(deps: OauthDeps): (app: Hono<ApiEnv>) => void {
     app.post(
       "/oauth/revoke",
       endpoint(async (form, context) => {
-        await revoke(form.need("token"), deps, contextOf(context));
+        await revoke(form.need("token"), deps, context);
         return answer({});
       }),
     );
@@ -168,7 +183,7 @@ export function oauthRoutes(deps: OauthDeps): (app: Hono<ApiEnv>) => void {
  * RFC 7009: whoever holds a token may end it. Unknown ones are answered alike. A Postern token ends with all that was made of it; a
  * provider's token is refused here from now on, and so is what was exchanged for it.
  */
-async function revoke(token: string, deps: OauthDeps, context: CallContext): Promise<void> {
+async function revoke(token: string, deps: OauthDeps, context: Context<ApiEnv>): Promise<void> {
   let principal: Principal;
   let value: string;
   let ended: string | null = null;
@@ -179,12 +194,14 @@ async function revoke(token: string, deps: OauthDeps, context: CallContext): Pro
       value = found.head;
       ended = found.id;
     } else {
-      principal = await deps.identity.authenticate(token, context);
+      principal = await deps.identity.authenticate(token, contextOf(context));
       value = principal.token.input ?? principal.token.sha256;
     }
   } catch (error) {
-    if (error instanceof IdentityError && error.code !== "STORE_UNAVAILABLE") return;
-    throw error;
+    if (!(error instanceof IdentityError) || error.code === "STORE_UNAVAILABLE") throw error;
+    // Not told, but counted: who tries many tokens here is guessing.
+    count(deps, context, error);
+    return;
   }
   const revocation = await deps.revocations.add({
     kind: "token",
@@ -217,7 +234,7 @@ async function bearer(context: Context<ApiEnv>, deps: OauthDeps): Promise<Princi
     return await deps.identity.authenticate(token, { ...contextOf(context), audience: "api" });
   } catch (error) {
     if (!(error instanceof IdentityError)) throw error;
-    recordFailure(deps, context, error, token);
+    putFailure(deps, context, error, token);
     throw new OauthError("invalid_client", "the bearer token was not accepted");
   }
 }
@@ -238,12 +255,29 @@ async function record(deps: OauthDeps, fields: Readonly<Record<string, unknown>>
   );
 }
 
-function recordFailure(
+/**
+ * Any page can make its visitors' browsers post forms here, fail, and so have to wait. Nobody's browser has business here: programs send neither
+ * header (Fetch Metadata; RFC 6454 Origin). Throws OauthError invalid_request.
+ */
+function refuseForeignPage(context: Context<ApiEnv>, publicUrl: string): void {
+  const site = context.req.header("sec-fetch-site") ?? "none";
+  const origin = context.req.header("origin") ?? publicUrl;
+  if ((site !== "none" && site !== "same-origin") || origin !== publicUrl)
+    throw new OauthError("invalid_request", "web pages may not ask here");
+}
+
+function count(deps: OauthDeps, context: Context<ApiEnv>, { code }: { readonly code: string }): void {
+  if (!blameless.has(code)) deps.protection.failed(context.get("ip") ?? "", null);
+}
+
+/** Counts a failed login, and puts it on the record. */
+function putFailure(
   deps: OauthDeps,
   context: Context<ApiEnv>,
-  error: IdentityError,
+  error: { readonly code: string; readonly cause: string },
   token: string | null,
 ): void {
+  count(deps, context, error);
   deps.audit.authFailed({
     code: error.code,
     cause: error.cause,

@@ -61,7 +61,7 @@ export function openApi(version: string): Json {
       schemas: components(),
       securitySchemes: {
         bearer: { type: "http", scheme: "bearer" },
-        cookie: { type: "apiKey", in: "cookie", name: "postern_session" },
+        cookie: { type: "apiKey", in: "cookie", name: "__Host-postern_session" },
       },
     },
     security: [{ bearer: [] }, { cookie: [] }],

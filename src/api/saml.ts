@@ -1,13 +1,13 @@
 /** SAML in the browser: /saml/metadata, /saml/login, /saml/acs, /saml/done (docs/identity.md; saml-profiles section 4.1). */
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import type { Context, Env, Hono } from "hono";
-import { getCookie } from "hono/cookie";
 import { z } from "zod";
 import type { Principal } from "../facts/principal.ts";
 import { IdentityError } from "../identity/errors.ts";
 import type { SamlProvider } from "../identity/index.ts";
 import { blameless, type Protection } from "../identity/protection.ts";
 import type { Json, Store } from "../store/types.ts";
+import { readCookie, setCookie } from "./cookies.ts";
 import { escapeHtml, loginPage } from "./login/page.ts";
 import { createRate } from "./rate.ts";
 
@@ -76,6 +76,7 @@ const done = z.object({
 export function samlRoutes<E extends Env>(deps: SamlRouteDeps<E>): (app: Hono<E>) => void {
   const now = deps.now ?? Date.now;
   const rate = createRate(mostBegun);
+  const marks = () => ({ secure: deps.secure(), sameSite: "Lax" }) as const;
 
   function find(context: Context<E>): SamlProvider | null {
     const all = deps.providers();
@@ -122,7 +123,7 @@ export function samlRoutes<E extends Env>(deps: SamlRouteDeps<E>): (app: Hono<E>
     if (!(await deps.store.insert(collection, state, value, { expires: now() + loginMs })))
       throw new IdentityError("IDENTITY_INTERNAL", "a state was drawn twice");
     const headers = {
-      "set-cookie": `${cookie}=${browser}; Path=/saml; Max-Age=${loginMs / 1000}; HttpOnly; SameSite=Lax${deps.secure() ? "; Secure" : ""}`,
+      "set-cookie": setCookie(cookie, browser, { ...marks(), seconds: loginMs / 1000 }),
     };
     if (request.url !== null)
       return new Response(null, { status: 302, headers: { ...headers, location: request.url } });
@@ -157,7 +158,7 @@ export function samlRoutes<E extends Env>(deps: SamlRouteDeps<E>): (app: Hono<E>
     const read = done.safeParse(kept?.value);
     if (kept === null || !read.success)
       throw new IdentityError("TOKEN_REQUEST", "SAML: no login is to be completed under this state");
-    const shown = Buffer.from(hash(getCookie(context, cookie) ?? ""));
+    const shown = Buffer.from(hash(readCookie(context.req.header("cookie"), cookie, deps.secure()) ?? ""));
     const expected = Buffer.from(read.data.browser);
     if (shown.length !== expected.length || !timingSafeEqual(shown, expected))
       throw new IdentityError("TOKEN_REQUEST", "SAML: the login was begun in another browser");
@@ -165,10 +166,7 @@ export function samlRoutes<E extends Env>(deps: SamlRouteDeps<E>): (app: Hono<E>
       throw new IdentityError("TOKEN_REPLAYED", "SAML: the login was completed before");
     const answer = await deps.onLogin(read.data.principal, read.data.returnTo, context);
     const headers = new Headers(answer.headers);
-    headers.append(
-      "set-cookie",
-      `${cookie}=; Path=/saml; Max-Age=0; HttpOnly; SameSite=Lax${deps.secure() ? "; Secure" : ""}`,
-    );
+    headers.append("set-cookie", setCookie(cookie, "", { ...marks(), seconds: 0 }));
     return new Response(answer.body, { status: answer.status, headers });
   }
 

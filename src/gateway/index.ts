@@ -291,6 +291,7 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
     audit,
     store: rooms.store ?? null,
     revocations: rooms.revocations ?? null,
+    identity,
     logger,
   });
 

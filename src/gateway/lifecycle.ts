@@ -1,11 +1,13 @@
 /**
  * How long sessions live: the earliest of their token's end, their certificate's and the longest time configured; a warning before,
- * FATAL 57P01 after the running statement. Revocations and administrators end them at once, on whichever node they are.
+ * FATAL 57P01 after the running statement. Revocations and administrators end them at once, on whichever node they are; so does taking
+ * their identity provider out of the configuration.
  */
 import { randomUUID } from "node:crypto";
 import type pino from "pino";
 import type { AuditLog } from "../audit/index.ts";
 import type { Principal } from "../facts/principal.ts";
+import type { Identity } from "../identity/index.ts";
 import { type Revocations, sessionStaleMs } from "../identity/tokens/revoked.ts";
 import type { Store } from "../store/types.ts";
 import { differences } from "./renewal.ts";
@@ -52,6 +54,8 @@ export interface Lifecycle {
   tick(): void;
   /** For a session that has just begun: what was revoked while it did ends it. */
   begun(session: Session): void;
+  /** The providers of identities have changed: sessions of those that are gone end at once. */
+  judge(): void;
   /** Ends a session of this node at once. false: there is none of that id here. */
   end(id: string, reason: string): boolean;
   /** Ends a session wherever it is; resolves once the nodes have been told. Rejects with what the store says. */
@@ -68,17 +72,34 @@ export interface LifecycleRooms {
   /** null: nothing is shared; only this node's own sessions can be ended. */
   readonly store: Store | null;
   readonly revocations: Revocations | null;
+  readonly identity: Pick<Identity, "trusts">;
   readonly logger: pino.Logger;
 }
 
 export function createLifecycle(rooms: LifecycleRooms): Lifecycle {
-  const { sessions, limits, revocations, store, logger } = rooms;
+  const { sessions, limits, revocations, identity, store, logger } = rooms;
   const warnSeconds = limits.warnSeconds ?? defaultWarnSeconds;
   const finishSeconds = limits.finishSeconds ?? defaultFinishSeconds;
   /** Until when each was warned for. */
   const warned = new WeakMap<Session, number>();
 
-  function judgeRevoked(session: Session): void {
+  /** Why a session may not go on although its time is not over: its provider is not one of ours any more. */
+  function orphaned({ principals }: Session): EndReason | null {
+    const left = principals.find((principal) => !identity.trusts(principal));
+    if (left === undefined) return null;
+    return {
+      sqlstate: "57P01",
+      message: "the identity provider of this session is not trusted any more; the session ends",
+      reason: `provider removed (${left.provider})`,
+    };
+  }
+
+  function judge(session: Session): void {
+    const orphan = orphaned(session);
+    if (orphan !== null) {
+      session.cutOff(orphan);
+      return;
+    }
     for (const principal of session.principals) {
       const found = revocations?.find(principal, null) ?? null;
       if (found === null) continue;
@@ -91,8 +112,8 @@ export function createLifecycle(rooms: LifecycleRooms): Lifecycle {
     }
   }
 
-  function onRevocation(): void {
-    for (const session of sessions.values()) judgeRevoked(session);
+  function judgeAll(): void {
+    for (const session of sessions.values()) judge(session);
   }
 
   function end(id: string, reason: string): boolean {
@@ -120,7 +141,7 @@ export function createLifecycle(rooms: LifecycleRooms): Lifecycle {
   }
 
   const stops: (() => void)[] = [];
-  if (revocations !== null) stops.push(revocations.onChange(onRevocation));
+  if (revocations !== null) stops.push(revocations.onChange(judgeAll));
   if (store !== null)
     stops.push(
       store.watch(collection, (key) => {
@@ -148,7 +169,10 @@ export function createLifecycle(rooms: LifecycleRooms): Lifecycle {
       const lost = revocations !== null && revocations.age > sessionStaleMs;
       for (const session of sessions.values()) {
         const { deadline } = session;
+        // Metadata of a provider may name another issuer from one moment to the next.
+        const orphan = orphaned(session);
         if (lost) session.cutOff(storeLost);
+        else if (orphan !== null) session.cutOff(orphan);
         else if (now >= deadline.at) expire(session, reasonOf(deadline.cause), now - deadline.at);
         else if (deadline.at - now <= warningOf(session, now) && warned.get(session) !== deadline.at) {
           const said = session.notice(
@@ -159,7 +183,8 @@ export function createLifecycle(rooms: LifecycleRooms): Lifecycle {
         }
       }
     },
-    begun: judgeRevoked,
+    begun: judge,
+    judge: judgeAll,
     end,
     async endAnywhere(id, reason) {
       if (end(id, reason)) return "ended";

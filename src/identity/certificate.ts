@@ -109,7 +109,8 @@ function toPrincipal(
 ): Principal {
   const { settings, derivation, kindOf } = provider;
   if (!isText(subject, 1024)) throw refused("its name is not a text of 1 to 1024 bytes");
-  const id = spiffeId(subject);
+  // Of any other name a text in the form of a SPIFFE ID is no ID: nobody vouched for its trust domain.
+  const id = settings.subject === "spiffe" ? spiffeId(subject) : null;
   const fields = distinguished(certificate.subject);
   const claims: JsonObject = {
     sub: subject,

@@ -25,6 +25,7 @@ import { tokenPrefix } from "./tokens/format.ts";
 import { createGuard, type TokenGuard } from "./tokens/guard.ts";
 import type { PosternTokens } from "./tokens/index.ts";
 import type { Revocations } from "./tokens/revoked.ts";
+import { isTrusted } from "./trust.ts";
 import { type VerifiedGrant, verifyGrant, verifyToken } from "./verify.ts";
 
 export type { ClientCertificate } from "./certificate.ts";
@@ -69,6 +70,8 @@ export interface Identity {
   verifyGrant(token: string, audience: readonly string[]): Promise<VerifiedGrant>;
   /** Reads a back-channel logout token. Rejects with IdentityError. */
   verifyLogout(token: string): Promise<LogoutClaims>;
+  /** Whether a principal of earlier comes from a provider that is still configured; what was begun with it ends otherwise. */
+  trusts(principal: Pick<Principal, "provider" | "issuer">): boolean;
   /** From now on refuses the token with this SHA-256 (hex). Throws TypeError when it is none. */
   revoke(tokenSha256: string): void;
   readonly metrics: IdentityMetrics;
@@ -140,9 +143,9 @@ export async function createIdentity(
   const rules = { now, maxDelegationDepth: options.maxDelegationDepth ?? defaultDelegationDepth };
   const cache = createTokenCache(cacheLimits);
   const revocations = createRevocations();
-  const guard = createGuard(options.tokens ?? null, options.revocations ?? null, (provider) =>
-    settings.some(({ name }) => name === provider),
-  );
+  const trusts: Identity["trusts"] = (principal) =>
+    isTrusted(principal, settings, (name) => saml.find((one) => one.name === name)?.knownIssuer ?? null);
+  const guard = createGuard(options.tokens ?? null, options.revocations ?? null, trusts);
   const metrics = { verified: 0, cached: 0, refused: 0, keysStale: 0, groupsMaybeTruncated: 0 };
 
   function refuseRevoked(tokenSha256: string, known: TokenFacts | null): void {
@@ -241,6 +244,7 @@ export async function createIdentity(
       return principalOfLogin(provider, claims, token, rules);
     },
     saml,
+    trusts,
     discovery: discoveryOf(settings),
     revoke(tokenSha256) {
       const known = cache.get(tokenSha256.toLowerCase());

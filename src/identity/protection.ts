@@ -126,9 +126,11 @@ function fresh(time: number): Counter {
   return { failures: 0, windowStart: time, rounds: 0, until: 0, told: false, refused: 0 };
 }
 
-/** Who has one IPv6 address has at least 2^64 of them: these count as one. */
-function network(ip: string): string {
+/** What counts as one address: an IPv4 address, also when it is written as IPv6, and all 2^64 that whoever has one IPv6 address has. */
+export function network(ip: string): string {
   if (!ip.includes(":")) return ip;
+  const mapped = /^(?:::|(?:0{1,4}:){5})ffff:(\d{1,3}(?:\.\d{1,3}){3})$/i.exec(ip)?.[1];
+  if (mapped !== undefined) return mapped;
   const [head = "", tail] = ip.toLowerCase().split("%")[0]?.split("::") ?? [];
   const before = head === "" ? [] : head.split(":");
   const after = tail === undefined || tail === "" ? [] : tail.split(":");

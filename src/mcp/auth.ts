@@ -2,11 +2,13 @@
 import { createHash } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Principal } from "../facts/principal.ts";
+import { blameless } from "../identity/protection.ts";
 import type { Caller, McpDeps } from "./deps.ts";
 
 export type Authenticated =
   | { readonly ok: true; readonly principal: Principal }
-  | { readonly ok: false; readonly why: "missing" | "invalid" | "scope" };
+  | { readonly ok: false; readonly why: "missing" | "invalid" | "scope" }
+  | { readonly ok: false; readonly why: "wait"; readonly seconds: number };
 
 /** Refusals are answered at multiples of this time only, so that their causes cannot be told apart by the clock. */
 const refusalStepMs = 250;
@@ -21,6 +23,13 @@ export async function authenticate(
   // Only in the header: tokens in addresses end up in logs (RFC 6750 section 2.3; OAuth 2.1 section 5.1).
   const [, token] = /^Bearer +([\w.~+/=-]+) *$/i.exec(request.headers.get("authorization") ?? "") ?? [];
   if (token === undefined) return { ok: false, why: "missing" };
+  const gate = deps.protection?.admit(connection.ip);
+  if (gate?.open === false) {
+    // On the record once for each wait: a flood of attempts must not become a flood of records.
+    if (gate.tell)
+      note("LOCKED_OUT", `too many failed logins from this address; refused for ${gate.retryAfterSeconds} s`);
+    return { ok: false, why: "wait", seconds: gate.retryAfterSeconds };
+  }
   const started = performance.now();
   try {
     const principal = await deps.identity.authenticate(token, {
@@ -42,6 +51,7 @@ export async function authenticate(
   return { ok: false, why: "invalid" };
 
   function note(code: string, cause: string): void {
+    if (!blameless.has(code)) deps.protection?.failed(connection.ip, null);
     deps.gateway.authFailed({
       code,
       cause,
@@ -95,6 +105,11 @@ export function challenge(
   { settings, publicUrl }: McpDeps,
   metadataPath: string,
 ): Response {
+  if (refused.why === "wait")
+    return Response.json(
+      { error: { code: "TOO_MANY_REQUESTS", message: "too many failed logins from this address" } },
+      { status: 429, headers: { "retry-after": String(refused.seconds) } },
+    );
   const base = publicUrl();
   const parts = [
     ...(refused.why === "missing"

@@ -4,6 +4,7 @@ import type { Approver } from "../approvals/index.ts";
 import type { Approval } from "../facts/approval.ts";
 import type { Principal } from "../facts/principal.ts";
 import type { Gateway } from "../gateway/index.ts";
+import type { Protection } from "../identity/protection.ts";
 import type { Sealer, Store } from "../store/index.ts";
 import type { McpSettings } from "./settings.ts";
 
@@ -47,6 +48,8 @@ export interface Activity {
 export interface McpDeps {
   readonly gateway: Pick<Gateway, "attach" | "access" | "authFailed">;
   readonly identity: McpAuthenticator;
+  /** Makes whoever fails too often wait, here and at the other doors; left out: nobody waits. */
+  readonly protection?: Protection;
   /** null: there are no approvals here. */
   readonly approvals: McpApprovals | null;
   /** null: held statements are told of plainly, also to clients that follow tasks. */

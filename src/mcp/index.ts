@@ -5,6 +5,7 @@
 import { getConnInfo } from "@hono/node-server/conninfo";
 import { createMcpHandler } from "@modelcontextprotocol/server";
 import type { Context, Env, Hono } from "hono";
+import { plainAddress } from "../gateway/client/address.ts";
 import { authenticate, challenge } from "./auth.ts";
 import type { Caller, McpDeps } from "./deps.ts";
 import { allowOrigin, openPreflight, preflight, refusedOrigin } from "./origin.ts";
@@ -117,7 +118,7 @@ function connectionOf<E extends Env>(context: Context<E>): Pick<Caller, "ip" | "
   const bindings: { incoming?: { socket?: { getProtocol?: () => string | null } } } = { ...context.env };
   const protocol = bindings.incoming?.socket?.getProtocol;
   return {
-    ip: remote.address ?? "",
+    ip: plainAddress(remote.address ?? ""),
     port: remote.port ?? 0,
     tls: protocol === undefined ? null : protocol.call(bindings.incoming?.socket),
   };

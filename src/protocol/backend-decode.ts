@@ -204,9 +204,14 @@ export function decodeCommandComplete(body: Buffer): { readonly tag: string } {
   return { tag: lenientText(body, 0, end) };
 }
 
-/** ParameterDescription ('t'). */
+/**
+ * ParameterDescription ('t'). PostgreSQL prepares statements of more than 65535 parameters, though none can be bound to them;
+ * of their number it sends the lower 16 bits, and all types.
+ */
 export function decodeParameterDescription(body: Buffer): { readonly types: number[] } {
-  const count = readUint16(body, 0);
+  const told = readUint16(body, 0);
+  const sent = (body.length - 2) >> 2;
+  const count = sent % 0x1_0000 === told ? sent : told;
   const types = readOids(body, 2, count);
   expectEnd(body, 2 + count * 4);
   return { types };

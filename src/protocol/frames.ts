@@ -27,11 +27,12 @@ export const frontendLimits: Readonly<Record<number, number>> = table([
 
 /**
  * Greatest value of the length field by type byte, server to client (libpq's VALID_LONG_MESSAGE_TYPE).
- * ParameterDescription has room for 65535 parameters: libpq would not take that many, other drivers do.
+ * ParameterDescription: a statement that is only prepared may have more than the 65535 parameters that can be bound, as many as
+ * its text has room to name.
  */
 export const backendLimits: Readonly<Record<number, number>> = table([
   ["TDdVENA", large],
-  ["t", 4 + 2 + 4 * 65_535],
+  ["t", 4 + 2 + 4 * 0x10_0000],
   ["RvKSZCIn123sGHWc", libpqShort],
 ]);
 

@@ -186,7 +186,7 @@ export function createSqlReader(options: SqlReaderOptions = {}): SqlReader {
 
 function unread(text: string, reason: Unread): MessageText {
   return {
-    statements: [{ text, shape: unreadShape(text), comment: null }],
+    statements: [{ text, start: 0, shape: unreadShape(text), comment: null }],
     parsed: false,
     reason,
     poisoned: reason === "parser-failed",
@@ -196,7 +196,12 @@ function unread(text: string, reason: Unread): MessageText {
 /** As message() for the one statement that is the whole text: the hot path. */
 function single(text: string, shape: StatementShape, comment: string | null): MessageText {
   const seen = comment !== null && resembles(comment) ? comment : null;
-  return { statements: [{ text, shape, comment: seen }], parsed: true, reason: null, poisoned: false };
+  return {
+    statements: [{ text, start: 0, shape, comment: seen }],
+    parsed: true,
+    reason: null,
+    poisoned: false,
+  };
 }
 
 function message(text: string, shapes: readonly StatementShape[], spans: readonly Span[]): MessageText {
@@ -209,6 +214,7 @@ function message(text: string, shapes: readonly StatementShape[], spans: readonl
     const whole = span.start === 0 && span.end === text.length;
     statements.push({
       text: whole ? text : text.slice(span.start, span.end),
+      start: span.start,
       shape,
       comment: comment !== null && resembles(comment) ? comment : null,
     });

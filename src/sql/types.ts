@@ -82,6 +82,8 @@ export interface StatementShape {
 export interface StatementText {
   /** As it was sent. A message of one statement: the whole message; of several: up to the semicolon, trimmed. */
   readonly text: string;
+  /** Where that begins in the message, in UTF-16 units. */
+  readonly start: number;
   readonly shape: StatementShape;
   /** The trailing comment when it looks like sqlcommenter's, raw. What it says is claimed by the client. */
   readonly comment: string | null;

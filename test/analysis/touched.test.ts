@@ -424,8 +424,28 @@ describe("outputs and assignments", () => {
       ],
     ],
     [
+      "insert into orders (id) values (1) on conflict (id) do update set (note, email) = (select u.email, excluded.note from users u)",
+      [
+        "public.orders.id <-",
+        "public.orders.note <- public.users.email",
+        "public.orders.email <- public.orders.note",
+      ],
+    ],
+    [
       "merge into orders o using users u on o.id = u.id when not matched then insert (id, note) values (u.id, u.email)",
       ["public.orders.id <- public.users.id", "public.orders.note <- public.users.email"],
+    ],
+    // Each action numbers its sub-selects from 1.
+    [
+      `merge into orders o using users u on o.id = u.id
+       when matched and o.id = 1 then update set (note, email) = (select 'x', u.name)
+       when matched then update set (note, email) = (select u.email, 'x')`,
+      [
+        "public.orders.note <- public.users.email public.users.name",
+        "public.orders.email <- public.users.email public.users.name",
+        "public.orders.note <- public.users.email public.users.name",
+        "public.orders.email <- public.users.email public.users.name",
+      ],
     ],
   ])("%s", async (sql, assignments) => {
     const touched = await by.touched(sql);

@@ -43,7 +43,7 @@ afterAll(async () => {
   await cluster?.dropDatabase(dbname);
 });
 
-function build() {
+function build(protection = createProtection(null)) {
   const { identity, gateway, audit, tokens, revocations } = postern;
   if (tokens === null || revocations === null) throw new Error("no store");
   const consoleSessions = createConsoleSessions(store, { secure: () => true });
@@ -61,7 +61,7 @@ function build() {
     roles: () => roles,
     publicUrl: () => url,
     stepUpSeconds: 600,
-    protection: createProtection(null),
+    protection,
     logger: pino({ level: "silent" }),
     tls: false,
     logKey: () => "",
@@ -80,6 +80,7 @@ function build() {
       mounts: [
         oauthRoutes({
           identity,
+          protection,
           tokens,
           revocations,
           store,
@@ -287,14 +288,72 @@ describe("POST /oauth/token, token exchange", () => {
     expect(failed).toMatchObject({ code: "TOKEN_EXPIRED", client: { via: "api" } });
   });
 
-  it("makes an address that fails too often wait", async () => {
+  const limits = { perIp: 6, perPrincipal: 3, windowSeconds: 60, firstSeconds: 10, longestSeconds: 60 };
+
+  it("makes an address that fails too often wait, at this door and the others", async () => {
+    app = build(createProtection(limits));
     const wrong = { subject_token: "a.b.c" };
-    const answers = await Promise.all(Array.from({ length: 20 }, () => exchange(wrong)));
-    expect(answers.every(({ status }) => status === 400)).toBe(true);
-    const { status, headers, body } = await exchange();
-    expect(status).toBe(429);
-    expect(headers.get("retry-after")).toBe("60");
-    expect(body.error).toBe("slow_down");
+    for (const answer of [
+      await exchange(wrong),
+      await post("/oauth/token", { grant_type: "authorization_code", code: "x", code_verifier: "y" }),
+      await post("/oauth/introspect", { token: "x" }, { authorization: "Bearer a.b.c" }),
+      await post("/oauth/backchannel-logout", { logout_token: "a.b.c" }),
+    ])
+      expect([400, 401]).toContain(answer.status);
+    // RFC 7009: told nothing, but counted.
+    expect((await post("/oauth/revoke", { token: "a.b.c" })).status).toBe(200);
+    // The sixth failure is another door's.
+    expect((await json("GET", "/api/me", "a.b.c")).status).toBe(401);
+    for (let i = 0; i < 3; i++) {
+      const { status, headers, body } = await exchange();
+      expect([status, body.error]).toEqual([429, "slow_down"]);
+      expect(Number(headers.get("retry-after"))).toBeLessThanOrEqual(10);
+    }
+    expect((await json("GET", "/api/me", await person())).status).toBe(429);
+    const told = (await postern.records()).filter(({ code }) => code === "LOCKED_OUT");
+    expect(told).toHaveLength(1);
+  });
+
+  it("counts no failure where nobody showed a token, and none for which the gateway is to blame", async () => {
+    app = build(createProtection(limits));
+    for (let i = 0; i < 8; i++) {
+      expect((await exchange({ database: "elsewhere" })).status).toBe(400);
+      await post("/oauth/token", { grant_type: "password" });
+      await post("/oauth/introspect", { token: "x" });
+    }
+    expect((await exchange()).status).toBe(200);
+  });
+
+  it("takes nothing from pages of others, which could make their visitors wait", async () => {
+    app = build(createProtection(limits));
+    const fields = { grant_type: exchangeGrant, subject_token: "a.b.c", subject_token_type: accessToken };
+    for (const headers of [
+      { "sec-fetch-site": "cross-site" },
+      { "sec-fetch-site": "same-site" },
+      { origin: "https://evil.example" },
+      { origin: "null" },
+      { origin: `${url}.evil.example` },
+    ])
+      for (let i = 0; i < 2; i++) {
+        const { status, body } = await post("/oauth/token", fields, headers as Record<string, string>);
+        expect([status, body.error]).toEqual([400, "invalid_request"]);
+      }
+    expect((await exchange()).status).toBe(200);
+    expect((await exchange({}, {})).status).toBe(200);
+  });
+
+  it("answers so many requests of one address in a minute", async () => {
+    const answers = await Promise.all(
+      Array.from({ length: 125 }, () => post("/oauth/token", { grant_type: "password" })),
+    );
+    // A minute may end in between.
+    expect(answers.filter(({ status }) => status === 429).length).toBeLessThanOrEqual(5);
+    const more = await Promise.all(
+      Array.from({ length: 125 }, () => post("/oauth/token", { grant_type: "password" })),
+    );
+    const refused = [...answers, ...more].filter(({ status }) => status === 429);
+    expect(refused.length).toBeGreaterThanOrEqual(10);
+    expect(refused[0]?.headers.get("retry-after")).toBe("60");
   });
 });
 

@@ -79,7 +79,7 @@ async function begin(query = ""): Promise<Begun> {
   const response = await app.request(`/saml/login${query}`);
   expect(response.status).toBe(302);
   const set = response.headers.get("set-cookie") ?? "";
-  expect(set).toMatch(/; Path=\/saml; Max-Age=600; HttpOnly; SameSite=Lax; Secure$/);
+  expect(set).toMatch(/^__Host-postern_saml=[\w-]+; Max-Age=600; Path=\/; HttpOnly; SameSite=Lax; Secure$/);
   const location = new URL(response.headers.get("location") ?? "");
   expect(location.origin + location.pathname).toBe("https://idp.example.com/sso");
   const xml = inflateRawSync(
@@ -118,7 +118,7 @@ test("from the login to the end", async () => {
   expect(done.status).toBe(302);
   expect(done.headers.getSetCookie()).toEqual([
     "session=1",
-    "postern_saml=; Path=/saml; Max-Age=0; HttpOnly; SameSite=Lax; Secure",
+    "__Host-postern_saml=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax; Secure",
   ]);
   expect(logins).toEqual([{ subject: "alice", returnTo: "/trail?x=1" }]);
   expect(failures).toEqual([]);
@@ -137,12 +137,21 @@ describe("who tries to join in", () => {
     const login = await begin();
     const location = await deliver(login);
     const other = await begin();
-    for (const cookie of [other.cookie, "", "postern_saml=x"]) {
+    for (const cookie of [other.cookie, "", "__Host-postern_saml=x"]) {
       const response = await app.request(location, { headers: { cookie } });
       expect(response.status).toBe(403);
     }
     expect(logins).toEqual([]);
     expect(failures.map(({ code }) => code)).toEqual(["TOKEN_REQUEST", "TOKEN_REQUEST", "TOKEN_REQUEST"]);
+  });
+
+  test("nor one with a neighbour's cookie, or with two", async () => {
+    const login = await begin();
+    const location = await deliver(login);
+    const { cookie: second } = await begin();
+    for (const cookie of [login.cookie.replace("__Host-", ""), `${login.cookie}; ${second}`])
+      expect((await app.request(location, { headers: { cookie } })).status).toBe(403);
+    expect(logins).toEqual([]);
   });
 
   test("the end comes once", async () => {

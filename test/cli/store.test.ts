@@ -45,5 +45,11 @@ test("made once; another node needs a copy of it; keys can be turned over", asyn
     await settings("one", "store_keys: [{ env: FRESH }]\n", { FRESH: fresh }),
   );
   expect(later.sealer.open("c", "k", sealed)).toBeNull();
+  // Nodes, restarts and new keys alike: the salts that a name is answered with stay as they are.
+  expect(one.saltKey).toHaveLength(32);
+  for (const { saltKey } of [two, both, later]) expect(saltKey).toEqual(one.saltKey);
+  expect(JSON.stringify((await one.store.list("store", { limit: 10 })).items)).not.toContain(
+    one.saltKey.toString("base64"),
+  );
   for (const { store } of [one, two, both, later]) await store.close();
 });

@@ -4,7 +4,7 @@
  * --suite regress|modules --source DIR [--bin DIR] [--parallel] [--reset close] [--only TEST …] (PostgreSQL's
  * regression suite, or those of its extensions, from its source, with the programs in `bin`). Exit code 0 when nothing failed.
  */
-import { readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { findProgram } from "../../bench/processes.ts";
@@ -15,9 +15,11 @@ import { pgDumpSuite } from "./suites/pgdump.ts";
 import { psqlSuite } from "./suites/psql.ts";
 import { pythonDriver, pythonSuite } from "./suites/python.ts";
 import { regressSuite } from "./suites/regress.ts";
+import { policies, protectedTable } from "./support/policies.ts";
 import { runProgram } from "./support/program.ts";
 import { createReport } from "./support/report.ts";
 import { debianFolder, distribution, type Pair, startPair } from "./support/servers.ts";
+import type { Intent } from "./support/trail.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -44,8 +46,11 @@ const debian = major === "" ? null : debianFolder(major);
 console.log(`Conformance on ${distribution()}, Node ${process.versions.node}; ${await versions()}`);
 
 function policyNamed(name: string): string {
-  if (name === "allow-all") return "version: 1\ndefault: allow\nrules: []\n";
-  throw new Error(`there is no policy ${JSON.stringify(name)} for this; expected allow-all`);
+  const found = policies[name];
+  if (found !== undefined) return found;
+  throw new Error(
+    `there is no policy ${JSON.stringify(name)} for this; expected ${Object.keys(policies).join(" or ")}`,
+  );
 }
 
 function resetNamed(name: string): "discard_all" | "close" {
@@ -84,7 +89,8 @@ async function on(
 ): Promise<void> {
   const chosen = Object.entries(suites).filter(([name]) => options.suite !== undefined || wanted(name));
   if (chosen.length === 0) return;
-  const pair = await startPair(folder, policy, { servers, reset });
+  const logStatements = options.suite !== undefined;
+  const pair = await startPair(folder, policy, { servers, reset, logStatements });
   try {
     for (const [name, suite] of chosen) {
       const since = performance.now();
@@ -93,7 +99,7 @@ async function on(
         `      ${name} on ${pair.version} took ${((performance.now() - since) / 1000).toFixed(1)} s`,
       );
     }
-    const { ok, said, trail } = await pair.verify();
+    const { ok, said, trail, coverage, complaints, intents } = await pair.verify();
     const name = `the audit log of all this verifies (${pair.version})`;
     if (ok) report.pass(`${name}: ${said.split("\n")[0]}`);
     else report.fail(name, said);
@@ -101,6 +107,16 @@ async function on(
     console.log(
       `      ${trail.intents} statements; outcomes: ${counts(trail.outcomes)}; sessions: ${counts(trail.endings)}`,
     );
+    keepEvidence(intents, complaints);
+    const quiet = "the gateway's own log complains of nothing";
+    if (complaints.length === 0) report.pass(quiet);
+    else report.fail(quiet, complaints.slice(0, 20).join("\n"));
+    if (coverage !== null) {
+      const known = `every statement of the server's log has an intent (${coverage.statements}, and ${coverage.own} of the gateway's own)`;
+      const missing = coverage.missing.map(({ pid, how, text }) => `${pid} ${how}: ${text.slice(0, 200)}`);
+      if (missing.length === 0 && coverage.statements > 0) report.pass(known);
+      else report.fail(known, [`${missing.length} have none:`, ...missing.slice(0, 40)].join("\n"));
+    }
     if (options.suite !== undefined) {
       const settled = "every statement has an intent and a known outcome";
       if (trail.unsettled.length === 0 && trail.intents > 0) report.pass(settled);
@@ -113,6 +129,16 @@ async function on(
   } finally {
     await pair.stop();
   }
+}
+
+/** With CONFORMANCE_OUT set: what was refused and what the gateway's own log complained of. */
+function keepEvidence(intents: readonly Intent[], complaints: readonly string[]): void {
+  const folder = process.env.CONFORMANCE_OUT;
+  if (folder === undefined) return;
+  mkdirSync(folder, { recursive: true });
+  const refused = intents.filter(({ code }) => code !== null).map((one) => JSON.stringify(one));
+  writeFileSync(join(folder, "refused.jsonl"), `${refused.join("\n")}\n`);
+  writeFileSync(join(folder, "gateway.log"), `${complaints.join("\n")}\n`);
 }
 
 if (options.suite === undefined) await everything();
@@ -162,6 +188,7 @@ async function regression(suite: "regress" | "modules"): Promise<void> {
           bin,
           parallel: options.parallel,
           reused: reset === "discard_all",
+          before: options.policy === "labels" ? protectedTable : [],
           only: options.only ?? null,
         }),
     },

@@ -2,7 +2,7 @@
 import net from "node:net";
 import pg from "pg";
 import postgres from "postgres";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { encodeCancelRequest } from "../../src/protocol/index.ts";
 import { type Database, sharedCluster } from "../support/cluster.ts";
 import { type Leaf, startTestPostern, type TestOptions, type TestPostern } from "../support/postern.ts";
@@ -116,6 +116,23 @@ describe("drivers", () => {
       await tx`insert into y values (1)`;
     });
     await sql.end();
+  });
+
+  it("a client knows its own notifications by the process id that it was told at connect", async () => {
+    const [one, other] = [await connect(postern), await connect(postern)];
+    const heard: (readonly [payload: string | undefined, pid: number])[] = [];
+    one.on("notification", ({ payload, processId }) => heard.push([payload, processId]));
+    await one.query("listen pids; notify pids, 'own'");
+    await other.query("notify pids, 'foreign'");
+    const [row] = (await other.query("select pg_backend_pid() as pid")).rows;
+    await vi.waitFor(() => expect(heard).toHaveLength(2));
+    const { processID } = one as unknown as { processID: number };
+    expect(heard).toEqual([
+      ["own", processID],
+      ["foreign", row.pid],
+    ]);
+    await one.end();
+    await other.end();
   });
 
   it("sets the session facts, which survive RESET ALL and DISCARD ALL, and the application name", async () => {

@@ -8,6 +8,7 @@ import { type Leaf, startTestPostern, type TestPostern } from "../support/poster
 import { type RawClient, rawLogin } from "../support/raw.ts";
 import {
   bind,
+  close,
   copyData,
   copyDone,
   describe_,
@@ -248,6 +249,11 @@ describe("a denied statement", () => {
     expect(field(messages[0], "P")).toBe("8");
     client.send(query("selec 1"));
     expect(field((await client.ready())[0], "C")).toBe("42601");
+    client.send(query(String.raw`select E'wrong: \u061'`));
+    const unread = await client.ready();
+    expect(types(unread)).toBe("EZ");
+    expect(field(unread[0], "C")).toBe("22025");
+    expect(field(unread[0], "P")).toBe("17");
     client.send(parse("", "select 'ö'; drop table t"), bind("", ""), execute(""), sync);
     const two = await client.ready();
     expect(types(two)).toBe("EZ");
@@ -255,6 +261,52 @@ describe("a denied statement", () => {
     expect(field(two[0], "M")).toBe("cannot insert multiple commands into a prepared statement");
     await works();
     expect(await count()).toBe(10);
+  });
+});
+
+describe("a portal that is not there", () => {
+  it("is said to be missing, as PostgreSQL says it: never bound, gone with its transaction, closed", async () => {
+    client.send(execute("never"), sync);
+    const never = await client.ready();
+    expect(types(never)).toBe("EZ");
+    expect(field(never[0], "C")).toBe("34000");
+    expect(field(never[0], "M")).toBe('portal "never" does not exist');
+    expect(code(never[0])).toBe("UNKNOWN_CURSOR");
+    expect(await lastOf("statement.intent")).toMatchObject({
+      decision: { verdict: "deny", code: "UNKNOWN_CURSOR" },
+    });
+    client.send(parse("s", "select a from t order by a"), bind("p", "s"), execute("p", 2), sync);
+    expect(types(await client.ready())).toBe("12DDsZ");
+    client.send(execute("p", 2), sync);
+    const gone = await client.ready();
+    expect(types(gone)).toBe("EZ");
+    expect(field(gone[0], "C")).toBe("34000");
+    client.send(query("begin"), bind("q", "s"), execute("q", 2), close("portal", "q"), execute("q", 2), sync);
+    await client.ready();
+    const closed = await client.ready();
+    expect(types(closed)).toBe("2DDs3EZ");
+    expect(field(closed.at(-2), "C")).toBe("34000");
+    client.send(query("rollback"));
+    await client.ready();
+    await works();
+  });
+});
+
+describe("the server's own error", () => {
+  it("names the place in the message as it was sent, also behind other statements", async () => {
+    for (const text of [
+      "  select missing from t",
+      "select 1; select missing from t",
+      "select 'ä😀' as \"é\";; -- missing\n /* missing */ select a,\n missing from t; select 2",
+    ]) {
+      client.send(query(text));
+      const messages = await client.ready();
+      expect(types(messages), text).toBe("EZ");
+      expect(field(messages[0], "C")).toBe("42703");
+      expect(Number(field(messages[0], "P")), text).toBe(
+        [...text.slice(0, text.lastIndexOf("missing"))].length + 1,
+      );
+    }
   });
 });
 
@@ -427,6 +479,135 @@ describe("what only the session sees", () => {
     await owner.ready();
     owner.send(query("select * from fresh"));
     expect(field((await owner.ready())[0], "C")).toBe("42P01");
+    await owner.end();
+  });
+
+  it("texts so large that they are read aside are understood, the first of a batch or not", async () => {
+    const owner = await login("owners");
+    owner.send(query("create temp table pile(x text)"));
+    expect(types(await owner.ready())).toBe("CZ");
+    const large = (values: number) =>
+      `insert into pile values ${Array.from({ length: values }, (_, i) => `($${i + 1}::text)`).join()}`;
+    expect(large(9_000).length).toBeGreaterThan(100_000);
+    owner.send(
+      parse("", large(9_000)),
+      bind(
+        "",
+        "",
+        Array.from({ length: 9_000 }, (_, i) => String(i)),
+      ),
+      execute(""),
+      sync,
+    );
+    const messages = await owner.ready();
+    expect(types(messages), field(messages[0], "M")).toBe("12CZ");
+    owner.send(query("select count(*) from pile"));
+    expect((await owner.ready())[1]?.body.toString()).toContain("9000");
+    // Behind something that has run in the same batch the session cannot be asked.
+    owner.send(
+      parse("", "create temp table more(x text)"),
+      bind("", ""),
+      execute(""),
+      parse("", large(9_001)),
+      sync,
+    );
+    const refused = await owner.ready();
+    expect(types(refused)).toBe("12CEZ");
+    expect(code(refused[3])).toBe("SEND_ALONE");
+    await owner.end();
+  });
+
+  it("a statement may be prepared with more parameters than can be bound", async () => {
+    const owner = await login("owners");
+    const count = 65_537;
+    const many = `select array[${Array.from({ length: count }, (_, i) => `$${i + 1}::int`).join()}]`;
+    owner.send(parse("many", many), describe_("statement", "many"), sync);
+    const messages = await owner.ready();
+    expect(types(messages), field(messages[0], "M")).toBe("1tTZ");
+    expect(messages[1]?.body.length).toBe(2 + 4 * count);
+    owner.send(query("select 1"));
+    expect(types(await owner.ready())).toBe("TDCZ");
+    await owner.end();
+  });
+
+  it("statements prepared one behind the other, without a Sync, as asyncpg does to learn of types", async () => {
+    const owner = await login("owners");
+    owner.send(query("create temp table typed as select 1 as a"));
+    await owner.ready();
+    const prepared = [
+      "select a as one from typed",
+      "select a as two from typed",
+      "select a as three from typed",
+    ];
+    for (const [index, text] of prepared.entries()) {
+      owner.send(parse(`s${index}`, text), describe_("statement", `s${index}`), flush);
+      expect(types(await owner.until(({ type }) => type === "T" || type === "E"))).toBe("1tT");
+    }
+    for (const index of prepared.keys()) owner.send(bind("", `s${index}`), execute(""));
+    owner.send(sync);
+    expect(types(await owner.ready())).toBe("2DC2DC2DCZ");
+    // A portal that waits for its Execute would be lost: there the batch is left as it is.
+    owner.send(parse("", "select 1"), bind("open", ""), parse("", "select a as four from typed"), sync);
+    const refused = await owner.ready();
+    expect(types(refused)).toBe("12EZ");
+    expect(field(refused.at(-2), "D")).toContain("SEND_ALONE");
+    await owner.end();
+  });
+
+  it("a transaction block whose BEGIN came in the same batch", async () => {
+    const owner = await login("owners");
+    owner.send(query("create temp table piped(x int)"));
+    await owner.ready();
+    const run = (text: string) => [parse("", text), bind("", ""), execute("")];
+    owner.send(
+      ...run("begin"),
+      ...run("insert into piped values (1), (2), (3)"),
+      parse("", "select x from piped order by x"),
+      bind("rows", ""),
+      execute("rows", 1),
+      ...run("create table made_here(y int)"),
+      ...run("insert into made_here select x from piped where x > 1"),
+      execute("rows", 2),
+      ...run("select sum(y) from made_here"),
+      sync,
+    );
+    const done = await owner.ready();
+    expect(types(done), done.find(({ type }) => type === "E")?.body.toString()).toBe(
+      "12C12C12Ds12C12CDDs12DCZ",
+    );
+    expect(done.at(-1)?.body.toString()).toBe("T");
+    // An error takes all of it back, what came before the gateway's questions as well.
+    owner.send(...run("insert into made_here select count(*) from piped"), ...run("select 1 / 0 from piped"));
+    owner.send(...run("commit"), sync);
+    const failed = await owner.ready();
+    expect(types(failed)).toBe("12C1EZ");
+    expect(failed.at(-1)?.body.toString()).toBe("E");
+    owner.send(query("rollback"));
+    await owner.ready();
+    owner.send(query("select count(*) from piped"));
+    expect((await owner.ready()).find(({ type }) => type === "D")?.body.toString()).toMatch(/0$/);
+    owner.send(query("select * from made_here"));
+    expect(field((await owner.ready())[0], "C")).toBe("42P01");
+    await owner.end();
+  });
+
+  it("without a block nothing is committed early for a question's sake", async () => {
+    const owner = await login("owners");
+    owner.send(query("create temp table batched(x int)"));
+    await owner.ready();
+    owner.send(parse("", "insert into batched values (1)"), bind("", ""), execute(""));
+    owner.send(parse("", "select x from batched"), sync);
+    const messages = await owner.ready();
+    expect(types(messages)).toBe("12CEZ");
+    expect(field(messages.at(-2), "D")).toContain("SEND_ALONE");
+    owner.send(query("select count(*) from batched"));
+    expect((await owner.ready()).find(({ type }) => type === "D")?.body.toString()).toMatch(/0$/);
+    // After COMMIT in the same batch no block is open any more.
+    owner.send(parse("", "begin"), bind("", ""), execute(""), parse("", "commit"), bind("", ""), execute(""));
+    owner.send(parse("", "insert into batched select 2"), bind("", ""), execute(""), sync);
+    expect(types(await owner.ready())).toBe("12C12CEZ");
+    owner.send(query("select count(*) from batched"));
+    expect((await owner.ready()).find(({ type }) => type === "D")?.body.toString()).toMatch(/0$/);
     await owner.end();
   });
 

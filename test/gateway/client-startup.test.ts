@@ -161,8 +161,22 @@ describe("start-up in plain text on loopback", () => {
     four.send(startup());
     await four.read(9);
     four.send(message("X", ""));
-    for (const peer of [two, three, four]) expect(await peer.rest()).toHaveLength(0);
+    const five = await b.connect();
+    await five.trickle(message("X", ""));
+    const six = await b.connect();
+    six.send(sslRequest);
+    await six.read(1);
+    six.send(message("X", ""));
+    for (const peer of [two, three, four, five, six]) expect(await peer.rest()).toHaveLength(0);
     expect(b.failures).toEqual([]);
+  });
+
+  it("takes what only begins like Terminate for a packet of invalid length", async () => {
+    const b = await start();
+    const peer = await b.connect();
+    peer.send(Buffer.from("X\0\0\0\u0005?"));
+    expect((await peer.fatal()).code).toBe("08P01");
+    expect(b.failures).toMatchObject([{ code: "PROTOCOL" }]);
   });
 
   it("records a packet that is cut off", async () => {

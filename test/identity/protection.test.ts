@@ -93,6 +93,17 @@ describe("waits", () => {
     expect(wait(protection.admit("::1"))).toBe(0);
   });
 
+  test("IPv4 in the spelling of IPv6 is the address itself, and no other's", () => {
+    const clock = { now: 0 };
+    const protection = createProtection({ ...settings, perIp: 1 }, () => clock.now);
+    protection.failed("::ffff:192.0.2.1", null);
+    expect(protection.admit("192.0.2.1").open).toBe(false);
+    expect(protection.admit("0:0:0:0:0:FFFF:192.0.2.1").open).toBe(false);
+    // On a socket bound to "::" every IPv4 client is written like this.
+    expect(protection.admit("::ffff:192.0.2.2").open).toBe(true);
+    expect(protection.admit("::1").open).toBe(true);
+  });
+
   test("memory is bounded", () => {
     const { protection } = make();
     for (let i = 0; i < 60_000; i++) protection.failed(`10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`, null);

@@ -308,3 +308,37 @@ describe("listing and ending", () => {
     await expect(tokens.issue(at(clock.now), {})).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
   });
 });
+
+describe("salts of SCRAM", () => {
+  const saltKey = Buffer.alloc(32, 7);
+  const user = "pgt_abcdefghijkl";
+
+  it("are the same on every node, after every start, and of other names others", async () => {
+    const [here, there] = [memoryStore(), memoryStore()];
+    open.push(here, there);
+    const one = createPosternTokens({ store: here, saltKey });
+    const two = createPosternTokens({ store: there, saltKey });
+    for (const name of ["abcdefghijkl", `user ${user}`, "user postgres", ""]) {
+      expect(await two.scram(name)).toEqual(await one.scram(name));
+      expect(await createPosternTokens({ store: here }).scram(name)).not.toEqual(await one.scram(name));
+    }
+    expect((await one.scram("abcdefghijkl")).salt).not.toBe((await one.scram("abcdefghijkm")).salt);
+  });
+
+  it("do not tell a token that was ended from one that never was", async () => {
+    const store = memoryStore();
+    open.push(store);
+    const tokens = createPosternTokens({ store, saltKey });
+    const { id } = await tokens.issue(at(Date.now()), {});
+    const living = await tokens.scram(id);
+    await tokens.end(id);
+    const ended = await tokens.scram(id);
+    // Salt and iterations are all that a client is told before its proof; the keys are others, so no proof fits.
+    expect([ended.salt, ended.iterations]).toEqual([living.salt, living.iterations]);
+    expect([ended.storedKey, ended.serverKey]).not.toEqual([living.storedKey, living.serverKey]);
+    // Another node of the same store, asked before the token was made, would have said the same.
+    const elsewhere = memoryStore();
+    open.push(elsewhere);
+    expect((await createPosternTokens({ store: elsewhere, saltKey }).scram(id)).salt).toBe(living.salt);
+  });
+});

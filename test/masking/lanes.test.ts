@@ -30,6 +30,11 @@ function expected(key: Buffer, message: Buffer): { digest: string; token: string
   return { digest: digest.toString("hex", 0, 16), token: digest.toString("base64url", 0, 12) };
 }
 
+function digestAt(lanes: HashAhead, result: number): string {
+  const from = lanes.digest(result);
+  return lanes.bytes.toString("hex", from, from + 16);
+}
+
 /** Hashes the messages ahead, the i-th for place i, and gives what is found. */
 function hashed(lanes: HashAhead, messages: readonly { hmac: Hmac; message: Buffer }[]) {
   const source = Buffer.alloc(1);
@@ -42,7 +47,7 @@ function hashed(lanes: HashAhead, messages: readonly { hmac: Hmac; message: Buff
     const token = Buffer.alloc(20, "*");
     lanes.token(found, token, 2);
     expect(token.toString("latin1", 0, 2) + token.toString("latin1", 18)).toBe("****");
-    return { digest: lanes.digest(found).toString("hex"), token: token.toString("latin1", 2, 18) };
+    return { digest: digestAt(lanes, found), token: token.toString("latin1", 2, 18) };
   });
   lanes.end();
   return results;
@@ -125,9 +130,7 @@ describe("four at a time", () => {
     expect(lanes.find(hmac, source, 0, 2)).toBe(-1);
     expect(lanes.find(hmac, source, 1, 3)).toBe(-1);
     const third = lanes.find(hmac, source, 8, 13);
-    expect(lanes.digest(third).toString("hex")).toBe(
-      expected(Buffer.alloc(8, 1), Buffer.from("three")).digest,
-    );
+    expect(digestAt(lanes, third)).toBe(expected(Buffer.alloc(8, 1), Buffer.from("three")).digest);
     expect(lanes.find(hmac, source, 0, 3)).toBe(-1);
     expect(lanes.find(hmac, source, 9, 13)).toBe(-1);
     collect();
@@ -137,6 +140,38 @@ describe("four at a time", () => {
     lanes.begin(source);
     lanes.add(hmac, 0, 3, source, 0, 3);
     expect(lanes.find(hmac, source, 0, 3)).toBe(-1);
+    lanes.end();
+  });
+
+  test("of what is written by the values' type", () => {
+    const source = Buffer.from("one two three four");
+    const hmac = hmacSha256(Buffer.alloc(8, 3));
+    const upper = (b: Buffer, at: number, end: number, text: Buffer, to: number): number =>
+      to + text.write(b.toString("latin1", at, end).toUpperCase(), to, "latin1");
+    lanes.begin(source);
+    expect(lanes.addNormal(hmac, source, 0, 3, upper)).toBe(true);
+    expect(lanes.addNormal(hmac, source, 4, 7, () => -1)).toBe(false);
+    // Too long: written, but not taken.
+    expect(lanes.addNormal(hmac, source, 8, 13, (_b, _at, _end, _text, to) => to + 256)).toBe(true);
+    expect(lanes.addNormal(hmac, source, 14, 18, upper)).toBe(true);
+    lanes.hash();
+    expect(lanes.find(hmac, source, 0, 3)).toBe(0);
+    expect(lanes.find(hmac, source, 4, 7)).toBe(-1);
+    expect(lanes.find(hmac, source, 8, 13)).toBe(-1);
+    expect(lanes.find(hmac, source, 14, 18)).toBe(1);
+    expect(digestAt(lanes, 0)).toBe(expected(Buffer.alloc(8, 3), Buffer.from("ONE")).digest);
+    expect(digestAt(lanes, 1)).toBe(expected(Buffer.alloc(8, 3), Buffer.from("FOUR")).digest);
+    lanes.end();
+    // Full of the longest: no more is written, nor is anything behind the memory.
+    lanes.begin(source);
+    let most = 0;
+    for (let i = 0; i < 300; i++)
+      lanes.addNormal(hmac, source, i, i, (_b, _at, _end, text, to) => {
+        most = Math.max(most, to + 256);
+        expect(most).toBeLessThanOrEqual(text.length);
+        return to + maxMessage;
+      });
+    expect(most).toBeGreaterThan(60_000);
     lanes.end();
   });
 
@@ -176,6 +211,15 @@ describe("four at a time", () => {
         [1, 2, 3].map(() => ({ hmac, message })),
       ),
     ).not.toContain(null);
+    // What was written and then not wanted, too: it had no form, or was too long.
+    for (const size of [-1, 256]) {
+      own.begin(message);
+      own.addNormal(hmac, message, 0, 9, (_b, _at, _end, text, to) => {
+        text.fill("canary ", to, to + 256);
+        return size < 0 ? -1 : to + size;
+      });
+      own.end();
+    }
     const after = Buffer.from(kernel.memory);
     const changed = Array.from(after.keys()).filter((i) => after[i] !== before[i]);
     expect(changed.length).toBeGreaterThan(0);

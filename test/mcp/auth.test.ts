@@ -1,6 +1,7 @@
 /** Who may call the endpoint: tokens, audiences, scopes, origins, and where clients are sent for tokens. */
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createProtection } from "../../src/identity/protection.ts";
 import { call, type McpHouse, openDoor, startHouse } from "./support.ts";
 
 let house: McpHouse;
@@ -219,6 +220,36 @@ describe("hostile requests", () => {
         .callTool({ name: "query", arguments: args })
         .catch(() => ({ isError: true }));
       expect(result.isError).toBe(true);
+    }
+  });
+});
+
+describe("whoever fails too often", () => {
+  it("waits, and is on the record once for each wait; failures of other doors count with these", async () => {
+    const protection = createProtection({
+      perIp: 4,
+      perPrincipal: 4,
+      windowSeconds: 60,
+      firstSeconds: 10,
+      longestSeconds: 60,
+    });
+    const door = await openDoor(house.postern, {}, { protection });
+    const good = { authorization: `Bearer ${await house.postern.token()}` };
+    try {
+      protection.failed("127.0.0.1", null);
+      // Without a token nobody fails.
+      for (let i = 0; i < 5; i++) expect((await post(door.url)).status).toBe(401);
+      for (let i = 0; i < 3; i++)
+        expect((await post(door.url, { authorization: `Bearer a.b.${i}` })).status).toBe(401);
+      for (let i = 0; i < 3; i++) {
+        const answer = await post(door.url, good);
+        expect([answer.status, Number(answer.headers.get("retry-after"))]).toEqual([429, expect.any(Number)]);
+      }
+      expect(protection.admit("127.0.0.1").open).toBe(false);
+      const told = (await house.postern.records()).filter(({ code }) => code === "LOCKED_OUT");
+      expect(told).toHaveLength(1);
+    } finally {
+      await door.stop();
     }
   });
 });

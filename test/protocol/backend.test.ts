@@ -257,6 +257,18 @@ describe("hostile servers", () => {
     expect(decodeDataRow(packet.subarray(5)).values.length).toBe(65_535);
   });
 
+  test("the types of more parameters than ParameterDescription can count", () => {
+    const body = (told: number, sent: number) => {
+      const bytes = Buffer.alloc(2 + 4 * sent, 1);
+      bytes.writeUInt16BE(told, 0);
+      return bytes;
+    };
+    expect(decodeParameterDescription(body(65_535, 65_535)).types.length).toBe(65_535);
+    expect(decodeParameterDescription(body(1, 65_537)).types.length).toBe(65_537);
+    expect(() => decodeParameterDescription(body(1, 65_536))).toThrow(ProtocolError);
+    expect(() => decodeParameterDescription(body(1, 2))).toThrow(ProtocolError);
+  });
+
   test("a type that is not known", () => {
     expect(() => decodeBackend(0x71, hex(""))).toThrow("invalid backend message type 113");
   });

@@ -200,7 +200,7 @@ describe("limits", () => {
     expect(of(frontendLimits, 65_539)).toBe("p");
     expect(of(backendLimits, 0x3fff_fffe)).toBe("ADENTVd");
     expect(of(backendLimits, 30_000)).toBe("123CGHIKRSWZcnsv");
-    expect(of(backendLimits, 262_146)).toBe("t");
+    expect(of(backendLimits, 6 + 4 * 1_048_576)).toBe("t");
   });
 
   test("a lower bound for all types", () => {

@@ -76,6 +76,7 @@ describe("reading messages", () => {
       statements: [
         {
           text,
+          start: 0,
           comment: null,
           shape: {
             stripped: "",

@@ -128,12 +128,13 @@ export function createTracer(scopes: Scopes, hooks: TraceHooks, steps = defaultS
       case 3: {
         // The high 16 bits say which SubLink of the target list, the low ones which of its columns.
         const id = intOf(expr, "paramid");
-        for (const entry of nodesOf(scope.query, "targetList").concat(mergeTargets(scope.query))) {
-          const link = exprOf(entry);
-          if (link.tag === "SUBLINK" && intOf(link, "subLinkId") === id >>> 16)
-            return computed([output(subSelect(link, scope), id & 0xffff)]);
-        }
-        throw new NotUnderstood("PARAM of an unknown sub-select");
+        const links = assignedLists(scope.query)
+          .map(exprOf)
+          .filter((link) => link.tag === "SUBLINK" && intOf(link, "subLinkId") === id >>> 16);
+        if (links.length === 0) throw new NotUnderstood("PARAM of an unknown sub-select");
+        // Each action of a MERGE counts its own from 1: of several, any may be meant.
+        const column = links.length === 1 ? id & 0xffff : 0;
+        return computed(links.map((link) => output(subSelect(link, scope), column)));
       }
       default:
         throw new NotUnderstood("PARAM.paramkind");
@@ -343,8 +344,14 @@ function attributeOfVar(node: ServerNode): number {
   return attribute;
 }
 
-function mergeTargets(query: ServerNode): readonly ServerNode[] {
-  return nodesOf(query, "mergeActionList").flatMap((action) => nodesOf(action, "targetList"));
+/** Where `SET (a, b) = (SELECT …)` may stand. */
+function assignedLists(query: ServerNode): readonly ServerNode[] {
+  const conflict = nodeOf(query, "onConflict");
+  return [
+    ...nodesOf(query, "targetList"),
+    ...nodesOf(query, "mergeActionList").flatMap((action) => nodesOf(action, "targetList")),
+    ...(conflict === null ? [] : nodesOf(conflict, "onConflictSet")),
+  ];
 }
 
 function nodesIn(value: Kept | undefined): readonly ServerNode[] {

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import type { Context, Hono } from "hono";
 import type { OidcProviderSettings, ProviderSettings } from "../../identity/settings.ts";
 import type { Json, Store } from "../../store/types.ts";
-import { readCookie } from "../console-sessions.ts";
+import { readCookie, setCookie } from "../cookies.ts";
 import { sha256 } from "../digest.ts";
 import type { ApiEnv } from "../env.ts";
 import { ApiError } from "../failure.ts";
@@ -69,8 +69,10 @@ export function loginRoutes(deps: RestDeps): (app: Hono<ApiEnv>) => void {
         { "retry-after": "60" },
       );
     const origin = deps.publicUrl();
-    const browser =
-      readCookie(context.req.header("cookie"), browserCookie) ?? randomBytes(24).toString("base64url");
+    const secure = origin.startsWith("https:");
+    const shown = readCookie(context.req.header("cookie"), browserCookie, secure) ?? "";
+    // The same for logins in several tabs.
+    const browser = /^[\w-]{32}$/.test(shown) ? shown : randomBytes(24).toString("base64url");
     const stepUp = context.req.query("step_up") === "1";
     const { url, state, flow } = await beginOidc({ ...provider, client }, `${origin}/login/callback`, stepUp);
     const kept: Flow = {
@@ -79,13 +81,12 @@ export function loginRoutes(deps: RestDeps): (app: Hono<ApiEnv>) => void {
       returnTo: localPath(context.req.query("return"), origin),
     };
     await store.insert(collection, sha256(state), kept as unknown as Json, { expires: Date.now() + flowMs });
-    const secure = origin.startsWith("https:") ? "; Secure" : "";
     return new Response(null, {
       status: 302,
       headers: {
         location: url,
         // Lax: the provider sends the browser back from another site.
-        "set-cookie": `${browserCookie}=${browser}; Path=/login; Max-Age=${flowMs / 1000}; HttpOnly; SameSite=Lax${secure}`,
+        "set-cookie": setCookie(browserCookie, browser, { secure, sameSite: "Lax", seconds: flowMs / 1000 }),
       },
     });
   }
@@ -94,7 +95,11 @@ export function loginRoutes(deps: RestDeps): (app: Hono<ApiEnv>) => void {
     const { searchParams } = new URL(context.req.url);
     const state = searchParams.get("state") ?? "";
     const flow = state === "" || state.length > 256 ? null : await takeFlow(store, state);
-    const browser = readCookie(context.req.header("cookie"), browserCookie);
+    const browser = readCookie(
+      context.req.header("cookie"),
+      browserCookie,
+      deps.publicUrl().startsWith("https:"),
+    );
     if (flow === null || browser === null || flow.browser !== sha256(browser))
       throw new LoginError("LOGIN_STATE", "the answer belongs to no login of this browser");
     const provider = deps.providers().find(({ name }) => name === flow.provider);

@@ -29,9 +29,12 @@ const statuses: Readonly<Record<OauthErrorCode, number>> = {
 export class OauthError extends Error {
   override readonly name = "OauthError";
   readonly code: OauthErrorCode;
-  constructor(code: OauthErrorCode, description: string) {
+  /** Of slow_down: seconds. */
+  readonly retryAfter: number;
+  constructor(code: OauthErrorCode, description: string, retryAfter = 60) {
     super(description);
     this.code = code;
+    this.retryAfter = retryAfter;
   }
 }
 
@@ -45,7 +48,7 @@ export function answer(body: Readonly<Record<string, unknown>>): Response {
 export function refusal(error: OauthError): Response {
   const headers: Record<string, string> = { ...noStore };
   if (error.code === "invalid_client") headers["www-authenticate"] = 'Bearer realm="postern"';
-  if (error.code === "slow_down") headers["retry-after"] = "60";
+  if (error.code === "slow_down") headers["retry-after"] = String(error.retryAfter);
   // Characters of RFC 6749 section 5.2.
   const description = error.message.replaceAll(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, "'");
   return Response.json(

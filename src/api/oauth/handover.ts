@@ -99,9 +99,16 @@ export function handoverRoutes(deps: {
   };
 }
 
-/** The principal a code was given for (RFC 6749 section 4.1.3, RFC 7636 section 4.6), once. Throws OauthError invalid_grant. */
+/** A code or its verifier was wrong: somebody may be guessing. */
+export class WrongCode extends OauthError {
+  constructor() {
+    super("invalid_grant", "the code was not accepted");
+  }
+}
+
+/** The principal a code was given for (RFC 6749 section 4.1.3, RFC 7636 section 4.6), once. Throws WrongCode. */
 export async function redeemCode(form: Form, store: Store): Promise<Principal> {
-  const refused = new OauthError("invalid_grant", "the code was not accepted");
+  const refused = new WrongCode();
   const verifier = form.need("code_verifier");
   const key = keyOf(form.need("code"));
   const found = await store.get(collection, key);

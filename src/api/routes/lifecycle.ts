@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import type { AuditLog } from "../../audit/index.ts";
 import type { Gateway } from "../../gateway/index.ts";
 import { type Identity, IdentityError } from "../../identity/index.ts";
+import { blameless, type Protection } from "../../identity/protection.ts";
 import type { PosternTokens, TokenListing } from "../../identity/tokens/index.ts";
 import type { Revocation, RevocationKind, Revocations } from "../../identity/tokens/revoked.ts";
 import type { Caller } from "../env.ts";
@@ -27,6 +28,8 @@ export interface LifecycleDeps {
   readonly tokens: PosternTokens;
   readonly revocations: Revocations;
   readonly audit: Pick<AuditLog, "event" | "authFailed">;
+  /** Counts tokens that were shown here and refused; left out: nobody counts. */
+  readonly protection?: Pick<Protection, "failed">;
 }
 
 export function lifecycleRoutes(deps: LifecycleDeps): Route[] {
@@ -51,6 +54,8 @@ export function lifecycleRoutes(deps: LifecycleDeps): Route[] {
           const tokenSha256 = createHash("sha256").update(body.token).digest("hex");
           const { database } = session;
           const client = { ip, port: 0, tls: null, user: null, application: null, via: "api" as const };
+          // Who has one good token may not guess others with it.
+          if (!blameless.has(code)) deps.protection?.failed(ip, null);
           audit.authFailed({ code, cause, database, tokenSha256, ...client });
           throw new ApiError("BAD_REQUEST", "the fresh token is not accepted", { reason: error.code });
         });

@@ -31,7 +31,8 @@ export interface ComposedGateway {
   readonly http: HttpListener | null;
   /**
    * Takes over from `next` what can change while running: the TLS certificate, the policy, and the identity providers when the databases
-   * stay as they are. Gives the keys that changed, and those that wait for a restart.
+   * stay as they are; providers that are gone go in any case, and what was begun with their tokens ends. Gives the keys that changed,
+   * and those that wait for a restart.
    * Rejects (IdentityConfigError, ConfigError, a bad certificate) with the old settings still in force.
    */
   reload(
@@ -82,6 +83,7 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
   const { store } = kept;
   opened.defer(() => store.close());
   let current = settings;
+  const providersChanged = new Set<() => void>();
   let listening: HttpListener | null = null;
   const publicUrl = () =>
     settings.publicUrl ?? ownUrl(listening?.address ?? settings.http, settings.gateway.tls !== null);
@@ -95,6 +97,7 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
   opened.defer(() => asking.close());
   const tokens = createPosternTokens({
     store,
+    saltKey: kept.saltKey,
     settings: settings.tokens,
     maxActors: settings.identity.maxDelegationDepth,
   });
@@ -146,6 +149,10 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
       tokens,
       revocations,
       identity,
+      onProviders(listener) {
+        providersChanged.add(listener);
+        return () => providersChanged.delete(listener);
+      },
       protection,
       gateway,
       policy,
@@ -168,7 +175,12 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
       const { tls, providers, applied, waiting } = compareSettings(current, next);
       // Whatever cannot be taken over is found before anything is.
       const fresh = policy === null || next.policy === null ? null : readPolicy(next.policy);
-      if (providers !== null) await identity.replace(providers);
+      if (providers !== null) {
+        await identity.replace(providers);
+        current = { ...current, providers };
+        gateway.lifecycle.judge();
+        for (const tell of providersChanged) tell();
+      }
       if (tls !== null) {
         gateway.reloadTls(tls);
         http?.reloadTls(tls);
@@ -181,7 +193,6 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
       current = {
         ...current,
         digest: next.digest,
-        providers: providers ?? current.providers,
         gateway: { ...current.gateway, tls: tls ?? current.gateway.tls },
       };
       return { applied, waiting };

@@ -49,6 +49,8 @@ export interface DoorRooms {
   readonly tokens: PosternTokens;
   readonly revocations: Revocations;
   readonly identity: Identity;
+  /** Calls back when the providers were exchanged; gives what stops that. */
+  onProviders(listener: () => void): () => void;
   readonly protection: Protection;
   readonly gateway: Gateway;
   readonly policy: ActivePolicy | null;
@@ -67,9 +69,7 @@ export async function openDoors(listener: NonNullable<Settings["http"]>, rooms: 
   const consoleSessions = createConsoleSessions(store, { secure: () => publicUrl().startsWith("https:") });
   /** Shut out since they logged in, or come from a provider that nobody trusts any more. */
   const revoked = (principal: Principal) =>
-    !revocations.fresh ||
-    revocations.find(principal, "api") !== null ||
-    !current().providers.some(({ name }) => name === principal.provider);
+    !revocations.fresh || revocations.find(principal, "api") !== null || !identity.trusts(principal);
   const reader = startAuditReader(audit, { dir: settings.audit.dir, keys: settings.audit.keys });
   opened.defer(() => reader.close());
   const rest = createRest({
@@ -100,13 +100,19 @@ export async function openDoors(listener: NonNullable<Settings["http"]>, rooms: 
     publicUrl,
     stepUpSeconds: settings.approvals.stepUpMs / 1000,
     revoked,
-    onRevoked: (listener) => revocations.onChange(listener),
-    more: lifecycleRoutes({ gateway, identity, tokens, revocations, audit }),
+    onRevoked(listener) {
+      const stops = [revocations.onChange(listener), rooms.onProviders(listener)];
+      return () => {
+        for (const stop of stops) stop();
+      };
+    },
+    more: lifecycleRoutes({ gateway, identity, tokens, revocations, audit, protection: rooms.protection }),
     saml: { providers: () => identity.saml },
   });
   const oauth = openOauth({
     settings: current,
     identity,
+    protection: rooms.protection,
     tokens,
     revocations,
     store,

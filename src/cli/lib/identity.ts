@@ -45,6 +45,7 @@ export async function openIdentity(
     get discovery() {
       return current.discovery;
     },
+    trusts: (principal) => current.trusts(principal),
     revoke(tokenSha256) {
       current.revoke(tokenSha256);
       revoked.add(tokenSha256);

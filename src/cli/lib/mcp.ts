@@ -10,6 +10,7 @@ import type { Settings } from "../../config/index.ts";
 import type { Principal } from "../../facts/principal.ts";
 import type { Gateway } from "../../gateway/index.ts";
 import type { Identity } from "../../identity/index.ts";
+import type { Protection } from "../../identity/protection.ts";
 import type { PosternTokens } from "../../identity/tokens/index.ts";
 import { type Activity, facadeRoutes, type McpDeps, type McpSettings, mcpRoutes } from "../../mcp/index.ts";
 import type { Sealer, Store } from "../../store/index.ts";
@@ -18,6 +19,7 @@ export interface McpRooms extends FacadeRooms {
   readonly settings: Pick<Settings, "mcp" | "providers" | "audit">;
   readonly gateway: Gateway;
   readonly identity: Identity;
+  readonly protection: Protection;
   readonly approvals: Approvals;
   readonly sealer: Sealer;
   readonly version: string;
@@ -32,6 +34,7 @@ export function openMcp(settings: McpSettings, rooms: McpRooms) {
   const endpoint = mcpRoutes<ApiEnv>({
     gateway,
     identity,
+    protection: rooms.protection,
     approvals,
     tasks: { store: rooms.store, sealer: rooms.sealer },
     settings,

@@ -5,6 +5,7 @@ import type { Settings } from "../../config/index.ts";
 import type { Gateway } from "../../gateway/index.ts";
 import { chooseLogin } from "../../gateway/logins.ts";
 import type { Identity } from "../../identity/index.ts";
+import type { Protection } from "../../identity/protection.ts";
 import type { ProviderSettings } from "../../identity/settings.ts";
 import type { PosternTokens } from "../../identity/tokens/index.ts";
 import type { Revocations } from "../../identity/tokens/revoked.ts";
@@ -14,6 +15,7 @@ export interface OauthRooms {
   /** The settings in force. */
   settings(): Settings;
   readonly identity: Identity;
+  readonly protection: Protection;
   readonly tokens: PosternTokens;
   readonly revocations: Revocations;
   readonly store: Store;
@@ -24,9 +26,10 @@ export interface OauthRooms {
 
 /** The routes, to be mounted on the http listener. */
 export function openOauth(rooms: OauthRooms): ReturnType<typeof oauthRoutes> {
-  const { settings, identity, tokens, revocations, store, audit, publicUrl } = rooms;
+  const { settings, identity, protection, tokens, revocations, store, audit, publicUrl } = rooms;
   return oauthRoutes({
     identity,
+    protection,
     tokens,
     revocations,
     store,

@@ -8,6 +8,8 @@ export interface Changes {
   /** To be taken over; null: as before. */
   readonly tls: TlsSettings | null;
   readonly providers: readonly ProviderSettings[] | null;
+  /** Names of providers that are gone: these go at once, whatever else has to wait. */
+  readonly removed: readonly string[];
   /** Top-level keys of postern.yaml. */
   readonly applied: readonly string[];
   readonly waiting: readonly string[];
@@ -33,13 +35,20 @@ export function compareSettings(current: Settings, next: Settings): Changes {
   }
 
   let providers: readonly ProviderSettings[] | null = null;
+  const staying = new Set(next.providers.map(({ name }) => name));
+  // Whom the owner does not trust any more is out at once; that takes from everybody and gives to nobody.
+  const removed = current.providers.map(({ name }) => name).filter((name) => !staying.has(name));
   if (changed((s) => s.providers)) {
+    const known = new Set(current.providers.map(({ name }) => name));
     // Logins were checked against the old providers: a bare group that only one provider could grant must not come to be
     // granted by a second one.
-    if (!waiting.includes("databases") && namesOf(current) === namesOf(next)) providers = next.providers;
-    (providers === null ? waiting : applied).push("identity");
+    if (!waiting.includes("databases") && next.providers.every(({ name }) => known.has(name)))
+      providers = next.providers;
+    else if (removed.length > 0) providers = current.providers.filter(({ name }) => !removed.includes(name));
+    if (removed.length > 0) applied.push("identity.providers");
+    (providers === next.providers ? applied : waiting).push("identity");
   }
-  return { tls, providers, applied, waiting };
+  return { tls, providers, removed, applied, waiting };
 }
 
 const restartKeys: readonly (readonly [string, (settings: Settings) => unknown])[] = [
@@ -57,10 +66,6 @@ const restartKeys: readonly (readonly [string, (settings: Settings) => unknown])
   // A policy can be exchanged for another one; whether there is one is decided at the start.
   ["policy", (s) => s.policy !== null],
 ];
-
-function namesOf(settings: Settings): string {
-  return JSON.stringify(settings.providers.map((provider) => provider.name).sort());
-}
 
 /** Secret sources hold functions: what they are called is what can change. */
 function plain(value: unknown): unknown {

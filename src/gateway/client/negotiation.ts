@@ -7,6 +7,9 @@ import { alpnName, HandshakeError, peerCertificate, type TlsFront } from "./secu
 /** First byte of a TLS record that holds a handshake message (RFC 8446 section 5.1). */
 const tlsHandshake = 0x16;
 
+/** What the first four bytes of a Terminate message ('X', then its length, 4) read as for a startup packet's length, less 4. */
+const terminated = 0x58_00_00_00 - 4;
+
 export type Opening = Extract<StartupPacket, { kind: "startup" | "cancel" }>;
 
 /**
@@ -59,6 +62,8 @@ async function packetBody(line: Line, lead: Buffer): Promise<Buffer> {
   const tail = await line.take(3);
   if (tail === null) throw cut();
   const length = Buffer.concat([lead, tail]).readInt32BE(0) - 4;
+  // Terminate instead of a startup packet: a driver whose caller hung up at once (node-postgres' connect() and end()).
+  if (length === terminated && (await line.take(1))?.[0] === 4) throw new Over();
   if (length < 4 || length > maxStartupLength) throw protocolRefusal("invalid length of startup packet");
   const body = await line.take(length);
   if (body === null) throw cut();

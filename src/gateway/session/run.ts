@@ -417,6 +417,7 @@ export function runSession(parts: SessionParts, deps: SessionDeps): Session {
   server.on("close", onServerClose);
   server.on("end", onServerEnd);
   server.on("drain", readOn);
+  walk.toldPid = cancelKey.pid;
   walk.toClient.write([greeting(client, upstream, cancelKey.pid, cancelKey.key)], null);
   if (client.replication !== "off") tunnel(walk, client.rest, guarded);
   else {

@@ -7,23 +7,15 @@ import { bindExecute, encodeAsk, parse } from "../../analysis/ask.ts";
 import { AskReader, type AskResult } from "../../analysis/ask-read.ts";
 import { loadCatalog } from "../../catalog/index.ts";
 import type { CompiledPolicy } from "../../policy/index.ts";
-import { encodeClose, type Frame, sync } from "../../protocol/index.ts";
+import { encodeClose, sync } from "../../protocol/index.ts";
 import { type View, viewOf } from "../analyst/index.ts";
 import { queryRows } from "../analyst/rows.ts";
 import { touchedBy } from "../analyst/touching.ts";
 import { aborted, unavailable, unknowable } from "./facts.ts";
 import { type Guarding, type Judgement, type Question, unsettle } from "./judgement.ts";
-import { expected, Kind, push, queueHead, queueLength } from "./queue.ts";
+import { comeToRest, exchange } from "./own.ts";
+import { queueHead, queueLength } from "./queue.ts";
 import type { Reason, Walk } from "./state.ts";
-
-/** An exchange of the gateway's own on the client's connection to the server; nothing else is outstanding meanwhile. */
-export interface OwnExchange {
-  /** Its ReadyForQuery is the client's as well. */
-  readonly tell: boolean;
-  onFrame(frame: Frame): void;
-  done(): void;
-  lost(): void;
-}
 
 const insideBatch: Reason = {
   sqlstate: "42501",
@@ -81,7 +73,7 @@ async function answers(walk: Walk, guard: Guarding, questions: readonly Question
   if (guard.localView !== null && guard.localBase !== (await guard.analyst.ready(policy)))
     guard.localView = null;
   const inSession = guard.local !== "none" && (guard.localView?.policy !== policy || questions.length > 0);
-  if (here && (guard.uncertain || inSession)) await alone(walk);
+  if (here && (guard.uncertain || inSession)) await alone(walk, guard);
   if (here && guard.uncertain) await readSettings(walk, guard);
   const view =
     here && guard.local !== "none" ? await localView(walk, guard, policy) : await guard.analyst.ready(policy);
@@ -146,8 +138,11 @@ function isStale({ code }: { readonly code: string }): boolean {
   return code === "CATALOG_STALE";
 }
 
-/** Waits until the server has answered everything; in an aborted transaction, or inside a batch, nothing can be asked. */
-async function alone(walk: Walk): Promise<void> {
+/**
+ * Waits until the server has answered everything. Nothing can be asked in an aborted transaction, or in a batch that has run
+ * something outside of a transaction block: a Sync would commit it.
+ */
+async function alone(walk: Walk, guard: Guarding): Promise<void> {
   if (queueLength(walk.queue) > 0) {
     await new Promise<void>((resolve) => {
       if (walk.copyIn) resolve();
@@ -157,18 +152,7 @@ async function alone(walk: Walk): Promise<void> {
   // The server reads COPY data, and answers nothing before their end.
   if (queueLength(walk.queue) > 0) throw new CannotAsk(unavailable);
   if (walk.transaction === "E") throw new CannotAsk(aborted);
-  if (walk.unsynced) throw new CannotAsk(insideBatch);
-}
-
-/** Runs one request, which must end with one ReadyForQuery, on the client's connection to the server. */
-export function exchange(walk: Walk, request: Buffer, onFrame: (frame: Frame) => void): Promise<void> {
-  return new Promise<void>((resolve, reject) => {
-    // Its answers are told from the client's by their place alone.
-    if (walk.own !== null || queueLength(walk.queue) > 0) throw new Error("the session is not at rest");
-    walk.own = { tell: false, onFrame, done: resolve, lost: () => reject(new Error("the session is over")) };
-    push(walk.queue, expected(Kind.own, walk.batch++, null, null, null));
-    walk.toServer.write([request], null);
-  });
+  if (walk.unsynced && !(await comeToRest(walk, guard))) throw new CannotAsk(insideBatch);
 }
 
 const ownRequestName = "postern_own";

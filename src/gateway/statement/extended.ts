@@ -12,9 +12,9 @@ import {
   encodeFrontend,
   flush,
 } from "../../protocol/index.ts";
-import type { MessageText } from "../../sql/index.ts";
+import { type MessageText, opaqueFacts } from "../../sql/index.ts";
 import { askFirst, noteForwarded } from "./ask.ts";
-import { ownName, ownNames } from "./facts.ts";
+import { ownName, ownNames, unknownPortal } from "./facts.ts";
 import { type Delivered, guardOf } from "./guard.ts";
 import { agreedBind, holdBatch, stillAgreed } from "./heldbatch.ts";
 import { agreedRecord } from "./heldquery.ts";
@@ -38,7 +38,9 @@ import {
   Use,
   valuesJson,
 } from "./intend.ts";
-import { done, judgeFunction, judgeMessage } from "./judge.ts";
+import { judgeFunction } from "./judge/function.ts";
+import { judgeMessage } from "./judge/message.ts";
+import { done } from "./judge/one.ts";
 import { askDurability, harmless, type Judgement, type Question } from "./judgement.ts";
 import { charge, startClocks } from "./limits.ts";
 import { outdatedPortal } from "./meaning.ts";
@@ -112,6 +114,7 @@ export function onParse(walk: Walk, body: Buffer): Verdict {
     const whole = Buffer.from(body);
     aside(walk, text, (message) => {
       const verdict = parse(walk, name, message, Buffer.from(text), parameterTypes);
+      if (verdict !== "later") walk.unsynced = true;
       return typeof verdict === "string" ? forwardLarge(walk, 0x50, whole, verdict) : verdict;
     });
     return [];
@@ -298,6 +301,9 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
     if (verdicts === null) return askFirst(walk, walk.guard, questions);
     judgement = verdicts.judgements[0] ?? null;
     if (judgement !== null) walk.watch?.judged(judgement);
+    // Nobody knows what it would run, so that it was refused as a text that nobody could read.
+    if (portal === undefined && judgement?.refusal?.code === opaqueFacts.refusal?.code)
+      return refuseExtended(walk, unknownPortal(name), statement);
     askDurability(walk, verdicts.judgements);
     if (judgement?.awaits === true && walk.guard.desk !== null) {
       if (portal === undefined || !stillAgreed(walk.guard, portal.agreed, judgement))

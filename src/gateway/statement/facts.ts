@@ -39,6 +39,15 @@ export const cancelledBefore: Reason = {
   hint: "It was cancelled while it was analysed, and was not run.",
 };
 
+/** Execute of a portal that this session has not, or no longer: PostgreSQL's own code and words (pquery.c, exec_execute_message). */
+export const unknownPortal = (name: string): Reason => ({
+  sqlstate: "34000",
+  code: "UNKNOWN_CURSOR",
+  message: `portal "${name}" does not exist`,
+  hint: "It must have been made through this session; portals end with their transaction.",
+  object: name,
+});
+
 export const sendAlone: Reason = {
   sqlstate: "42501",
   code: "SEND_ALONE",

@@ -9,7 +9,7 @@ import { hasBegun } from "./heldquery.ts";
 import { hold } from "./hold.ts";
 import { release, released } from "./holdend.ts";
 import type { BoundValues, HeldMessage } from "./holding.ts";
-import { judgeBatch } from "./judge.ts";
+import { judgeBatch } from "./judge/message.ts";
 import type { Guarding, Judgement, Question } from "./judgement.ts";
 import { asksPeople } from "./meaning.ts";
 import type { Agreed, PreparedStatement } from "./names.ts";

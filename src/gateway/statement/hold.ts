@@ -4,10 +4,9 @@
  */
 import { uuidv7 } from "../../audit/index.ts";
 import type { Approval } from "../../facts/approval.ts";
-import { encodeParameterStatus, sync } from "../../protocol/index.ts";
+import { encodeParameterStatus } from "../../protocol/index.ts";
 import type { ApprovalDesk } from "../hold/desk.ts";
 import { bindingOf, judgedKey, messageKey, partKey, requesterOf, shapeOf } from "./agreed.ts";
-import { exchange } from "./ask.ts";
 import { definitionsOf, type Gathered, gatherAsk, maxTexts } from "./holdask.ts";
 import { leave, lookBehind, refusal, release, settle } from "./holdend.ts";
 import type { ApprovalUse, HeldMessage, HoldAnswer, Holding, HoldRefusal, Pass } from "./holding.ts";
@@ -25,6 +24,7 @@ import {
   waitingNotice,
 } from "./holdreasons.ts";
 import type { Guarding, Judgement } from "./judgement.ts";
+import { endParsing } from "./own.ts";
 import { queueLength } from "./queue.ts";
 import type { Walk } from "./state.ts";
 import { createWatch } from "./watch.ts";
@@ -133,7 +133,8 @@ async function ask(walk: Walk, guard: Guarding, holding: Holding, message: HeldM
     return refusal(holding, abortedBlock);
   if (message.parts.reduce((sum, { texts }) => sum + texts.join("").length, 0) > maxTexts)
     return refusal(holding, tooLongToRead);
-  await endParsing(walk);
+  // Parse locks what it names until the implicit transaction ends; nobody waits for those locks while people think.
+  if (walk.unsynced) await endParsing(walk);
   gone.throwIfAborted();
   const definitions = await definitionsOf(walk, guard, message, gone);
   const binding = bindingOf(guard, message, definitions);
@@ -294,19 +295,6 @@ async function drained(walk: Walk): Promise<void> {
   await new Promise<void>((resolve) => {
     walk.drained = resolve;
   });
-}
-
-/**
- * Parse locks what it names until the implicit transaction ends. Where nothing but Parse and Describe was sent, it is ended here:
- * there is nothing in it that could be lost, and nobody waits for those locks while people think.
- */
-async function endParsing(walk: Walk): Promise<void> {
-  if (!walk.unsynced || walk.transaction !== "I" || walk.lastRun === walk.batch) return;
-  const { unnamed, portals } = walk.names;
-  if (unnamed?.batch === walk.batch || [...portals.values()].some(({ batch }) => batch === walk.batch))
-    return;
-  await exchange(walk, sync, () => undefined);
-  walk.unsynced = false;
 }
 
 function codeOf(error: unknown): string | null {

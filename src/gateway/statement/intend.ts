@@ -87,7 +87,9 @@ export function sealedWhole(bytes: Buffer): MessageText {
     parsed: false,
     reason: "encoding",
     poisoned: false,
-    statements: [{ text: bytes.toString("latin1"), shape: { ...opaqueShape, secret }, comment: null }],
+    statements: [
+      { text: bytes.toString("latin1"), start: 0, shape: { ...opaqueShape, secret }, comment: null },
+    ],
   };
 }
 

@@ -21,8 +21,8 @@ import { collect, gather } from "./gather.ts";
 import { gatherOn } from "./heldbatch.ts";
 import { lookBehind } from "./holdend.ts";
 import { stronger } from "./judgement.ts";
-import { Kind, maxQueued, pushCopyEnd, queueHead, queueLength } from "./queue.ts";
-import { onQuery, refuseLargeQuery } from "./simple.ts";
+import { maxQueued, pushCopyEnd, queueLength } from "./queue.ts";
+import { onQuery, refuseLargeQuery, unflushed } from "./simple.ts";
 import type { Walk } from "./state.ts";
 
 /**
@@ -155,13 +155,12 @@ function scan(walk: Walk, first: Buffer): void {
     walk.asked = null;
     walk.beside = false;
     const verdict = dispatch(walk, type, chunk.subarray(pos + 5, next), chunk, pos);
-    if (verdict !== "later" && (type === 0x50 || (type >= 0x42 && type <= 0x45))) walk.unsynced = true; // P; B, C, D, E
+    if (joinsBatch(type) && verdict !== "later" && walk.stall?.until !== "read") walk.unsynced = true;
     if (walk.audit.size !== before) recorded(walk, out);
     if (verdict === "later") {
       if (run < pos) out.buffers.push(chunk.subarray(run, pos));
       run = pos;
-      // Without it the answers that are waited for might stay in the server's buffer.
-      if (queueHead(walk.queue)?.kind !== Kind.query) out.buffers.push(flush);
+      if (unflushed(walk)) out.buffers.push(flush);
     } else {
       if (verdict !== "forward") {
         if (run < pos) out.buffers.push(chunk.subarray(run, verdict === "forward-flush" ? next : pos));
@@ -190,6 +189,11 @@ function scan(walk: Walk, first: Buffer): void {
   // What waits before it is sent need not be waited for a second time.
   if (out.beside !== null && out.level === "process") walk.toClient.hold(out.beside);
   if (walk.leaving) walk.onLeaving();
+}
+
+/** P, B, C, D and E: up to the next Sync the server takes them as one. A text that is read aside has not been sent yet. */
+function joinsBatch(type: number): boolean {
+  return type === 0x50 || (type >= 0x42 && type <= 0x45);
 }
 
 /** The message at hand is on the log: what is sent of it waits, or else its answer does. */

@@ -103,8 +103,7 @@ export function relay(walk: Walk, first: Buffer): void {
       if (run < pos) out.push(chunk.subarray(run, pos));
       // What comes unasked is the client's: notifications, and settings that the operator changed.
       if (type === NOTIFICATION || type === PARAMETER_STATUS) {
-        answer(walk, type, chunk, pos + 5, next);
-        out.push(chunk.subarray(pos, next));
+        out.push(answer(walk, type, chunk, pos + 5, next) ?? chunk.subarray(pos, next));
       } else if (ownAnswer(walk, type, chunk.subarray(pos + 5, next))) out.push(chunk.subarray(pos, next));
       run = next;
       pos = next;

@@ -2,7 +2,7 @@
 import { uuidv7 } from "../../audit/index.ts";
 import type { StatementProtocol } from "../../facts/audit.ts";
 import { flush } from "../../protocol/index.ts";
-import type { MessageText } from "../../sql/index.ts";
+import type { MessageText, StatementText } from "../../sql/index.ts";
 import { askFirst, noteForwarded } from "./ask.ts";
 import { concludeSkipped } from "./conclude.ts";
 import { holdCost } from "./forward.ts";
@@ -23,11 +23,11 @@ import {
   shownSql,
   Use,
 } from "./intend.ts";
-import { judgeMessage } from "./judge.ts";
+import { judgeMessage } from "./judge/message.ts";
 import { askDurability, harmless, type Judgement, type Question } from "./judgement.ts";
 import { charge, startClocks, uncountable } from "./limits.ts";
 import { getPortal, type PreparedStatement, roomForNames } from "./names.ts";
-import { expected, Kind, type Part, push } from "./queue.ts";
+import { expected, Kind, type Part, push, queueHead } from "./queue.ts";
 import type { Verdict } from "./receive.ts";
 import {
   badText,
@@ -39,7 +39,7 @@ import {
 } from "./refuse.ts";
 import { mustTakeBack, reissue } from "./reissue.ts";
 import { settled } from "./settings.ts";
-import type { Walk } from "./state.ts";
+import type { Reason, Walk } from "./state.ts";
 
 /** Texts above this are parsed beside the event loop. */
 export const inlineBytes = 64 * 1024;
@@ -80,7 +80,12 @@ export function forwardLarge(
   if (verdict !== "later") return verdict === "forward-flush" ? [header, body, flush] : [header, body];
   walk.stalled.unshift(Buffer.concat([header, body]));
   walk.stalledBytes += 5 + body.length + holdCost;
-  return [];
+  return unflushed(walk) ? [flush] : [];
+}
+
+/** The answers that a message waits for might stay in the server's buffer. */
+export function unflushed(walk: Walk): boolean {
+  return queueHead(walk.queue)?.kind !== Kind.query;
 }
 
 /** Reads a large text in a worker while the client's stream stands still, then sends what `then` gives. */
@@ -104,6 +109,17 @@ export function aside(walk: Walk, text: string, then: (message: MessageText) => 
     .then(go, () =>
       walk.fail({ sqlstate: "58000", message: "internal error while reading a statement" }, "reader failed"),
     );
+}
+
+/** The server's error as it tells it of the whole message: it was asked about one statement, and counts characters from there. */
+function placed(reason: Reason, bytes: Buffer, statement: StatementText | undefined): Reason {
+  const place = Number(reason.server?.fields.get("P"));
+  if (reason.server === undefined || statement === undefined || statement.start === 0 || !(place > 0))
+    return reason;
+  let characters = 0;
+  for (const _ of bytes.toString().slice(0, statement.start)) characters++;
+  const fields = new Map(reason.server.fields).set("P", String(characters + place));
+  return { ...reason, server: { ...reason.server, fields } };
 }
 
 function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
@@ -137,7 +153,10 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
     }
     if (before !== null) withdraw(walk);
     const reason = before ?? charge(walk, judgements);
-    if (reason !== null) return refuseStatements(walk, prepared, judgements, Math.max(refused, 0), reason);
+    if (reason !== null) {
+      const at = Math.max(refused, 0);
+      return refuseStatements(walk, prepared, judgements, at, placed(reason, bytes, statements[at]));
+    }
     if (pass !== null) judgements = agreed(walk, judgements, pass);
   }
   const request = pass?.request ?? uuidv7();

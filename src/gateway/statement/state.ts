@@ -14,13 +14,13 @@ import type { MaskKeys, MaskOutput, SourceDigest } from "../../masking/index.ts"
 import type { SqlReader } from "../../sql/index.ts";
 import type { Watch, WireSocket } from "../ports.ts";
 import type { Limits } from "../settings.ts";
-import type { OwnExchange } from "./ask.ts";
 import type { Fate } from "./fate.ts";
 import type { Gate } from "./forward.ts";
 import type { Collecting } from "./gather.ts";
 import type { Holding, Pass } from "./holding.ts";
 import type { Guarding } from "./judgement.ts";
 import type { Names, Shape } from "./names.ts";
+import type { OwnExchange } from "./own.ts";
 import type { Expected, ReplyQueue } from "./queue.ts";
 import type { Refusal } from "./refuse.ts";
 
@@ -139,6 +139,8 @@ export interface Walk {
   deadline(): number;
   /** The server process of this session. */
   readonly serverPid: number;
+  /** What the client takes for it: the number that it was told at connect, for cancel requests. */
+  toldPid: number;
   /** The client cannot wait for people. */
   readonly tickets: boolean;
   /** Why the client wants to go ahead without them; null: it does not. */

@@ -25,6 +25,8 @@ export interface SamlProvider {
   finish(response: string, request: string): Promise<Principal>;
   /** entityID of the identity provider, as its metadata have it. Rejects with IdentityError KEYS_UNAVAILABLE. */
   issuer(): Promise<string>;
+  /** The same as far as it is known without asking; null: not yet. */
+  readonly knownIssuer: string | null;
   /** An assertion (or a whole response) as a token, good once. Rejects with IdentityError. */
   verify(message: Message, token: string): Promise<Principal>;
   close(): void;
@@ -131,6 +133,9 @@ export async function openSamlProvider(
       return judge(decodeMessage(response), response, { request, response: true });
     },
     issuer: async () => (await source.current()).entityId,
+    get knownIssuer() {
+      return source.entityId;
+    },
     verify: (message, token) => judge(message, token, { request: null, response: false }),
     close: () => source.close(),
   };

@@ -17,6 +17,8 @@ export interface MetadataSource {
   current(): Promise<IdpMetadata>;
   /** Reads them anew because no certificate fits; false when that was done a moment ago or failed. */
   renew(): Promise<boolean>;
+  /** entityID of those that were read last; null: none were yet. */
+  readonly entityId: string | null;
   close(): void;
 }
 
@@ -97,6 +99,9 @@ export function metadataSource(place: string, deps: MetadataDeps): MetadataSourc
         renewedAt = now();
       }
       return refresh();
+    },
+    get entityId() {
+      return known?.entityId ?? null;
     },
     close: () => closing.abort(),
   };

@@ -27,8 +27,8 @@ export interface TokenGuard {
 export function createGuard(
   tokens: PosternTokens | null,
   revocations: Revocations | null,
-  /** Whether the provider of this name is one of those in force: without it its tokens are worth nothing, nor is what was made of them. */
-  trusted: (provider: string) => boolean,
+  /** Whether the principal's provider is one of those in force: without it its tokens are worth nothing, nor is what was made of them. */
+  trusted: (principal: Principal) => boolean,
 ): TokenGuard {
   function refuseRevoked(principal: Principal, context: CallContext): void {
     if (revocations === null) return;
@@ -38,8 +38,8 @@ export function createGuard(
     if (found !== null) throw new IdentityError("TOKEN_REVOKED", `revoked (${found.kind}, ${found.id})`);
   }
 
-  function refuseOrphan({ provider }: Principal): void {
-    if (!trusted(provider))
+  function refuseOrphan(principal: Principal): void {
+    if (!trusted(principal))
       throw new IdentityError("TOKEN_ISSUER", "the provider it comes from is not configured any more");
   }
 

@@ -10,7 +10,7 @@ import type { CallContext } from "../context.ts";
 import { IdentityError } from "../errors.ts";
 import { isId, newToken, readToken, userOf } from "./format.ts";
 import { type Audience, decodeRecord, encodeRecord, principalOf, type TokenRecord } from "./record.ts";
-import { mockScramSecret, type ScramSecret, scramSecret } from "./scram.ts";
+import { mockScramSecret, type ScramSecret, saltOf, scramSecret } from "./scram.ts";
 import { defaultTokenSettings, shortestSeconds, type TokenSettings } from "./settings.ts";
 
 const collection = "tokens";
@@ -112,6 +112,11 @@ export interface TokenOptions {
   readonly settings?: TokenSettings;
   /** The longest chain of actors, as a provider's tokens may have it (`identity.max_delegation_depth`). Default 4. */
   readonly maxActors?: number;
+  /**
+   * 32 bytes that nodes of one store share and that outlive them: salts follow from them, so that no name can be told from another by a salt that
+   * changes. Default: drawn anew.
+   */
+  readonly saltKey?: Buffer;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
 }
@@ -121,7 +126,7 @@ export function createPosternTokens(options: TokenOptions): PosternTokens {
   const { store } = options;
   const settings = options.settings ?? defaultTokenSettings;
   const now = options.now ?? Date.now;
-  const mockKey = randomBytes(32);
+  const saltKey = options.saltKey ?? randomBytes(32);
   const maxActors = options.maxActors ?? defaultMaxActors;
 
   async function load(id: string): Promise<{ document: StoredDocument; record: TokenRecord }> {
@@ -171,7 +176,7 @@ export function createPosternTokens(options: TokenOptions): PosternTokens {
     const record: TokenRecord = {
       v: 1,
       sha256: sha256(token),
-      scram: await scramSecret(token),
+      scram: await scramSecret(token, saltOf(id, saltKey)),
       ...bound,
       issued,
       expires,
@@ -263,12 +268,12 @@ export function createPosternTokens(options: TokenOptions): PosternTokens {
       return foundOf(id, record);
     },
     async scram(id) {
-      if (!isId(id)) return mockScramSecret(id, mockKey);
+      if (!isId(id)) return mockScramSecret(id, saltKey);
       try {
         return (await load(id)).record.scram;
       } catch (error) {
         if (error instanceof IdentityError && error.code !== "STORE_UNAVAILABLE")
-          return mockScramSecret(id, mockKey);
+          return mockScramSecret(id, saltKey);
         throw error;
       }
     },

@@ -1,5 +1,5 @@
 /** What SCRAM-SHA-256 needs to know of a token without holding it (RFC 5802 section 3, RFC 7677). */
-import { createHash, createHmac, pbkdf2, randomBytes } from "node:crypto";
+import { createHash, createHmac, pbkdf2 } from "node:crypto";
 import { promisify } from "node:util";
 
 const derive = promisify(pbkdf2);
@@ -18,9 +18,11 @@ export interface ScramSecret {
   readonly serverKey: string;
 }
 
-/** Derives the keys of a token. A token is ASCII letters and digits, so SASLprep (RFC 4013) changes nothing in it. */
-export async function scramSecret(token: string): Promise<ScramSecret> {
-  const salt = randomBytes(saltBytes);
+/**
+ * Derives the keys of a token. A token is ASCII letters and digits, so SASLprep (RFC 4013) changes nothing in it.
+ * @param salt of saltOf, for the id of the token.
+ */
+export async function scramSecret(token: string, salt: Buffer): Promise<ScramSecret> {
   const salted = await derive(token, salt, iterations, 32, "sha256");
   const clientKey = createHmac("sha256", salted).update("Client Key").digest();
   return {
@@ -32,16 +34,28 @@ export async function scramSecret(token: string): Promise<ScramSecret> {
 }
 
 /**
+ * The salt of a name, whether it has a token, had one or never did: each name has one of its own, and it tells nothing of the name. Ids are random
+ * and used once, so no two tokens share a salt.
+ * @param key a secret of the nodes that share a store, so that a stranger cannot compute the salt himself and all of them give the same.
+ */
+export function saltOf(name: string, key: Buffer): Buffer {
+  return derived("salt", name, key).subarray(0, saltBytes);
+}
+
+/**
  * What a name without a token is answered with: a salt that is the same each time it is asked for and tells nothing (as
  * PostgreSQL's mock authentication, auth-scram.c), and keys that no proof fits.
- * @param key a secret of this process (or cluster), so that a stranger cannot compute the salt himself.
+ * @param key as for saltOf.
  */
 export function mockScramSecret(name: string, key: Buffer): ScramSecret {
-  const part = (label: string) => createHmac("sha256", key).update(`${label}\0${name}`).digest();
   return {
-    salt: part("salt").subarray(0, saltBytes).toString("base64"),
+    salt: saltOf(name, key).toString("base64"),
     iterations,
-    storedKey: part("stored key").toString("base64"),
-    serverKey: part("server key").toString("base64"),
+    storedKey: derived("stored key", name, key).toString("base64"),
+    serverKey: derived("server key", name, key).toString("base64"),
   };
+}
+
+function derived(label: string, name: string, key: Buffer): Buffer {
+  return createHmac("sha256", key).update(`${label}\0${name}`).digest();
 }

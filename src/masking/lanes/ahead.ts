@@ -26,12 +26,17 @@ import {
 /** Bytes of a digest that are kept. */
 const digestBytes = 16;
 
+/** Writes what is hashed for b[at, end) to `text` from `to` on, where `maxNormal` bytes are free. Gives where it ends; -1: nothing. */
+export type WriteNormal = (b: Buffer, at: number, end: number, text: Buffer, to: number) => number;
+/** No write goes further, nor anything behind `textEnd` + 64. */
+const maxNormal = 256;
+
 /** Collects values of one buffer, in the order in which they will be asked for. Used by one masker at a time, from `begin` to `end`. */
 export class HashAhead {
   readonly #run: (groups: number) => void;
-  readonly #bytes: Buffer;
+  /** Holds the results, among other things. */
+  readonly bytes: Buffer;
   readonly #words: Int32Array;
-  readonly #digest = Buffer.alloc(digestBytes);
   readonly #keys: (Hmac | null)[] = Array<Hmac | null>(maxKeys).fill(null);
   #keyCount = 0;
   #source: Buffer | null = null;
@@ -41,13 +46,15 @@ export class HashAhead {
   readonly #chosen = new Uint8Array(maxItems);
   #count = 0;
   #text = textAt;
+  /** Something was written there since it was wiped, perhaps behind `#text`. */
+  #wasWritten = false;
   /** As many of them have results. */
   #hashed = 0;
   #next = 0;
 
   constructor(kernel: Kernel) {
     this.#run = kernel.run;
-    this.#bytes = Buffer.from(kernel.memory);
+    this.bytes = Buffer.from(kernel.memory);
     this.#words = new Int32Array(kernel.memory);
   }
 
@@ -66,16 +73,28 @@ export class HashAhead {
   add(hmac: Hmac, place: number, end: number, b: Uint8Array, from: number, to: number): void {
     const size = to - from;
     if (!this.#open(hmac, place, end, size)) return;
-    const bytes = this.#bytes;
+    const bytes = this.bytes;
     let at = this.#text;
     for (let i = from; i < to; i++) bytes[at++] = b[i] as number;
     this.#close(size);
   }
 
+  /** The same for what `write` makes of source[place, end). false: it made nothing of it. */
+  addNormal(hmac: Hmac, source: Buffer, place: number, end: number, write: WriteNormal): boolean {
+    const from = this.#text;
+    // What does not fit is hashed by its mask.
+    if (from + maxNormal > textEnd + 64 || this.#count >= maxItems) return true;
+    this.#wasWritten = true;
+    const to = write(source, place, end, this.bytes, from);
+    if (to < 0) return false;
+    if (this.#open(hmac, place, end, to - from)) this.#close(to - from);
+    return true;
+  }
+
   /** The same for text of the characters U+0000 to U+00FF, a byte each. */
   addText(hmac: Hmac, place: number, end: number, text: string): void {
     if (!this.#open(hmac, place, end, text.length)) return;
-    for (let i = 0; i < text.length; i++) this.#bytes[this.#text + i] = text.charCodeAt(i);
+    for (let i = 0; i < text.length; i++) this.bytes[this.#text + i] = text.charCodeAt(i);
     this.#close(text.length);
   }
 
@@ -90,6 +109,7 @@ export class HashAhead {
       this.#keyCount++;
       this.#words.set(hmac.states, (keysAt + key * keyBytes) / 4);
     }
+    this.#wasWritten = true;
     this.#chosen[count] = key;
     this.#places[count] = place;
     this.#ends[count] = end;
@@ -128,24 +148,23 @@ export class HashAhead {
 
   /** Writes a result's first 12 bytes as 16 characters in base64url to b[at, at + 16). */
   token(result: number, b: Uint8Array, at: number): void {
-    const bytes = this.#bytes;
+    const bytes = this.bytes;
     const from = resultsAt + result * resultBytes + digestBytes;
     for (let i = 0; i < 16; i++) b[at + i] = bytes[from + i] as number;
   }
 
-  /** Gives a result's first 16 bytes, valid until the function is called again. */
-  digest(result: number): Buffer {
-    const from = resultsAt + result * resultBytes;
-    for (let i = 0; i < digestBytes; i++) this.#digest[i] = this.#bytes[from + i] as number;
-    return this.#digest;
+  /** Says where a result's first 16 bytes stand in `bytes`, until others are hashed. */
+  digest(result: number): number {
+    return resultsAt + result * resultBytes;
   }
 
   /** Forgets all: the buffer may hold something else from now on. */
   end(): void {
-    if (this.#count > 0) {
-      this.#bytes.fill(0, textAt, this.#text);
-      this.#bytes.fill(0, workAt, workEnd);
-      this.#bytes.fill(0, keysAt, keysAt + this.#keyCount * keyBytes);
+    if (this.#wasWritten) {
+      this.#wasWritten = false;
+      this.bytes.fill(0, textAt, this.#text + maxNormal);
+      this.bytes.fill(0, workAt, workEnd);
+      this.bytes.fill(0, keysAt, keysAt + this.#keyCount * keyBytes);
       this.#keys.fill(null, 0, this.#keyCount);
     }
     this.#source = null;

@@ -19,8 +19,10 @@ import {
   uuidDigits,
   uuidType,
 } from "./others.ts";
-import { quickDateBinary, quickDateText, quickDigits, quickInteger, quickly, quickUuid } from "./quick.ts";
-import { quickHash } from "./quickhash.ts";
+import { quickDateBinary, quickDateText, quickly } from "./quick.ts";
+import { quickAddress, quickDigits, quickInteger, quickNumeric, quickUuid } from "./quickends.ts";
+import { quickHash } from "./quickhash/index.ts";
+import { normalRoom } from "./quickhash/parts.ts";
 import type { ScalarType } from "./scalar.ts";
 import { textMask } from "./text.ts";
 
@@ -146,11 +148,12 @@ function quickEnds(
   hex: Ends,
   slow: CellMask,
 ): CellMask {
+  if (name === "inet" || name === "cidr") return quickly(quickAddress(format, name === "cidr"), slow);
   if (name === "uuid") return quickly(quickUuid(format, hex.first, hex.last), slow);
   if (!decimals.has(name)) return slow;
-  if (format === 0) return quickly(quickDigits(digits), slow);
+  if (format === 0) return quickly(quickDigits(digits, name !== "numeric"), slow);
   const bytes = integerBytes.get(name);
-  return bytes === undefined ? slow : quickly(quickInteger(bytes, digits), slow);
+  return quickly(bytes === undefined ? quickNumeric(digits) : quickInteger(bytes, digits), slow);
 }
 
 function hashed(
@@ -169,30 +172,26 @@ function hashed(
     return text === null ? null : type.normal(text);
   };
   const quick = quickHash(name, format, typmod);
-  const quickText = Buffer.alloc(64);
-  const append = (digest: Buffer, out: MaskOutput): number => {
-    if (quick !== null) return quick.append(digest, out);
-    const masked = write(hash(digest, typmod));
+  const quickText = Buffer.alloc(normalRoom);
+  const append = (digest: Buffer, from: number, out: MaskOutput): number => {
+    if (quick !== null) return quick.append(digest, from, out);
+    const masked = write(hash(digest.subarray(from, from + 16), typmod));
     if (masked === null) return -1;
     out.copy(masked, 0, masked.length);
     return masked.length;
   };
   const computed: CellMask = (b, at, end, out) => {
     const found = ahead === null ? -1 : ahead.find(hmac, b, at, end);
-    if (ahead !== null && found >= 0) return append(ahead.digest(found), out);
-    const size = quick === null ? -1 : quick.normal(b, at, end, quickText);
-    if (size >= 0) return append(hmac.digest(quickText, 0, size), out);
+    if (ahead !== null && found >= 0) return append(ahead.bytes, ahead.digest(found), out);
+    const size = quick === null ? -1 : quick.normal(b, at, end, quickText, 0);
+    if (size >= 0) return append(hmac.digest(quickText, 0, size), 0, out);
     const text = normal(b, at, end);
     if (text === null) return -1;
     const bytes = Buffer.from(text, "latin1");
-    return append(hmac.digest(bytes, 0, bytes.length), out);
+    return append(hmac.digest(bytes, 0, bytes.length), 0, out);
   };
   return memoised(keys, JSON.stringify([name, domain, format, typmod]), computed, (b, at, end, lanes) => {
-    const size = quick === null ? -1 : quick.normal(b, at, end, quickText);
-    if (size >= 0) {
-      lanes.add(hmac, at, end, quickText, 0, size);
-      return;
-    }
+    if (quick !== null && lanes.addNormal(hmac, b, at, end, quick.normal)) return;
     // What is long, or cannot be read, is none of the values that are many.
     const text = end - at > maxAhead ? null : normal(b, at, end);
     if (text !== null) lanes.addText(hmac, at, end, text);

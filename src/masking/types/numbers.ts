@@ -46,7 +46,7 @@ export const numericType: ScalarType = {
   redact: (typmod) => zero(precisionOf(typmod)?.scale ?? 0),
   normal(text) {
     if (!finite.test(text)) return /^(?:NaN|-?Infinity)$/.test(text) ? text : null;
-    const shown = text.includes(".") ? text.replace(/\.?0+$/, "") : text;
+    const shown = text.includes(".") ? withoutZeros(text) : text;
     return shown === "-0" ? "0" : shown;
   },
   hash(digest, typmod) {
@@ -60,6 +60,13 @@ export const numericType: ScalarType = {
   keep: (text, first, last) => (finite.test(text) ? keepDigits(digitsOf(text), first, last) : null),
   binary: numericBinary,
 };
+
+/** A fraction without zeros at its end. No regular expression: it would look at each of many zeros in front of others again. */
+function withoutZeros(text: string): string {
+  let end = text.length;
+  while (text[end - 1] === "0") end--;
+  return text.slice(0, text[end - 1] === "." ? end - 1 : end);
+}
 
 /** Text without sign and leading zeros. */
 function digitsOf(text: string): string {

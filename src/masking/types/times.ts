@@ -91,14 +91,16 @@ function daysOf([, yearText, monthText, dayText, , , , , , , , , , , era]: RegEx
   return dayNumber(era === undefined ? shown : 1 - shown, month, day);
 }
 
+const moved = 25_000;
+
 /** Days from 2000-01-01 to a date with a day of 1 to 31 (of a shorter month: as if it went on). */
 export function dayNumber(calendarYear: number, month: number, day: number): number {
-  // Counted from 1 March, so that the leap day ends its year, in eras of 400 years.
-  const year = calendarYear - (month <= 2 ? 1 : 0);
-  const cycle = Math.floor(year / 400);
+  // Counted from 1 March, so that the leap day ends its year, in cycles of 400 years; moved by some of them, so that the year is
+  // positive, and divided as integers.
+  const year = calendarYear - (month <= 2 ? 1 : 0) + moved * 400;
+  const cycle = (year / 400) | 0;
   const yearOfCycle = year - cycle * 400;
-  const dayOfYear = Math.floor((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) + day - 1;
-  const dayOfCycle =
-    yearOfCycle * 365 + Math.floor(yearOfCycle / 4) - Math.floor(yearOfCycle / 100) + dayOfYear;
-  return cycle * 146_097 + dayOfCycle - 730_425;
+  const dayOfYear = (((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) | 0) + day - 1;
+  const dayOfCycle = yearOfCycle * 365 + ((yearOfCycle / 4) | 0) - ((yearOfCycle / 100) | 0) + dayOfYear;
+  return (cycle - moved) * 146_097 + dayOfCycle - 730_425;
 }

@@ -11,7 +11,7 @@ const login: Known = {
 };
 
 const processIds =
-  "the process id that a client is told at connect is the gateway's own, unguessable one (for cancel requests); the server's is in pg_backend_pid() and in notifications";
+  "the process id that a client is told at connect is the gateway's own, unguessable one (for cancel requests); the server's is in pg_backend_pid() and in notifications of others";
 
 const replication = "refused unless the database says `replication: true`";
 

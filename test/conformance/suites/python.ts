@@ -17,10 +17,7 @@ const known: Readonly<Record<keyof typeof modules, Known>> = {
     "a statement of 5 MB: this driver puts values into the text":
       "larger than `limits.statement_bytes` (4 MiB unless configured): refused with 54000, the session goes on",
   },
-  psycopg3: {
-    "own notifications are known by the process id":
-      "the process id that a client is told at connect is the gateway's own; notifications carry the server's",
-  },
+  psycopg3: {},
   asyncpg: {},
 };
 

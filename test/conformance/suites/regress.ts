@@ -33,6 +33,8 @@ export interface RegressOptions {
   readonly parallel: boolean;
   /** The gateway uses connections again; else each session has one of its own. */
   readonly reused: boolean;
+  /** Run on both servers in each new database, before the tests. */
+  readonly before: readonly string[];
   /** Only these tests, after test_setup. */
   readonly only: readonly string[] | null;
 }
@@ -62,7 +64,7 @@ export async function regressSuite(report: Report, pair: Pair, options: RegressO
       const groups = chosen(source, options);
       if (groups.length === 0) continue;
       const run = (way: Way) =>
-        runWay(pair, way, source, groups, join(folder, way.name, source.name), libraries, options.bin);
+        runWay(pair, way, source, groups, join(folder, way.name, source.name), libraries, options);
       const [direct, postern] = await Promise.all([run(pair.direct), run(pair.postern)]);
       for (const test of groups.flat()) {
         const [left = "", right = ""] = [direct.get(test), postern.get(test)];
@@ -102,10 +104,11 @@ async function runWay(
   groups: readonly (readonly string[])[],
   build: string,
   libraries: string,
-  bin: string,
+  { bin, before }: RegressOptions,
 ): Promise<Map<string, string>> {
   const query = pair.servers[way.name];
   for (const sql of makeDatabase) await query("postgres", sql);
+  for (const sql of before) await query("regression", sql);
   for (const name of source.extensions)
     await query("regression", `create extension if not exists ${name} cascade`);
   for (const at of [build, join(build, "results")]) {

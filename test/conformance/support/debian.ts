@@ -14,7 +14,7 @@ export async function startDebianCluster(
   bin: string,
   conf: Readonly<Record<string, string>>,
   tls: { readonly cert: string; readonly key: string },
-): Promise<Pick<Cluster, "port" | "query" | "stop">> {
+): Promise<Pick<Cluster, "port" | "query" | "stop"> & { readonly logFile: string }> {
   const { owner } = await binaries();
   const folder = await privateFolder("postern-debian-");
   const dataDir = join(folder, "data");
@@ -66,6 +66,7 @@ export async function startDebianCluster(
   }
   return {
     port,
+    logFile,
     async query(database, sql) {
       const client = new pg.Client({ host: folder, port, user: "postgres", database });
       client.on("error", () => undefined);

@@ -4,7 +4,16 @@
  * numbers and sequences are the same on both ways.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
@@ -12,7 +21,8 @@ import { freePort, listening, stop } from "../../../bench/processes.ts";
 import { selfSigned } from "../../support/certificates.ts";
 import { type Cluster, startCluster } from "../../support/cluster.ts";
 import { startDebianCluster } from "./debian.ts";
-import { readTrail, type Trail } from "./trail.ts";
+import { type Coverage, covered, logPrefix, readServerLog } from "./serverlog.ts";
+import { type Intent, readIntents, readTrail, type Trail } from "./trail.ts";
 
 /** One way to a server, as clients are told of it. */
 export interface Way {
@@ -33,9 +43,21 @@ export interface Pair {
   /** The same gateway configuration with `protocol.function_call: false`. */
   readonly closed: Way;
   readonly servers: { readonly direct: Query; readonly postern: Query };
-  /** Ends the gateways and checks the first one's audit log: what `postern audit verify` said, and whether it was content. */
-  verify(): Promise<{ ok: boolean; said: string; trail: Trail }>;
+  /** Ends the gateways and checks the first one's audit log. */
+  verify(): Promise<Verified>;
   stop(): Promise<void>;
+}
+
+export interface Verified {
+  /** Whether `postern audit verify` was content, and what it said. */
+  readonly ok: boolean;
+  readonly said: string;
+  readonly trail: Trail;
+  readonly intents: readonly Intent[];
+  /** Whether all that the server's log names has an intent; null where the server does not log statements. */
+  readonly coverage: Coverage | null;
+  /** Lines of the gateway's own log, from `warn` on. */
+  readonly complaints: readonly string[];
 }
 
 /** Runs SQL as the server's superuser, around the gateway. */
@@ -65,6 +87,8 @@ const bin = join(import.meta.dirname, "../../../bin/postern.js");
 export interface PairSettings {
   /** Settings of the servers. */
   readonly servers: Readonly<Record<string, string>>;
+  /** The server behind the gateway logs every statement, to be compared with the audit log. */
+  readonly logStatements: boolean;
   /** What becomes of the gateway's connections after a session: `pool.reset`. */
   readonly reset: "discard_all" | "close";
 }
@@ -73,10 +97,10 @@ export interface PairSettings {
 export async function startPair(
   debian: string | null,
   policy: string | null,
-  { servers = {}, reset = "discard_all" }: Partial<PairSettings> = {},
+  { servers = {}, reset = "discard_all", logStatements = false }: Partial<PairSettings> = {},
 ): Promise<Pair> {
   const folder = mkdtempSync(join(tmpdir(), "postern-conformance-"));
-  const clusters: Pick<Cluster, "port" | "query" | "stop">[] = [];
+  const clusters: Started[] = [];
   const children: ChildProcess[] = [];
   const stopAll = async () => {
     for (const child of children) await stop(child);
@@ -85,11 +109,12 @@ export async function startPair(
   };
   try {
     const certificate = selfSigned();
-    const start = () =>
+    const start = (logs: Readonly<Record<string, string>>): Promise<Started> =>
       debian === null
-        ? startCluster({ conf: { ...conf, ...servers }, tls: certificate })
-        : startDebianCluster(debian, { ...conf, ...servers }, certificate);
-    const [left, right] = await Promise.all([start(), start()]);
+        ? startCluster({ conf: { ...conf, ...servers, ...logs }, tls: certificate })
+        : startDebianCluster(debian, { ...conf, ...servers, ...logs }, certificate);
+    const logs = logStatements ? { log_statement: "all", log_line_prefix: logPrefix } : {};
+    const [left, right] = await Promise.all([start({}), start(logs)]);
     clusters.push(left, right);
     for (const cluster of clusters) {
       await cluster.query("postgres", `create role ${user} login superuser password '${password}'`);
@@ -123,7 +148,21 @@ export async function startPair(
       async verify() {
         for (const child of children.splice(0)) await stop(child);
         const log = join(folder, "open", "audit");
-        return { ...(await verifyLog(log)), trail: readTrail(log) };
+        const intents = readIntents(log, join(folder, "open", "keys"));
+        const statements =
+          logStatements && right.logFile !== undefined ? readFileSync(right.logFile, "utf8") : null;
+        const complaints = ["open", "closed"]
+          .flatMap((name) => readFileSync(join(folder, name, "gateway.log"), "utf8").split("\n"))
+          .filter((line) => line !== "" && !/^\{"level":"(trace|debug|info)"/.test(line))
+          // The suites' database is dropped and made again while the gateway serves it.
+          .filter((line) => !(line.includes("cannot be refreshed") && line.includes("SQLSTATE 3D000")));
+        return {
+          ...(await verifyLog(log)),
+          trail: readTrail(log),
+          intents,
+          coverage: statements === null ? null : covered(readServerLog(statements), intents),
+          complaints,
+        };
       },
       stop: stopAll,
     };
@@ -132,6 +171,8 @@ export async function startPair(
     throw error;
   }
 }
+
+type Started = Pick<Cluster, "port" | "query" | "stop"> & { readonly logFile?: string };
 
 async function startGateway(
   folder: string,
@@ -171,14 +212,16 @@ limits: { connections_per_principal: 100 }
 ${policy === null ? "" : "policy: policy.yaml\n"}`,
   );
   if (policy !== null) writeFileSync(join(folder, "policy.yaml"), policy);
+  const log = openSync(join(folder, "gateway.log"), "w");
   const child = spawn(process.execPath, [bin, "serve", "-c", join(folder, "postern.yaml")], {
-    stdio: ["ignore", "ignore", "inherit"],
+    stdio: ["ignore", log, "inherit"],
     env: {
       ...process.env,
       CONFORMANCE_PASSWORD: password,
-      POSTERN_LOG: process.env.CONFORMANCE_LOG ?? "error",
+      POSTERN_LOG: process.env.CONFORMANCE_LOG ?? "warn",
     },
   });
+  closeSync(log);
   children.push(child);
   await listening(port, child);
   return port;

@@ -1,6 +1,17 @@
 /** What an audit log says of the statements that a run made: each has an intent and an outcome, and the outcome is known. */
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import {
+  at,
+  findLogs,
+  type Json,
+  number,
+  originOf,
+  parseLeaf,
+  readLeaves,
+  text,
+} from "../../../src/audit/read/leaves.ts";
+import { Opener, type SealedFrame } from "../../../src/audit/read/unseal.ts";
 
 export interface Trail {
   readonly intents: number;
@@ -66,4 +77,54 @@ function* lines(bytes: Buffer): Generator<Buffer> {
     yield bytes.subarray(start, end);
     start = end + 1;
   }
+}
+
+/** One intent, with its exact text from the seal. */
+export interface Intent {
+  /** Process id of the server's session. */
+  readonly backend: number;
+  readonly request: string;
+  readonly protocol: string;
+  readonly sql: string;
+  /** `sql` is without its literals: the statement held a password. */
+  readonly stripped: boolean;
+  readonly code: string | null;
+}
+
+/** All intents of the one log below `folder`, in their order, opened with the keys in `keys`. */
+export function readIntents(folder: string, keys: string): Intent[] {
+  const [log] = findLogs(folder);
+  if (log === undefined) throw new Error(`${folder} holds no log`);
+  const leaves: Json[] = [];
+  const frames = new Map<number, SealedFrame>();
+  let last: SealedFrame | null = null;
+  readLeaves(log, {
+    leaf(buffer, start, end) {
+      const leaf = parseLeaf(buffer, start, end);
+      if (leaf?.type === "statement.intent") leaves.push(leaf);
+      return true;
+    },
+    frame(frame, key, piece) {
+      last = frames.get(frame) ?? { key, pieces: [], tag: null };
+      last.pieces.push(Buffer.from(piece, "base64"));
+      frames.set(frame, last);
+    },
+    frameEnd(tag) {
+      if (last !== null) last.tag = Buffer.from(tag, "base64");
+    },
+  });
+  const opener = new Opener(log.dir, originOf(log) ?? "", keys);
+  return leaves.map((leaf) => {
+    const opened = opener.open(leaf, frames);
+    const content = opened?.state === "open" ? opened.content : {};
+    const bytes = text(content, "base64");
+    return {
+      backend: number(leaf, "database.backend") ?? 0,
+      request: text(leaf, "request") ?? "",
+      protocol: text(leaf, "statement.protocol") ?? "",
+      sql: bytes === null ? (text(content, "sql") ?? "") : Buffer.from(bytes, "base64").toString("latin1"),
+      stripped: at(content, "redacted") === true,
+      code: text(leaf, "decision.code"),
+    };
+  });
 }

@@ -1,0 +1,49 @@
+/** What a decision counts: the planner's estimate, and comparisons with protected columns. */
+import type { Touched } from "../../../facts/effects.ts";
+import { type Budget, type DecideInput, type Estimate, equalityBudget } from "../../../policy/index.ts";
+import type { View } from "../../analyst/index.ts";
+import { planned } from "../facts.ts";
+import type { Guarding, Question } from "../judgement.ts";
+import type { PreparedStatement } from "../names.ts";
+
+/** What the planner guesses, where a rule cannot be decided without it; "open": it must be asked first. */
+export function estimateFor(
+  guard: Guarding,
+  view: View,
+  input: DecideInput,
+  statement: PreparedStatement,
+  touched: readonly Touched[],
+  questions: Question[],
+): Estimate | null | "open" {
+  if (!view.policy.needs.estimate || !view.policy.wantsEstimate(input)) return null;
+  const [only] = touched;
+  // Planning runs functions: only those that are known to be harmless may.
+  // Transaction control and settings have no plan, and cost nothing.
+  if (only === undefined && input.statement.effects.every((effect) => effect === "session"))
+    return { rows: 0, cost: 0 };
+  if (only === undefined || touched.length > 1 || only.unsafe.length > 0 || only.problems.length > 0)
+    return null;
+  if (!planned.has(statement.shape.kind)) return null;
+  const key = `\0estimate\0${only.parameterTypes.join()}\0${statement.text}`;
+  const answer = guard.fresh.get(key);
+  if (answer?.kind === "estimate") return answer.estimate;
+  questions.push({
+    key,
+    text: statement.text,
+    types: only.parameterTypes,
+    kind: "estimate",
+    settledSettings: 0,
+  });
+  return "open";
+}
+
+/** Comparisons with protected columns that the policy counts (`use: equality`). */
+export function equalityBudgets(view: View, columns: readonly string[]): Budget[] {
+  if (columns.length === 0) return [];
+  const labels = new Set(
+    view.protectedSet.columns
+      .filter((column) => columns.includes(column.name))
+      .flatMap((column) => column.labels.map(({ label }) => label)),
+  );
+  return view.policy.labels.filter(({ label }) => labels.has(label)).map((label) => equalityBudget(label));
+}
