@@ -215,6 +215,32 @@ describe("a denied statement", () => {
     expect(await count()).toBe(10);
   });
 
+  it("in a transaction that has failed: what PostgreSQL says there of everything it can read", async () => {
+    client.send(query("begin"), query("select 1/0"));
+    await client.ready();
+    await client.ready();
+    for (const text of [
+      "select 1",
+      "select nothing_like_that from t",
+      "insert into t values (1, 2, 3, 4)",
+      "execute nobody",
+      "fetch nobody",
+    ])
+      for (const messages of [[query(text)], [parse("", text), bind("", ""), execute(""), sync]]) {
+        client.send(...messages);
+        const answer = await client.ready();
+        expect(types(answer)).toBe("EZ");
+        expect([text, field(answer[0], "C")]).toEqual([text, "25P02"]);
+      }
+    client.send(query("selec 1"));
+    expect(field((await client.ready())[0], "C")).toBe("42601");
+    // In one flight: by the time of the SELECT the transaction is over.
+    client.send(query("rollback"), query("select nothing_of_this from t"));
+    expect(types(await client.ready())).toBe("CZ");
+    expect(field((await client.ready())[0], "C")).toBe("42703");
+    await works();
+  });
+
   it("that PostgreSQL itself refuses: its own error, with its place", async () => {
     client.send(query("select nothing_like_that from t"));
     const messages = await client.ready();

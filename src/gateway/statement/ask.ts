@@ -11,18 +11,11 @@ import { encodeClose, sync } from "../../protocol/index.ts";
 import { type View, viewOf } from "../analyst/index.ts";
 import { queryRows } from "../analyst/rows.ts";
 import { touchedBy } from "../analyst/touching.ts";
-import { unavailable, unknowable } from "./facts.ts";
+import { aborted, unavailable, unknowable } from "./facts.ts";
 import { type Guarding, type Judgement, type Question, unsettle } from "./judgement.ts";
 import { comeToRest, exchange } from "./own.ts";
 import { queueHead, queueLength } from "./queue.ts";
 import type { Reason, Walk } from "./state.ts";
-
-const aborted: Reason = {
-  sqlstate: "25P02",
-  code: "TRANSACTION_ABORTED",
-  message: "current transaction is aborted, commands ignored until end of transaction block",
-  hint: "Send ROLLBACK.",
-};
 
 const insideBatch: Reason = {
   sqlstate: "42501",

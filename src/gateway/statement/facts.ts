@@ -25,6 +25,13 @@ export const hardeningLost: Reason = {
   hint: "Tell the operator: postern check --harden prints the SQL that takes the right away.",
 };
 
+export const aborted: Reason = {
+  sqlstate: "25P02",
+  code: "TRANSACTION_ABORTED",
+  message: "current transaction is aborted, commands ignored until end of transaction block",
+  hint: "Send ROLLBACK.",
+};
+
 export const cancelledBefore: Reason = {
   sqlstate: "57014",
   code: "CANCELLED",

@@ -9,6 +9,7 @@ import type { CompiledPolicy } from "../../../policy/index.ts";
 import { setsRow, settledSettings } from "../../../sql/index.ts";
 import type { View } from "../../analyst/index.ts";
 import {
+  aborted,
   cancelledBefore,
   hardeningLost,
   hiddenSetting,
@@ -24,7 +25,7 @@ import type { PreparedStatement, Shape } from "../names.ts";
 import type { Place } from "../place.ts";
 import { circuitOpen } from "../refusals.ts";
 import type { Reason, Walk } from "../state.ts";
-import { refusedBefore, serverRefusal } from "./refused.ts";
+import { hasFailed, refusedBefore, serverRefusal } from "./refused.ts";
 import { usedBy } from "./used.ts";
 import { decided } from "./verdict.ts";
 
@@ -150,7 +151,10 @@ function judgeAnew(
   }
   const used = usedBy(walk, statement, leewayIn(policy, guard));
   if ("refusal" in used)
-    return (policy.permissive ? unasked(walk, guard, statement, place) : null) ?? refuse(used.refusal);
+    return (
+      (policy.permissive ? unasked(walk, guard, statement, place) : null) ??
+      refuse(hasFailed(walk) ? aborted : used.refusal)
+    );
   const checked = !policy.permissive && used.statements.some(({ shape: { facts } }) => setsRow(facts));
   if (guard.lazy && needsNoAnalysis(by) && !checked)
     return decided(walk, guard, by, statement, place, used.statements, null, questions);
@@ -185,7 +189,9 @@ function judgeAnew(
         // The server says it again, and better, when it is sent what it refused.
         return (
           unasked(walk, guard, statement, place) ??
-          refuse(serverRefusal(answer.error, inner === null && one === statement, by))
+          refuse(
+            hasFailed(walk) ? aborted : serverRefusal(answer.error, inner === null && one === statement, by),
+          )
         );
       else if (answer.kind === "touched") {
         if (checked && setsRow(one.shape.facts) && answer.touched.settingRow !== true)

@@ -8,6 +8,7 @@ import { withoutNames } from "../hidden.ts";
 import type { Judgement, ServerRefusal } from "../judgement.ts";
 import type { PreparedStatement } from "../names.ts";
 import type { Place } from "../place.ts";
+import { queueLength } from "../queue.ts";
 import type { Reason, Walk } from "../state.ts";
 
 /** A statement that is refused before the policy is asked. */
@@ -69,6 +70,11 @@ export function records(
     }),
     decisionRecord: decisionOf(walk, decision, verdict, reason?.code ?? null, masked),
   };
+}
+
+/** In a transaction that has failed PostgreSQL looks up no names: drivers tell by its error that they must roll back. */
+export function hasFailed({ transaction, queue }: Walk): boolean {
+  return transaction === "E" && queueLength(queue) === 0;
 }
 
 export function serverRefusal(error: ServerRefusal, samePlace: boolean, view: View | null): Reason {
