@@ -21,6 +21,8 @@ export interface ApiDeps {
   onError(error: Error): void;
   /** REST and login; left out: health and metrics only. */
   readonly rest?: Rest;
+  /** Where browsers reach the listener; left out: not known. */
+  readonly publicUrl?: () => string;
   /** Routes of other parts: tokens, SAML, MCP. */
   readonly mounts?: readonly ((app: Hono<ApiEnv>) => void)[];
   /** The folder of the built console; left out: it is not served. */
@@ -29,14 +31,26 @@ export interface ApiDeps {
 
 const maxBodyBytes = 1024 * 1024;
 
-/** `tls`: the listener speaks HTTPS, which browsers are then told to keep to (RFC 6797). */
-export function createApp(deps: ApiDeps, tls: boolean): Hono<ApiEnv> {
+/**
+ * `tls`: the listener speaks HTTPS, which browsers are then told to keep to (RFC 6797). `isOurs`: whether a Host header names this listener;
+ * left out: any does.
+ */
+export function createApp(
+  deps: ApiDeps,
+  tls: boolean,
+  isOurs: (host: string) => boolean = () => true,
+): Hono<ApiEnv> {
   const app = new Hono<ApiEnv>();
   app.use(async (context, next) => {
     await next();
     secureAnswer(context.res.headers, tls);
   });
   app.use(async (context, next) => {
+    const { host } = context.env?.incoming?.headers ?? {};
+    if (host !== undefined && !isOurs(host))
+      return failure(
+        new ApiError("MISDIRECTED", "this listener has another name: see listen.public_url in postern.yaml"),
+      );
     const refusal = refuseBody(context.req.raw.headers);
     if (refusal !== null) return failure(refusal);
     const asking = askingOf(context);

@@ -12,6 +12,7 @@ export type ApiErrorCode =
   | "CONFLICT"
   | "LENGTH_REQUIRED"
   | "TOO_LARGE"
+  | "MISDIRECTED"
   | "TOO_MANY_REQUESTS"
   | "UNSUPPORTED_MEDIA_TYPE"
   | "INTERNAL"
@@ -31,6 +32,7 @@ const statuses: Readonly<Record<ApiErrorCode, number>> = {
   LENGTH_REQUIRED: 411,
   TOO_LARGE: 413,
   UNSUPPORTED_MEDIA_TYPE: 415,
+  MISDIRECTED: 421,
   TOO_MANY_REQUESTS: 429,
   INTERNAL: 500,
   NOT_IMPLEMENTED: 501,

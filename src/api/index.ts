@@ -4,6 +4,7 @@ import { createServer as createHttpsServer, type Server as HttpsServer } from "n
 import { getRequestListener } from "@hono/node-server";
 import type { TlsSettings } from "../gateway/settings.ts";
 import { type ApiDeps, createApp } from "./app.ts";
+import { hostCheck } from "./host.ts";
 
 export type { ApiDeps } from "./app.ts";
 export { builtConsole } from "./console.ts";
@@ -44,7 +45,10 @@ export async function startHttp(
   deps: ApiDeps,
   tls: TlsSettings | null,
 ): Promise<HttpListener> {
-  const listener = getRequestListener(createApp(deps, tls !== null).fetch, { overrideGlobalObjects: false });
+  const isOurs = hostCheck(address.host, () => deps.publicUrl?.() ?? null);
+  const listener = getRequestListener(createApp(deps, tls !== null, isOurs).fetch, {
+    overrideGlobalObjects: false,
+  });
   const secure =
     tls === null ? null : createHttpsServer({ ...serverOptions, ...secureContext(tls) }, listener);
   const server = secure ?? createHttpServer(serverOptions, listener);

@@ -1,9 +1,18 @@
 /** `postern login`, `logout` and `whoami`. */
 import { resolve } from "node:path";
+import { refuseShared } from "./account/audience.ts";
 import { begin, choose, posternToken, say } from "./account/begin.ts";
 import { hasBrowser } from "./account/browser.ts";
 import { CliError } from "./account/error.ts";
-import { ask, clean, describeGateway, expectOk, gatewayUrl, type Place } from "./account/gateway.ts";
+import {
+  ask,
+  checkIssuer,
+  clean,
+  describeGateway,
+  expectOk,
+  gatewayUrl,
+  type Place,
+} from "./account/gateway.ts";
 import { revoke } from "./account/oidc.ts";
 import { removeFiles } from "./account/pgfiles.ts";
 import {
@@ -20,6 +29,7 @@ import { whoIs } from "./account/who.ts";
 import { readArgs, UsageError } from "./lib/args.ts";
 
 const loginUsage = `Usage: postern login [URL] [--provider NAME] [--device | --ci] [--fresh] [--ca FILE] [--profile NAME]
+                     [--audience NAME] [--shared]
 
 Logs you in at the gateway with this address (that of its http listener; default: the one used before, or POSTERN_URL).
 
@@ -28,6 +38,8 @@ Logs you in at the gateway with this address (that of its http listener; default
       --ci             use the token of this CI job or workload: POSTERN_TOKEN_FILE, POSTERN_TOKEN, GitHub Actions, Kubernetes
       --fresh          show yourself anew, also where a login is still open: what deciding on approvals needs
       --ca FILE        PEM file with the authority of the gateway's certificate
+      --audience NAME  for whom the token of a job or workload is to be, where the gateway's own name is another
+      --shared         send the token although it would be good at another gateway where you are logged in, too
       --profile NAME   name of this login, to keep several (default: the gateway's host)
       --json           print what "postern whoami --json" prints
 
@@ -46,6 +58,8 @@ export async function login(args: string[]): Promise<number> {
       fresh: { type: "boolean" },
       ca: { type: "string" },
       profile: { type: "string" },
+      audience: { type: "string" },
+      shared: { type: "boolean" },
       json: { type: "boolean" },
     },
     { least: 0, most: 1 },
@@ -54,15 +68,25 @@ export async function login(args: string[]): Promise<number> {
   const { values, positionals } = parsed;
   if (values.ci === true && values.device === true)
     throw new UsageError("--ci and --device exclude each other", loginUsage);
+  if (values.ci !== true && values.audience !== undefined)
+    throw new UsageError("--audience is for --ci", loginUsage);
   if (values.ci === true && values.fresh === true)
     throw new UsageError("--ci and --fresh exclude each other: no person shows themselves", loginUsage);
   const place = placeOf(positionals[0], values.profile, values.ca);
   const name = values.profile ?? profileName(place.url);
   const info = await describeGateway(place);
+  checkIssuer(place, info);
   const base = { v: 1 as const, url: place.url, ca: place.ca, subject: "" };
   const how = values.ci === true ? "ci" : values.device === true || !hasBrowser() ? "device" : "browser";
   const provider = choose(info, values.provider, how);
-  const profile = await begin(provider, place, base, { how, fresh: values.fresh === true, keep: true });
+  const profile = await begin(provider, place, base, {
+    how,
+    fresh: values.fresh === true,
+    keep: true,
+    issuer: info.issuer,
+    audience: values.audience,
+  });
+  if (values.shared !== true) refuseShared(profile, listProfiles());
   // Whether the gateway takes it is found out before it is kept.
   const me = await whoIs(
     place,

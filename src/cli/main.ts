@@ -114,8 +114,8 @@ async function run(name: string, args: string[]): Promise<number> {
       return 2;
     }
     if (error instanceof CliError) {
-      process.stderr.write(`postern ${name}: ${error.message}\n`);
-      if (error.hint !== null) process.stderr.write(`  ${error.hint}\n`);
+      process.stderr.write(`postern ${name}: ${harmless(error.message)}\n`);
+      if (error.hint !== null) process.stderr.write(`  ${harmless(error.hint)}\n`);
       return error.exitCode;
     }
     if (error instanceof ConfigError) {
@@ -138,4 +138,9 @@ function endQuietlyWhenNobodyReads(): void {
     if (error.code === "EPIPE") process.exit(0);
     throw error;
   });
+}
+
+/** Names and texts of servers may stand in a message: they move no cursor, and reorder nothing. */
+function harmless(text: string): string {
+  return text.replaceAll(/[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu, (found) => (found === "\n" ? found : " "));
 }

@@ -56,7 +56,7 @@ export function readPublicJwk(jwk: JsonObject, keyUse = "sig"): PublicJwk | null
       const { n, e } = jwk;
       if (typeof n !== "string" || typeof e !== "string") return null;
       const bits = bitLength(n);
-      if (bits < minRsaBits || bits > maxRsaBits) return null;
+      if (bits < minRsaBits || bits > maxRsaBits || !soundExponent(e)) return null;
       return { ...head, kty, crv: null, members: { kty, n, e } };
     }
     case "EC": {
@@ -79,6 +79,12 @@ export function keyFits(key: PublicJwk, algorithm: string): boolean {
   const facts = algorithms.get(algorithm);
   if (facts === undefined) return false;
   return key.kty === facts.kty && key.crv === facts.crv && (key.alg === null || key.alg === algorithm);
+}
+
+/** Odd, 3 or more, and no longer than what OpenSSL takes: with 1 everybody can sign (FIPS 186-5 section 5.1; RFC 8017 section 3.1). */
+function soundExponent(base64url: string): boolean {
+  const bits = bitLength(base64url);
+  return bits >= 2 && bits <= 64 && ((Buffer.from(base64url, "base64url").at(-1) ?? 0) & 1) === 1;
 }
 
 function bitLength(base64url: string): number {

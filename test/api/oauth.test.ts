@@ -314,6 +314,17 @@ describe("POST /oauth/token, token exchange", () => {
     expect(told).toHaveLength(1);
   });
 
+  it("counts by the connection's address, whatever headers say of another", async () => {
+    app = build(createProtection(limits));
+    const fields = { grant_type: exchangeGrant, subject_token: "a.b.c", subject_token_type: accessToken };
+    for (let i = 0; i < 6; i++) {
+      const from = `198.51.100.${i}`;
+      const headers = { "x-forwarded-for": from, forwarded: `for=${from}`, "x-real-ip": from };
+      expect((await post("/oauth/token", fields, headers)).status).toBe(400);
+    }
+    expect((await exchange()).status).toBe(429);
+  });
+
   it("counts no failure where nobody showed a token, and none for which the gateway is to blame", async () => {
     app = build(createProtection(limits));
     for (let i = 0; i < 8; i++) {

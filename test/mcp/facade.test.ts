@@ -99,6 +99,13 @@ async function sentTo(response: Response): Promise<URL> {
   return new URL(url.replaceAll(/&#(\d+);/g, (_, code: string) => String.fromCharCode(Number(code))));
 }
 
+/** Where the page's link leads that a refused request is answered with. */
+async function turnedBack(response: Response): Promise<URL> {
+  expect(response.status).toBe(400);
+  const [, url = ""] = /<a href="([^"]+)"/.exec(await response.text()) ?? [];
+  return new URL(url.replaceAll(/&#(\d+);/g, (_, code: string) => String.fromCharCode(Number(code))));
+}
+
 async function codeFor(client: string): Promise<string> {
   const request = await begin(client);
   const decided = await post(
@@ -217,13 +224,43 @@ describe("attackers", () => {
       { response_type: "token" },
     ];
     for (const more of cases) {
-      const to = new URL((await get(wish(client, more))).headers.get("location") ?? "");
+      const to = await turnedBack(await get(wish(client, more)));
       expect(to.searchParams.get("error")).toBe("invalid_request");
     }
-    const other = new URL(
-      (await get(wish(client, { resource: "https://other.example/mcp" }))).headers.get("location") ?? "",
-    );
+    const other = await turnedBack(await get(wish(client, { resource: "https://other.example/mcp" })));
     expect(other.searchParams.get("error")).toBe("invalid_target");
+  });
+
+  it("cannot lend themselves the gateway's name to send people elsewhere", async () => {
+    const client = await register(["https://phish.example/login", "http://127.0.0.1/cb"]);
+    const remote = await get(
+      wish(client, { redirect_uri: "https://phish.example/login", response_type: "x" }),
+    );
+    // Only by a click, on a page that says where it leads.
+    expect([remote.status, remote.headers.get("location"), remote.headers.get("refresh")]).toEqual([
+      400,
+      null,
+      null,
+    ]);
+    const text = await remote.clone().text();
+    expect(text).not.toContain("http-equiv");
+    expect(text).toContain("<p>phish.example</p>");
+    expect((await turnedBack(remote)).origin).toBe("https://phish.example");
+    const local = await get(wish(client, { redirect_uri: "http://127.0.0.1:999/cb", response_type: "x" }));
+    expect([local.status, new URL(local.headers.get("location") ?? "").port]).toEqual([302, "999"]);
+  });
+
+  it("cannot be answered at an address of the gateway itself, where the cookie would go along", async () => {
+    const inside = `${base}/cli/allow?port=4000&challenge=${challenge}&state=${"s".repeat(16)}`;
+    const client = await register([inside, "http://localhost/cli/allow"]);
+    for (const more of [{ redirect_uri: inside }, { redirect_uri: inside, response_type: "x" }]) {
+      const answer = await get(wish(client, more));
+      expect([answer.status, answer.headers.get("location")]).toEqual([400, null]);
+      expect(await answer.text()).not.toContain("/cli/allow");
+    }
+    // Nor under the other name by which the browser reached it.
+    const path = wish(client, { redirect_uri: "http://localhost:8432/cli/allow" });
+    expect((await app.request(`http://localhost:8432${path}`)).status).toBe(400);
   });
 
   it("cannot use a code twice, with another verifier, client or address", async () => {

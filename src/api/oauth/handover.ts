@@ -48,6 +48,8 @@ export function matchOf(challenge: string): string {
 export function handoverRoutes(deps: {
   readonly store: Store;
   readonly audit: Pick<AuditLog, "event">;
+  /** Origin under which the listener is reached. */
+  readonly publicUrl: () => string;
 }): (app: Hono<ApiEnv>) => void {
   return (app) => {
     app.get("/cli/login", (context) => {
@@ -94,6 +96,8 @@ export function handoverRoutes(deps: {
       const back = new URL(`http://127.0.0.1:${port}/callback`);
       back.searchParams.set("code", code);
       back.searchParams.set("state", state);
+      // RFC 9207: a gateway that the command line began at could have sent the browser here, and would be shown this code.
+      back.searchParams.set("iss", deps.publicUrl());
       return new Response(null, { status: 302, headers: { location: back.href } });
     });
   };

@@ -1,12 +1,13 @@
 /** A login begins: which provider, and by which way. */
 import { createHash, randomBytes } from "node:crypto";
+import { workloadAudience } from "./audience.ts";
 import { listenOnce, openBrowser } from "./browser.ts";
 import { CliError } from "./error.ts";
-import { askToken, type GatewayInfo, type Place, type ProviderInfo } from "./gateway.ts";
+import { askToken, clean, type GatewayInfo, type Place, type ProviderInfo } from "./gateway.ts";
 import { loginByBrowser, loginByDevice } from "./oidc.ts";
 import type { Profile } from "./profile.ts";
 import { expiryOf } from "./tokens.ts";
-import { workloadToken } from "./workload.ts";
+import { isGiven, workloadToken } from "./workload.ts";
 
 export type How = "ci" | "device" | "browser";
 
@@ -16,6 +17,10 @@ export interface Beginning {
   readonly fresh: boolean;
   /** Whether it is to outlive its access token. */
   readonly keep: boolean;
+  /** The gateway's address, as it says itself. */
+  readonly issuer: string;
+  /** For whom a workload's token is to be; undefined: the gateway says. */
+  readonly audience?: string | undefined;
 }
 
 /** To the person at the terminal. */
@@ -61,15 +66,21 @@ export async function begin(
   provider: ProviderInfo,
   place: Place,
   base: { v: 1; url: string; ca: string | null; subject: string },
-  { how, fresh, keep }: Beginning,
+  { how, fresh, keep, issuer, audience: wanted }: Beginning,
 ): Promise<Profile> {
   if (how === "ci" && provider.type === "oidc") {
-    const audience = provider.audience[0] ?? "postern";
+    const audience = isGiven()
+      ? (wanted ?? provider.audience[0] ?? "postern")
+      : workloadAudience(provider.audience, place.url, wanted);
     const { source } = await workloadToken(audience);
     return { ...base, provider: provider.name, kind: "ci", source, audience };
   }
   if (provider.type === "saml" || provider.client_id === null)
-    return { ...base, provider: provider.name, ...(await throughGateway(place, provider, fresh)) };
+    return {
+      ...base,
+      provider: provider.name,
+      ...(await throughGateway(place, provider, { fresh, issuer })),
+    };
   const at = {
     issuer: provider.issuer,
     clientId: provider.client_id,
@@ -78,13 +89,25 @@ export async function begin(
       : provider.scopes.filter((scope) => scope !== "offline_access"),
     resource: provider.resource,
   };
+  say(`${place.url} takes tokens of ${clean(provider.issuer)}.`);
   const tokens =
     how === "device" ? await loginByDevice(at, say, { fresh }) : await loginByBrowser(at, say, { fresh });
   return { ...base, provider: provider.name, kind: "oidc", ...at, ...tokens };
 }
 
 /** A browser that is logged in to the gateway's console hands a code over (src/api/oauth/handover.ts). */
-async function throughGateway(place: Place, provider: ProviderInfo, fresh: boolean) {
+async function throughGateway(
+  place: Place,
+  provider: ProviderInfo,
+  { fresh, issuer }: { readonly fresh: boolean; readonly issuer: string },
+) {
+  // The browser comes back there, with the console's cookie of there.
+  if (issuer !== place.url)
+    throw new CliError(
+      1,
+      `the gateway at ${place.url} says that its address is ${issuer}`,
+      `Log in there, if you trust it: postern login ${issuer}`,
+    );
   const verifier = randomBytes(32).toString("base64url");
   const challenge = createHash("sha256").update(verifier).digest("base64url");
   const state = randomBytes(24).toString("base64url");
@@ -101,6 +124,13 @@ async function throughGateway(place: Place, provider: ProviderInfo, fresh: boole
     say(`  ${url.href}`);
     openBrowser(url.href);
     const answer = await loopback.callback;
+    // RFC 9207: a code of another gateway is not shown to this one, which could use it there.
+    if (answer.searchParams.get("iss") !== issuer)
+      throw new CliError(
+        1,
+        "the login was completed at another gateway: nothing was sent",
+        `It was begun at ${place.url}. Somebody may have tried to act as you; tell your administrator.`,
+      );
     const issued = await askToken(place, {
       grant_type: "authorization_code",
       code: answer.searchParams.get("code") ?? "",

@@ -123,9 +123,9 @@ export function expectOk(answer: Answer, what: string): unknown {
   );
 }
 
-/** Text of others on the terminal: no control characters. */
+/** Text of others on the terminal: no control characters, and none that reorder. */
 export function clean(text: string): string {
-  return text.replaceAll(/\p{Cc}/gu, " ").slice(0, 500);
+  return text.replaceAll(/[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu, " ").slice(0, 500);
 }
 
 const provider = z.discriminatedUnion("type", [
@@ -167,12 +167,28 @@ export async function describeGateway(place: Place): Promise<GatewayInfo> {
   return parsed.data;
 }
 
+/**
+ * Whether the gateway is the one that was asked for, by its own word (RFC 8414 section 3.3): a login must not begin at one gateway and end at another.
+ * On loopback it may have another name, as behind a tunnel. Throws CliError.
+ */
+export function checkIssuer(place: Place, { issuer }: Pick<GatewayInfo, "issuer">): void {
+  const { hostname } = new URL(place.url);
+  if (issuer === place.url || ["localhost", "127.0.0.1", "[::1]"].includes(hostname)) return;
+  throw new CliError(
+    1,
+    `the gateway at ${place.url} says that its address is ${clean(issuer)}`,
+    "Log in at that address if you trust it; its administrator sets it as listen.public_url.",
+  );
+}
+
+/** They are printed, and written into files of lines. */
+const word = z.string().regex(/^[\x21-\x7e]{1,4096}$/);
 const issued = z.object({
-  access_token: z.string(),
+  access_token: word,
   expires_in: z.number(),
-  id: z.string(),
-  user: z.string(),
-  expires: z.string(),
+  id: word,
+  user: word,
+  expires: word,
 });
 export type Issued = z.output<typeof issued>;
 

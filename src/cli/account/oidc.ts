@@ -1,6 +1,8 @@
 /** Logging in at an OpenID Connect provider: authorization code with PKCE on loopback, device code, refreshing, logging out. */
 import { setTimeout as sleep } from "node:timers/promises";
 import * as oauth from "oauth4webapi";
+import { providerFetch } from "../../api/login/fetch.ts";
+import { urlFault } from "../../identity/fetch.ts";
 import { listenOnce, openBrowser } from "./browser.ts";
 import { CliError } from "./error.ts";
 import { clean } from "./gateway.ts";
@@ -32,7 +34,11 @@ export type Tell = (line: string) => void;
 interface Opened {
   readonly server: oauth.AuthorizationServer;
   readonly client: oauth.Client;
-  readonly options: { [oauth.allowInsecureRequests]?: boolean; signal: () => AbortSignal };
+  readonly options: {
+    readonly [oauth.customFetch]: typeof providerFetch;
+    readonly [oauth.allowInsecureRequests]: boolean;
+    readonly signal: () => AbortSignal;
+  };
 }
 
 const timeoutMs = 15_000;
@@ -43,10 +49,14 @@ const defaultLifetime = 300;
 
 /** Reads the provider's metadata (OpenID Connect Discovery, RFC 8414). Throws CliError. */
 export async function discover(place: OidcPlace): Promise<Opened> {
+  const fault = urlFault(place.issuer);
+  if (fault !== null)
+    throw new CliError(1, `the gateway names an identity provider that cannot be used: ${fault}`);
   const issuer = new URL(place.issuer);
-  const loopback = ["localhost", "127.0.0.1", "[::1]"].includes(issuer.hostname);
   const options = {
-    ...(loopback ? { [oauth.allowInsecureRequests]: true } : {}),
+    // Plain http on loopback alone, no redirects, and no more than fits.
+    [oauth.customFetch]: providerFetch,
+    [oauth.allowInsecureRequests]: issuer.protocol === "http:",
     signal: () => AbortSignal.timeout(timeoutMs),
   };
   const server = await told("the identity provider", async () =>
@@ -64,6 +74,7 @@ export async function loginByBrowser(
   const { server, client, options } = await discover(place);
   const endpoint = server.authorization_endpoint;
   if (endpoint === undefined) throw new CliError(3, "the identity provider has no authorization endpoint");
+  checkPage(endpoint, "authorization endpoint");
   const verifier = oauth.generateRandomCodeVerifier();
   const state = oauth.generateRandomState();
   const nonce = oauth.generateRandomNonce();
@@ -137,6 +148,9 @@ export async function loginByDevice(
       ),
     ),
   );
+  checkPage(device.verification_uri, "page for codes");
+  if (device.verification_uri_complete !== undefined)
+    checkPage(device.verification_uri_complete, "page for codes");
   const started = Date.now();
   tell("Open this address on any device:");
   tell(`  ${clean(device.verification_uri)}`);
@@ -193,6 +207,12 @@ export async function revoke(place: OidcPlace, refreshToken: string): Promise<bo
     ),
   );
   return true;
+}
+
+/** A browser opens whatever it is given: files of this machine, other programs. Throws CliError for anything but a web page. */
+function checkPage(url: string, what: string): void {
+  const fault = urlFault(url);
+  if (fault !== null) throw new CliError(1, `the identity provider's ${what} cannot be used: ${fault}`);
 }
 
 function withResource(place: OidcPlace, options: Opened["options"]) {

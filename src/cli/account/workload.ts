@@ -1,6 +1,7 @@
 /** Tokens that a workload's platform gives it: GitHub Actions, GitLab CI, Kubernetes, or whatever put one into a file or variable. */
 import { existsSync, readFileSync } from "node:fs";
 import { z } from "zod";
+import { audiencesOf } from "./audience.ts";
 import { CliError } from "./error.ts";
 import { clean } from "./gateway.ts";
 
@@ -15,6 +16,13 @@ export interface WorkloadToken {
   readonly token: string;
   /** Where it came from, for people. */
   readonly source: string;
+}
+
+/** Whether the caller says which token to take; any other is found on this machine, or made on request. */
+export function isGiven(env: NodeJS.ProcessEnv = process.env): boolean {
+  return [env.POSTERN_TOKEN_FILE, env.POSTERN_TOKEN, env.POSTERN_ID_TOKEN].some(
+    (value) => value !== undefined && value !== "",
+  );
 }
 
 /**
@@ -38,7 +46,17 @@ export async function workloadToken(
   if (env.GITHUB_ACTIONS === "true")
     throw new CliError(2, "this job may not ask for a token", "Give it `permissions: { id-token: write }`.");
   const projected = files.find((one) => existsSync(one));
-  if (projected !== undefined) return { token: readToken(projected), source: `Kubernetes (${projected})` };
+  if (projected !== undefined) {
+    const token = readToken(projected);
+    // The pod's own token opens the cluster's API: it is for nobody else.
+    if (audiencesOf(token)?.includes(audience) !== true)
+      throw new CliError(
+        2,
+        `the token at ${projected} is not for ${JSON.stringify(audience)}`,
+        "Mount a projected token of that audience at /var/run/secrets/tokens/postern (docs/identity.md).",
+      );
+    return { token, source: `Kubernetes (${projected})` };
+  }
   if (env.GITLAB_CI === "true")
     throw new CliError(
       2,

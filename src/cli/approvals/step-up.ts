@@ -1,8 +1,10 @@
 /** Deciding takes a person who has just shown themselves: where the login is too old, they do so here, for one decision. */
+import { refuseShared } from "../account/audience.ts";
 import { begin, choose, say } from "../account/begin.ts";
 import { hasBrowser } from "../account/browser.ts";
 import { CliError } from "../account/error.ts";
-import { clean, describeGateway } from "../account/gateway.ts";
+import { checkIssuer, clean, describeGateway } from "../account/gateway.ts";
+import { listProfiles } from "../account/profile.ts";
 import { whoIs } from "../account/who.ts";
 import { isObject, type Rest, RestError, Unreachable } from "../lib/rest.ts";
 
@@ -28,10 +30,13 @@ async function freshToken(rest: Rest): Promise<string> {
     throw new Unreachable("the gateway's answer cannot be read");
   say("To decide you have to log in once more.");
   const how = hasBrowser() ? "browser" : "device";
-  const provider = choose(await describeGateway(place), known.provider, how);
+  const info = await describeGateway(place);
+  checkIssuer(place, info);
+  const provider = choose(info, known.provider, how);
   const base = { v: 1 as const, ...place, subject: "" };
-  const login = await begin(provider, place, base, { how, fresh: true, keep: false });
+  const login = await begin(provider, place, base, { how, fresh: true, keep: false, issuer: info.issuer });
   if (login.kind === "ci") throw new CliError(1, "a workload decides nothing");
+  refuseShared(login, listProfiles());
   const me = await whoIs(place, login.accessToken);
   // Whoever else sits at this browser decides under their own name, with a login of their own.
   if (me.subject !== known.subject || me.issuer !== known.issuer)

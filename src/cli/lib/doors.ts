@@ -129,6 +129,7 @@ export async function openDoors(listener: NonNullable<Settings["http"]>, rooms: 
     listener,
     {
       rest,
+      publicUrl,
       mounts: [oauth, ...(mcp?.mounts ?? [])],
       consoleDir: builtConsole,
       version,

@@ -86,8 +86,9 @@ function signingCertificates(descriptor: XmlElement): readonly string[] {
     try {
       const certificate = new X509Certificate(Buffer.from(text, "base64"));
       const { asymmetricKeyType, asymmetricKeyDetails } = certificate.publicKey;
-      // As for JWTs: RSA below 2048 bits is no key.
-      if (asymmetricKeyType === "rsa" && (asymmetricKeyDetails?.modulusLength ?? 0) >= 2048)
+      const { modulusLength = 0, publicExponent = 0n } = asymmetricKeyDetails ?? {};
+      // As for JWTs: RSA below 2048 bits is no key, nor one whose exponent changes nothing.
+      if (asymmetricKeyType === "rsa" && modulusLength >= 2048 && publicExponent >= 3n)
         usable.add(certificate.toString());
     } catch {
       // Not a certificate: as good as not there.

@@ -147,13 +147,16 @@ export function facadeRoutes<E extends Env>(deps: FacadeDeps): (app: Hono<E>) =>
       query.get("redirect_uri") ?? (client.redirects.length === 1 ? client.redirects[0] : undefined);
     if (redirect === undefined || !isOwnRedirect(client, redirect))
       return refusal("The program asks to be answered at an address that is not its own.");
+    // From a page of ours a browser would go there with the person's cookie, as if they had meant to.
+    if ([new URL(deps.publicUrl()).origin, new URL(request.url).origin].includes(new URL(redirect).origin))
+      return refusal("The program asks to be answered at an address of the gateway itself.");
     const state = query.get("state");
     if ((state?.length ?? 0) > 2048) return refusal("The program's state is too long.");
     const resource = query.get("resource");
     const wanted = asked.safeParse(Object.fromEntries(query));
-    if (!wanted.success) return redirectTo(answerTo(redirect, state, { error: "invalid_request" }));
+    if (!wanted.success) return turnBack(answerTo(redirect, state, { error: "invalid_request" }));
     if (resource !== null && resource.replace(/\/$/, "") !== `${deps.publicUrl()}/mcp`)
-      return redirectTo(answerTo(redirect, state, { error: "invalid_target" }));
+      return turnBack(answerTo(redirect, state, { error: "invalid_target" }));
     const id = randomBytes(24).toString("base64url");
     const kept: Pending = {
       client: client.id,
@@ -301,6 +304,19 @@ export function facadeRoutes<E extends Env>(deps: FacadeDeps): (app: Hono<E>) =>
     for (const path of [paths.register, paths.token])
       app.options(path, ({ req }) => refusedOrigin(req.raw, deps) ?? preflight(req.raw));
   };
+}
+
+/**
+ * The browser goes back with an error. Anybody may register a program with any address: without the person's own click this would be a way to
+ * send visitors anywhere in the gateway's name (RFC 9700 section 4.11.2). On this machine there is nobody to be fooled.
+ */
+function turnBack(url: string): Response {
+  if (url.startsWith("http:")) return redirectTo(url);
+  return page(
+    "This cannot go on",
+    `<p>The program asked for something that it cannot have.</p><p><a href="${escaped(url)}">Go back to it</a></p><p>${escaped(new URL(url).host)}</p>`,
+    400,
+  );
 }
 
 function redirectTo(location: string): Response {
