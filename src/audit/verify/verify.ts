@@ -73,7 +73,6 @@ class Run implements SegmentVisitor {
     this.chain = new KeyChain([this.key]);
     if (this.options.checkpoint !== undefined) this.expected.add("given", "", this.options.checkpoint);
     for (const { name, note } of this.options.anchors ?? []) this.expected.add("anchor", name, note);
-    const names = this.segmentNames();
     // Both are written behind the segments: taken first, they can never be ahead of what is read then.
     this.file = "checkpoint";
     const note = readIfThere(join(this.dir, "checkpoint"));
@@ -82,7 +81,7 @@ class Run implements SegmentVisitor {
     this.file = "leaves";
     this.leafFile = LeafFile.open(join(this.dir, "leaves"));
     try {
-      this.readSegments(names);
+      this.readSegments(this.segmentNames());
       this.file = "leaves";
       this.leafFile?.finish(this.tree.size);
     } finally {
