@@ -21,7 +21,7 @@ import { indexPath, meta, openToWrite } from "./database.ts";
 import { rowFacts } from "./document.ts";
 import { idKey } from "./ids.ts";
 import { noStatus, statusCode } from "./status.ts";
-import { Tally } from "./tally.ts";
+import { type Counted, countedOf, isCounted, Tally } from "./tally.ts";
 
 export interface IndexReport {
   readonly ok: boolean;
@@ -99,13 +99,17 @@ class Comparison {
   private readonly least: number;
   private readonly keyed: ValueComparison | null;
   private readonly tally = new Tally();
+  private readonly counted: Counted;
   /** The block that is read, its zones made anew. */
   private zones = new Block(-1);
   /** Of the span that is read: its parts. */
   private readonly parts = new Set<number>();
   private span = -1;
   /** Statements whose outcome has not come yet, with what their row says of it. */
-  private readonly open = new Map<number, { readonly row: Row; readonly intent: Json }>();
+  private readonly open = new Map<
+    number,
+    { readonly row: Row; readonly intent: Json; readonly counted: boolean }
+  >();
 
   constructor(log: LogPlace, db: DatabaseSync, files: LeafFiles, options: CompareOptions) {
     this.log = log;
@@ -113,6 +117,7 @@ class Comparison {
     this.options = options;
     this.files = files;
     this.stored = new BlockStore(db);
+    this.counted = countedOf(db);
     const segments = segmentsOf(log.dir);
     this.least = segments[0] ?? 0;
     this.checker = new RowChecker(log.dir, files, segments, db);
@@ -189,9 +194,10 @@ class Comparison {
     this.posted(row);
     const intent = intentOf(leaf);
     if (leaf.type === "statement.intent") {
-      this.tally.statement(checked.record, null);
-      this.tally.relations(checked.record);
-      this.open.set(index, { row, intent: checked.record });
+      const counted = isCounted(this.counted, index, rowFacts(leaf).time);
+      if (counted) this.tally.statement(checked.record, null);
+      if (counted) this.tally.relations(checked.record);
+      this.open.set(index, { row, intent: checked.record, counted });
       this.keyed?.sealed.intent(leaf, index);
     } else if (intent !== null) this.outcome(intent, index, leaf);
     else if (row.own !== outcomeMark && (row.link !== 0 || row.status !== noStatus))
@@ -208,6 +214,7 @@ class Comparison {
       throw new Disagreement(intent, "the outcome it names is not the record's");
     if (found.row.status !== statusCode(leaf.status))
       throw new Disagreement(intent, "its status is not that of its outcome");
+    if (!found.counted) return;
     this.tally.statement(found.intent, null, -1);
     this.tally.statement(found.intent, String(leaf.status));
   }
@@ -264,7 +271,6 @@ class Comparison {
   }
 
   private compareTallies(): void {
-    const from = Number(meta(this.db, "tally_from") ?? 0);
     for (const which of ["tally", "touched"] as const) {
       const rows = this.tally.rows(which);
       for (const row of this.db.prepare(`SELECT * FROM ${which}`).all()) {
@@ -274,9 +280,8 @@ class Comparison {
           throw new Disagreement(null, "its counts are not those of the log");
         rows.delete(name);
       }
-      for (const [name, count] of rows)
-        if (count !== 0 && Number(name.split("\u0000")[0]) >= from)
-          throw new Disagreement(null, "its counts are not those of the log");
+      for (const count of rows.values())
+        if (count !== 0) throw new Disagreement(null, "its counts are not those of the log");
     }
   }
 }

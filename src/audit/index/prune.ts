@@ -3,11 +3,18 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { timeOf } from "../read/filters.ts";
-import { LeafFiles, type LogPlace, parseLeaf, segmentAt, segmentsOf } from "../read/leaves.ts";
+import {
+  LeafFiles,
+  type LogPlace,
+  type LogPosition,
+  parseLeaf,
+  segmentAt,
+  segmentsOf,
+} from "../read/leaves.ts";
 import { BlockStore } from "./blocks.ts";
 import { type Block, blockOf, blockSize, goneMark, spanBlocks, spanOf } from "./columns.ts";
-import { setMeta } from "./database.ts";
-import { hourMs } from "./tally.ts";
+import { meta, setMeta } from "./database.ts";
+import { countedOf, hourMs } from "./tally.ts";
 import { cutEntries } from "./valuestore.ts";
 
 /** Blocks dropped in one transaction. */
@@ -40,10 +47,16 @@ export function prune(db: DatabaseSync, log: LogPlace, first: number): void {
       "DELETE FROM frame WHERE idx < ? AND number < (SELECT max(number) FROM frame WHERE idx <= ?)",
     ).run(first, first);
     const time = db.prepare("SELECT min(least) AS time FROM block").get()?.time;
-    // The hour in which the cut lies counts records that are gone: it goes too.
-    const hour = typeof time === "number" ? Math.floor(time / hourMs) + 1 : 0;
+    // The hour in which the cut lies counts records that are gone: it goes too, but for statements that the index takes from now on.
+    const hour = Math.max(countedOf(db).hour, typeof time === "number" ? Math.floor(time / hourMs) + 1 : 0);
     for (const table of ["tally", "touched"]) db.prepare(`DELETE FROM ${table} WHERE hour < ?`).run(hour);
+    const position = meta(db, "position");
     setMeta(db, "tally_from", hour);
+    setMeta(
+      db,
+      "tally_index",
+      typeof position === "string" ? (JSON.parse(position) as LogPosition).index : 0,
+    );
     setMeta(db, "generation", crypto.randomUUID());
   });
 }

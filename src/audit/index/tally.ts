@@ -2,9 +2,30 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { timeOf } from "../read/filters.ts";
 import { type Json, list, text } from "../read/leaves.ts";
+import { meta } from "./database.ts";
 
 export const hourMs = 3_600_000;
 const separator = "\u0000";
+
+/** Which statements the tables count: all from this hour on, and those of earlier hours from this index on. */
+export interface Counted {
+  readonly hour: number;
+  readonly index: number;
+}
+
+/** What the tables of an index count since retention last took something from it. Throws what SQLite throws. */
+export function countedOf(db: DatabaseSync): Counted {
+  return {
+    hour: Number(meta(db, "tally_from") ?? 0),
+    index: Number(meta(db, "tally_index") ?? Number.POSITIVE_INFINITY),
+  };
+}
+
+/** Whether the tables count the statement of an intent. `time`: milliseconds, or null. */
+export function isCounted(counted: Counted, index: number, time: number | null): boolean {
+  const hour = time === null || Number.isNaN(time) ? 0 : Math.floor(time / hourMs);
+  return index >= counted.index || hour >= counted.hour;
+}
 
 /** Whose statement it is. */
 export interface Who {

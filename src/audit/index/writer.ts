@@ -31,7 +31,7 @@ import { forgetDestroyedDays, prune } from "./prune.ts";
 import { Recogniser } from "./recognise.ts";
 import { SealedValues } from "./sealed.ts";
 import { linkOf, noStatus, statusCode } from "./status.ts";
-import { Tally, TallyTables } from "./tally.ts";
+import { countedOf, isCounted, Tally, TallyTables } from "./tally.ts";
 import { ValueStore } from "./valuestore.ts";
 
 export interface IndexWriterOptions {
@@ -330,6 +330,7 @@ export class IndexWriter {
     const bytes = Buffer.from(stored.text, "utf8");
     const leaf = readable(this.log.dir, parseLeaf(bytes, 0, bytes.length));
     const { time } = rowFacts(leaf);
+    if (!isCounted(countedOf(this.db), intent, time)) return true;
     const hour = [time, this.counts.whoOf(leaf), this.counts.whatOf(leaf)] as const;
     this.counts.ended(this.counts.keyOf(...hour), status, name);
     return true;

@@ -1,7 +1,7 @@
 /** Counts of a log: how many statements, by verdict, principal, relation, rule, outcome and hour. */
 import type { IndexReader } from "../index/reader.ts";
-import { hourMs, Tally } from "../index/tally.ts";
-import { intentOf } from "./filters.ts";
+import { countedOf, hourMs, isCounted, Tally } from "../index/tally.ts";
+import { intentOf, timeOf } from "./filters.ts";
 import {
   isObject,
   type Json,
@@ -98,6 +98,7 @@ function indexed(reader: IndexReader, which: "tally" | "touched"): [string, numb
 /** Counts the records from `from` on; `index` knows the statements before. */
 function count(log: LogPlace, tally: Tally, from: LogPosition | null, index: IndexReader | null): void {
   const open = new Map<number, Json>();
+  const counted = index === null ? { hour: 0, index: 0 } : countedOf(index.database);
   readBatches(log, from, {
     leaf(buf, start, end, at) {
       const leaf = parseLeaf(buf, start, end);
@@ -116,6 +117,7 @@ function count(log: LogPlace, tally: Tally, from: LogPosition | null, index: Ind
       const intent = open.get(of) ?? (earlier?.outcome === null ? earlier.record : undefined);
       open.delete(of);
       if (intent === undefined) return;
+      if (index !== null && earlier !== null && !isCounted(counted, of, timeOf(intent))) return;
       tally.statement(intent, null, -1);
       tally.statement(intent, String(leaf.status));
     },

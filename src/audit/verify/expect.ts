@@ -65,7 +65,7 @@ export class Expectations {
       const fork = forks.find((f) => time <= f.time && checkpoint.size <= f.largest);
       const given =
         fork === undefined ? "" : `; record ${fork.index} says that a fork gave it up: ${fork.reason}`;
-      if (checkpoint.size > size && e.state !== "met") {
+      if (checkpoint.size > size) {
         if (e.kind === "anchor" && fork !== undefined) e.state = "unmet";
         else
           throw new Bad(

@@ -10,6 +10,10 @@ export const maxLine = 32 * 1024 * 1024;
 /** No leaf's JSON is longer. */
 export const maxLeaf = 61440;
 
+/** Number, day, and base64 whose spare bits are zero. */
+const frameText =
+  /^(0|[1-9][0-9]{0,15}) ([0-9]{4}-[0-9]{2}-[0-9]{2}) ([A-Za-z0-9+/]+(?:[AQgw]==|[AEIMQUYcgkosw048]=)?)$/;
+
 const space = 0x20;
 const newline = 0x0a;
 const firstRead = 1024 * 1024;
@@ -166,10 +170,8 @@ function pass(
           problem = visitor.leaf(buf, from, end, leaf, at);
         }
       } else if (tag === 0x53) {
-        const parts = /^(0|[1-9][0-9]{0,15}) ([0-9]{4}-[0-9]{2}-[0-9]{2}) ([A-Za-z0-9+/=]+)$/.exec(
-          buf.toString("latin1", from, end),
-        );
-        if (parts === null) problem = "a malformed frame";
+        const parts = frameText.exec(buf.toString("latin1", from, end));
+        if (parts === null || (parts[3] ?? "").length % 4 !== 0) problem = "a malformed frame";
         else if (framed || leaves === 0) problem = "a frame without leaves or a second one";
         else {
           framed = true;

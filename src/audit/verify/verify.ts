@@ -49,6 +49,8 @@ class Run implements SegmentVisitor {
   private frames = 0;
   /** Number of the frame whose end has not come; -1: none. */
   private openFrame = -1;
+  /** The line before is the end of a frame. */
+  private ended = false;
   private checkpoints = 0;
   private segments = 0;
   private bytes = 0;
@@ -58,6 +60,8 @@ class Run implements SegmentVisitor {
   private tailLeaves = 0;
   private tailBytes = 0;
   private leafFile: LeafFile | null = null;
+  /** The log ends in the middle of a batch. A fault of anything else is worse, and is the one that is told. */
+  private torn: Bad | null = null;
 
   constructor(dir: string, options: VerifyOptions) {
     this.dir = dir;
@@ -69,7 +73,6 @@ class Run implements SegmentVisitor {
     this.chain = new KeyChain([this.key]);
     if (this.options.checkpoint !== undefined) this.expected.add("given", "", this.options.checkpoint);
     for (const { name, note } of this.options.anchors ?? []) this.expected.add("anchor", name, note);
-    const names = this.segmentNames();
     // Both are written behind the segments: taken first, they can never be ahead of what is read then.
     this.file = "checkpoint";
     const note = readIfThere(join(this.dir, "checkpoint"));
@@ -78,7 +81,7 @@ class Run implements SegmentVisitor {
     this.file = "leaves";
     this.leafFile = LeafFile.open(join(this.dir, "leaves"));
     try {
-      this.readSegments(names);
+      this.readSegments(this.segmentNames());
       this.file = "leaves";
       this.leafFile?.finish(this.tree.size);
     } finally {
@@ -97,6 +100,7 @@ class Run implements SegmentVisitor {
     }
     this.file = "blobs";
     checkBlobs(this.dir);
+    if (this.torn !== null) throw this.torn;
   }
 
   private readKey(): VerifierKey {
@@ -140,7 +144,9 @@ class Run implements SegmentVisitor {
       this.bytes += end.good;
       if (end.fault !== null) {
         const torn = i === present.length - 1 && end.fault.problem.endsWith("cut off");
-        throw new Bad(this.file, end.fault.at, this.tree.size, end.fault.problem, torn);
+        const bad = new Bad(this.file, end.fault.at, this.tree.size, end.fault.problem, torn);
+        if (!torn) throw bad;
+        this.torn = bad;
       }
       if (i < present.length - 1 && this.checkpointEnd !== end.length)
         throw new Bad(this.file, end.length, this.tree.size, "the segment does not end with a checkpoint");
@@ -228,6 +234,7 @@ class Run implements SegmentVisitor {
   }
 
   frame(frame: number): string | null {
+    this.ended = false;
     if (frame !== this.openFrame) {
       if (frame !== this.frames) return `frame ${frame} where ${this.frames} is due`;
       this.frames++;
@@ -239,11 +246,15 @@ class Run implements SegmentVisitor {
   frameEnd(): string | null {
     if (this.openFrame < 0) return "the end of a frame that was not begun";
     this.openFrame = -1;
+    this.ended = true;
     return null;
   }
 
   point(kind: "B" | "C", text: string, chain: Buffer, _at: number, end: number): string | null {
+    const { ended } = this;
+    this.ended = false;
     if (kind === "B") {
+      if (ended) return "a frame ended without a checkpoint behind it";
       this.tailBytes = end;
       if (strictBase64(text)?.length !== 32) return "a malformed batch line";
       const { tailKey } = this.options;
@@ -251,6 +262,8 @@ class Run implements SegmentVisitor {
       const mac = createHmac("sha256", tailKey).update(chain).digest("base64");
       return mac === text ? null : "the bytes of this batch do not give its MAC";
     }
+    // A frame that is open here was left so by a writer that was killed: nothing more comes of it.
+    this.openFrame = -1;
     const note = strictBase64(text);
     if (note === null) return "a malformed checkpoint line";
     if (this.chain === null) return "no key";
