@@ -1,6 +1,6 @@
 /** One pass over every node of a statement's trees: is it understood, and which objects does it name by oid. */
 
-import type { CatalogSnapshot } from "../../catalog/index.ts";
+import { type CatalogSnapshot, partReaders } from "../../catalog/index.ts";
 import { boolOf, intOf, nodeOf, nodesOf, numbersOf, type ServerNode } from "../../sql/servertree/index.ts";
 import { childrenOf, surpriseIn, tagOf } from "./nodes.ts";
 import { viewOf } from "./scope.ts";
@@ -198,7 +198,10 @@ export function collect(queries: readonly ServerNode[], catalog: CatalogSnapshot
     const isOperator = type === regoper || type === regoperator;
     if (!isOperator && type !== regproc && type !== regprocedure) return;
     const oid = oidOf(node);
-    if (!inSystemView) addTo(isOperator ? operators : functions, oid);
+    // Drivers ask which types are read by array_in: to name it runs nothing.
+    const name = isOperator ? undefined : catalog.func(oid);
+    const asked = name?.schema === "pg_catalog" && partReaders.has(name.name);
+    if (!inSystemView && !asked) addTo(isOperator ? operators : functions, oid);
     if (isSetConfig(catalog, oid)) settingCalls = Number.POSITIVE_INFINITY;
   }
 
