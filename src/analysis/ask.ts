@@ -60,7 +60,10 @@ const textType = 25;
  * Throws ProtocolError when the text, a setting's name or its value holds a NUL.
  */
 export function encodeAsk(ask: Ask, form: AskForm = "connection", end: "sync" | "flush" = "sync"): Buffer {
-  const { before, behind } = frameOf(askSettings(ask), form);
+  const settings = askSettings(ask);
+  // Reading a row's or array's literal may run a domain's checks: what they write must not last. A block's savepoint sees to it there.
+  if (form !== "transaction") settings.push(["transaction_read_only", "on"]);
+  const { before, behind } = frameOf(settings, form);
   const name = form === "connection" ? "" : askNames.statement;
   return Buffer.concat([
     before,

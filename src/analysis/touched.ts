@@ -253,14 +253,22 @@ function unsafeIn(
     if (verdict.safe) continue;
     found.set(oid, { oid, name: functionText(catalog, oid), effect: verdict.effect, reason: verdict.reason });
   }
-  for (const oid of [...collected.types, ...(outputs ?? []).map((output) => output.type)]) {
+  for (const one of unsafeTypes([...collected.types, ...(outputs ?? []).map(({ type }) => type)], catalog))
+    if (!found.has(one.oid)) found.set(one.oid, one);
+  return [...found.values()].sort((a, b) => a.oid - b.oid);
+}
+
+/** What reading or writing values of types would run that is not on the allow-list. Types that the snapshot lacks: none. */
+export function unsafeTypes(types: Iterable<number>, catalog: CatalogSnapshot): UnsafeFunction[] {
+  const found = new Map<number, UnsafeFunction>();
+  for (const oid of types) {
     const type = catalog.type(oid);
     if (type === undefined || type.verdict.safe) continue;
     const { effect, reason } = type.verdict;
     const func = type.output === 0 ? type.input : type.output;
     if (!found.has(func)) found.set(func, { oid: func, name: functionText(catalog, func), effect, reason });
   }
-  return [...found.values()].sort((a, b) => a.oid - b.oid);
+  return [...found.values()];
 }
 
 const unknown = { safe: false, effect: "execute", reason: "is not in the catalog snapshot" } as const;

@@ -1,8 +1,10 @@
 /** The snapshot's look-ups: maps by oid and by name, and verdicts that are worked out when first asked for. */
+import { partReaders } from "./functions/effects.ts";
 import { type NameLookup, userFunctionVerdict } from "./functions/user.ts";
 import { type LocalVerdict, localVerdict, refused, safe } from "./functions/verdict.ts";
 import { firstNormalOid } from "./queries.ts";
 import { columnVerdict } from "./relations.ts";
+import { append } from "./rows.ts";
 import { SystemFacts, Versions } from "./shared.ts";
 import type {
   CastFacts,
@@ -28,6 +30,9 @@ export interface FunctionTrust {
   readonly parse: ParseSql | null;
 }
 
+const none: readonly CastFacts[] = [];
+/** Object identifier of type json. */
+const json = 114;
 /** No function has this oid. */
 const unknownOid = 0xffffffff;
 
@@ -117,6 +122,8 @@ export function buildSnapshot(parts: SnapshotParts, trust: FunctionTrust): Catal
   const relationsByName = new Map(all.map((r) => [`${r.schema}\0${r.name}`, r]));
   const roles = new Map(parts.roles.map((role) => [role.oid, role]));
   const casts = new Map(castList.map((cast) => [`${cast.source}>${cast.target}`, cast]));
+  const madeCasts = new Map<number, CastFacts[]>();
+  for (const cast of castList) if (cast.func >= firstNormalOid) append(madeCasts, cast.target, cast);
   const trusted = new Set(trust.trusted);
 
   const functions = system.functions.share(parts.functions);
@@ -164,6 +171,7 @@ export function buildSnapshot(parts: SnapshotParts, trust: FunctionTrust): Catal
     type: (oid) => judgedTypes.ofAny(types.get(oid)),
     typesNamed: (name) => types.named(name).map(judgedTypes.of),
     cast: (source, target) => casts.get(`${source}>${target}`),
+    castsTo: (target) => madeCasts.get(target) ?? none,
     role: (oid) => roles.get(oid),
     hasSchema: (name) => schemas.has(name),
   };
@@ -215,14 +223,9 @@ export function buildSnapshot(parts: SnapshotParts, trust: FunctionTrust): Catal
     for (const oid of reached) {
       const type = types.get(oid);
       if (type === undefined) return [unknownOid];
-      found.push(
-        type.input,
-        type.output,
-        type.receive,
-        type.send,
-        type.canonical,
-        ...type.constraintFunctions,
-      );
+      // Those of rows, arrays, ranges and domains only call what their parts bring along, which is looked at here.
+      const reading = [type.input, type.receive].filter((oid) => !readsParts(functions.get(oid)));
+      found.push(...reading, type.output, type.send, type.canonical, ...type.constraintFunctions);
       const columns = relations.get(type.relation)?.columns ?? [];
       for (const part of [type.element, type.base, type.subtype, ...columns.map((column) => column.type)])
         if (part !== 0) reached.add(part);
@@ -242,7 +245,8 @@ export function buildSnapshot(parts: SnapshotParts, trust: FunctionTrust): Catal
         : found.flatMap((type) => typeFunctions(type.oid)).concat(castsOf(["e"]));
     },
     typeFunctions,
-    hiddenCasts: () => castsOf(["a", "i"]),
+    // Whatever writes json looks for a cast to it.
+    hiddenCasts: () => [...castsOf(["a", "i"]), ...snapshot.castsTo(json).map(({ func }) => func)],
   };
   /** Functions of casts that others than initdb made. */
   function castsOf(contexts: readonly CastFacts["context"][]): number[] {
@@ -252,6 +256,10 @@ export function buildSnapshot(parts: SnapshotParts, trust: FunctionTrust): Catal
   }
 
   return snapshot;
+}
+
+function readsParts(func: RawFunction | undefined): boolean {
+  return func?.schema === "pg_catalog" && partReaders.has(func.name);
 }
 
 function columnOf(relation: Relation | undefined, attnum: number): Column | undefined {

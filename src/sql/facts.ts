@@ -67,6 +67,25 @@ export interface CopyFacts {
   readonly encoding: string | null;
 }
 
+/** What a definition (DDL) runs, keeps or moves by itself; names as they are written, not resolved. */
+export interface Definition {
+  /** Code or conditions that nobody reads: a function's body, a policy with a query in it, a view made as a rule, a schema's elements. */
+  readonly made: "function" | "policy" | "view" | "schema" | null;
+  /** What loses its name, its schema or its parent: `names` are columns or schemas; "relation" and "parent": the subjects. */
+  readonly moved: {
+    readonly what: "relation" | "column" | "schema" | "parent";
+    readonly names: readonly string[];
+  } | null;
+  /** In defaults, checks, generated columns, indexes, USING, WHEN … */
+  readonly functions: readonly QualifiedName[];
+  readonly operators: readonly QualifiedName[];
+  readonly types: readonly QualifiedName[];
+  /** Parts of names that may be columns, whole rows, or calls in attribute notation. */
+  readonly columns: readonly string[];
+  /** The relations whose columns those are. */
+  readonly subjects: readonly NamedRelation[];
+}
+
 export type TransactionAction =
   | "begin"
   | "commit"
@@ -127,6 +146,8 @@ export interface StaticFacts {
   readonly procedure: QualifiedName | null;
   /** Relations that a utility statement names, in order, each once. Empty for SELECT and DML: the server tree says it. */
   readonly relations: readonly NamedRelation[];
+  /** DDL only; null: nothing that its other facts do not say. */
+  readonly definition: Definition | null;
   /** It makes temporary objects, or names their schema: only the session itself can see them. */
   readonly temporary: boolean;
   /**
@@ -155,6 +176,7 @@ const nothing = {
   cursor: null,
   procedure: null,
   relations: [],
+  definition: null,
   temporary: false,
   literalSensitive: false,
 } as const satisfies StaticFacts;

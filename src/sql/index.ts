@@ -3,8 +3,11 @@ export { ByteCache } from "./cache.ts";
 export { sqlCommenter } from "./comment.ts";
 export {
   type CopyFacts,
+  type Definition,
   emptyFacts,
+  type NamedRelation,
   opaqueFacts,
+  type QualifiedName,
   type StaticFacts,
   type TreeText,
 } from "./facts.ts";

@@ -115,13 +115,19 @@ class Peeler {
     if (types.length === 0) return found;
     const [only] = found;
     if (only === undefined || found.length !== 1 || only.kind !== "prepare") throw new Disagreement();
+    const unused = new Set(types.keys());
     const text = tokens.withParameters((number) => {
       const type = types[number - 1];
+      unused.delete(number - 1);
       return type === undefined ? `$${number}` : ` ($${number}::${type}) `;
     });
     if (!sameTree(withoutParameterCasts(this.#parse(text), types.length), node.query))
       throw new Disagreement();
-    return [{ text, kind: "prepare" }];
+    const prepared = { text, kind: "prepare" } as const;
+    if (unused.size === 0) return [prepared];
+    // EXECUTE reads values for those as well.
+    const rest = [...unused].map((place) => `NULL::${types[place] ?? ""}`);
+    return [prepared, { text: this.#written(`SELECT ${rest.join(", ")}`), kind: "expressions" }];
   }
 
   /** CREATE RECURSIVE VIEW v (…) AS q stands for WITH RECURSIVE v (…) AS (q) SELECT … FROM v. */

@@ -1,6 +1,7 @@
 /** Puts a statement's static facts together. */
 import { hasLimit, hasWhere } from "./bounds.ts";
 import { copyFacts } from "./copy.ts";
+import { definitionOf } from "./definition.ts";
 import { explainFacts } from "./explain.ts";
 import type { QualifiedName, StaticFacts, StaticRefusal, TransactionAction } from "./facts.ts";
 import { Disagreement, type ParseOne, peel } from "./peel.ts";
@@ -62,6 +63,7 @@ export function staticFacts(
       cursor: name === "DeclareCursorStmt" ? cursorFacts(node) : null,
       procedure: name === "CallStmt" ? calledName(node) : null,
       relations: unique(walk),
+      definition: walk.effects.has("ddl") || walk.effects.has("admin") ? definitionOf(name, node) : null,
       temporary: walk.temporary,
     },
   };

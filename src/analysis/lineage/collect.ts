@@ -1,6 +1,6 @@
 /** One pass over every node of a statement's trees: is it understood, and which objects does it name by oid. */
 
-import type { CatalogSnapshot } from "../../catalog/index.ts";
+import { type CatalogSnapshot, partReaders } from "../../catalog/index.ts";
 import { boolOf, intOf, nodeOf, nodesOf, numbersOf, type ServerNode } from "../../sql/servertree/index.ts";
 import { childrenOf, surpriseIn, tagOf } from "./nodes.ts";
 import { viewOf } from "./scope.ts";
@@ -45,10 +45,17 @@ export interface Collected {
   readonly parameterTypes: readonly number[];
 }
 
+const json = 114;
+const record = 2249;
+const jsonWriters = /^(?:to_jsonb?|row_to_json|array_to_json|jsonb?_(?:build_|agg|object_agg).*)$/;
+
 const regproc = 24;
 const regprocedure = 2202;
 const regoper = 2203;
 const regoperator = 2204;
+
+/** Types below are made by initdb (FirstNormalObjectId in transam.h): reading their values runs nothing of the database's own. */
+const firstNormalOid = 16_384;
 
 const listFunctions = ["opfuncid", "hashfuncid", "negfuncid"] as const;
 
@@ -84,24 +91,36 @@ export function collect(queries: readonly ServerNode[], catalog: CatalogSnapshot
     if (oid !== 0) set.add(oid);
   }
 
+  /** Values of types that have a cast to json are written by that (json.c, json_categorize_type), wherever they stand in others. */
+  function jsonCasts(node: ServerNode): void {
+    for (const { source, func } of catalog.castsTo(json))
+      if (nodesOf(node, "args").some((child) => mayHold(catalog, argumentType(child, catalog), source)))
+        addTo(hidden, func);
+  }
+
   function visit(node: ServerNode, inSystemView: boolean): void {
     const called = inSystemView ? viewFunctions : functions;
     switch (tagOf(node)) {
       case "FUNCEXPR":
         addTo(called, intOf(node, "funcid"));
+        if (populates(catalog, intOf(node, "funcid"))) addTo(types, intOf(node, "funcresulttype"));
+        if (writesJson(catalog, intOf(node, "funcid"))) jsonCasts(node);
         if (isSetConfig(catalog, intOf(node, "funcid"))) settingCalls++;
         break;
       case "AGGREF":
         addTo(called, intOf(node, "aggfnoid"));
+        if (writesJson(catalog, intOf(node, "aggfnoid"))) jsonCasts(node);
         break;
       case "WINDOWFUNC":
         addTo(called, intOf(node, "winfnoid"));
+        if (writesJson(catalog, intOf(node, "winfnoid"))) jsonCasts(node);
         break;
       case "OPEXPR":
       case "DISTINCTEXPR":
       case "NULLIFEXPR":
         addTo(operators, intOf(node, "opno"));
         addTo(hidden, intOf(node, "opfuncid"));
+        if (populates(catalog, intOf(node, "opfuncid"))) addTo(types, intOf(node, "opresulttype"));
         break;
       case "SCALARARRAYOPEXPR":
         addTo(operators, intOf(node, "opno"));
@@ -140,6 +159,19 @@ export function collect(queries: readonly ServerNode[], catalog: CatalogSnapshot
         if (intOf(node, "paramkind", -1) === 0)
           parameters.set(intOf(node, "paramid"), intOf(node, "paramtype"));
         break;
+      // What json, xml and row functions make values of while they run.
+      case "JSONRETURNING":
+        addTo(types, intOf(node, "typid"));
+        break;
+      case "JSONCONSTRUCTOREXPR":
+        jsonCasts(node);
+        break;
+      case "TABLEFUNC":
+        for (const oid of numbersOf(node, "coltypes")) addTo(types, oid);
+        break;
+      case "RANGETBLFUNCTION":
+        for (const oid of numbersOf(node, "funccoltypes")) addTo(types, oid);
+        break;
       case "NEXTVALUEEXPR":
         sequences = true;
         break;
@@ -161,10 +193,15 @@ export function collect(queries: readonly ServerNode[], catalog: CatalogSnapshot
   /** 'pg_sleep'::regproc names a function as well as a call does. */
   function constant(node: ServerNode, inSystemView: boolean): void {
     const type = intOf(node, "consttype");
+    // A literal of a row, array or range was read as one when the server parsed it.
+    if (type >= firstNormalOid && !boolOf(node, "constisnull")) addTo(types, type);
     const isOperator = type === regoper || type === regoperator;
     if (!isOperator && type !== regproc && type !== regprocedure) return;
     const oid = oidOf(node);
-    if (!inSystemView) addTo(isOperator ? operators : functions, oid);
+    // Drivers ask which types are read by array_in: to name it runs nothing.
+    const name = isOperator ? undefined : catalog.func(oid);
+    const asked = name?.schema === "pg_catalog" && partReaders.has(name.name);
+    if (!inSystemView && !asked) addTo(isOperator ? operators : functions, oid);
     if (isSetConfig(catalog, oid)) settingCalls = Number.POSITIVE_INFINITY;
   }
 
@@ -241,4 +278,44 @@ export function collect(queries: readonly ServerNode[], catalog: CatalogSnapshot
 export function isSetConfig(catalog: CatalogSnapshot, oid: number): boolean {
   const func = oid === 0 ? undefined : catalog.func(oid);
   return func !== undefined && func.name === "set_config" && func.schema === "pg_catalog";
+}
+
+/** Functions that make of json, jsonb or hstore a value of the row type that they are given. */
+const populating: ReadonlySet<string> = new Set([
+  "json_populate_record",
+  "json_populate_recordset",
+  "jsonb_populate_record",
+  "jsonb_populate_recordset",
+  "jsonb_populate_record_valid",
+  "populate_record",
+]);
+
+function populates(catalog: CatalogSnapshot, oid: number): boolean {
+  const func = oid === 0 ? undefined : catalog.func(oid);
+  return func !== undefined && populating.has(func.name);
+}
+
+function writesJson(catalog: CatalogSnapshot, oid: number): boolean {
+  const func = catalog.func(oid);
+  return func?.system === true && jsonWriters.test(func.name);
+}
+
+/** Arguments of aggregates stand in entries of a list. */
+function argumentType(node: ServerNode, catalog: CatalogSnapshot): number {
+  const entry = tagOf(node) === "TARGETENTRY" ? nodeOf(node, "expr") : node;
+  return entry === null ? 0 : typeOf(entry, catalog);
+}
+
+/** A value of the type is one of the other, or may hold one; 0: not known. */
+function mayHold(catalog: CatalogSnapshot, type: number, other: number): boolean {
+  const seen = new Set([type]);
+  for (const oid of seen) {
+    if (oid === 0 || oid === record || oid === other) return true;
+    const facts = catalog.type(oid);
+    if (facts === undefined) return true;
+    const columns = catalog.relation(facts.relation)?.columns ?? [];
+    for (const part of [facts.element, facts.base, ...columns.map((column) => column.type)])
+      if (part !== 0) seen.add(part);
+  }
+  return false;
 }

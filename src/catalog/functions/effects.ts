@@ -12,6 +12,20 @@ export interface Danger {
   readonly volatileOnly: boolean;
 }
 
+/** They read values of whatever type their second argument names: rows, arrays, ranges, domains. */
+export const partReaders: ReadonlySet<string> = new Set([
+  "array_in",
+  "array_recv",
+  "domain_in",
+  "domain_recv",
+  "record_in",
+  "record_recv",
+  "range_in",
+  "range_recv",
+  "multirange_in",
+  "multirange_recv",
+]);
+
 interface Line {
   readonly effect: Effect;
   readonly reason: string;
@@ -49,7 +63,8 @@ const lines: readonly Line[] = [
   {
     effect: "execute",
     reason: "converts to a type that only its argument names, which may run the type's own checks",
-    names: "pg_input_is_valid pg_input_error_info",
+    names: `pg_input_is_valid pg_input_error_info array_in array_recv domain_in domain_recv record_in record_recv
+      range_in range_recv multirange_in multirange_recv`,
   },
   {
     effect: "execute",

@@ -3,6 +3,7 @@ import type pino from "pino";
 import type { BudgetKeeper, CompiledPolicy } from "../../policy/index.ts";
 import { ByteCache } from "../../sql/index.ts";
 import type { DatabaseSettings, LoginSettings } from "../settings.ts";
+import { type Changes, noChanges } from "../statement/changes.ts";
 import type { Answer } from "../statement/judgement.ts";
 import { createRefusalMemory, type RefusalMemory } from "../statement/refusals.ts";
 import { type Analyst, createAnalyst } from "./index.ts";
@@ -18,7 +19,10 @@ export interface Judging {
   readonly policies: { readonly current: CompiledPolicy };
   readonly budgets: BudgetKeeper;
   readonly memory: RefusalMemory;
-  of(database: DatabaseSettings, login: LoginSettings): { analyst: Analyst; answers: AnswerCache };
+  of(
+    database: DatabaseSettings,
+    login: LoginSettings,
+  ): { analyst: Analyst; answers: AnswerCache; changes: Changes };
   /** Of each login that was asked for, and is known. */
   exposed(): readonly { readonly database: string; readonly login: string; readonly columns: number }[];
   close(): void;
@@ -38,8 +42,9 @@ export function createJudging(
 ): Judging {
   const known = new Map<
     string,
-    { analyst: Analyst; answers: ByteCache<Answer>; database: string; login: string }
+    { analyst: Analyst; answers: ByteCache<Answer>; changes: Changes; database: string; login: string }
   >();
+  const changing = new Map<string, Changes>();
   return {
     policies,
     budgets,
@@ -51,7 +56,10 @@ export function createJudging(
         const part = Math.max(leastAnswerBytes, Math.floor(bytes / (known.size + 1)));
         for (const { answers } of known.values()) answers.resize(part);
         const answers = new ByteCache<Answer>(part, (text, answer) => weigh(text) + weigh(answer));
+        const changes = changing.get(database.name) ?? noChanges();
+        changing.set(database.name, changes);
         one = {
+          changes,
           analyst: createAnalyst(database, login, logger),
           answers,
           database: database.name,

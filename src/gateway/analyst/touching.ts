@@ -1,7 +1,7 @@
 /** What an answered question says of its statement: by the server's tree, or, where a server prints none, by the closed static reading. */
 import type { AskResult } from "../../analysis/ask-read.ts";
 import { readStatic } from "../../analysis/fallback/index.ts";
-import { readTouched } from "../../analysis/touched.ts";
+import { readTouched, unsafeTypes } from "../../analysis/touched.ts";
 import type { Touched } from "../../facts/effects.ts";
 import { parseSql } from "../../sql/index.ts";
 import type { Question } from "../statement/judgement.ts";
@@ -17,6 +17,29 @@ type Asked = Pick<Question, "text" | "settledSettings"> & {
  * cannot be asked where it looks names up.
  */
 export async function touchedBy(
+  asked: Extract<AskResult, { readonly ok: true }>,
+  question: Asked,
+  view: View,
+  analyst: Pick<Analyst, "schemas">,
+  session: { readonly local: boolean; readonly searchPath: string | null },
+): Promise<Touched> {
+  const touched = await read(asked, question, view, analyst, session);
+  return withParameters(touched, asked.parameterTypes, view);
+}
+
+/** Bind reads each parameter as a value of its type, used or not: that runs the checks of domains. */
+function withParameters(touched: Touched, types: readonly number[], { catalog }: View): Touched {
+  const found = unsafeTypes(types, catalog);
+  const fresh = found.filter(({ oid }) => touched.unsafe.every((one) => one.oid !== oid));
+  if (fresh.length === 0) return touched;
+  return {
+    ...touched,
+    unsafe: [...touched.unsafe, ...fresh].sort((a, b) => a.oid - b.oid),
+    effects: [...new Set([...touched.effects, ...fresh.map(({ effect }) => effect)])].sort(),
+  };
+}
+
+async function read(
   asked: Extract<AskResult, { readonly ok: true }>,
   question: Asked,
   view: View,

@@ -15,7 +15,7 @@ import {
 import { describeSession } from "../describe.ts";
 import { followGrants } from "../granted.ts";
 import type { AuthenticatedClient, UpstreamConnection } from "../ports.ts";
-import { cancelWaiting } from "../statement/ask.ts";
+import { cancelWaiting, noteOver } from "../statement/ask.ts";
 import { concludeUnknown } from "../statement/conclude.ts";
 import { noteEnd } from "../statement/fate.ts";
 import { maxHeld } from "../statement/forward.ts";
@@ -255,6 +255,7 @@ export function runSession(parts: SessionParts, deps: SessionDeps): Session {
     if (queueLength(walk.queue) > 0) void cancelUpstream(database, upstream.pid, upstream.key, cancelMs);
     walk.own?.lost();
     noteEnd(walk);
+    if (walk.guard !== null) noteOver(walk.guard);
     for (let entry = shift(walk.queue); entry !== undefined; entry = shift(walk.queue))
       concludeUnknown(walk, entry);
     walk.toServer.close();

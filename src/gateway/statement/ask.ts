@@ -11,6 +11,7 @@ import { encodeClose, sync } from "../../protocol/index.ts";
 import { type View, viewOf } from "../analyst/index.ts";
 import { queryRows } from "../analyst/rows.ts";
 import { touchedBy } from "../analyst/touching.ts";
+import { noteChange, noteSettled } from "./changes.ts";
 import { aborted, unavailable, unknowable } from "./facts.ts";
 import { type Guarding, type Judgement, type Question, unsettle } from "./judgement.ts";
 import { comeToRest, exchange } from "./own.ts";
@@ -263,7 +264,9 @@ async function localView(walk: Walk, guard: Guarding, policy: CompiledPolicy): P
 }
 
 /** A statement of batch `batch` is on its way to the server: what may be different behind it. */
-export function noteForwarded(guard: Guarding, { after, scrub }: Judgement, batch: number): void {
+export function noteForwarded(guard: Guarding, judgement: Judgement, batch: number): void {
+  const { after, scrub } = judgement;
+  noteChange(guard.changes, judgement);
   if (scrub) guard.scrub = batch;
   if (after.loosens) guard.loosened = true;
   if (after.settings || (after.ends && guard.settings >= 0)) {
@@ -296,5 +299,12 @@ export function noteIdle(guard: Guarding, batch: number): void {
     if (guard.local === "transaction") guard.local = "none";
     guard.analyst.bump();
     unsettle(guard);
+    noteSettled(guard.changes);
   }
+}
+
+/** The session is over. */
+export function noteOver(guard: Guarding): void {
+  if (guard.ddl >= 0) guard.analyst.bump();
+  noteSettled(guard.changes);
 }

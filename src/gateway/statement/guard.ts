@@ -12,6 +12,7 @@ import {
 } from "../../masking/index.ts";
 import type { FieldDescription } from "../../protocol/index.ts";
 import type { CopyFacts } from "../../sql/index.ts";
+import { changesNow } from "./changes.ts";
 import type { Judgement } from "./judgement.ts";
 import type { Portal } from "./names.ts";
 import type { Refusal } from "./refuse.ts";
@@ -40,6 +41,8 @@ export interface Guard {
   /** A limit was reached: nothing more of it is delivered, and this is what the client is told. */
   cut: Refusal | null;
   timer: NodeJS.Timeout | null;
+  /** Others' changes of the database when it was sent (changes.ts). */
+  readonly since: number;
   /** The server was asked for one row more than the limit at most, and stops by itself. */
   bounded: boolean;
 }
@@ -49,6 +52,7 @@ export function guardOf(
   judgement: Judgement | null,
   copy: CopyFacts | null,
   delivered: Delivered | null,
+  since: number,
 ): Guard | null {
   if (judgement === null) return null;
   const { plan, decision, outputs } = judgement;
@@ -74,6 +78,7 @@ export function guardOf(
     cut: null,
     timer: null,
     bounded: false,
+    since,
   };
 }
 
@@ -236,3 +241,8 @@ export const notCountable: Reason = {
   message: "policy: the rows that this statement changes are limited, and cannot be counted in this form",
   hint: "Send a plain INSERT, UPDATE, DELETE or MERGE in a message of its own.",
 };
+
+/** The state of others' changes as a statement is sent. */
+export function sentAt({ guard }: Walk): number {
+  return guard === null ? 0 : changesNow(guard.changes);
+}

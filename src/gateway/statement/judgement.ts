@@ -19,6 +19,7 @@ import type { AnswerCache, Judging } from "../analyst/registry.ts";
 import type { ApprovalDesk } from "../hold/desk.ts";
 import type { AuthenticatedClient } from "../ports.ts";
 import type { DatabaseSettings, LoginSettings } from "../settings.ts";
+import type { OwnChanges } from "./changes.ts";
 import { fresh, type RefusalMemory, type Remembered } from "./refusals.ts";
 import type { Reason } from "./state.ts";
 
@@ -160,6 +161,8 @@ export interface Guarding {
   readonly hardened: boolean;
   /** Statements are analysed only where the policy asks for it. */
   readonly lazy: boolean;
+  /** Objects that it and other sessions change. */
+  readonly changes: OwnChanges;
   /** Answers that may be used again, shared by all sessions of one login. */
   readonly answers: AnswerCache;
   /** Grows whenever judgements of this session no longer hold. */
@@ -233,11 +236,12 @@ export function createGuarding(
   reported: ReadonlyMap<string, string>,
   desk: ApprovalDesk | null = null,
 ): Guarding {
-  const { analyst, answers } = judging.of(database, login);
+  const { analyst, answers, changes } = judging.of(database, login);
   return {
     id,
     analyst,
     answers,
+    changes: { shared: changes, settled: 0 },
     policies: judging.policies,
     budgets: judging.budgets,
     desk,

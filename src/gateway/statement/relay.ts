@@ -8,6 +8,7 @@ import { AuditUnavailable } from "../../audit/index.ts";
 import type { Durability } from "../../facts/audit.ts";
 import { backendLimits, ProtocolError } from "../../protocol/index.ts";
 import { answer } from "./answer.ts";
+import { changedMeanwhile, changedSince } from "./changes.ts";
 import { collect, gather } from "./gather.ts";
 import { copyMaskerOf, type Guard, limitReached, maskerOf } from "./guard.ts";
 import { cutOff } from "./limits.ts";
@@ -228,6 +229,11 @@ function digestRows(walk: Walk, chunk: Buffer, from: number, to: number): void {
   capture(walk, chunk, from, to);
 }
 
+/** Others changed objects while it waited, and what it tells may not be what was analysed. */
+function outdatedBy({ guard: own }: Walk, { judgement, since }: Guard): boolean {
+  return own !== null && judgement.view?.protectedSet.empty === false && changedSince(own.changes, since);
+}
+
 /** Whether one more row of `bytes` bytes may be delivered; if not, the statement is cut off. */
 function admit(walk: Walk, guard: Guard, bytes: number): boolean {
   if (guard.cut !== null) {
@@ -236,6 +242,12 @@ function admit(walk: Walk, guard: Guard, bytes: number): boolean {
   }
   const { delivered } = guard;
   const limits = guard.judgement.decision?.limits;
+  if (walk.result.rows === 0 && outdatedBy(walk, guard)) {
+    guard.swallowed = true;
+    walk.guard?.analyst.bump();
+    cutOff(walk, guard, changedMeanwhile);
+    return false;
+  }
   delivered.rows++;
   delivered.bytes += bytes;
   if (limits === undefined) return true;

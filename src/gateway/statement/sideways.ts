@@ -1,19 +1,175 @@
-/** Ways out of the database that analysed queries do not show: code that is not read, copies whose lines cannot be masked. */
+/**
+ * Ways out of the database that analysed queries do not show: code that is not read, and definitions that run or keep expressions
+ * over protected columns, or take away the names that labels go by.
+ */
+import type { ProtectedColumn } from "../../analysis/protected.ts";
+import { type FunctionFacts, relationText } from "../../catalog/index.ts";
+import type { Definition, NamedRelation, QualifiedName } from "../../sql/index.ts";
 import type { View } from "../analyst/index.ts";
 import type { Shape } from "./names.ts";
 import type { Reason } from "./state.ts";
 
-/** DO and CALL run code that nobody read: refused while anything is protected from this principal. */
-export function unreadCode({ kind }: Shape, view: View, unmask: readonly string[]): Reason | null {
-  if (kind !== "do" && kind !== "call") return null;
-  const held = view.protectedSet.columns.some(({ labels }) =>
+/** Why a statement may not run beside what its trees say, while anything is protected from this principal; null: it may. */
+export function unreadCode({ kind, facts }: Shape, view: View, unmask: readonly string[]): Reason | null {
+  const called = kind === "do" || kind === "call";
+  if (!called && facts.definition === null) return null;
+  const held = view.protectedSet.columns.filter(({ labels }) =>
     labels.some(({ access, label }) => access === "none" || !unmask.includes(label)),
   );
-  if (!held) return null;
-  return {
-    sqlstate: "42501",
-    code: "UNSAFE_FUNCTION",
-    message: `policy: ${kind === "do" ? "DO" : "CALL"} runs code that is not read, and columns are protected here`,
-    hint: "Send the statements that it holds themselves.",
-  };
+  if (held.length === 0) return null;
+  if (called)
+    return reason(
+      "UNSAFE_FUNCTION",
+      `${kind === "do" ? "DO" : "CALL"} runs code that is not read, and columns are protected here`,
+      "Send the statements that it holds themselves.",
+    );
+  return facts.definition === null
+    ? null
+    : (madeUnread(facts.definition) ??
+        callsUnsafe(facts.definition, view) ??
+        looksInto(facts.definition, view, held) ??
+        takesAway(facts.definition, view, held));
+}
+
+function reason(code: string, message: string, hint: string, object: string | null = null): Reason {
+  return { sqlstate: "42501", code, message: `policy: ${message}`, hint, object };
+}
+
+const askOwner =
+  "Ask the owner of the database to do it, or the owner of the policy to unmask the columns for you.";
+
+function madeUnread({ made }: Definition): Reason | null {
+  switch (made) {
+    case null:
+      return null;
+    case "function":
+      return reason(
+        "UNSAFE_FUNCTION",
+        "a function's code is not read where it is made, and columns are protected here",
+        askOwner,
+      );
+    case "policy":
+      return reason(
+        "PROTECTED_PREDICATE",
+        "a policy with a query in it is a condition that is not analysed, and columns are protected here",
+        askOwner,
+      );
+    case "view":
+      return reason(
+        "PROTECTED_PREDICATE",
+        "this form would make conditions of a view its owner's, and columns are protected here",
+        "Use CREATE OR REPLACE VIEW.",
+      );
+    case "schema":
+      return reason(
+        "NOT_UNDERSTOOD",
+        "the elements of CREATE SCHEMA are not analysed, and columns are protected here",
+        "Send the statements that it holds themselves.",
+      );
+    default:
+      return made satisfies never;
+  }
+}
+
+const opaque: ReadonlySet<string> = new Set(["execute", "file", "network", "admin"]);
+
+/** Expressions of definitions run when rows are written, or at once. Names are not resolved: whatever bears one counts. */
+function callsUnsafe({ functions, operators, types, columns }: Definition, { catalog }: View): Reason | null {
+  const inSchema = <T extends { readonly schema: string }>(all: readonly T[], { schema }: QualifiedName) =>
+    schema === null ? all : all.filter((one) => one.schema === schema);
+  const called = functions.flatMap((name): readonly (FunctionFacts | null)[] => {
+    const found = inSchema(catalog.functionsNamed(name.name), name);
+    return found.length === 0 ? [null] : found;
+  });
+  // x.name may be a call of name(x).
+  const attributes = columns
+    .flatMap((name) => catalog.functionsNamed(name))
+    .filter(({ system, arguments: given }) => !system && given.length === 1);
+  const behind = operators
+    .flatMap((name) => inSchema(catalog.operatorsNamed(name.name), name))
+    .map(({ func }) => catalog.func(func))
+    .filter((func) => func?.extension === null);
+  for (const func of [...called, ...attributes, ...behind]) {
+    if (func === undefined) continue;
+    if (func === null) return unsafe("a function that the catalog does not hold", "is not known", null);
+    const { verdict } = func;
+    if (!verdict.safe && opaque.has(verdict.effect))
+      return unsafe(`function ${func.schema}.${func.name}`, verdict.reason, `${func.schema}.${func.name}`);
+  }
+  for (const type of types.flatMap((name) => inSchema(catalog.typesNamed(name.name), name)))
+    if (!type.verdict.safe && opaque.has(type.verdict.effect))
+      return unsafe(`type ${type.schema}.${type.name}`, type.verdict.reason, `${type.schema}.${type.name}`);
+  return null;
+}
+
+function unsafe(what: string, why: string, object: string | null): Reason {
+  return reason(
+    "UNSAFE_FUNCTION",
+    `${what} is not allowed in a definition where columns are protected: it ${why}`,
+    "Use functions of PostgreSQL that only compute a value, or ask for this one to be allowed.",
+    object,
+  );
+}
+
+/** Any relation called so counts. */
+function isNamed({ relation }: ProtectedColumn, { catalog }: View, { name, schema }: NamedRelation): boolean {
+  const known = catalog.relation(relation);
+  return known?.name === name && (schema === null || schema === known.schema);
+}
+
+function looksInto(
+  { columns, subjects }: Definition,
+  view: View,
+  held: readonly ProtectedColumn[],
+): Reason | null {
+  const words = new Set(columns);
+  for (const column of held) {
+    if (!subjects.some((subject) => isNamed(column, view, subject))) continue;
+    const name = view.catalog.column(column.relation, column.attribute)?.name ?? "";
+    const relation = view.catalog.relation(column.relation)?.name ?? "";
+    if (!words.has(name) && !words.has(relation)) continue;
+    return reason(
+      "PROTECTED_PREDICATE",
+      `column ${column.name} (${column.labels[0]?.label ?? ""}) is protected and may not be used in an expression of a definition`,
+      askOwner,
+      column.name,
+    );
+  }
+  return null;
+}
+
+/** Labels go by names, and reach children through their parents. */
+function takesAway(
+  { moved, subjects }: Definition,
+  view: View,
+  held: readonly ProtectedColumn[],
+): Reason | null {
+  if (moved === null) return null;
+  const { what, names } = moved;
+  const lost = held.find((column) => {
+    const relation = view.catalog.relation(column.relation);
+    const isSubject = subjects.some((subject) => isNamed(column, view, subject));
+    const labelled = column.why.some((why) => why.startsWith("label "));
+    switch (what) {
+      case "parent":
+        return isSubject;
+      case "relation":
+        return isSubject && labelled;
+      case "column":
+        return (
+          isSubject && names.includes(view.catalog.column(column.relation, column.attribute)?.name ?? "")
+        );
+      case "schema":
+        return labelled && relation !== undefined && names.includes(relation.schema);
+      default:
+        return what satisfies never;
+    }
+  });
+  if (lost === undefined) return null;
+  return reason(
+    "PROTECTED_WRITE",
+    `${relationText(view.catalog, lost.relation)} holds the protected column ${lost.name}, whose label this would take away`,
+    askOwner,
+    lost.name,
+  );
 }

@@ -8,6 +8,7 @@ import type { Touched } from "../../../facts/effects.ts";
 import type { CompiledPolicy } from "../../../policy/index.ts";
 import { setsRow, settledSettings } from "../../../sql/index.ts";
 import type { View } from "../../analyst/index.ts";
+import { othersChange } from "../changes.ts";
 import {
   aborted,
   cancelledBefore,
@@ -55,6 +56,11 @@ function idOf({ shape, text }: PreparedStatement): string {
   return id;
 }
 
+/** What was found out before may no longer hold: locks of a session that changes objects keep the statement waiting until it does not. */
+function isMoving(guard: Guarding, view: View | null): boolean {
+  return othersChange(guard.changes) && view?.protectedSet.empty === false;
+}
+
 /** The view that the session is judged by now; null: it must be loaded first. */
 export function currentView(guard: Guarding, policy: CompiledPolicy): View | null {
   if (guard.grantsEnd !== null && guard.grantsEnd <= Date.now()) guard.onGrantsEnd();
@@ -79,8 +85,10 @@ export function judge(
   const policy = guard.policies.current;
   const view = currentView(guard, policy);
   const { statements, inTransaction } = place;
+  const moving = isMoving(guard, view);
   const known = statement.judged;
   if (
+    !moving &&
     known?.reusable === true &&
     known.stand === guard.stand &&
     known.inTransaction === inTransaction &&
@@ -90,7 +98,7 @@ export function judge(
   )
     return known;
   const { shape } = statement;
-  const kept = shape.names.length === 0;
+  const kept = shape.names.length === 0 && !moving;
   const key = `${idOf(statement)}|${statement.declared.join()}|${statements}|${inTransaction ? 1 : 0}`;
   if (kept && view !== null && !guard.uncertain) {
     const same = guard.judged.get(key);
@@ -175,7 +183,8 @@ function judgeAnew(
         kind,
         text,
       ].join("\0");
-      const answer: Answer | undefined = guard.fresh.get(key) ?? guard.answers.get(key);
+      const answer: Answer | undefined =
+        guard.fresh.get(key) ?? (isMoving(guard, by) ? undefined : guard.answers.get(key));
       if (answer === undefined) {
         open = true;
         questions.push({

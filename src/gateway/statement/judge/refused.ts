@@ -3,7 +3,7 @@ import type { StatementFacts } from "../../../facts/effects.ts";
 import type { PolicyDecision } from "../../../policy/index.ts";
 import type { View } from "../../analyst/index.ts";
 import { decisionOf } from "../decided.ts";
-import { factsOf, tooLargeToRead } from "../facts.ts";
+import { factsOf, notUnderstood, tooLargeToRead } from "../facts.ts";
 import { withoutNames } from "../hidden.ts";
 import type { Judgement, ServerRefusal } from "../judgement.ts";
 import type { PreparedStatement } from "../names.ts";
@@ -80,6 +80,7 @@ export function hasFailed({ transaction, queue }: Walk): boolean {
 export function serverRefusal(error: ServerRefusal, samePlace: boolean, view: View | null): Reason {
   // The server said nothing: what it printed was more than the gateway reads.
   if (error.fields.size === 0) return tooLargeToRead(error);
+  if (view?.protectedSet.empty === false && isSaidByCode(error)) return failedInside;
   const fields = withoutNames(view, error.fields);
   return {
     sqlstate: error.sqlstate,
@@ -95,4 +96,17 @@ function withoutPlace(fields: ReadonlyMap<string, string>): ReadonlyMap<string, 
   const rest = new Map(fields);
   rest.delete("P");
   return rest;
+}
+
+/** Checks of domains ran while the server read a literal. */
+const failedInside: Reason = notUnderstood(
+  "NOT_UNDERSTOOD",
+  "code of the database failed while the server read the statement; its error text is withheld",
+  null,
+);
+
+/** Functions leave their traces in the context. What json literals say there is of the statement itself. */
+function isSaidByCode({ fields }: ServerRefusal): boolean {
+  const context = fields.get("W");
+  return context !== undefined && !/^JSON data, line \d+: [^\n]*$/.test(context);
 }

@@ -1,0 +1,91 @@
+/**
+ * Objects of one database that sessions change through this gateway. A statement that waits, for a lock or behind others of its
+ * session, is read by the server when it runs: by then its names may stand for something else than when it was judged.
+ */
+import type { Judgement } from "./judgement.ts";
+import type { Reason } from "./state.ts";
+
+/** Of one database, shared by all logins. */
+export interface Changes {
+  /** Sessions with changes that the server has not said to be committed or taken back. */
+  readonly open: Set<object>;
+  /** Those of them whose transaction's end, or only statement, is on its way. */
+  readonly ending: Set<object>;
+  /** How many sessions' changes have come to an end. */
+  settled: number;
+}
+
+/** One session's share. */
+export interface OwnChanges {
+  readonly shared: Changes;
+  /** How many of `settled` were its own. */
+  settled: number;
+}
+
+export function noChanges(): Changes {
+  return { open: new Set(), ending: new Set(), settled: 0 };
+}
+
+/**
+ * They change nothing that an analysed name stands for. A new table may stand before another of its name, but what it holds came
+ * there without a label.
+ */
+const meaningless: ReadonlySet<string> = new Set([
+  "ANALYZE",
+  "CHECKPOINT",
+  "CLUSTER",
+  "COMMENT",
+  "CREATE INDEX",
+  "CREATE SEQUENCE",
+  "CREATE STATISTICS",
+  "CREATE TABLE",
+  "CREATE TABLE AS",
+  "REFRESH MATERIALIZED VIEW",
+  "REINDEX",
+  "SELECT",
+  "VACUUM",
+]);
+
+/** A statement is on its way to the server. */
+export function noteChange(own: OwnChanges, { after, facts, inTransaction }: Judgement): void {
+  const { open, ending } = own.shared;
+  const changes =
+    after.objects &&
+    !meaningless.has(facts.command) &&
+    facts.effects.some((effect) => effect === "ddl" || effect === "admin" || effect === "execute");
+  if (changes) open.add(own);
+  if (open.has(own) && ((changes && !inTransaction) || after.ends)) ending.add(own);
+}
+
+/** The session is outside of a transaction, or over: everybody sees what it changed, or nobody does. */
+export function noteSettled(own: OwnChanges): void {
+  own.shared.ending.delete(own);
+  if (!own.shared.open.delete(own)) return;
+  own.shared.settled++;
+  own.settled++;
+}
+
+/** Another session is changing objects: what was found out before need not hold when a statement runs. */
+export function othersChange(own: OwnChanges): boolean {
+  const { open } = own.shared;
+  return open.size > (open.has(own) ? 1 : 0);
+}
+
+/** The state of the others' changes, to be compared later. */
+export function changesNow(own: OwnChanges): number {
+  return own.shared.settled - own.settled;
+}
+
+/** Whether others' changes may have come into force since then. */
+export function changedSince(own: OwnChanges, then: number): boolean {
+  const { ending } = own.shared;
+  return changesNow(own) !== then || ending.size > (ending.has(own) ? 1 : 0);
+}
+
+export const changedMeanwhile: Reason = {
+  sqlstate: "40001",
+  code: "CATALOG_CHANGED",
+  message: "policy: another session changed objects of the database while the statement waited",
+  hint: "Send it again.",
+  retryable: true,
+};

@@ -1,0 +1,265 @@
+/**
+ * Code of the database that runs without being called: checks of domains behind parameters, literals and JSON, casts to json,
+ * definitions that evaluate expressions, functions that a caller makes; and definitions that take labels away.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { bind, execute, field, parse, query, sync } from "../e2e/messages.ts";
+import { type RawMessage, rawLogin } from "../support/raw.ts";
+import { type LineageLab, startLineageLab } from "./support.ts";
+
+let lab: LineageLab;
+const oids: Record<string, number> = {};
+
+beforeAll(async () => {
+  lab = await startLineageLab("output");
+  const tells = "raise notice '%', (select string_agg(email, ' ') from users)";
+  await lab.cluster.query(
+    lab.dbname,
+    `create table ran (what text);
+     create function tell(t text) returns boolean language plpgsql as $$ begin ${tells}; return true; end $$;
+     create function keep(t text) returns boolean language plpgsql as $$ begin insert into ran values (t); return true; end $$;
+     create function fail(t text) returns boolean language plpgsql as
+       $$ begin raise exception '%', (select string_agg(email, ' ') from users); end $$;
+     create function give(t text) returns text language plpgsql immutable as
+       $$ begin return (select string_agg(email, ' ') from users); end $$;
+     create function act() returns trigger language plpgsql as $$ begin return new; end $$;
+     create domain tell_d as text check (tell(value));
+     create domain keep_d as text check (keep(value));
+     create domain fail_d as text check (fail(value));
+     create domain fine_d as int check (value > 0);
+     create type tell_c as (a tell_d);
+     create type keep_c as (a keep_d);
+     create type fail_c as (a fail_d);
+     create type fine_c as (a fine_d, b int[]);
+     create table wide (id int, a tell_d);
+     create type mood as enum ('glad');
+     create function mood_json(mood) returns json language plpgsql as $$ begin ${tells}; return '1'; end $$;
+     create cast (mood as json) with function mood_json(mood);
+     grant all on wide, ran to ${lab.role}; grant create on database ${lab.dbname} to ${lab.role};
+     alter table users owner to ${lab.role}; alter table parent owner to ${lab.role};
+     alter table child owner to ${lab.role}; alter table part owner to ${lab.role};
+     alter table part1 owner to ${lab.role}; alter table hr.emp owner to ${lab.role};
+     alter view v_users owner to ${lab.role}; alter schema hr owner to ${lab.role}`,
+  );
+  for (const name of ["tell_d", "tell_c", "tell_d[]", "fine_d"]) {
+    const [row] = await lab.cluster.query(lab.dbname, `select '${name}'::regtype::oid::int as oid`);
+    oids[name] = Number(row?.oid);
+  }
+});
+afterAll(async () => {
+  await lab?.stop();
+});
+
+/** Runs what is sent in a session of its own; the codes of refusals, "" for what ran, SQLSTATEs for other errors. */
+async function run(...steps: readonly (string | readonly Buffer[])[]): Promise<string[]> {
+  const client = await rawLogin(lab.recorder, await lab.postern.token(), { database: "lineage" });
+  const codes: string[] = [];
+  for (const step of steps) {
+    client.send(...(typeof step === "string" ? [query(step)] : step));
+    codes.push(codeOf(await client.ready()));
+  }
+  await client.end();
+  expect(
+    lab.tokens.found(lab.recorder.take()),
+    steps.filter((step) => typeof step === "string").join("; "),
+  ).toEqual([]);
+  return codes;
+}
+
+function codeOf(messages: readonly RawMessage[]): string {
+  const error = messages.find(({ type }) => type === "E");
+  if (error === undefined) return "";
+  const detail = field(error, "D");
+  if (detail?.startsWith("{") !== true) return field(error, "C") ?? "";
+  return (JSON.parse(detail) as { code?: string }).code ?? "";
+}
+
+const bound = (text: string, values: string[], types: number[] = []) => [
+  parse("", text, types),
+  bind("", "", values),
+  execute(""),
+  sync,
+];
+
+describe("checks of a domain that nobody wrote into the statement", () => {
+  test.each([
+    ["a literal", "select 'x'::tell_d"],
+    ["json_populate_record", `select json_populate_record(null::tell_c, '{"a":"x"}') is null`],
+    ["jsonb_populate_recordset", `select * from jsonb_populate_recordset(null::tell_c, '[{"a":"x"}]')`],
+    ["a table's row type", `select id from json_populate_record(null::wide, '{"a":"x"}')`],
+    ["json_to_record", `select a is null from json_to_record('{"a":"x"}') as t(a tell_d)`],
+    [
+      "ROWS FROM",
+      `select a from rows from (json_to_recordset('[{"a":"x"}]') as (a tell_d), generate_series(1, 2)) x`,
+    ],
+    ["JSON_VALUE", `select json_value('"x"', '$' returning tell_d)`],
+    ["JSON_QUERY", `select json_query('"x"', '$' returning tell_d omit quotes)`],
+    ["JSON_TABLE", `select 1 from json_table('["x"]'::jsonb, '$[*]' columns (a tell_d path '$')) t`],
+    [
+      "XMLTABLE",
+      "select 1 from xmltable('/r/a' passing xmlparse(document '<r><a>x</a></r>') columns a tell_d path '.')",
+    ],
+    ["domain_in", "select domain_in('x', 'tell_d'::regtype::oid, -1) is null"],
+    ["array_in", "select array_in('{x}', 'tell_d'::regtype::oid, -1) is null"],
+    ["record_in", "select record_in('(x)', 'tell_c'::regtype::oid, -1) is null"],
+    ["PREPARE", "prepare p(tell_d) as select $1"],
+    ["PREPARE without a use of it", "prepare p(int, tell_d) as select $1"],
+    ["a new column's", "alter table orders add column x tell_d default 'x'"],
+  ])("%s", async (_, text) => {
+    expect(await run(text)).toEqual(["UNSAFE_FUNCTION"]);
+  });
+
+  test("parameters", async () => {
+    const refused = [
+      bound("select $1::tell_d is null", ["x"]),
+      bound("select ($1::tell_c[]) is null", ["{(x)}"]),
+      bound("select $1 is null", ["x"], [oids.tell_d ?? 0]),
+      bound("select $1 is null", ["(x)"], [oids.tell_c ?? 0]),
+      bound("select $1 is null", ["{x}"], [oids["tell_d[]"] ?? 0]),
+      bound("select 1", ["x"], [oids.tell_d ?? 0]),
+    ];
+    expect(await run(...refused)).toEqual(refused.map(() => "UNSAFE_FUNCTION"));
+  });
+
+  test("what they write while the server reads a literal does not last, and what they say is not told", async () => {
+    const codes = await run(
+      // The trees of what a function runs may come with the statement's own.
+      "select '(x)'::tell_c is null",
+      "select '{(x)}'::tell_c[] is null",
+      "select '(x)'::keep_c is null",
+      "select '{x}'::keep_d[] is null",
+      "select '(x)'::fail_c is null",
+      "select '{x}'::fail_d[] is null",
+    );
+    expect(codes.every((code) => code !== "")).toBe(true);
+    expect(await lab.cluster.query(lab.dbname, "select * from ran")).toEqual([]);
+  });
+
+  test("those that only compute a value run, and errors of plain literals are the server's own", async () => {
+    const codes = await run(
+      `select '(1,{2})'::fine_c, row(1, array[2])::fine_c, '{1}'::fine_d[], json_populate_record(null::fine_c, '{"a":1}')`,
+      `select * from json_to_record('{"a":1}') as t(a fine_d, b int[], c int4range, d fine_c)`,
+      bound("select $1::fine_c, $2::fine_d, $3::int[], $4::int4range", ["(1,)", "2", "{3}", "[1,2)"]),
+      bound("select 1", ["1"], [oids.fine_d ?? 0]),
+      "select array_agg(o) from orders o",
+      "select typname from pg_type where typinput = 'pg_catalog.array_in'::regproc and oid < 100",
+      "select '{'::json",
+    );
+    expect(codes).toEqual(["", "", "", "", "", "", "22P02"]);
+  });
+});
+
+describe("casts to json", () => {
+  test.each([
+    "select to_json('glad'::mood)",
+    "select to_jsonb(array['glad'::mood])",
+    "select json_agg('glad'::mood)",
+    "select jsonb_build_object('x', 'glad'::mood)",
+    "select row_to_json(r) from (select 'glad'::mood as x) r",
+    "select json_array('glad'::mood)",
+    "select json_object('x': 'glad'::mood)",
+    "select json_agg('glad'::mood) over ()",
+  ])("%s", async (text) => {
+    expect(await run(text)).toEqual(["UNSAFE_FUNCTION"]);
+  });
+
+  test("of other types", async () => {
+    expect(
+      await run(
+        "select to_json(1), json_build_object('a', now()), json_array(1)",
+        "select json_agg(id) from users",
+      ),
+    ).toEqual(["", ""]);
+  });
+});
+
+describe("definitions", () => {
+  test.each([
+    ["a default", "alter table orders add column e text default get_email(1)"],
+    ["USING", "alter table orders alter column note type text using get_email(id)"],
+    ["a generated column", "alter table orders add column e text generated always as (give('x')) stored"],
+    ["a check", "alter table orders add check (tell(note))"],
+    ["attribute notation", "alter table users add column z int, add check ((users).fullname is not null)"],
+    ["an index", "create index on orders (give(note))"],
+    ["an index of some rows", "create index on orders (id) where tell(note)"],
+    ["a new table's check", "create table made (x text check (tell(x)))"],
+    ["a partition key", "create table made (x text) partition by list (give(x))"],
+    ["a domain", "create domain made as text check (tell(value))"],
+    ["statistics", "create statistics made on give(note), note from orders"],
+    ["a trigger", "create trigger made before insert on orders for each row execute function act()"],
+    ["a function", "create function made() returns int language sql as 'select 1'"],
+    ["a procedure", "create procedure made() language sql as 'select 1'"],
+  ])("that call code: %s", async (_, text) => {
+    expect(await run(text)).toEqual(["UNSAFE_FUNCTION"]);
+  });
+
+  test.each([
+    ["a check", "alter table users add check (email like 'a%')"],
+    ["a check of the row", "alter table users add check (users is not null)"],
+    ["a check of a field", "alter table users add check ((users).email > 'k')"],
+    ["USING", "alter table users alter column name type text using email"],
+    ["an index", "create index on users ((1 / (length(email) - 5)))"],
+    ["an index of some rows", "create index on users (name) where email like 'a%'"],
+    ["a foreign key", "alter table users add foreign key (email) references orders (note)"],
+    ["a policy", "create policy made on users using (email like 'a%')"],
+    [
+      "a policy that looks elsewhere",
+      "create policy made on orders using (exists (select from users u where u.email = note))",
+    ],
+    ["statistics", "create statistics made on upper(email), name from users"],
+    [
+      "a view made as a rule",
+      'create or replace rule "_RETURN" as on select to v_users do instead select 1, email, name from users',
+    ],
+    ["a view's options", "alter view v_users set (security_barrier = true)"],
+  ])("that look at values: %s", async (_, text) => {
+    expect(await run(text)).toEqual(["PROTECTED_PREDICATE"]);
+  });
+
+  test("a schema with elements", async () => {
+    expect(
+      await run(
+        "create schema made create view v with (security_barrier) as select note from public.orders where exists (select from public.users u where u.email like note)",
+      ),
+    ).toEqual(["NOT_UNDERSTOOD"]);
+  });
+
+  test.each([
+    ["a column's name", "alter table users rename column email to e", "select e from users"],
+    ["a table's name", "alter table users rename to people", "select email from people"],
+    ["a table's schema", "alter table users set schema app", "select email from app.users"],
+    ["a schema's name", "alter schema hr rename to staff", "select salary from staff.emp"],
+    ["a parent", "alter table child no inherit parent", "select email from child"],
+    ["a partition's parent", "alter table part detach partition part1", "select email from part1"],
+    ["a parent's column", "alter table only parent drop column email", "select email from child"],
+    [
+      "bounds of a partition",
+      "create table bounds (id int, email text, k int) partition by list (email); alter table bounds attach partition part1 for values in ('x')",
+      "select 1",
+    ],
+  ])("that take a label away: %s", async (_, text, look) => {
+    const codes = await run(...text.split("; "), look);
+    expect(codes.at(-2)).toBe("PROTECTED_WRITE");
+  });
+
+  test("that do none of this run", async () => {
+    const texts = [
+      "alter table users add column k int default 1 check (k > 0)",
+      "alter table users alter column name set default 'x'",
+      "create index on users (name)",
+      "alter table users rename column country to land",
+      "create table fine (id serial primary key, at timestamptz default now(), u uuid default gen_random_uuid(), v int check (v between 1 and 5), w text default 'a' || 'b', x int references users (id))",
+      "create view shown as select id, name, email from users",
+      "alter view shown rename column email to contact",
+      "alter view shown rename to seen",
+      "select contact from seen",
+      "create index on fine (lower(w))",
+      "alter table fine rename to finer",
+      "create table mail (email text check (email like '%@%'), fine fine_d)",
+      "create policy own on finer using (w = current_user)",
+      "create schema alone",
+      "drop table finer",
+    ];
+    expect(await run(...texts)).toEqual(texts.map(() => ""));
+  });
+});
