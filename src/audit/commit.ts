@@ -96,6 +96,7 @@ export class GroupCommit {
     if (!this.armed) this.arm();
   });
   private syncing = false;
+  /** Of the clock that nobody sets (performance.now). */
   private syncStarted = 0;
   /** Leaves were written or gathered since the last fdatasync began. */
   private dirty = false;
@@ -285,7 +286,7 @@ export class GroupCommit {
     this.dirty = false;
     this.unsigned = note === null;
     this.syncing = true;
-    this.syncStarted = now;
+    this.syncStarted = performance.now();
     this.inflight = this.diskWaiters;
     this.diskWaiters = [];
     let signed: Signed | null = null;
@@ -323,7 +324,7 @@ export class GroupCommit {
     if (signed !== null) this.durable = signed.point;
     const waiters = this.inflight;
     this.inflight = [];
-    this.company.served(waiters.length, this.diskWaiters.length, Date.now() - this.syncStarted);
+    this.company.served(waiters.length, this.diskWaiters.length, performance.now() - this.syncStarted);
     release(waiters);
     if (signed !== null) {
       this.watcher?.durable(signed.point);
@@ -363,8 +364,8 @@ export class GroupCommit {
     if (this.failure !== null || this.ended) return;
     const now = Date.now();
     if (this.syncing) {
-      if (now - this.syncStarted > this.limits.stallMs)
-        this.fail("fdatasync does not return", new Error(`${now - this.syncStarted} ms`));
+      const tookMs = Math.round(performance.now() - this.syncStarted);
+      if (tookMs > this.limits.stallMs) this.fail("fdatasync does not return", new Error(`${tookMs} ms`));
     } else if (now - this.lastCheckpoint >= this.limits.idleMs) {
       this.guarded(() => this.sync(true));
     } else if (this.keeper.waiting && !this.dirty && now - this.keeper.savedMs >= 1000) {
