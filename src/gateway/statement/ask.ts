@@ -303,8 +303,18 @@ export function noteIdle(guard: Guarding, batch: number): void {
   }
 }
 
-/** The session is over. */
-export function noteOver(guard: Guarding): void {
-  if (guard.ddl >= 0) guard.analyst.bump();
-  noteSettled(guard.changes);
+/** A server goes on with what it was told when nobody listens any more. */
+const afterwardsMs = 3_000;
+
+/** The session is over. What it did of late may still come into force. */
+export function noteOver({ ddl, analyst, changes }: Guarding): void {
+  if (ddl >= 0) analyst.bump();
+  if (!changes.shared.ending.has(changes)) {
+    noteSettled(changes);
+    return;
+  }
+  setTimeout(() => {
+    analyst.bump();
+    noteSettled(changes);
+  }, afterwardsMs).unref();
 }
