@@ -151,14 +151,19 @@ function parse(
   statement.syntaxError = message.reason === "syntax";
   if (walk.guard !== null && statement.shape.kind !== "empty") {
     const questions: Question[] = [];
-    const verdicts = judgeMessage(walk, walk.guard, [statement], questions);
+    const several = message.parsed && message.statements.length > 1;
+    const parts = several ? judgeMessage(walk, walk.guard, partsOf(walk, message), questions) : null;
+    const verdicts =
+      several && parts === null ? null : judgeMessage(walk, walk.guard, [statement], questions);
     if (verdicts === null) return askFirst(walk, walk.guard, questions);
     const [judgement] = verdicts.judgements;
     if (judgement !== undefined) walk.watch?.judged(judgement);
     // What people must agree to may be prepared; it is held where it is bound.
     if (judgement?.refusal != null && !judgement.awaits) {
-      const several = message.parsed && message.statements.length > 1;
-      return refuseExtended(walk, several ? severalStatements : judgement.refusal, statement, judgement);
+      if (parts === null) return refuseExtended(walk, judgement.refusal, statement, judgement);
+      // PostgreSQL takes none of them. What the policy says comes first, as in a Query.
+      const denied = parts.judgements[parts.refused]?.refusal;
+      return refuseExtended(walk, denied ?? severalStatements, statement);
     }
   }
   // The server refuses a name that it has already, and keeps the old statement: only its answer tells which one it is.
@@ -171,6 +176,10 @@ function parse(
   push(walk.queue, entry);
   awaitChange(walk.names, entry);
   return uncertain ? awaitAnswer(walk, entry) : "forward";
+}
+
+function partsOf(walk: Walk, message: MessageText): PreparedStatement[] {
+  return message.statements.map(({ text, shape }) => prepare(walk, text, shape, null));
 }
 
 /** This message and what is behind it wait until the server has answered `entry`. */
