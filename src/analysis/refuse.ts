@@ -19,7 +19,7 @@ const definitions: ReadonlySet<string> = new Set(
 );
 
 /** Effects of functions that may read or pass on anything. */
-const opaque = new Set(["execute", "file", "network", "admin"]);
+export const opaque: ReadonlySet<string> = new Set(["execute", "file", "network", "admin"]);
 /**
  * Of those, what reads nothing and passes on nothing but its arguments (manual, NOTIFY, "Delaying Execution" and "Server Signaling
  * Functions"): drivers notify by calling pg_notify(). Whether it may run is the rules' business; with a protected value it never does.

@@ -4,7 +4,6 @@ import { type NameLookup, userFunctionVerdict } from "./functions/user.ts";
 import { type LocalVerdict, localVerdict, refused, safe } from "./functions/verdict.ts";
 import { firstNormalOid } from "./queries.ts";
 import { columnVerdict } from "./relations.ts";
-import { append } from "./rows.ts";
 import { SystemFacts, Versions } from "./shared.ts";
 import type {
   CastFacts,
@@ -30,7 +29,6 @@ export interface FunctionTrust {
   readonly parse: ParseSql | null;
 }
 
-const none: readonly CastFacts[] = [];
 /** Object identifier of type json. */
 const json = 114;
 /** No function has this oid. */
@@ -122,8 +120,7 @@ export function buildSnapshot(parts: SnapshotParts, trust: FunctionTrust): Catal
   const relationsByName = new Map(all.map((r) => [`${r.schema}\0${r.name}`, r]));
   const roles = new Map(parts.roles.map((role) => [role.oid, role]));
   const casts = new Map(castList.map((cast) => [`${cast.source}>${cast.target}`, cast]));
-  const madeCasts = new Map<number, CastFacts[]>();
-  for (const cast of castList) if (cast.func >= firstNormalOid) append(madeCasts, cast.target, cast);
+  const jsonCasts = castList.filter(({ target, func }) => target === json && func >= firstNormalOid);
   const trusted = new Set(trust.trusted);
 
   const functions = system.functions.share(parts.functions);
@@ -171,7 +168,7 @@ export function buildSnapshot(parts: SnapshotParts, trust: FunctionTrust): Catal
     type: (oid) => judgedTypes.ofAny(types.get(oid)),
     typesNamed: (name) => types.named(name).map(judgedTypes.of),
     cast: (source, target) => casts.get(`${source}>${target}`),
-    castsTo: (target) => madeCasts.get(target) ?? none,
+    jsonCasts,
     role: (oid) => roles.get(oid),
     hasSchema: (name) => schemas.has(name),
   };
@@ -246,7 +243,7 @@ export function buildSnapshot(parts: SnapshotParts, trust: FunctionTrust): Catal
     },
     typeFunctions,
     // Whatever writes json looks for a cast to it.
-    hiddenCasts: () => [...castsOf(["a", "i"]), ...snapshot.castsTo(json).map(({ func }) => func)],
+    hiddenCasts: () => [...castsOf(["a", "i"]), ...jsonCasts.map(({ func }) => func)],
   };
   /** Functions of casts that others than initdb made. */
   function castsOf(contexts: readonly CastFacts["context"][]): number[] {

@@ -195,8 +195,8 @@ export interface CatalogSnapshot {
   type(oid: number): TypeFacts | undefined;
   typesNamed(name: string): readonly TypeFacts[];
   cast(source: number, target: number): CastFacts | undefined;
-  /** Casts to a type, by functions that initdb did not make. */
-  castsTo(target: number): readonly CastFacts[];
+  /** Casts to json, by functions that initdb did not make. */
+  readonly jsonCasts: readonly CastFacts[];
   role(oid: number): RoleFacts | undefined;
   /** Schemas that exist. */
   hasSchema(name: string): boolean;

@@ -1,6 +1,6 @@
 /** One pass over every node of a statement's trees: is it understood, and which objects does it name by oid. */
 
-import { type CatalogSnapshot, partReaders } from "../../catalog/index.ts";
+import { type CatalogSnapshot, firstNormalOid, partReaders } from "../../catalog/index.ts";
 import { boolOf, intOf, nodeOf, nodesOf, numbersOf, type ServerNode } from "../../sql/servertree/index.ts";
 import { childrenOf, surpriseIn, tagOf } from "./nodes.ts";
 import { viewOf } from "./scope.ts";
@@ -45,7 +45,6 @@ export interface Collected {
   readonly parameterTypes: readonly number[];
 }
 
-const json = 114;
 const record = 2249;
 const jsonWriters = /^(?:to_jsonb?|row_to_json|array_to_json|jsonb?_(?:build_|agg|object_agg).*)$/;
 
@@ -53,9 +52,6 @@ const regproc = 24;
 const regprocedure = 2202;
 const regoper = 2203;
 const regoperator = 2204;
-
-/** Types below are made by initdb (FirstNormalObjectId in transam.h): reading their values runs nothing of the database's own. */
-const firstNormalOid = 16_384;
 
 const listFunctions = ["opfuncid", "hashfuncid", "negfuncid"] as const;
 
@@ -93,7 +89,7 @@ export function collect(queries: readonly ServerNode[], catalog: CatalogSnapshot
 
   /** Values of types that have a cast to json are written by that (json.c, json_categorize_type), wherever they stand in others. */
   function jsonCasts(node: ServerNode): void {
-    for (const { source, func } of catalog.castsTo(json))
+    for (const { source, func } of catalog.jsonCasts)
       if (nodesOf(node, "args").some((child) => mayHold(catalog, argumentType(child, catalog), source)))
         addTo(hidden, func);
   }
@@ -193,7 +189,7 @@ export function collect(queries: readonly ServerNode[], catalog: CatalogSnapshot
   /** 'pg_sleep'::regproc names a function as well as a call does. */
   function constant(node: ServerNode, inSystemView: boolean): void {
     const type = intOf(node, "consttype");
-    // A literal of a row, array or range was read as one when the server parsed it.
+    // A literal of a row, array or range was read as one when the server parsed it; those of initdb's types run nothing of the database's own.
     if (type >= firstNormalOid && !boolOf(node, "constisnull")) addTo(types, type);
     const isOperator = type === regoper || type === regoperator;
     if (!isOperator && type !== regproc && type !== regprocedure) return;
@@ -296,6 +292,8 @@ function populates(catalog: CatalogSnapshot, oid: number): boolean {
 }
 
 function writesJson(catalog: CatalogSnapshot, oid: number): boolean {
+  // Nearly no database has any.
+  if (catalog.jsonCasts.length === 0) return false;
   const func = catalog.func(oid);
   return func?.system === true && jsonWriters.test(func.name);
 }

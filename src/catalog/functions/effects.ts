@@ -63,8 +63,7 @@ const lines: readonly Line[] = [
   {
     effect: "execute",
     reason: "converts to a type that only its argument names, which may run the type's own checks",
-    names: `pg_input_is_valid pg_input_error_info array_in array_recv domain_in domain_recv record_in record_recv
-      range_in range_recv multirange_in multirange_recv`,
+    names: `pg_input_is_valid pg_input_error_info ${[...partReaders].join(" ")}`,
   },
   {
     effect: "execute",

@@ -56,8 +56,11 @@ export function createJudging(
         const part = Math.max(leastAnswerBytes, Math.floor(bytes / (known.size + 1)));
         for (const { answers } of known.values()) answers.resize(part);
         const answers = new ByteCache<Answer>(part, (text, answer) => weigh(text) + weigh(answer));
-        const changes = changing.get(database.name) ?? noChanges();
-        changing.set(database.name, changes);
+        // The configuration may have one database under several names.
+        const { host, port, dbname } = database.server;
+        const place = JSON.stringify([host, port, dbname]);
+        const changes = changing.get(place) ?? noChanges();
+        changing.set(place, changes);
         one = {
           changes,
           analyst: createAnalyst(database, login, logger),

@@ -3,6 +3,7 @@
  * over protected columns, or take away the names that labels go by.
  */
 import type { ProtectedColumn } from "../../analysis/protected.ts";
+import { opaque } from "../../analysis/refuse.ts";
 import { type FunctionFacts, relationText } from "../../catalog/index.ts";
 import type { Definition, NamedRelation, QualifiedName } from "../../sql/index.ts";
 import type { View } from "../analyst/index.ts";
@@ -10,9 +11,13 @@ import type { Shape } from "./names.ts";
 import type { Reason } from "./state.ts";
 
 /** Why a statement may not run beside what its trees say, while anything is protected from this principal; null: it may. */
-export function unreadCode({ kind, facts }: Shape, view: View, unmask: readonly string[]): Reason | null {
+export function unreadCode(
+  { kind, facts: { definition } }: Shape,
+  view: View,
+  unmask: readonly string[],
+): Reason | null {
   const called = kind === "do" || kind === "call";
-  if (!called && facts.definition === null) return null;
+  if (!called && definition === null) return null;
   const held = view.protectedSet.columns.filter(({ labels }) =>
     labels.some(({ access, label }) => access === "none" || !unmask.includes(label)),
   );
@@ -23,12 +28,13 @@ export function unreadCode({ kind, facts }: Shape, view: View, unmask: readonly 
       `${kind === "do" ? "DO" : "CALL"} runs code that is not read, and columns are protected here`,
       "Send the statements that it holds themselves.",
     );
-  return facts.definition === null
-    ? null
-    : (madeUnread(facts.definition) ??
-        callsUnsafe(facts.definition, view) ??
-        looksInto(facts.definition, view, held) ??
-        takesAway(facts.definition, view, held));
+  if (definition === null) return null;
+  return (
+    madeUnread(definition) ??
+    callsUnsafe(definition, view) ??
+    looksInto(definition, view, held) ??
+    takesAway(definition, view, held)
+  );
 }
 
 function reason(code: string, message: string, hint: string, object: string | null = null): Reason {
@@ -71,8 +77,6 @@ function madeUnread({ made }: Definition): Reason | null {
   }
 }
 
-const opaque: ReadonlySet<string> = new Set(["execute", "file", "network", "admin"]);
-
 /** Expressions of definitions run when rows are written, or at once. Names are not resolved: whatever bears one counts. */
 function callsUnsafe({ functions, operators, types, columns }: Definition, { catalog }: View): Reason | null {
   const inSchema = <T extends { readonly schema: string }>(all: readonly T[], { schema }: QualifiedName) =>
@@ -87,10 +91,10 @@ function callsUnsafe({ functions, operators, types, columns }: Definition, { cat
     .filter(({ system, arguments: given }) => !system && given.length === 1);
   const behind = operators
     .flatMap((name) => inSchema(catalog.operatorsNamed(name.name), name))
-    .map(({ func }) => catalog.func(func))
-    .filter((func) => func?.extension === null);
+    .map(({ func }) => catalog.func(func) ?? null)
+    // Extensions have an "=" of their own; it would stand for everybody's.
+    .filter((func) => func === null || func.extension === null);
   for (const func of [...called, ...attributes, ...behind]) {
-    if (func === undefined) continue;
     if (func === null) return unsafe("a function that the catalog does not hold", "is not known", null);
     const { verdict } = func;
     if (!verdict.safe && opaque.has(verdict.effect))
