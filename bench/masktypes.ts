@@ -168,6 +168,10 @@ export function measureTypes(
   const chosen = masks.filter(
     (mask) => wantedMasks === undefined || wantedMasks.split(",").includes(mask.kind),
   );
+  if (names.length === 0 || chosen.length === 0)
+    throw new Error(
+      `nothing to measure; types: ${Object.keys(types).join(", ")}; masks: ${masks.map(({ kind }) => kind).join(", ")}`,
+    );
   console.log("us CPU/row".padEnd(28), ...chosen.map((mask) => mask.kind.padStart(12)));
   for (const name of names)
     for (const format of [0, 1] as const) {
