@@ -34,7 +34,8 @@ describe("the answers of all logins", () => {
     },
   });
   const one = 2 * "key 100".length + weigh(answer(100));
-  const database = (name: string) => ({ name }) as DatabaseSettings;
+  const database = (name: string) =>
+    ({ name, server: { host: "127.0.0.1", port: 5432, dbname: name } }) as DatabaseSettings;
   const login = { user: "reader" } as LoginSettings;
   const policy = loadPolicy([{ file: "open", text: "version: 1\ndefault: allow\n" }]);
   const open = (bytes: number) =>
