@@ -272,7 +272,7 @@ function readRelations(
     const temporary = c.text() === "t";
     const rowSecurity = c.flag();
     const forceRowSecurity = c.flag();
-    const hasTriggers = c.flag();
+    const runsCode = c.flag();
     const hasRules = c.flag();
     const options = c.texts();
     const systemSchema = schema === "pg_catalog" || schema === "information_schema";
@@ -289,7 +289,7 @@ function readRelations(
       children: sortedUnique(children.get(oid) ?? none),
       rowSecurity,
       forceRowSecurity,
-      hasTriggers,
+      runsCode,
       hasRules,
       securityBarrier: hasOption(options, "security_barrier"),
       securityInvoker: hasOption(options, "security_invoker"),

@@ -41,7 +41,8 @@ export interface Relation {
   readonly children: readonly number[];
   readonly rowSecurity: boolean;
   readonly forceRowSecurity: boolean;
-  readonly hasTriggers: boolean;
+  /** Writes to it run triggers, foreign keys', or code that users made: in checks, generated columns, indexes, partition keys. */
+  readonly runsCode: boolean;
   readonly hasRules: boolean;
   readonly securityBarrier: boolean;
   readonly securityInvoker: boolean;
