@@ -149,6 +149,25 @@ describe("checks of a domain that nobody wrote into the statement", () => {
   });
 });
 
+describe("types that PREPARE gives to parameters", () => {
+  const long = `/*${"x".repeat(40_000)}*/`;
+  test.each(["", long])("count at its EXECUTE, too", async (comment) => {
+    expect(
+      await run(
+        `prepare p(int) as select $1 is null ${comment}`,
+        "execute p(1)",
+        "deallocate p",
+        `prepare p(text[]) as select $1 is null ${comment}`,
+        "explain (costs off) execute p('{}')",
+        "execute p('{}')",
+        `prepare q(fine_c, int) as select ($1).a, email from users where id = $2 ${comment}`,
+        "execute q('(1,)', 1)",
+        "create temp table made as execute p('{}')",
+      ),
+    ).toEqual(["", "", "", "", "", "", "", "", ""]);
+  });
+});
+
 describe("casts to json", () => {
   test.each([
     "select to_json('glad'::mood)",

@@ -132,9 +132,9 @@ export class Reading {
   }
 
   #remember({ shape }: StatementText): void {
-    for (const { kind, name, text } of shape.names) {
-      if (name === null || text === undefined || (kind !== "prepare" && kind !== "declare")) continue;
-      const [inner] = this.#reader.read(text).statements;
+    for (const { kind, name, text, typed = text } of shape.names) {
+      if (name === null || typed === undefined || (kind !== "prepare" && kind !== "declare")) continue;
+      const [inner] = this.#reader.read(typed).statements;
       if (inner !== undefined) (kind === "prepare" ? this.#prepared : this.#declared).set(name, inner);
     }
   }

@@ -22,6 +22,8 @@ export interface PreparedStatement {
   /** JSON object text without its closing brace, ready for parameters: `{"sql":"…"`; null: not needed yet (sealedOf). */
   sealed: string | null;
   readonly text: string;
+  /** What the server is asked about: the text, or the same with casts where PREPARE gave types to parameters. */
+  readonly asked: string;
   readonly bytes: number;
   /** PostgreSQL's grammar refuses it, as far as we know. */
   syntaxError: boolean;

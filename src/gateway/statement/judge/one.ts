@@ -46,11 +46,11 @@ let lastId = 0;
 const keptLength = 16_384;
 
 /** Tells shapes apart. Where each reading of one text gives a shape of its own, its text is told by a digest. */
-function idOf({ shape, text }: PreparedStatement): string {
+function idOf({ shape, asked }: PreparedStatement): string {
   let id = ids.get(shape);
   if (id === undefined) {
-    const fleeting = shape.secret || text.length > keptLength;
-    id = fleeting ? `#${hash("sha256", text, "base64url")}` : `#${(++lastId).toString(36)}`;
+    const fleeting = shape.secret || asked.length > keptLength;
+    id = fleeting ? `#${hash("sha256", asked, "base64url")}` : `#${(++lastId).toString(36)}`;
     ids.set(shape, id);
   }
   return id;
@@ -189,7 +189,7 @@ function judgeAnew(
         open = true;
         questions.push({
           key,
-          text: inner ?? one.text,
+          text: inner ?? one.asked,
           types: one.declared,
           kind,
           settledSettings: settledSettings(one.shape),
