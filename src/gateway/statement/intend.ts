@@ -175,7 +175,9 @@ function sealedText(walk: Walk, text: string, shape: Shape, raw: Buffer | null):
 /** PREPARE and DECLARE: what the new name stands for. It is asked about with its parameters' types, and recorded as it was written. */
 export function innerStatement(walk: Walk, effect: NameEffect, secret: boolean): PreparedStatement {
   const { text = "", typed = text } = effect;
-  const message = walk.reader.read(typed);
+  let message = walk.reader.read(typed);
+  // The casts can make it too long to be read here; what it is does not depend on them.
+  if (!message.parsed && typed !== text) message = walk.reader.read(text);
   const shape = message.statements[0]?.shape ?? opaqueShape;
   return { ...prepare(walk, text, secret ? { ...shape, secret } : shape, null), asked: typed };
 }
