@@ -130,6 +130,19 @@ describe("a cancel request while a statement is analysed", () => {
     await works();
   });
 
+  it("ends what is so long that it is read beside the others", async () => {
+    const rows = Array.from({ length: 60_000 }, () => "(1)").join();
+    client.send(query(`insert into seen values ${rows}`), query("select 2"));
+    await cancel();
+    await expectCancelled("EZ");
+    expect(types(await client.ready())).toBe("TDCZ");
+    expect(await cluster.query(dbname, "select from seen")).toEqual([]);
+    client.send(parse("", `select 1 from (values ${rows}) s`), bind("", ""), execute(""), sync);
+    await cancel();
+    await expectCancelled("EZ");
+    await works();
+  });
+
   it("hits one statement, not those that wait behind it", async () => {
     client.send(query("select id as a from people"), query("select 2"), query("select id as b from people"));
     await asking();

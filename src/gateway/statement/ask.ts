@@ -55,12 +55,13 @@ export function askFirst(walk: Walk, guard: Guarding, questions: readonly Questi
 }
 
 /**
- * The client cancels. While its message waits to be judged the server has nothing of it, and would forget the request: then
- * the message is refused when it is looked at again. false: the server must be told, as well or alone.
+ * The client cancels. While its message waits to be read or judged the server has nothing of it, and would forget the request:
+ * then the message is refused when it is looked at again. false: the server must be told, as well or alone.
  */
 export function cancelWaiting(walk: Walk): boolean {
   const { guard, own } = walk;
-  if (guard === null || walk.stall?.until !== "judged" || walk.hold !== null) return false;
+  const waits = walk.stall?.until === "judged" || walk.stall?.until === "read";
+  if (guard === null || !waits || walk.hold !== null) return false;
   const head = queueHead(walk.queue);
   const unsent = head === undefined || own !== null;
   // What is before it in the same batch may be over at once (a Parse), or what takes so long.

@@ -102,6 +102,8 @@ export function aside(walk: Walk, text: string, then: (message: MessageText) => 
         const buffers = then(message);
         walk.toServer.write(buffers, walk.asked ?? walk.durability);
       }
+      // A cancel request meant this message, whatever became of it.
+      if (walk.guard !== null) walk.guard.cancelled = false;
       walk.resume();
     });
   walk.reader
