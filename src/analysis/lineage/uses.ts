@@ -29,7 +29,7 @@ import {
   type Scope,
   viewOf,
 } from "./scope.ts";
-import { createTracer, subLinks, type Tracer } from "./trace.ts";
+import { createTracer, isWholeRow, subLinks, type Tracer } from "./trace.ts";
 
 /** How a query level is read. */
 interface Level {
@@ -249,7 +249,8 @@ export function findUses(
             .map((leaf) => leaf.index),
     );
     scope.rtable.forEach((entry, i) => {
-      rangeTable(entry, scope, level, { ...inner, compared: level.compared || compared.has(i + 1) });
+      // What a compared row is made of is traced from its own list: what else the queries below it list is not compared.
+      rangeTable(entry, scope, level, { ...inner, compared: compared.has(i + 1) });
     });
     const join = nodeOf(node, "jointree");
     if (join !== null) fromClause(join, scope, condition, level.plainWhere && !level.owner);
@@ -269,14 +270,14 @@ export function findUses(
         assigns(scope, nodesOf(node, "targetList"), level.owner);
         break;
       case "merge":
-        for (const entry of nodesOf(node, "targetList")) expression(exprOf(entry), scope, condition);
+        junk(scope, condition);
         for (const action of nodesOf(node, "mergeActionList")) {
           inside(action.kept("qual"), scope, condition);
           assigns(scope, nodesOf(action, "targetList"), level.owner);
         }
         break;
       case "delete":
-        for (const entry of nodesOf(node, "targetList")) expression(exprOf(entry), scope, condition);
+        junk(scope, condition);
         break;
       case "other":
         throw new NotUnderstood("a statement of another kind behind a rule");
@@ -316,6 +317,12 @@ export function findUses(
     }
   }
 
+  /** What DELETE and MERGE need beside what they say: rows to be found again by. */
+  function junk(scope: Scope, condition: Position): void {
+    for (const entry of nodesOf(scope.query, "targetList"))
+      expression(exprOf(entry), scope, isTriggersRow(entry) ? "owner" : condition);
+  }
+
   function wait(scope: Scope, number: number, read: () => void): void {
     const entries = waiting.get(scope) ?? new Map<number, () => void>();
     entries.set(number, read);
@@ -327,7 +334,7 @@ export function findUses(
     for (const entry of entries) {
       const expr = exprOf(entry);
       if (boolOf(entry, "resjunk")) {
-        expression(expr, scope, "predicate");
+        expression(expr, scope, isTriggersRow(entry) ? "owner" : "predicate");
         continue;
       }
       bare(expr, scope, "assigned");
@@ -448,6 +455,14 @@ export function findUses(
     tracer,
     scopes: tops,
   };
+}
+
+/**
+ * The row that a view's INSTEAD OF trigger gets as OLD (ApplyRetrieveRule() and preptlist.c, "wholerow"). As with triggers of tables, what
+ * is done with it is the owner's; a statement cannot name it.
+ */
+function isTriggersRow(entry: ServerNode): boolean {
+  return boolOf(entry, "resjunk") && textOf(entry, "resname") === "wholerow" && isWholeRow(exprOf(entry));
 }
 
 /** The columns of a flow, in order. */
