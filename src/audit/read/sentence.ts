@@ -123,7 +123,11 @@ function say(leaf: Json, intent: Json | null, outcome: Json | null): string {
       const by = rule === null ? "" : ` by ${printable(rule)}`;
       const verdict = text(leaf, "decision.verdict");
       const sql = sqlOf(leaf);
-      if (verdict === "deny") return `${person(leaf)} was denied${by} on ${database}: ${sql}`;
+      if (verdict === "deny") {
+        const code = text(leaf, "decision.code");
+        const why = rule !== null || code === null ? by : ` (${printable(code)})`;
+        return `${person(leaf)} was denied${why} on ${database}: ${sql}`;
+      }
       const held = verdict === "approve" ? `, which needs approval${by}` : "";
       const end = outcome === null ? "" : ` — ${became(outcome)}`;
       return `${person(leaf)} asked ${database}${held}: ${sql}${end}`;
