@@ -240,6 +240,7 @@ export function onBind(walk: Walk, body: Buffer, chunk: Buffer, at: number): Ver
     statement,
     values: valuesJson(walk, statement, bind.parameters, bind.parameterFormats),
     typesJson: typesJson(statement, bind.parameters.length),
+    formats: bind.resultFormats,
     batch: walk.batch,
     cursor: false,
     hold: false,
@@ -375,6 +376,7 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
     sql: shownSql(shape),
     guard,
     harmless: judgement !== null && harmless(judgement),
+    formats: portal?.formats ?? null,
   };
   const strict = walk.asked === "strict";
   const running = run(request, [part], changes, false, strict, pass?.approval.id ?? null);
@@ -518,7 +520,7 @@ export function onFunctionCall(walk: Walk, body: Buffer): Verdict {
   }
   walk.counters.statements++;
   walk.texts = 0;
-  const part = { intent: index, statement, sql: null, guard: null, harmless: false };
+  const part = { intent: index, statement, sql: null, guard: null, harmless: false, formats: null };
   const entry = expected(Kind.functionCall, walk.batch++, run(request, [part], true), null, null);
   push(walk.queue, entry);
   // Nothing says what the function does.

@@ -173,6 +173,7 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
         sql: "",
         guard: null,
         harmless: true,
+        formats: null,
       });
     }
     for (let index = 0; index < statements.length; index++) {
@@ -221,6 +222,7 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
           sentAt(walk),
         ),
         harmless: judgement !== null && harmless(judgement),
+        formats: null,
       });
     }
   } catch (error) {
