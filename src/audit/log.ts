@@ -224,8 +224,8 @@ export class OpenLog implements AuditLog, Appender {
     return decisionContext(record, this.sealing.store);
   }
 
-  columns(columns: readonly ColumnRecord[]): ColumnsContext {
-    return columnsContext(columns, this.sealing.store);
+  columns(columns: readonly ColumnRecord[], formats?: readonly number[]): ColumnsContext {
+    return columnsContext(columns, this.sealing.store, formats);
   }
 
   capture(): Capture | null {

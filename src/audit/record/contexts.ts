@@ -121,14 +121,19 @@ function approvalText(approval: DecisionRecord["approval"]): string {
   return JSON.stringify({ id, approvers, ...(breakGlass === true ? { break_glass: true } : {}) });
 }
 
-/** The columns of a result as they were delivered. */
-export function columnsContext(columns: readonly ColumnRecord[], store: StoreBlob): ColumnsContext {
+/** The columns of a result as they were delivered; `formats`: of its values, where they are known with the columns. */
+export function columnsContext(
+  columns: readonly ColumnRecord[],
+  store: StoreBlob,
+  formats?: readonly number[],
+): ColumnsContext {
   const text = JSON.stringify(
     columns.map((c) => ({ name: c.name, type: c.type, origin: c.origin, masked: c.masked })),
   );
   return {
     kind: "columns",
     text: Buffer.from(text.length > longText ? store(text) : text, "utf8"),
+    formats: formats === undefined ? null : formats.some((format) => format !== 0) ? formats : [],
     last: null,
   };
 }

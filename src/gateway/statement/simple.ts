@@ -175,6 +175,7 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
         sql: "",
         guard: null,
         harmless: true,
+        formats: null,
       });
     }
     for (let index = 0; index < statements.length; index++) {
@@ -223,6 +224,7 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
           sentAt(walk),
         ),
         harmless: judgement !== null && harmless(judgement),
+        formats: null,
       });
     }
   } catch (error) {

@@ -35,6 +35,7 @@ export function columnsOf(
       origin: catalog === null || f.table === 0 ? null : columnText(catalog, f.table, f.column),
       masked: plan?.columns[i] != null,
     })),
+    fields.map((f) => f.format),
   );
   if (key !== null) {
     if (walk.columnsCache.size >= maxColumnsCache) walk.columnsCache.clear();

@@ -110,6 +110,7 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
     sql: shownSql(shape),
     guard,
     harmless: judgement !== null && harmless(judgement),
+    formats: portal?.formats ?? null,
   };
   const strict = walk.asked === "strict";
   const running = run(request, [part], changes, false, strict, pass?.approval.id ?? null);

@@ -61,7 +61,7 @@ export function onFunctionCall(walk: Walk, body: Buffer): Verdict {
   }
   walk.counters.statements++;
   walk.texts = 0;
-  const part = { intent: index, statement, sql: null, guard: null, harmless: false };
+  const part = { intent: index, statement, sql: null, guard: null, harmless: false, formats: null };
   const entry = expected(Kind.functionCall, walk.batch++, run(request, [part], true), null, null);
   push(walk.queue, entry);
   // Nothing says what the function does.

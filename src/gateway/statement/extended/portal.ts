@@ -61,6 +61,7 @@ export function onBind(walk: Walk, body: Buffer, chunk: Buffer, at: number): Ver
     statement,
     values: valuesJson(walk, statement, bind.parameters, bind.parameterFormats),
     typesJson: typesJson(statement, bind.parameters.length),
+    formats: bind.resultFormats,
     batch: walk.batch,
     cursor: false,
     hold: false,
