@@ -17,7 +17,8 @@ export function decisionOf(
   for (const [name, value] of Object.entries(decision?.limits ?? {})) if (value !== null) shown[name] = value;
   return walk.audit.decision({
     verdict,
-    rule: decision?.rule ?? null,
+    // The rule that allows what the gateway refuses has not decided it.
+    rule: code === null || code === decision?.code || verdict === "approve" ? (decision?.rule ?? null) : null,
     rules: decision?.rules ?? [],
     code,
     policy: walk.guard?.policies.current.digest ?? null,
