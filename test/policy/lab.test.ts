@@ -24,6 +24,7 @@ const analyse: Analyse = async ({ sql, database, principal: who }) => {
   const one = (facts: Parameters<typeof statement>[0], columns: readonly string[]): AnalysedStatement => ({
     sql,
     facts: statement(facts),
+    refusal: null,
     estimate: async () => ({ rows: 5, cost: 1 }),
     mask: (decision) =>
       columns.includes("a.b.secret")

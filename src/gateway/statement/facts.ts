@@ -25,6 +25,13 @@ export const hardeningLost: Reason = {
   hint: "Tell the operator: postern check --harden prints the SQL that takes the right away.",
 };
 
+export const staysReadOnly: Reason = {
+  sqlstate: "25006",
+  code: "READ_ONLY",
+  message: "policy: this session only reads, and its transactions stay read-only",
+  hint: "Leave READ WRITE out.",
+};
+
 export const aborted: Reason = {
   sqlstate: "25P02",
   code: "TRANSACTION_ABORTED",
@@ -129,6 +136,14 @@ export function refusedStatically(shape: Shape, leeway: Leeway): Reason | null {
       };
   }
   return null;
+}
+
+/**
+ * Classes that PostgreSQL's own grammar and scanner give their errors (scan.l, gram.y): 22 (escapes, bytes that are no UTF-8),
+ * 42, 0A (what the grammar knows, but the server does not do) and 54 (too deep, too long).
+ */
+export function ofParser(sqlstate: string): boolean {
+  return /^(?:22|42|0A|54)/.test(sqlstate);
 }
 
 /** set_config() with a name out of a relation that is not PostgreSQL's own pg_settings. */
