@@ -17,6 +17,14 @@ export const unavailable: Reason = {
   retryable: true,
 };
 
+export const locked: Reason = {
+  ...unavailable,
+  sqlstate: "55P03",
+  message:
+    "policy: another session locks what the statement names: it could not be analysed, and was not run",
+  hint: "Try again once that session has ended its transaction.",
+};
+
 /** `hardened: true` in postern.yaml, and the database would not refuse by itself. */
 export const hardeningLost: Reason = {
   sqlstate: "42501",
