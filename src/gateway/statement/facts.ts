@@ -18,11 +18,12 @@ export const unavailable: Reason = {
 };
 
 export const locked: Reason = {
-  ...unavailable,
   sqlstate: "55P03",
+  code: "LOCKED",
   message:
     "policy: another session locks what the statement names: it could not be analysed, and was not run",
   hint: "Try again once that session has ended its transaction.",
+  retryable: true,
 };
 
 /** `hardened: true` in postern.yaml, and the database would not refuse by itself. */
