@@ -3,9 +3,8 @@
  * connection, or in the session itself where only that sees what the statement will see (temporary objects, uncommitted
  * DDL, another role). Then the message is looked at again.
  */
-import { setTimeout as pause } from "node:timers/promises";
 import { bindExecute, encodeAsk, parse } from "../../analysis/ask.ts";
-import { type AskFailure, AskReader, type AskResult } from "../../analysis/ask-read.ts";
+import { AskReader, type AskResult } from "../../analysis/ask-read.ts";
 import { loadCatalog } from "../../catalog/index.ts";
 import type { CompiledPolicy } from "../../policy/index.ts";
 import { encodeClose, sync } from "../../protocol/index.ts";
@@ -16,6 +15,7 @@ import { noteChange, noteSettled } from "./changes.ts";
 import { aborted, locked, unavailable, unknowable } from "./facts.ts";
 import { type Guarding, type Judgement, type Question, unsettle } from "./judgement.ts";
 import { comeToRest, exchange } from "./own.ts";
+import { lockNotAvailable, patiently } from "./patience.ts";
 import { queueHead, queueLength } from "./queue.ts";
 import type { Reason, Walk } from "./state.ts";
 
@@ -97,10 +97,12 @@ async function answer(walk: Walk, guard: Guarding, view: View, question: Questio
     guard.fresh.set(key, { kind: "estimate", estimate });
     return;
   }
-  const asked = await askPatiently(walk, guard, () =>
-    guard.local === "none"
-      ? guard.analyst.ask(text, types, guard.searchPath)
-      : askHere(walk, text, types, view.catalog.login.mayQuietLog),
+  const asked = await patiently(
+    () =>
+      guard.local === "none"
+        ? guard.analyst.ask(text, types, guard.searchPath)
+        : askHere(walk, text, types, view.catalog.login.mayQuietLog),
+    () => !guard.cancelled && !walk.client.destroyed && !mayBeOwnLock(walk, guard),
   );
   if (asked.ok) {
     const touched = await touchedBy(asked, { ...question, kind }, view, guard.analyst, {
@@ -117,7 +119,7 @@ async function answer(walk: Walk, guard: Guarding, view: View, question: Questio
     }
     return;
   }
-  if (mayBeOwnLock(walk, guard, asked)) {
+  if (asked.sqlstate === lockNotAvailable && mayBeOwnLock(walk, guard)) {
     // Then the session can be asked itself, and its transaction's end gives the lock back.
     guard.local = "transaction";
     guard.ddl = Math.max(guard.ddl, walk.batch - 1);
@@ -137,25 +139,9 @@ async function answer(walk: Walk, guard: Guarding, view: View, question: Questio
   });
 }
 
-const lockNotAvailable = "55P03";
-
-function mayBeOwnLock({ transaction }: Walk, { local }: Guarding, { sqlstate }: AskFailure): boolean {
-  return sqlstate === lockNotAvailable && local === "none" && transaction === "T";
-}
-
-/** Without the gateway the statement itself would wait for the lock. */
-const lockPatienceMs = 30_000;
-const lockPausesMs = [20, 50, 100, 200, 400];
-
-/** Asks until what the statement names is no longer locked by others, the client has no more patience, or half a minute is over. */
-async function askPatiently(walk: Walk, guard: Guarding, ask: () => Promise<AskResult>): Promise<AskResult> {
-  const end = performance.now() + lockPatienceMs;
-  for (let attempt = 0; ; attempt++) {
-    const asked = await ask();
-    if (asked.ok || asked.sqlstate !== lockNotAvailable || mayBeOwnLock(walk, guard, asked)) return asked;
-    if (guard.cancelled || walk.client.destroyed || performance.now() > end) return asked;
-    await pause(lockPausesMs[Math.min(attempt, lockPausesMs.length - 1)], undefined, { ref: false });
-  }
+/** A lock that its own transaction holds keeps the gateway's connection out, but not the session. */
+function mayBeOwnLock({ transaction }: Walk, { local }: Guarding): boolean {
+  return local === "none" && transaction === "T";
 }
 
 function isStale({ code }: { readonly code: string }): boolean {
