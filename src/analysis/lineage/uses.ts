@@ -15,10 +15,11 @@ import {
 } from "../../sql/servertree/index.ts";
 import type { CatalogFacts } from "./facts.ts";
 import { attributeOf, type Flow, isRowKey } from "./flow.ts";
+import { boundedGrowth, createGrowth } from "./growth.ts";
 import { createInspector } from "./inspect.ts";
 import { childrenOf, collectNodes, tagOf } from "./nodes.ts";
 import { callerReaches, isSingleEquality } from "./owner.ts";
-import { isQuietTest, quietChildren } from "./quiet.ts";
+import { quietChildren } from "./quiet.ts";
 import {
   createScopes,
   entryOf,
@@ -94,6 +95,7 @@ export function findUses(
     },
   });
 
+  const growth = createGrowth(scopes, facts, isStored);
   const inspector = inspect ? createInspector(tracer, facts) : null;
   /** Inside of PostgreSQL's own views: nobody's condition. */
   const settled = new WeakSet<Scope>();
@@ -145,7 +147,13 @@ export function findUses(
     }
     if (at.tag === "VAR") use(tracer.flow(at, scope), position);
     else if (at.tag === "FIELDSELECT" && isRow(at)) use(tracer.flow(at, scope), position);
-    else expression(at, scope, demoted(position));
+    else whole(at, scope, demoted(position));
+  }
+
+  /** An expression that gives an output. */
+  function whole(expr: ServerNode, scope: Scope, position: Position): void {
+    const grows = position === "derived" && growth.of(expr, scope) > boundedGrowth;
+    expression(expr, scope, grows ? "predicate" : position);
   }
 
   function isRow(select: ServerNode): boolean {
@@ -191,23 +199,32 @@ export function findUses(
     depth--;
   }
 
+  /** Whatever branch its rows have come from, it is the value of some column of a table, or NULL for want of a row. */
+  function isStored(node: ServerNode, scope: Scope): boolean {
+    if (node.tag !== "VAR" && !(node.tag === "FIELDSELECT" && isRow(node))) return false;
+    const { keys, pure } = tracer.flow(node, scope);
+    return pure && keys.size > 0 && [...keys].every(([key, whole]) => whole && !isRowKey(key));
+  }
+
   /** What fails, or goes another way, by a value tells of it as a condition does. */
   function children(expr: ServerNode, scope: Scope, position: Position): void {
-    const quiet = position === "derived" ? quietChildren(expr, facts) : "all";
+    const quiet =
+      position === "derived" ? quietChildren(expr, facts, (node) => isStored(node, scope)) : "all";
     for (const child of childrenOf(expr))
       expression(child, scope, quiet === "all" || quiet.has(child) ? position : "predicate");
   }
 
-  function inside(value: Kept | undefined, scope: Scope, position: Position): void {
+  function inside(value: Kept | undefined, scope: Scope, position: Position, read = expression): void {
     const nodes: ServerNode[] = [];
     collectNodes(value, nodes);
-    for (const node of nodes) expression(node, scope, position);
+    for (const node of nodes) read(node, scope, position);
   }
 
   function subLink(link: ServerNode, scope: Scope, position: Position): void {
     const test = nodeOf(link, "testexpr");
     const place = demoted(position);
-    const at = place === "derived" && test !== null && !isQuietTest(test, facts) ? "predicate" : place;
+    // ANY and ALL read rows until one decides: which ones, and what they fail by, depends on the values.
+    const at = place === "derived" && test !== null ? "predicate" : place;
     inside(link.kept("testexpr"), scope, at);
     const select = nodeOf(link, "subselect");
     if (select === null) throw new NotUnderstood("SUBLINK.subselect");
@@ -376,7 +393,7 @@ export function findUses(
         inside(entry.kept("tablefunc"), scope, condition);
         break;
       case "values":
-        inside(entry.kept("values_lists"), scope, level.owner ? "owner" : demoted(inner.base));
+        inside(entry.kept("values_lists"), scope, level.owner ? "owner" : demoted(inner.base), whole);
         break;
       case "group":
         inside(entry.kept("groupexprs"), scope, condition);
