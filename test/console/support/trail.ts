@@ -239,6 +239,7 @@ function fits(hit: AuditHit, search: URLSearchParams): boolean {
   const since = search.get("since");
   const until = search.get("until");
   return (
+    same("type", hit.type) &&
     same("subject", hit.principal.subject) &&
     same("verdict", hit.verdict) &&
     same("status", hit.status) &&
@@ -293,7 +294,7 @@ export function serveTrail(double: Double, data: TrailData, hits: readonly Audit
   const key = readFileSync(join(data.place.dir, "log.vkey"), "utf8").trim();
   const records = data.stored.map((one) => withBlobs(data.place.dir, JSON.parse(one) as Json) as Json);
   double.on("GET /api/audit", ({ search }) => {
-    const fitting = hits.length > 10_000 && search.size <= 2 ? hits : hits.filter((hit) => fits(hit, search));
+    const fitting = hits.length > 10_000 && search.size <= 3 ? hits : hits.filter((hit) => fits(hit, search));
     const from = Number(search.get("after") ?? 0);
     // Many are given faster than the gateway would: it is the page that is tried.
     const most = hits.length > 10_000 ? 5000 : Number(search.get("limit") ?? 50);
