@@ -280,6 +280,7 @@ function runsOf(records: readonly Json[]): RunSummary[] {
       statements: (known?.statements ?? 0) + 1,
       denied: (known?.denied ?? 0) + (text(record, "decision.verdict") === "deny" ? 1 : 0),
       subject: text(record, "principal.subject"),
+      others: 0,
       principalKind: text(record, "principal.kind"),
       agent: text(record, "claimed.agent"),
       model: text(record, "claimed.model"),
@@ -452,6 +453,7 @@ function servePolicy(double: Double, data: TrailData): void {
       default: active.default,
       observe: active.observe,
       databases: ["shop", "billing"],
+      groups: ["agents", "data-stewards"],
     },
   }));
   double.on("GET /api/policy/columns", () => ({
