@@ -30,6 +30,7 @@ const times = [
   { value: "7d", label: "7 d" },
   { value: "30d", label: "30 d" },
 ];
+const records = [{ value: "any", label: "All records" }];
 const week = 7 * 86_400_000;
 
 export default function TrailPage() {
@@ -85,6 +86,7 @@ function Trail() {
     [stats, callers],
   );
   const filtered = toSearch(query) !== "";
+  const noun = rows.every(({ verdict }) => verdict !== null) ? "statement" : "record";
 
   return (
     <PageFrame title="Trail" fixed>
@@ -93,11 +95,12 @@ function Trail() {
         <div className="trail-quick">
           <Quick query={query} name="verdict" label="Decision" options={verdicts} />
           <Quick query={query} name="since" label="Period" options={times} />
+          <Quick query={query} name="type" label="Records" options={records} />
           <SetFilters query={query} />
           <p className="trail-count faint" role="status">
             {found.isPending
               ? "Searching…"
-              : `${count(rows.length)}${found.hasNextPage ? "+" : ""} statement${rows.length === 1 && !found.hasNextPage ? "" : "s"}, latest first`}
+              : `${count(rows.length)}${found.hasNextPage ? "+" : ""} ${noun}${rows.length === 1 && !found.hasNextPage ? "" : "s"}, latest first`}
           </p>
         </div>
       </div>

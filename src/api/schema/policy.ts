@@ -70,6 +70,9 @@ export const getPolicy = {
       databases: z
         .array(z.string())
         .meta({ description: "All that the gateway stands before, to ask about." }),
+      groups: z
+        .array(z.string())
+        .meta({ description: "Those that have a login at one of them: to ask as their members." }),
     })
     .meta({ id: "Policy" }),
 } as const satisfies RouteSpec;

@@ -1,4 +1,5 @@
 /** Records as a person reads them. */
+import { adminSentence } from "./adminsentence.ts";
 import { approvalSentence } from "./approvalsentence.ts";
 import { at, type Json, list, number, text } from "./leaves.ts";
 import type { Undone } from "./undone.ts";
@@ -167,7 +168,12 @@ function say(leaf: Json, intent: Json | null, outcome: Json | null): string {
     case "approval.expired":
     case "approval.used":
     case "admin.action":
-      return printable(approvalSentence(leaf, person(leaf), database) ?? other(leaf));
+      return printable(
+        approvalSentence(leaf, person(leaf), database) ?? adminSentence(leaf, person(leaf)) ?? other(leaf),
+      );
+    case "config.changed":
+    case "policy.changed":
+      return printable(adminSentence(leaf, person(leaf)) ?? other(leaf));
     default:
       return other(leaf);
   }
