@@ -310,7 +310,11 @@ describe("positions", () => {
     ],
     [
       "insert into users (id, email) values (1, 'x') on conflict (id) do nothing",
-      ["predicate public.users.id"],
+      ["arbiter public.users.id"],
+    ],
+    [
+      "insert into users (id, email) values (1, 'x') on conflict (id) do update set email = excluded.email where users.id > 7",
+      ["arbiter public.users.id", "assigned public.users.email", "predicate public.users.id"],
     ],
     [
       "merge into orders o using users u on o.id = u.id when matched and u.email > 'x' then update set note = u.name",

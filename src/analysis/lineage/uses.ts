@@ -66,6 +66,7 @@ const positions: Readonly<Record<Position, number>> = {
   assigned: 3,
   owner: 4,
   predicate: 5,
+  arbiter: 6,
 };
 
 /**
@@ -123,6 +124,7 @@ export function findUses(
         return "derived";
       case "equality":
       case "assigned":
+      case "arbiter":
         return "predicate";
       case "derived":
       case "owner":
@@ -301,8 +303,9 @@ export function findUses(
     }
     const conflict = nodeOf(node, "onConflict");
     if (conflict !== null) {
-      for (const field of ["arbiterElems", "arbiterWhere", "onConflictWhere"])
-        inside(conflict.kept(field), scope, condition);
+      for (const element of nodesOf(conflict, "arbiterElems"))
+        bare(exprOf(element), scope, level.owner ? "owner" : "arbiter");
+      for (const field of ["arbiterWhere", "onConflictWhere"]) inside(conflict.kept(field), scope, condition);
       assigns(scope, nodesOf(conflict, "onConflictSet"), level.owner);
     }
     if (scope.command !== "select") targets(scope, level, nodesOf(node, "returningList"));
