@@ -223,8 +223,12 @@ export interface AuditLog {
   sessionEnd(session: SessionContext, end: SessionEndFields): number;
   /** Gives -1 once the log has failed. */
   authFailed(failure: AuthFailureFields): number;
-  /** Any other leaf type of SPEC section 5: log.*, config.changed, admin.action … `fields` may not name v, id, type, time or node. Throws AuditUnavailable. */
-  event(type: string, fields: Readonly<Record<string, unknown>>): number;
+  /** Any other leaf type of SPEC section 5: log.*, config.changed, admin.action … `fields` may not name v, id, type, time or node; what is in `sealed` goes under the seal. Throws AuditUnavailable. */
+  event(
+    type: string,
+    fields: Readonly<Record<string, unknown>>,
+    sealed?: Readonly<Record<string, unknown>>,
+  ): number;
 
   /** Calls back after each fdatasync with what has become durable, until the function given back is called. The listener must not throw. */
   subscribe(listener: (records: CommittedRecords) => void): () => void;

@@ -75,4 +75,6 @@ export interface ApprovalEvent {
     | "approval.used"
     | "admin.action";
   readonly fields: Readonly<Record<string, unknown>>;
+  /** What is personal, or would let a guess of the statement's text be checked: it goes under the seal. */
+  readonly sealed: Readonly<Record<string, unknown>>;
 }

@@ -9,6 +9,7 @@ import type { StatementProtocol } from "../../facts/audit.ts";
 import { decodeParameter, typeName } from "../../protocol/index.ts";
 import {
   emptyFacts,
+  looksSecret,
   type MessageText,
   type NameEffect,
   opaqueFacts,
@@ -21,6 +22,8 @@ import type { Walk } from "./state.ts";
 
 /** A single parameter value above this is recorded by digest and size. */
 const parameterBytes = 1024 * 1024;
+/** Connection strings and statements about roles are not longer; what is may be a document that speaks of passwords. */
+const connectionText = 4096;
 
 export function run(
   request: string,
@@ -296,7 +299,13 @@ export function valuesJson(
     if (bytes === null || bytes === undefined) json += "null";
     else if (walk.parameters === "digest" || bytes.length > parameterBytes) {
       json += `{"bytes":${bytes.length},"sha256":"${createHash("sha256").update(bytes).digest("hex")}"}`;
-    } else json += JSON.stringify(decodeParameter(statement.types[i] ?? 0, format, bytes));
+    } else {
+      const value = decodeParameter(statement.types[i] ?? 0, format, bytes);
+      // As a literal of the same text would be.
+      if (typeof value === "string" && value.length <= connectionText && looksSecret(value))
+        json += `{"bytes":${bytes.length},"redacted":true}`;
+      else json += JSON.stringify(value);
+    }
   }
   return `${json}]`;
 }
