@@ -156,6 +156,8 @@ export interface CompiledPolicy {
   readonly timeoutCeilingMs: number | null;
   /** `all`: nothing is enforced but masking; `some`: a rule or file only observes. */
   readonly observe: "none" | "some" | "all";
+  /** The same policy with nothing merely observed; null: it is this one. */
+  readonly enforced: CompiledPolicy | null;
   /** Labels to be enforced on a database (name as in postern.yaml), `relax` of a decision applied. */
   labelsFor(database: string, relax?: ReadonlyMap<string, Use>): readonly LabelMatcher[];
   /** Labels of `masking: observe`: touched columns are told and recorded, nothing is hidden. */

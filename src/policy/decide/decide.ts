@@ -136,9 +136,11 @@ function wouldBe(
   real: Combined,
 ): PolicyDecision["would"] {
   if (!set.observeDefault && !set.rules.some((rule) => rule.observe)) return null;
-  const { outcome } = combine(set, answers, input, everyRule, set.default);
+  const { outcome, matched } = combine(set, answers, input, everyRule, set.default);
   if (outcome.verdict === "allow" || outcome.verdict === real.outcome.verdict) return null;
-  return { verdict: outcome.verdict, rule: outcome.by?.name ?? null };
+  const held = matched.filter((rule) => rule.then === "approve");
+  const { code } = tell(set, outcome, held, input);
+  return { verdict: outcome.verdict, rule: outcome.by?.name ?? null, code: code ?? "POLICY_DENIED" };
 }
 
 function verdictOf(rule: CompiledRule, answer: RuleAnswer | undefined): RuleVerdict {
