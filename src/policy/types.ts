@@ -85,7 +85,9 @@ export interface DecideInput {
 }
 
 /** Input of which not every fact of the statement is known, as of a statement that was recorded some time ago. */
-export type PartialInput = Omit<DecideInput, "principal" | "statement" | "estimate"> & {
+export type PartialInput = Omit<DecideInput, "principal" | "statement" | "estimate" | "now"> & {
+  /** null: whenever it may be. */
+  readonly now: Date | null;
   readonly principal: Omit<Principal, "claims" | "email"> & Partial<Pick<Principal, "claims" | "email">>;
   /** The claimed intent is sealed: not known. */
   readonly sealedIntent?: boolean;
