@@ -84,6 +84,7 @@ const opener: OpenAnalyser = async (settings) => ({
           sql,
           facts: statement(facts),
           refusal: null,
+          would: (_input, decision) => decision.would,
           mask: () => ({
             ok: true,
             masked: ["public.c.email"],

@@ -92,12 +92,24 @@ export function statementContext(record: StatementRecord, store: StoreBlob): Sta
     if (list.length > longText / 8) list = store(list);
     facts += `"${name}":${list},`;
   }
+  facts += formText(record, store);
   return {
     kind: "statement",
     sql: Buffer.from(`,"sql":${sql},"sealed":`, "utf8"),
     facts: Buffer.from(`,${facts}"search_path":null,"transaction":{"state":"`, "utf8"),
     last: null,
   };
+}
+
+function formText({ form }: StatementRecord, store: StoreBlob): string {
+  if (form === undefined) return "";
+  const { clauses, statements, uses } = form;
+  const places = JSON.stringify(uses);
+  return (
+    `"clauses":${JSON.stringify(clauses)},` +
+    `${statements === 1 ? "" : `"statements":${statements},`}` +
+    `${places === "{}" ? "" : `"uses":${places.length > longText / 8 ? store(places) : places},`}`
+  );
 }
 
 /** A decision as every intent under it shows it. */

@@ -115,7 +115,7 @@ function asText(one: Explained): string {
   }
   if (decision.would !== null)
     line(
-      `         would be: ${decision.would.verdict} by ${decision.would.rule ?? "the default"} (only observed)`,
+      `         would be: ${decision.would.verdict}${decision.would.rule === null ? "" : ` by ${decision.would.rule}`} (${decision.would.code}; only observed)`,
     );
   for (const { rule, groups, count, withinMs, ticket } of decision.approvers)
     line(

@@ -1,7 +1,7 @@
 /** Reading one text for the tools: the statements of one message, with what the server says of each. */
 import { planMasks } from "../../analysis/plan.ts";
 import type { StatementFacts, Touched } from "../../facts/effects.ts";
-import type { CompiledPolicy, Estimate, PolicyDecision } from "../../policy/index.ts";
+import type { CompiledPolicy, DecideInput, Estimate, PolicyDecision } from "../../policy/index.ts";
 import type { AnalysedStatement } from "../../policy/lab/analyser.ts";
 import {
   type MessageText,
@@ -29,11 +29,12 @@ import {
 import { plannable } from "../statement/judge/cost.ts";
 import { serverRefusal } from "../statement/judge/refused.ts";
 import { unknownEffects } from "../statement/judge/verdict.ts";
+import { wouldBe } from "../statement/judge/would.ts";
 import { needsNoAnalysis } from "../statement/meaning.ts";
 import { inBlockBehind } from "../statement/place.ts";
 import type { Reason } from "../statement/state.ts";
 import type { Analyst, View } from "./index.ts";
-import { type Read, reportMasks, told } from "./report.ts";
+import { type Read, refusalOf, reportMasks, told } from "./report.ts";
 import { touchedBy } from "./touching.ts";
 
 /** A database cannot be asked: nothing can be said of a statement. The message holds no address. */
@@ -105,6 +106,11 @@ export class Reading {
       facts: one.facts,
       refusal: one.read.refusal === null ? null : told(one.read.refusal),
       estimate: () => this.#estimate(one.read, one.facts),
+      would: (input: DecideInput, decision: PolicyDecision) => {
+        const { statement, used, touched } = one.read;
+        const refused = refusalOf(one.read, view, decision).refusal;
+        return wouldBe(view, statement, used, touched, input, decision, refused);
+      },
       mask: (decision: PolicyDecision) =>
         reportMasks(
           one.read,

@@ -1,5 +1,5 @@
 /** What masking makes of a statement that was read offline, in the words of the tools. */
-import { planMasks } from "../../analysis/plan.ts";
+import { type MaskOutcome, planMasks } from "../../analysis/plan.ts";
 import type { Mask, OutputColumn, StatementFacts, Touched } from "../../facts/effects.ts";
 import type { PolicyDecision } from "../../policy/index.ts";
 import type { MaskReport, OutputReport, StatementRefusal } from "../../policy/lab/analyser.ts";
@@ -32,40 +32,54 @@ export interface Decided {
   readonly decision: PolicyDecision | null;
 }
 
+/** Why the gateway refuses `read` by itself though the rules would not, and the masks of each of its parts. */
+export function refusalOf(
+  { statement, used, touched }: Read,
+  view: View,
+  { unmask, relax }: PolicyDecision,
+): {
+  readonly refusal: Reason | null;
+  readonly masked: readonly string[];
+  readonly outcomes: readonly MaskOutcome[];
+} {
+  const options = {
+    unmask,
+    relax,
+    explain: statement.shape.facts.explain !== null,
+    mayWrite: (relation: string) => mayWrite(view, relation),
+  };
+  const outcomes = touched.map((one) => planMasks(one, view.protectedSet, options));
+  const { masks, reason, texts } = hide(view, statement, used, touched, outcomes, unmask);
+  return { refusal: refusalWithoutNames(view, reason, texts), masked: masks.masked, outcomes };
+}
+
 /** What happens to the rows of `read` under `decision`, or why the gateway refuses it though the rules would not. `at`: its place in `message`. */
 export function reportMasks(
-  { statement, used, touched }: Read,
+  read: Read,
   view: View,
   decision: PolicyDecision,
   message: readonly Decided[],
   at: number,
 ): MaskReport {
-  const { facts } = statement.shape;
-  const options = {
-    unmask: decision.unmask,
-    relax: decision.relax,
-    explain: facts.explain !== null,
-    mayWrite: (relation: string) => mayWrite(view, relation),
-  };
-  const outcomes = touched.map((one) => planMasks(one, view.protectedSet, options));
-  const { masks, reason, texts } = hide(view, statement, used, touched, outcomes, decision.unmask);
+  const { statement, touched } = read;
+  const { masked, outcomes, ...hidden } = refusalOf(read, view, decision);
   const own = message[at];
   const refusal =
-    reason ??
+    hidden.refusal ??
     uncountable([statement], own === undefined ? [] : [own]) ??
     uncountable(
       message.map((one) => one.statement),
       message,
     );
-  if (refusal !== null) return { ok: false, ...told(refusalWithoutNames(view, refusal, texts) ?? refusal) };
+  if (refusal !== null) return { ok: false, ...told(refusal) };
   let outputs: OutputReport[] | null = null;
   for (const [i, one] of touched.entries()) {
     const outcome = outcomes[i];
     const columns = outcome?.ok === true ? (outcome.plan?.columns ?? []) : [];
     outputs ??= one.outputs?.map((output, nth) => reportOutput(output, columns[nth] ?? null, view)) ?? null;
   }
-  const rows = givesRows(facts, statement.shape);
-  return { ok: true, masked: [...masks.masked], outputs: rows ? outputs : null };
+  const rows = givesRows(statement.shape.facts, statement.shape);
+  return { ok: true, masked: [...masked], outputs: rows ? outputs : null };
 }
 
 /** A refusal in the words of the tools. */

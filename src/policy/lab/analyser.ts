@@ -1,7 +1,8 @@
 /** What the tools need of statement analysis, which is handed to them: policy/ itself reads no SQL and asks no server. */
+import type { Would } from "../../facts/decision.ts";
 import type { StatementFacts } from "../../facts/effects.ts";
 import type { Principal } from "../../facts/principal.ts";
-import type { CompiledPolicy, Estimate, PolicyDecision, SessionFacts } from "../types.ts";
+import type { CompiledPolicy, DecideInput, Estimate, PolicyDecision, SessionFacts } from "../types.ts";
 
 export interface AnalyseRequest {
   readonly database: string;
@@ -46,6 +47,8 @@ export interface AnalysedStatement {
   readonly refusal: StatementRefusal | null;
   /** Asks the server to EXPLAIN it; called only where a rule that otherwise matches needs it. null: it would not say. */
   estimate?(): Promise<Estimate | null>;
+  /** What enforcing would make of it, where the policy only observes; null: the same, or it would run as well. */
+  would(input: DecideInput, decision: PolicyDecision): Would | null;
   /** What masking makes of it under a decision (labels lifted, uses relaxed). */
   mask(decision: PolicyDecision): MaskReport;
 }

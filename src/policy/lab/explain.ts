@@ -27,7 +27,10 @@ export function explainOne(
   const refusal = analysed?.refusal ?? null;
   if (refusal !== null)
     return { sql, facts, refusal, decision: refusedDecision(refusal), rules: [], masks: null };
-  const { decision, rules } = policy.explain(input);
+  const { decision: decided, rules } = policy.explain(input);
+  // Of facts alone only the rules' own part is known.
+  const would = analysed === null ? decided.would : analysed.would(input, decided);
+  const decision = { ...decided, would };
   const masks = analysed === null || decision.verdict === "deny" ? null : analysed.mask(decision);
   return { sql, facts, refusal, decision, rules, masks };
 }

@@ -13,9 +13,11 @@ import type { PreparedStatement, Shape } from "../names.ts";
 import { endsTransaction, type Place } from "../place.ts";
 import type { Reason, Walk } from "../state.ts";
 import { estimateFor } from "./cost.ts";
+import { formOf } from "./form.ts";
 import { hide } from "./hide.ts";
 import { copiedColumns, watch } from "./outputs.ts";
 import { records } from "./refused.ts";
+import { wouldBe } from "./would.ts";
 
 /** Lays the policy over what is known. `analysed` null: nobody asked what the statement touches. null: the server must be asked first. */
 export function decided(
@@ -67,6 +69,8 @@ export function decided(
   const awaits = agreeable && shape.kind !== "prepare";
   // A rule that denies says more than that the statement is not understood.
   if (awaits || decision.verdict === "deny") reason = ofDecision(decision);
+  const input = estimate === null ? asked : { ...asked, estimate: () => estimate };
+  const would = wouldBe(view, statement, used, touched, input, decision, reason);
   return {
     view,
     stand: guard.stand,
@@ -84,10 +88,11 @@ export function decided(
       walk,
       statement,
       analysed === null ? { ...facts, effects: null } : facts,
-      decision,
+      { ...decision, would },
       reason,
       masks.masked,
       touched.length > 0,
+      formOf(facts, used, touched, view),
     ),
     patterns: kept !== null && "patterns" in kept ? kept.patterns : [],
     ...rowsOf(view, statement, touched, masks.plan, names),
