@@ -15,7 +15,7 @@ import {
 import { type MessageText, opaqueFacts } from "../../sql/index.ts";
 import { askFirst, noteForwarded } from "./ask.ts";
 import { ownName, ownNames, severalStatements, unknownPortal } from "./facts.ts";
-import { type Delivered, guardOf, sentAt } from "./guard.ts";
+import { type Delivered, guardOf, judgedAt } from "./guard.ts";
 import { agreedBind, holdBatch, stillAgreed } from "./heldbatch.ts";
 import { agreedRecord } from "./heldquery.ts";
 import { patternRefused } from "./hidden.ts";
@@ -368,7 +368,7 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
     walk.unsettledBatch = walk.batch;
     changes = true;
   }
-  const guard = guardOf(judgement, shape.facts.copy, deliveredOf(walk, shape, portal), sentAt(walk));
+  const guard = guardOf(judgement, shape.facts.copy, deliveredOf(walk, shape, portal), judgedAt(walk));
   const part = {
     intent: index,
     statement,
