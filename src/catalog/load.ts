@@ -235,6 +235,7 @@ function readColumns(rows: readonly TextRow[]): Map<number, Column[]> {
       type: r.int(),
       typmod: r.int(),
       notNull: r.flag(),
+      inPrimaryKey: r.flag(),
       generatedFrom: sortedUnique(r.ints()),
     });
   }

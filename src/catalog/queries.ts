@@ -83,11 +83,13 @@ where c.relkind in ${relationKinds} and ${half("c.oid", part)} limit ${limit + 1
 /** What a generated column is computed from stands in its expression's tree: the numbers of its variables. */
 export const columnsQuery = (limit: number, part: Half) => `
 select a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull,
+  coalesce(a.attnum = any (k.indkey::int2[]), false),
   case when a.attgenerated <> '' then coalesce((
     select pg_catalog.string_agg(m[1], ' ') from pg_catalog.pg_attrdef d,
       pg_catalog.regexp_matches(d.adbin::text, ':varattno (-?[0-9]+)', 'g') m
     where d.adrelid = a.attrelid and d.adnum = a.attnum), '') end
 from pg_catalog.pg_attribute a join pg_catalog.pg_class c on c.oid = a.attrelid
+  left join pg_catalog.pg_index k on k.indrelid = a.attrelid and k.indisprimary
 where a.attnum > 0 and not a.attisdropped and c.relkind in ${relationKinds} and ${half("a.attrelid", part)}
 order by a.attrelid, a.attnum limit ${limit + 1}`;
 

@@ -17,6 +17,7 @@ export interface Column {
   readonly type: number;
   readonly typmod: number;
   readonly notNull: boolean;
+  readonly inPrimaryKey: boolean;
   /** Attribute numbers it is computed from, sorted; [] for an ordinary column. */
   readonly generatedFrom: readonly number[];
 }

@@ -42,7 +42,7 @@ export interface StatementForm {
 }
 
 /** See `Position`: all but `output`, and `owner`, which nobody decides on. */
-export type RecordedPosition = "assigned" | "derived" | "equality" | "predicate";
+export type RecordedPosition = "arbiter" | "assigned" | "derived" | "equality" | "predicate";
 
 /** The approval that a statement ran under, or waited for. */
 export interface ApprovalRecord {

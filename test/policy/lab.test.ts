@@ -246,6 +246,7 @@ describe("replay", () => {
     expect(now({ equality: [column] })).toBe("PROTECTED_PREDICATE");
     expect(now({ derived: [column] })).toBe("PROTECTED_EXPRESSION");
     expect(now({ predicate: ["public.customers.id"] })).toBeNull();
+    expect(now({ arbiter: [column] })).toBeNull();
     const explained = facts({ kind: "explain", columns: [column] });
     expect(now({ predicate: [column] }, p, explained)).toBe("PROTECTED_EXPLAIN");
     expect(kind({ ...email, uses: { predicate: [column] } })).toBe("newly denied");

@@ -13,8 +13,9 @@ import {
   type ServerNode,
   textOf,
 } from "../../sql/servertree/index.ts";
+import { emptiedOf } from "../emptied.ts";
 import type { CatalogFacts } from "./facts.ts";
-import { attributeOf, type Flow, isRowKey } from "./flow.ts";
+import { attributeOf, type Flow, isRowKey, keyOf } from "./flow.ts";
 import { boundedGrowth, createGrowth } from "./growth.ts";
 import { createInspector } from "./inspect.ts";
 import { childrenOf, collectNodes, tagOf } from "./nodes.ts";
@@ -27,6 +28,7 @@ import {
   kindOfEntry,
   leavesOf,
   NotUnderstood,
+  outer,
   type Scope,
   viewOf,
 } from "./scope.ts";
@@ -147,8 +149,10 @@ export function findUses(
       if (next === null) break;
       at = next;
     }
-    if (at.tag === "VAR") use(tracer.flow(at, scope), position);
-    else if (at.tag === "FIELDSELECT" && isRow(at)) use(tracer.flow(at, scope), position);
+    if (at.tag === "VAR") {
+      use(tracer.flow(at, scope), position);
+      if (isWholeRow(at)) emptiedIn(at, scope);
+    } else if (at.tag === "FIELDSELECT" && isRow(at)) use(tracer.flow(at, scope), position);
     else whole(at, scope, demoted(position));
   }
 
@@ -170,6 +174,7 @@ export function findUses(
     switch (tagOf(expr)) {
       case "VAR":
         use(tracer.flow(expr, scope), demoted(position));
+        if (isWholeRow(expr)) emptiedIn(expr, scope);
         break;
       case "FIELDSELECT":
         if (isRow(expr)) use(tracer.flow(expr, scope), demoted(position));
@@ -206,6 +211,15 @@ export function findUses(
     if (node.tag !== "VAR" && !(node.tag === "FIELDSELECT" && isRow(node))) return false;
     const { keys, pure } = tracer.flow(node, scope);
     return pure && keys.size > 0 && [...keys].every(([key, whole]) => whole && !isRowKey(key));
+  }
+
+  /** What cannot be taken out of a row; PostgreSQL's own views hand on rows to functions that do not look at it. */
+  function emptiedIn(row: ServerNode, scope: Scope): void {
+    if (settled.has(scope)) return;
+    const entry = entryOf(outer(scope, intOf(row, "varlevelsup", -1)), intOf(row, "varno", -1));
+    const relation = facts.catalog.relation(intOf(entry, "relid"));
+    if (relation === undefined || kindOfEntry(entry) !== "relation") return;
+    for (const { attnum } of emptiedOf(relation)) add(keyOf(relation.oid, attnum), "predicate");
   }
 
   /** What fails, or goes another way, by a value tells of it as a condition does. */

@@ -105,7 +105,7 @@ function formOf(whole: Json): Pick<RecordedStatement, "uses" | "severalWrites"> 
   const clauses = list(whole, "statement.clauses");
   if (clauses === null) return { uses: null, severalWrites: null };
   const uses: { -readonly [Place in keyof NonNullable<RecordedStatement["uses"]>]: readonly string[] } = {};
-  for (const place of ["assigned", "derived", "equality", "predicate"] as const) {
+  for (const place of ["arbiter", "assigned", "derived", "equality", "predicate"] as const) {
     const columns = list(whole, `statement.uses.${place}`);
     if (columns !== null) uses[place] = columns;
   }

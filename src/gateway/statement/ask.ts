@@ -11,7 +11,7 @@ import { encodeClose, sync } from "../../protocol/index.ts";
 import { type View, viewOf } from "../analyst/index.ts";
 import { queryRows } from "../analyst/rows.ts";
 import { touchedBy } from "../analyst/touching.ts";
-import { noteChange, noteSettled } from "./changes.ts";
+import { changesNow, noteChange, noteSettled } from "./changes.ts";
 import { aborted, locked, unavailable, unknowable } from "./facts.ts";
 import { type Guarding, type Judgement, type Question, unsettle } from "./judgement.ts";
 import { comeToRest, exchange } from "./own.ts";
@@ -72,6 +72,7 @@ export function cancelWaiting(walk: Walk): boolean {
 
 async function answers(walk: Walk, guard: Guarding, questions: readonly Question[]): Promise<void> {
   const policy = guard.policies.current;
+  guard.asked ??= changesNow(guard.changes);
   const here = guard.alone || questions.length > 0;
   if (guard.localView !== null && guard.localBase !== (await guard.analyst.ready(policy)))
     guard.localView = null;

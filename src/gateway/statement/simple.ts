@@ -6,7 +6,7 @@ import type { MessageText, StatementText } from "../../sql/index.ts";
 import { askFirst, noteForwarded } from "./ask.ts";
 import { concludeSkipped } from "./conclude.ts";
 import { holdCost } from "./forward.ts";
-import { type Delivered, guardOf, sentAt } from "./guard.ts";
+import { type Delivered, guardOf, judgedAt } from "./guard.ts";
 import { agreed, holdQuery } from "./heldquery.ts";
 import { withdraw } from "./holdend.ts";
 import type { Pass } from "./holding.ts";
@@ -221,7 +221,7 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
           judgement,
           shape.facts.copy,
           protocol === "cursor" ? cursor(walk, name) : null,
-          sentAt(walk),
+          judgedAt(walk),
         ),
         harmless: judgement !== null && harmless(judgement),
         formats: null,

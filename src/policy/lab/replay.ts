@@ -194,6 +194,9 @@ const permitted: Readonly<Record<Use, readonly RecordedPosition[]>> = {
   any: ["derived", "equality", "predicate"],
 };
 
+/** Positions that no use of a label forbids. */
+const free: readonly RecordedPosition[] = ["arbiter", "assigned"];
+
 function hide(
   policy: CompiledPolicy,
   decision: PolicyDecision,
@@ -216,7 +219,7 @@ function hide(
   );
   for (const { column, matcher } of held) {
     const { use } = relaxed.find(({ label }) => label === matcher.label) ?? matcher;
-    const place = placesOf(uses, column).find((one) => one !== "assigned" && !permitted[use].includes(one));
+    const place = placesOf(uses, column).find((one) => !free.includes(one) && !permitted[use].includes(one));
     if (place !== undefined) {
       const code =
         place === "derived"
@@ -251,7 +254,7 @@ function hide(
 }
 
 function placesOf(uses: RecordedStatement["uses"], column: string): RecordedPosition[] {
-  const places = ["predicate", "equality", "derived", "assigned"] as const;
+  const places = ["predicate", "equality", "derived", "assigned", "arbiter"] as const;
   return places.filter((place) => uses?.[place]?.includes(column) === true);
 }
 

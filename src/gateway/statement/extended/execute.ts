@@ -5,7 +5,7 @@ import { decodeExecute, encodeDescribe, encodeFrontend, flush } from "../../../p
 import { opaqueFacts } from "../../../sql/index.ts";
 import { askFirst, noteForwarded } from "../ask.ts";
 import { unknownPortal } from "../facts.ts";
-import { type Delivered, type Guard, guardOf, sentAt } from "../guard.ts";
+import { type Delivered, type Guard, guardOf, judgedAt } from "../guard.ts";
 import { stillAgreed } from "../heldbatch.ts";
 import { agreedRecord } from "../heldquery.ts";
 import type { Pass } from "../holding.ts";
@@ -103,7 +103,7 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
     walk.unsettledBatch = walk.batch;
     changes = true;
   }
-  const guard = guardOf(judgement, shape.facts.copy, deliveredOf(walk, shape, portal), sentAt(walk));
+  const guard = guardOf(judgement, shape.facts.copy, deliveredOf(walk, shape, portal), judgedAt(walk));
   const part = {
     intent: index,
     statement,

@@ -8,7 +8,7 @@ import type { Touched } from "../../../facts/effects.ts";
 import type { CompiledPolicy } from "../../../policy/index.ts";
 import { setsRow, settledSettings } from "../../../sql/index.ts";
 import type { View } from "../../analyst/index.ts";
-import { othersChange } from "../changes.ts";
+import { changesNow, othersChange } from "../changes.ts";
 import {
   aborted,
   cancelledBefore,
@@ -35,6 +35,8 @@ import { decided } from "./verdict.ts";
 const maxJudged = 4096;
 /** Messages are looked at this often before the gateway gives up understanding them. */
 export const maxAttempts = 6;
+/** Of these, as many may be lost to changes of others. */
+const maxOvertaken = 3;
 
 const ids = new WeakMap<Shape, string>();
 let lastId = 0;
@@ -254,8 +256,22 @@ export function withoutEffects({ shape: { facts, names, kind } }: PreparedStatem
   );
 }
 
+/**
+ * Others' changes have come into force while the server was asked about the message that waits: what it said, and the catalog that
+ * was loaded, may be of the time before. It is asked once more; when that goes on, rows are kept back instead (relay.ts).
+ */
+export function overtaken(guard: Guarding): void {
+  if (guard.asked === null || guard.asked === changesNow(guard.changes) || guard.attempts > maxOvertaken)
+    return;
+  guard.asked = null;
+  guard.awaited = null;
+  guard.fresh.clear();
+}
+
 /** The message that waited has been judged, or is skipped. */
 export function done(guard: Guarding): void {
+  guard.asof = guard.asked ?? changesNow(guard.changes);
+  guard.asked = null;
   guard.attempts = 0;
   guard.unavailable = null;
   guard.awaited = null;
