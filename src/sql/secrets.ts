@@ -22,7 +22,7 @@ const secretFunction =
 
 /** True for a string (literal or constant) that looks like it carries credentials. */
 export function looksSecret(value: string): boolean {
-  return secretValue.test(value);
+  return value.length >= secretLiteralLength && secretValue.test(value);
 }
 
 /** True for a text that may hold a secret, judged by its words alone: for texts that could not be parsed. */
