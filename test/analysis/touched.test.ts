@@ -603,6 +603,7 @@ describe("expressions that tell of a value by more than their own", () => {
     "substr((string_to_array(email, 'a'))[2], 1, -1)",
     // What is worked out only if the columns before are equal, or until a row decides.
     "row(email, 1 / (id - 1)) < row('a', 1)",
+    "row(email, 1 / (id - 1)) is null",
     "email = any (select (1 / (id - n))::text from generate_series(1, 2) n)",
     "'a' in (select email from users)",
     "(email, 1 / (id - 1)) = (select 'a', 1)",

@@ -10,7 +10,7 @@ import { childrenOf, tagOf } from "./nodes.ts";
 
 /** Nodes that hand on, or put together, what stands in them. */
 const plain: ReadonlySet<string> = new Set(
-  `RELABELTYPE COLLATEEXPR NAMEDARGEXPR RETURNINGEXPR FIELDSELECT FIELDSTORE ROWEXPR NULLTEST BOOLEANTEST
+  `RELABELTYPE COLLATEEXPR NAMEDARGEXPR RETURNINGEXPR FIELDSELECT FIELDSTORE ROWEXPR BOOLEANTEST
   CONVERTROWTYPEEXPR JSONVALUEEXPR JSONFORMAT JSONRETURNING JSONISPREDICATE`.split(/\s+/),
 );
 
@@ -97,6 +97,13 @@ export function quietChildren(node: ServerNode, facts: CatalogFacts, isStored: I
     case "ARRAYEXPR":
       // Arrays of arrays must be of one size.
       return textOf(node, "multidims") === "true" ? none : "all";
+    case "NULLTEST": {
+      // Of a row the columns are looked at one after the other.
+      const arg = nodeOf(node, "arg");
+      if (textOf(node, "argisrow") !== "true" || arg === null) return "all";
+      const parts = tagOf(arg) === "ROWEXPR" ? nodesOf(arg, "args") : [arg];
+      return parts.every((one) => isSimple(one, isStored)) ? "all" : none;
+    }
     case "BOOLEXPR":
       return textOf(node, "boolop") === "not" ? "all" : none;
     case "CASEEXPR":
