@@ -82,7 +82,7 @@ function Databases({ databases }: { readonly databases: readonly ConnectDatabase
         title="Agents, over MCP"
         lines={groupsOf(database.mcp, mcpClients)}
         token={usable?.token ?? null}
-        note="ChatGPT, Claude and others that speak OAuth need only the address: they bring the person to this gateway's login themselves."
+        note="Programs that speak OAuth (ChatGPT, Claude) need only the address where the identity provider, or the gateway's façade (mcp.facade), lets them register themselves; others take the token."
       />
     </div>
   );
