@@ -31,6 +31,8 @@ const times = [
   { value: "30d", label: "30 d" },
 ];
 const records = [{ value: "any", label: "All records" }];
+/** An event that is older when it comes was told again. */
+const tooOld = 10_000;
 const week = 7 * 86_400_000;
 
 export default function TrailPage() {
@@ -51,6 +53,10 @@ function Trail() {
   const auditor = useHasRole("auditor");
   const stats = useStats(week, auditor).data?.stats;
   useServerEvent("statement", (event) => {
+    // A page that opens is told of the latest again: the list has them.
+    const newest = rows[0]?.time;
+    if (found.isPending || (newest !== undefined && event.time <= newest)) return;
+    if (Date.parse(event.time) < Date.now() - tooOld) return;
     if (mayFit(query, event, Date.now())) setFresh((n) => n + 1);
   });
   const refresh = () => {
