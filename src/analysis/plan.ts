@@ -2,7 +2,14 @@
 import type { ColumnMask, Mask, OutputColumn, Position, Touched } from "../facts/effects.ts";
 import type { MaskOptions, MaskOutcome } from "./masktypes.ts";
 import type { LabelMatcher, ProtectedColumn, ProtectedSet } from "./protected.ts";
-import { type Active, protectedAt, refusedCarrier, refusedUse, refusedWhole, refusedWrite } from "./refuse.ts";
+import {
+  type Active,
+  protectedAt,
+  refusedCarrier,
+  refusedUse,
+  refusedWhole,
+  refusedWrite,
+} from "./refuse.ts";
 
 export type { MaskOptions, MaskOutcome } from "./masktypes.ts";
 

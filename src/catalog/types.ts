@@ -41,6 +41,7 @@ export interface Relation {
   readonly children: readonly number[];
   readonly rowSecurity: boolean;
   readonly forceRowSecurity: boolean;
+  /** Triggers that do more than look whether a key is there: of its owner, or ON DELETE CASCADE and the like. */
   readonly hasTriggers: boolean;
   readonly hasRules: boolean;
   readonly securityBarrier: boolean;
