@@ -129,7 +129,7 @@ export function answer(walk: Walk, type: number, chunk: Buffer, start: number, e
           )
         : null;
     case 0x41: // NotificationResponse
-      return ownNotification(walk, chunk.subarray(start - 5, end));
+      return null;
     case 0x47: {
       // CopyInResponse
       const head = copyHead(walk, type);
@@ -436,14 +436,6 @@ function readyForQuery(walk: Walk, chunk: Buffer, start: number, end: number): B
 function tell(walk: Walk, refusal: Refusal): Buffer {
   walk.watch?.refused(refusal);
   return refusalError(refusal);
-}
-
-/** Clients know what they said themselves by the process id that they were told. null: somebody else said it. */
-function ownNotification(walk: Walk, frame: Buffer): Buffer | null {
-  if (frame.length < 9 || frame.readInt32BE(5) !== walk.serverPid) return null;
-  const told = Buffer.from(frame);
-  told.writeInt32BE(walk.toldPid, 5);
-  return told;
 }
 
 /** The server's error as the client may see it; null: as it is. */
