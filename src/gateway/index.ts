@@ -330,7 +330,7 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
           limits: settings.limits,
           databases: settings.databases.map((d) => d.name),
           onClient: (client) => void admitClient(client),
-          onCancel: (request) => deps.cancelKeys.cancel(request.pid, request.key),
+          onCancel: (request) => deps.cancelKeys.cancel(request),
           onFailure: recordFailure,
           admit: () => accepting,
         }),

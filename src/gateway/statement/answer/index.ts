@@ -105,7 +105,7 @@ export function answer(walk: Walk, type: number, chunk: Buffer, start: number, e
           )
         : null;
     case 0x41: // NotificationResponse
-      return ownNotification(walk, chunk.subarray(start - 5, end));
+      return null;
     case 0x47: {
       // CopyInResponse
       const head = copyHead(walk, type);
@@ -137,12 +137,4 @@ export function answer(walk: Walk, type: number, chunk: Buffer, start: number, e
 function isReissued(walk: Walk): boolean {
   const head = queueHead(walk.queue);
   return head?.special?.reissued === true && !head.errored;
-}
-
-/** Clients know what they said themselves by the process id that they were told. null: somebody else said it. */
-function ownNotification(walk: Walk, frame: Buffer): Buffer | null {
-  if (frame.length < 9 || frame.readInt32BE(5) !== walk.serverPid) return null;
-  const told = Buffer.from(frame);
-  told.writeInt32BE(walk.toldPid, 5);
-  return told;
 }
