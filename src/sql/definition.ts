@@ -22,11 +22,46 @@ export function definitionOf(name: string, node: JsonObject): Definition | null 
   const found = namesIn(node);
   const made = madeBy(name, node, found.queries);
   const moved = movedBy(name, node);
+  const domain = domainOf(name, node);
+  const retyped = retypedBy(node);
   const subjects = subjectsOf(name, node);
   const empty = found.functions.length + found.operators.length + found.types.length + found.columns.length;
-  if (made === null && moved === null && empty === 0) return null;
-  const { functions, operators, types, columns } = found;
-  return { made, moved, functions, operators, types, columns, subjects };
+  if (made === null && moved === null && domain === null && retyped.length + empty === 0) return null;
+  const { functions, operators, types } = found;
+  const columns = [...found.columns, ...lookedAt(name, node)];
+  return { made, moved, domain, retyped, functions, operators, types, columns, subjects };
+}
+
+/** ADD and VALIDATE CONSTRAINT look at all values there are. */
+function domainOf(name: string, node: JsonObject): QualifiedName | null {
+  if (name !== "AlterDomainStmt" || !["C", "V"].includes(stringAt(node, "subtype"))) return null;
+  return nameOf(node.typeName);
+}
+
+/** Every value can be written as text, every integer as numeric. What a length or a domain refuses, and a narrower type, tells of values. */
+function retypedBy(node: JsonObject): Definition["retyped"] {
+  const attribute = stringAt(node, "objtype") === "OBJECT_TYPE";
+  return commandsOf(node)
+    .filter(({ type }) => type === "AT_AlterColumnType")
+    .map(({ command }) => {
+      const type = objectAt(objectAt(command.def, "ColumnDef"), "typeName");
+      return { name: stringAt(command, "name"), attribute, to: type === undefined ? "other" : widthOf(type) };
+    });
+}
+
+function widthOf(type: JsonObject): Definition["retyped"][number]["to"] {
+  const name = nameOf(type.names);
+  const bare = type.typmods === undefined && type.arrayBounds === undefined && type.setof !== true;
+  if (name === null || !bare || (name.schema !== null && name.schema !== "pg_catalog")) return "other";
+  if (name.name === "text" || name.name === "varchar") return "text";
+  return name.name === "numeric" || name.name === "int8" ? name.name : "other";
+}
+
+/** What a trigger's function does with the columns that it is given, and with rows that do not change, is seen. */
+function lookedAt(name: string, node: JsonObject): readonly string[] {
+  if (name !== "CreateTrigStmt") return [];
+  const compares = nameOf(node.funcname)?.name === "suppress_redundant_updates_trigger";
+  return [...wordsOf(node.args), ...(compares ? [stringAt(objectAt(node, "relation"), "relname")] : [])];
 }
 
 function madeBy(name: string, node: JsonObject, queries: boolean): Definition["made"] {
@@ -61,8 +96,14 @@ function movedBy(name: string, node: JsonObject): Definition["moved"] {
     case "RenameStmt":
       switch (stringAt(node, "renameType")) {
         case "OBJECT_COLUMN":
-        case "OBJECT_ATTRIBUTE":
           return { what: "column", names: [stringAt(node, "subname")] };
+        case "OBJECT_ATTRIBUTE":
+          return { what: "attribute", names: [stringAt(node, "subname")] };
+        case "OBJECT_TABCONSTRAINT":
+        case "OBJECT_TRIGGER":
+        case "OBJECT_POLICY":
+        case "OBJECT_RULE":
+          return null;
         case "OBJECT_SCHEMA":
           return { what: "schema", names: [stringAt(node, "subname")] };
         default:
@@ -175,9 +216,14 @@ function namesIn(top: JsonObject): Names {
 }
 
 function push(into: QualifiedName[], list: unknown): void {
+  const name = nameOf(list);
+  if (name !== null) into.push(name);
+}
+
+function nameOf(list: unknown): QualifiedName | null {
   const words = wordsOf(list);
   const name = words.at(-1);
-  if (name !== undefined) into.push({ schema: words.at(-2) ?? null, name });
+  return name === undefined ? null : { schema: words.at(-2) ?? null, name };
 }
 
 function wordsOf(list: unknown): string[] {

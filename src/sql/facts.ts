@@ -71,11 +71,22 @@ export interface CopyFacts {
 export interface Definition {
   /** Code or conditions that nobody reads: a function's body, a policy with a query in it, a view made as a rule, a schema's elements. */
   readonly made: "function" | "policy" | "view" | "schema" | null;
-  /** What loses its name, its schema or its parent: `names` are columns or schemas; "relation" and "parent": the subjects. */
+  /**
+   * What loses its name, its schema or its parent: `names` are columns, attributes of a type (and columns of the tables that are of
+   * it) or schemas; "relation" and "parent": the subjects.
+   */
   readonly moved: {
-    readonly what: "relation" | "column" | "schema" | "parent";
+    readonly what: "relation" | "column" | "attribute" | "schema" | "parent";
     readonly names: readonly string[];
   } | null;
+  /** A domain whose values are looked at by a new condition. */
+  readonly domain: QualifiedName | null;
+  /** Columns that get another type, or attributes of a type, and whether every value of another one has its place in it. */
+  readonly retyped: readonly {
+    readonly name: string;
+    readonly attribute: boolean;
+    readonly to: "text" | "numeric" | "int8" | "other";
+  }[];
   /** In defaults, checks, generated columns, indexes, USING, WHEN … */
   readonly functions: readonly QualifiedName[];
   readonly operators: readonly QualifiedName[];

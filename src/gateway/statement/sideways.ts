@@ -2,9 +2,11 @@
  * Ways out of the database that analysed queries do not show: code that is not read, and definitions that run or keep expressions
  * over protected columns, or take away the names that labels go by.
  */
+
+import { shownType } from "../../analysis/lineage/types.ts";
 import type { ProtectedColumn } from "../../analysis/protected.ts";
 import { opaque } from "../../analysis/refuse.ts";
-import { type FunctionFacts, relationText } from "../../catalog/index.ts";
+import { type CatalogSnapshot, type FunctionFacts, relationText } from "../../catalog/index.ts";
 import type { Definition, NamedRelation, QualifiedName } from "../../sql/index.ts";
 import type { View } from "../analyst/index.ts";
 import type { Shape } from "./names.ts";
@@ -33,6 +35,7 @@ export function unreadCode(
     madeUnread(definition) ??
     callsUnsafe(definition, view) ??
     looksInto(definition, view, held) ??
+    checksValues(definition, view, held) ??
     takesAway(definition, view, held)
   );
 }
@@ -132,14 +135,66 @@ function looksInto(
     const name = view.catalog.column(column.relation, column.attribute)?.name ?? "";
     const relation = view.catalog.relation(column.relation)?.name ?? "";
     if (!words.has(name) && !words.has(relation)) continue;
-    return reason(
-      "PROTECTED_PREDICATE",
-      `column ${column.name} (${column.labels[0]?.label ?? ""}) is protected and may not be used in an expression of a definition`,
-      askOwner,
-      column.name,
-    );
+    return inDefinition(column);
   }
   return null;
+}
+
+function inDefinition(column: ProtectedColumn): Reason {
+  return reason(
+    "PROTECTED_PREDICATE",
+    `column ${column.name} (${column.labels[0]?.label ?? ""}) is protected and may not be used in an expression of a definition`,
+    askOwner,
+    column.name,
+  );
+}
+
+/** A condition of a domain, or a type that not every value fits, is tried on all values that there are. */
+function checksValues(
+  { domain, retyped, subjects }: Definition,
+  view: View,
+  held: readonly ProtectedColumn[],
+): Reason | null {
+  const { catalog } = view;
+  const checked = held.find((column) => {
+    const known = catalog.column(column.relation, column.attribute);
+    if (known === undefined) return true;
+    const narrowed = retyped.some(
+      ({ name, attribute, to }) =>
+        name === known.name &&
+        (attribute || subjects.some((subject) => isNamed(column, view, subject))) &&
+        !fits(catalog, known.type, to),
+    );
+    return narrowed || (domain !== null && mayHoldType(catalog, known.type, domain));
+  });
+  return checked === undefined ? null : inDefinition(checked);
+}
+
+/** pg_type.oid: int2, int4, int8, numeric. */
+const wider: Readonly<Record<Definition["retyped"][number]["to"], readonly number[] | "all">> = {
+  text: "all",
+  int8: [20, 21, 23],
+  numeric: [20, 21, 23, 1700],
+  other: [],
+};
+
+function fits(catalog: CatalogSnapshot, type: number, to: Definition["retyped"][number]["to"]): boolean {
+  const from = wider[to];
+  return from === "all" || from.includes(shownType(type, catalog));
+}
+
+/** Any type called so counts. */
+function mayHoldType(catalog: CatalogSnapshot, type: number, { name, schema }: QualifiedName): boolean {
+  const seen = new Set([type]);
+  for (const oid of seen) {
+    const facts = catalog.type(oid);
+    if (facts === undefined) return true;
+    if (facts.name === name && (schema === null || schema === facts.schema)) return true;
+    const columns = catalog.relation(facts.relation)?.columns ?? [];
+    for (const part of [facts.element, facts.base, ...columns.map((column) => column.type)])
+      if (part !== 0) seen.add(part);
+  }
+  return false;
 }
 
 /** Labels go by names, and reach children through their parents. */
@@ -159,6 +214,9 @@ function takesAway(
         return isSubject;
       case "relation":
         return isSubject && labelled;
+      // Tables that are of the type are not named.
+      case "attribute":
+        return names.includes(view.catalog.column(column.relation, column.attribute)?.name ?? "");
       case "column":
         return (
           isSubject && names.includes(view.catalog.column(column.relation, column.attribute)?.name ?? "")
