@@ -40,6 +40,7 @@ beforeAll(async () => {
      create type fine_c as (a fine_d, b int[]);
      create table wide (id int, a tell_d);
      create type tell_r as range (subtype = tell_d, multirange_type_name = tell_m); create table spanned (r tell_m[]);
+     create type fine_r as range (subtype = int8, multirange_type_name = fine_m);
      create domain taken_d as int check (value > 0); create table taken (id taken_d, r int4range);
      create type mood as enum ('glad');
      create function mood_json(mood) returns json language plpgsql as $$ begin ${tells}; return '1'; end $$;
@@ -127,6 +128,16 @@ describe("checks of a domain that nobody wrote into the statement", () => {
   ];
   test.each(forms.filter(([, text]) => known(text)))("%s", async (_, text) => {
     expect(await run(text)).toEqual(["UNSAFE_FUNCTION"]);
+  });
+
+  test("constructors of ranges", async () => {
+    expect(
+      await run(
+        "select fine_r(1, 2), fine_m(fine_r(1, 2), fine_r(5, 6, '[]')), fine_m(), fine_m(fine_r(id, id + 1)) from users",
+        "select tell_r('a', 'b') is null",
+        "select tell_m(tell_r('a', 'b')) is null",
+      ),
+    ).toEqual(["", "UNSAFE_FUNCTION", "UNSAFE_FUNCTION"]);
   });
 
   test("rows of COPY", async () => {
