@@ -45,6 +45,7 @@ export function reportMasks(
     unmask: decision.unmask,
     relax: decision.relax,
     explain: facts.explain !== null,
+    serialize: facts.explain?.serialize === true,
     mayWrite: (relation: string) => mayWrite(view, relation),
   };
   const masked = new Set<string>();
