@@ -161,6 +161,9 @@ const gravity: readonly Position[] = [
 ];
 
 function strictly(position: Position, label: LabelMatcher, options: MaskOptions): MaskRefusalCode | null {
+  // How many bytes the values are is what SERIALIZE prints.
+  if (options.serialize === true && (position === "output" || position === "derived"))
+    return "PROTECTED_EXPLAIN";
   switch (position) {
     case "output":
     case "owner":
@@ -221,12 +224,16 @@ function explained(
   const { position: where } = use;
   const named = `column ${column.name} (${label.label})`;
   const part = use.attribute === 0 ? `: it is part of the whole row of ${column.relationName}` : "";
+  const sized = code === "PROTECTED_EXPLAIN" && (where === "output" || where === "derived");
   const message =
     code === "PROTECTED_EXPLAIN"
-      ? `${named} is protected and may not be compared in EXPLAIN: estimates tell of its values`
+      ? sized
+        ? `${named} is protected and may not be in the rows of EXPLAIN (SERIALIZE): their size tells of its values`
+        : `${named} is protected and may not be compared in EXPLAIN: estimates tell of its values`
       : `${named} is protected and may not be used ${places[where]}${part}`;
-  const hint =
-    use.attribute === 0
+  const hint = sized
+    ? "Leave SERIALIZE out, or the column."
+    : use.attribute === 0
       ? "Name the columns you need instead of the row; protected ones come back masked."
       : where === "derived"
         ? "Select the column by itself, without a function, cast or operator around it; its values come back masked."

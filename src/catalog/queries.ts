@@ -114,7 +114,7 @@ where ev_type = '1' and ev_class >= ${firstNormalOid} limit ${limit + 1}`;
 export const functionsQuery = (limit: number, bodyLimit: number, part: Half) => `
 select p.oid, n.nspname, p.proname, p.prokind, l.lanname, p.provolatile, p.prosecdef, p.proowner, p.proretset,
   p.proisstrict, p.proargtypes::text, p.prorettype,
-  case when p.oid >= ${firstNormalOid} and l.lanname in ('sql', 'plpgsql') then
+  case when p.oid >= ${firstNormalOid} and l.lanname in ('sql', 'plpgsql', 'internal') then
     pg_catalog.left(coalesce(case when p.prosqlbody is null then p.prosrc
       else pg_catalog.pg_get_function_sqlbody(p.oid) end, ''), ${bodyLimit + 1}) end,
   pg_catalog.array_to_json(p.proconfig)::text, e.extname

@@ -86,7 +86,10 @@ export interface FunctionFacts {
   /** Type oids of the input arguments, and of the result. */
   readonly arguments: readonly number[];
   readonly result: number;
-  /** Only for SQL and PL/pgSQL functions that initdb did not make: the source text; null: another language, or a body in SQL-standard form. */
+  /**
+   * Only for functions that initdb did not make: the source text of SQL and PL/pgSQL functions, of internal ones the name of the server's
+   * own; null: another language, or too long.
+   */
   readonly body: string | null;
   /** pg_proc.proconfig: settings that hold while it runs, "name=value". */
   readonly config: readonly string[];

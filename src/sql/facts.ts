@@ -23,7 +23,9 @@ export interface TreeText {
     | "copy"
     | "prepare"
     | "create-view"
-    | "expressions";
+    | "expressions"
+    /** The INSERT that a COPY … FROM resembles: values of its columns' types are read from the client. */
+    | "copy-in";
 }
 
 /** A name as it is written, not resolved; null: not qualified. Folded and unquoted as PostgreSQL does. */

@@ -253,6 +253,15 @@ describe("relaxed uses", () => {
     );
     expect(await told("select id from users where name < 'x'", set, explain)).toBe("clear");
   });
+
+  test("sizes of protected values are not told", async () => {
+    const sized = { explain: true, serialize: true };
+    for (const use of ["output", "any"] as const)
+      for (const sql of ["select email from users", "select * from users", "select upper(email) from users"])
+        expect(await told(sql, protect({ use }), sized), sql).toMatch(/^PROTECTED_EX/);
+    expect(await told("select id, name from users", protect({ use: "any" }), sized)).toBe("clear");
+    expect(await told("select email from users", protect(), { explain: true })).not.toMatch(/^PROTECTED/);
+  });
 });
 
 describe("access: none", () => {

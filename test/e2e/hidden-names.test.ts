@@ -1,10 +1,13 @@
 /** Columns with `access: none` do not show in the catalogs; tools that look around go on working. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { send, traffic } from "../benign/support.ts";
+import { binaries } from "../support/binaries.ts";
 import { type Database, sharedCluster } from "../support/cluster.ts";
 import { startTestPostern, type TestPostern } from "../support/postern.ts";
 import { type RawClient, rawLogin } from "../support/raw.ts";
 import { bind, describe_, execute, parse, query, sync } from "./messages.ts";
+
+const { major } = await binaries();
 
 const schema = `
 create table people(id int primary key, name text, zyx_token text, zyx_pin int check (zyx_pin > 0), note text);
@@ -271,16 +274,20 @@ describe("a column that nobody may read", () => {
     await client.end();
   });
 
-  it.each(probes)("is not found out piece by piece: %s", async (sql) => {
-    const [client, before] = [
-      await rawLogin(postern, await postern.token()),
-      await rawLogin(open, await open.token()),
-    ];
-    expect((await ask(before, sql)).types, "a way that works").not.toContain("E");
-    client.send(query(sql));
-    expect(texts(await client.ready())).toContain("PROTECTED_CATALOG");
-    await Promise.all([client.end(), before.end()]);
-  });
+  // regexp_like() came with PostgreSQL 15.
+  it.each(probes.filter((sql) => major >= 15 || !sql.includes("regexp_like")))(
+    "is not found out piece by piece: %s",
+    async (sql) => {
+      const [client, before] = [
+        await rawLogin(postern, await postern.token()),
+        await rawLogin(open, await open.token()),
+      ];
+      expect((await ask(before, sql)).types, "a way that works").not.toContain("E");
+      client.send(query(sql));
+      expect(texts(await client.ready())).toContain("PROTECTED_CATALOG");
+      await Promise.all([client.end(), before.end()]);
+    },
+  );
 
   it("is not found out by the pattern that a parameter holds", async () => {
     const client = await rawLogin(postern, await postern.token());

@@ -3,7 +3,7 @@
  * definitions that evaluate expressions, functions that a caller makes; and definitions that take labels away.
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { bind, execute, field, parse, query, sync } from "../e2e/messages.ts";
+import { bind, copyData, copyDone, execute, field, parse, query, sync } from "../e2e/messages.ts";
 import { binaries } from "../support/binaries.ts";
 import { type RawMessage, rawLogin } from "../support/raw.ts";
 import { type LineageLab, startLineageLab } from "./support.ts";
@@ -43,6 +43,9 @@ beforeAll(async () => {
      create domain short as text check (length(value) < 3);
      create type letter as (email text, at int); create table mails of letter;
      alter table users add column words tsvector;
+     create type tell_r as range (subtype = tell_d, multirange_type_name = tell_m); create table spanned (r tell_m[]);
+     create type fine_r as range (subtype = int8, multirange_type_name = fine_m);
+     create domain taken_d as int check (value > 0); create table taken (id taken_d, r int4range);
      create type mood as enum ('glad');
      create function mood_json(mood) returns json language plpgsql as $$ begin ${tells}; return '1'; end $$;
      create cast (mood as json) with function mood_json(mood);
@@ -56,7 +59,7 @@ beforeAll(async () => {
      alter domain fine_d owner to ${lab.role}; alter type fine_c owner to ${lab.role}; alter type typed_c owner to ${lab.role};
      alter table typed owner to ${lab.role}; alter table spans owner to ${lab.role}; alter table keyed owner to ${lab.role};
      alter table orders owner to ${lab.role}; alter table ran owner to ${lab.role};
-     grant all on wide, ran to ${lab.role}; grant create on database ${lab.dbname} to ${lab.role};
+     grant all on wide, ran, spanned, taken to ${lab.role}; grant create on database ${lab.dbname} to ${lab.role};
      alter table users owner to ${lab.role}; alter table parent owner to ${lab.role};
      alter table child owner to ${lab.role}; alter table part owner to ${lab.role};
      alter table part1 owner to ${lab.role}; alter table hr.emp owner to ${lab.role};
@@ -131,6 +134,41 @@ describe("checks of a domain that nobody wrote into the statement", () => {
   ];
   test.each(forms.filter(([, text]) => known(text)))("%s", async (_, text) => {
     expect(await run(text)).toEqual(["UNSAFE_FUNCTION"]);
+  });
+
+  test("constructors of ranges", async () => {
+    expect(
+      await run(
+        "select fine_r(1, 2), fine_m(fine_r(1, 2), fine_r(5, 6, '[]')), fine_m(), fine_m(fine_r(id, id + 1)) from users",
+        "select tell_r('a', 'b') is null",
+        "select tell_m(tell_r('a', 'b')) is null",
+      ),
+    ).toEqual(["", "UNSAFE_FUNCTION", "UNSAFE_FUNCTION"]);
+  });
+
+  test("rows of COPY", async () => {
+    expect(
+      await run(
+        "copy wide from stdin",
+        "copy wide (a) from stdin (format csv)",
+        "copy wide (id, a) from stdin (format binary)",
+        "copy wide from stdin where id > 0",
+        "copy spanned (r) from stdin",
+      ),
+    ).toEqual(Array(5).fill("UNSAFE_FUNCTION"));
+  });
+
+  test("rows of COPY that have none of its values", async () => {
+    const client = await rawLogin(lab.recorder, await lab.postern.token(), { database: "lineage" });
+    for (const [text, rows] of [
+      ["copy wide (id) from stdin", "7\n"],
+      ["copy taken from stdin", "1\t[1,2)\n"],
+    ] as const) {
+      client.send(query(text), copyData(rows), copyDone);
+      expect((await client.ready()).map(({ type }) => type)).not.toContain("E");
+    }
+    await client.end();
+    expect(lab.tokens.found(lab.recorder.take())).toEqual([]);
   });
 
   test("parameters", async () => {

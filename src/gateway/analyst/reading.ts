@@ -226,7 +226,7 @@ export class Reading {
         });
         if (checked && found.settingRow !== true) return { refusal: hiddenSetting };
         // Functions of bare expressions count; what they give goes nowhere.
-        touched.push(kind === "expressions" ? { ...found, outputs: null } : found);
+        touched.push(kind === "expressions" || kind === "copy-in" ? { ...found, outputs: null } : found);
       }
       if (attempt > attempts || touched.every((one) => one.problems.length === 0)) return { touched };
       this.#analyst.bump();

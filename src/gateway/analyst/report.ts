@@ -46,6 +46,7 @@ export function refusalOf(
     unmask,
     relax,
     explain: statement.shape.facts.explain !== null,
+    serialize: statement.shape.facts.explain?.serialize === true,
     mayWrite: (relation: string) => mayWrite(view, relation),
   };
   const outcomes = touched.map((one) => planMasks(one, view.protectedSet, options));

@@ -204,7 +204,11 @@ function judgeAnew(
         if (checked && setsRow(one.shape.facts) && answer.touched.settingRow !== true)
           return refuse(hiddenSetting);
         // Functions of bare expressions count; what they give goes nowhere.
-        own.push(kind === "expressions" ? { ...answer.touched, outputs: null } : answer.touched);
+        own.push(
+          kind === "expressions" || kind === "copy-in"
+            ? { ...answer.touched, outputs: null }
+            : answer.touched,
+        );
       }
     }
     const bound = used.bound[nth] ?? null;

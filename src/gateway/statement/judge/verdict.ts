@@ -35,9 +35,10 @@ export function decided(
   const bare = factsOf(shape, touched, used, inTransaction, statements, statement.bytes);
   const own = bare.effects;
   const explain = shape.facts.explain !== null;
+  const serialize = shape.facts.explain?.serialize === true;
   const writable = (name: string): boolean => mayWrite(view, name);
   const first = touched.map((one) =>
-    planMasks(one, view.protectedSet, { unmask: [], explain, mayWrite: writable }),
+    planMasks(one, view.protectedSet, { unmask: [], explain, serialize, mayWrite: writable }),
   );
   const protects = first.some(({ labels }) => labels.length > 0);
   const observed = view.observedSet.empty
@@ -57,7 +58,7 @@ export function decided(
     unmask.length === 0 && relax.size === 0
       ? first
       : touched.map((one) =>
-          planMasks(one, view.protectedSet, { unmask, relax, explain, mayWrite: writable }),
+          planMasks(one, view.protectedSet, { unmask, relax, explain, serialize, mayWrite: writable }),
         );
   const { texts, masks, kept, names, ...hidden } = hide(view, statement, used, touched, outcomes, unmask);
   let { reason } = hidden;

@@ -72,6 +72,7 @@ function enforcing(
     unmask: decision.unmask,
     relax: decision.relax,
     explain: facts.explain !== null,
+    serialize: facts.explain?.serialize === true,
     mayWrite: (name: string) => mayWrite(view, name),
   };
   const outcomes = touched.map((one) => planMasks(one, view.protectedSet, options));
