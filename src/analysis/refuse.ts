@@ -1,5 +1,5 @@
 /** Why a statement may not run where columns are protected. */
-import type { Attribute, ColumnUse, Position, Touched } from "../facts/effects.ts";
+import type { Attribute, ColumnUse, Position, Touched, UnsafeFunction } from "../facts/effects.ts";
 import type { MaskOptions, MaskRefusal, MaskRefusalCode } from "./masktypes.ts";
 import type { LabelMatcher, LabelUse, ProtectedColumn, ProtectedSet } from "./protected.ts";
 
@@ -47,6 +47,33 @@ export function protectedAt(at: Attribute, set: ProtectedSet): readonly Protecte
   return emptied.length === 0 ? labelled : [...labelled, ...emptied];
 }
 
+/** Only there a protected value can be a function's argument. */
+function carriesProtected(touched: Touched, set: ProtectedSet): boolean {
+  return touched.uses.some(
+    (use) => (use.position === "derived" || use.position === "predicate") && protectedAt(use, set).length > 0,
+  );
+}
+
+function unsafe(func: UnsafeFunction): Refused {
+  return {
+    code: "UNSAFE_FUNCTION",
+    column: func.name,
+    label: "",
+    where: "predicate",
+    message: `function ${func.name} is not allowed where columns are protected: ${func.reason}`,
+    hint: "Use functions of PostgreSQL that only compute a value, or ask for this one to be allowed.",
+  };
+}
+
+/**
+ * What has another effect than to compute, where a protected value could be its argument. Looked at behind the uses: a default's
+ * nextval() is not what is wrong with an INSERT that compares a protected column.
+ */
+export function refusedCarrier(touched: Touched, set: ProtectedSet): Refused | null {
+  const [func] = touched.unsafe;
+  return func === undefined || !carriesProtected(touched, set) ? null : unsafe(func);
+}
+
 /** What is refused whatever columns are named: not understood, opaque functions, catalogs with others' values. */
 export function refusedWhole(touched: Touched, set: ProtectedSet): Refused | null {
   const [problem] = touched.problems;
@@ -59,20 +86,9 @@ export function refusedWhole(touched: Touched, set: ProtectedSet): Refused | nul
       message: problem.message,
       hint: "Write the statement in a simpler form: what is not understood exactly does not run where columns are protected.",
     };
-  // Only there a protected value can be a function's argument.
-  const carries = touched.uses.some(
-    (use) => (use.position === "derived" || use.position === "predicate") && protectedAt(use, set).length > 0,
-  );
+  const carries = carriesProtected(touched, set);
   for (const func of touched.unsafe)
-    if (carries || (opaque.has(func.effect) && !confined.has(func.name)))
-      return {
-        code: "UNSAFE_FUNCTION",
-        column: func.name,
-        label: "",
-        where: "predicate",
-        message: `function ${func.name} is not allowed where columns are protected: ${func.reason}`,
-        hint: "Use functions of PostgreSQL that only compute a value, or ask for this one to be allowed.",
-      };
+    if (opaque.has(func.effect) && (carries || !confined.has(func.name))) return unsafe(func);
   const definition = touched.functions.find((name) => definitions.has(name));
   if (definition !== undefined)
     return {
@@ -123,7 +139,15 @@ export function refusedUse(
   return null;
 }
 
-const gravity: readonly Position[] = ["predicate", "equality", "derived", "assigned", "output", "owner"];
+const gravity: readonly Position[] = [
+  "predicate",
+  "equality",
+  "derived",
+  "assigned",
+  "arbiter",
+  "output",
+  "owner",
+];
 
 function strictly(position: Position, label: LabelMatcher, options: MaskOptions): MaskRefusalCode | null {
   // How many bytes the values are is what SERIALIZE prints.
@@ -132,6 +156,8 @@ function strictly(position: Position, label: LabelMatcher, options: MaskOptions)
   switch (position) {
     case "output":
     case "owner":
+    // The index would find the value in the row that is written without being named, too: docs/masking.md, Residuals.
+    case "arbiter":
     // Where it goes is checked with the assignments.
     case "assigned":
       return null;
@@ -173,6 +199,7 @@ const places: Readonly<Record<Position, string>> = {
   equality: "in an equality",
   derived: "inside an expression",
   assigned: "in a value that is written",
+  arbiter: "in ON CONFLICT",
   owner: "in a condition of its owner",
   predicate: "in a condition, join, grouping, ordering, aggregate or function call",
 };

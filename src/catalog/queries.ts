@@ -18,6 +18,13 @@ const relationKinds = "('r', 'v', 'm', 'p', 'f', 'S', 't', 'c')";
 const temporarySchemas =
   "(select oid from pg_catalog.pg_namespace where nspname ~ '^pg_(toast_)?temp_[0-9]+$')";
 
+/**
+ * Functions of PostgreSQL's own triggers that only look whether a key is there (ri_triggers.c, constraint.c): what they say names
+ * the key of the row that is written. Those of ON DELETE CASCADE, SET NULL and the like write to other tables.
+ */
+const keyChecks =
+  "('RI_FKey_check_ins', 'RI_FKey_check_upd', 'RI_FKey_noaction_del', 'RI_FKey_noaction_upd', 'RI_FKey_restrict_del', 'RI_FKey_restrict_upd', 'unique_key_recheck')";
+
 /** One row: server and login. Asked first: everything else relies on the search path that it tells. */
 export const serverQuery = `
 select pg_catalog.current_setting('server_version_num'), pg_catalog.current_database(),
@@ -71,7 +78,9 @@ where d.refclassid in ('pg_catalog.pg_proc'::pg_catalog.regclass, 'pg_catalog.pg
 
 export const relationsQuery = (limit: number, part: Half) => `
 select c.oid, n.nspname, c.relname, c.relkind, c.relowner, c.relpersistence, c.relrowsecurity, c.relforcerowsecurity,
-  c.relhastriggers or c.oid in (${runsCode}), c.relhasrules, coalesce(pg_catalog.array_to_json(c.reloptions)::text, '[]'),
+  c.oid in (${runsCode}) or c.relhastriggers and exists (select from pg_catalog.pg_trigger t
+    join pg_catalog.pg_proc f on f.oid = t.tgfoid where t.tgrelid = c.oid and not (t.tgisinternal and f.proname in ${keyChecks})),
+  c.relhasrules, coalesce(pg_catalog.array_to_json(c.reloptions)::text, '[]'),
   pg_catalog.pg_has_role(c.relowner, 'MEMBER'),
   pg_catalog.has_table_privilege(c.oid, 'SELECT') or pg_catalog.has_any_column_privilege(c.oid, 'SELECT'),
   pg_catalog.has_table_privilege(c.oid, 'INSERT') or pg_catalog.has_any_column_privilege(c.oid, 'INSERT'),
@@ -150,6 +159,7 @@ const watched: readonly (readonly [catalog: string, where: string, oid: string])
   ["pg_attribute", "attrelid not in (select oid from temporary)", "attrelid"],
   ["pg_attrdef", "adrelid not in (select oid from temporary)", "adrelid"],
   ["pg_rewrite", "ev_class not in (select oid from temporary)", "ev_class"],
+  ["pg_trigger", "tgrelid not in (select oid from temporary)", "tgrelid"],
   ["pg_inherits", "inhrelid not in (select oid from temporary)", "inhrelid"],
   ["pg_type", `typnamespace not in ${temporarySchemas}`, "oid"],
   ["pg_namespace", `oid not in ${temporarySchemas}`, "oid"],

@@ -42,7 +42,10 @@ export interface Relation {
   readonly children: readonly number[];
   readonly rowSecurity: boolean;
   readonly forceRowSecurity: boolean;
-  /** Writes to it run triggers, foreign keys', or code that users made: in checks, generated columns, indexes, partition keys. */
+  /**
+   * Writes to it run triggers that do more than look whether a key is there (of its owner, or ON DELETE CASCADE and the like), or code
+   * that users made: in checks, generated columns, indexes, partition keys.
+   */
   readonly runsCode: boolean;
   readonly hasRules: boolean;
   readonly securityBarrier: boolean;

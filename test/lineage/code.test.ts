@@ -222,6 +222,15 @@ describe("types that PREPARE gives to parameters", () => {
       ),
     ).toEqual(["", "", "", "", "", "", "", "", ""]);
   });
+
+  test("of texts that grow long with them", async () => {
+    const list = Array.from({ length: 3_000 }, () => "$1").join();
+    expect(await run(`prepare p(tell_c) as select coalesce(${list}) is null`)).toEqual(["UNSAFE_FUNCTION"]);
+    expect(await run(`prepare p(fine_d) as select 1 where $1 in (${list})`, "execute p(5)")).toEqual([
+      "",
+      "",
+    ]);
+  });
 });
 
 describe("casts to json", () => {

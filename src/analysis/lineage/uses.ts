@@ -16,10 +16,11 @@ import {
 import { emptiedOf } from "../emptied.ts";
 import type { CatalogFacts } from "./facts.ts";
 import { attributeOf, type Flow, isRowKey, keyOf } from "./flow.ts";
+import { boundedGrowth, createGrowth } from "./growth.ts";
 import { createInspector } from "./inspect.ts";
 import { childrenOf, collectNodes, tagOf } from "./nodes.ts";
 import { callerReaches, isSingleEquality } from "./owner.ts";
-import { isQuietTest, quietChildren } from "./quiet.ts";
+import { quietChildren } from "./quiet.ts";
 import {
   createScopes,
   entryOf,
@@ -67,6 +68,7 @@ const positions: Readonly<Record<Position, number>> = {
   assigned: 3,
   owner: 4,
   predicate: 5,
+  arbiter: 6,
 };
 
 /**
@@ -96,6 +98,7 @@ export function findUses(
     },
   });
 
+  const growth = createGrowth(scopes, facts, isStored);
   const inspector = inspect ? createInspector(tracer, facts) : null;
   /** Inside of PostgreSQL's own views: nobody's condition. */
   const settled = new WeakSet<Scope>();
@@ -123,6 +126,7 @@ export function findUses(
         return "derived";
       case "equality":
       case "assigned":
+      case "arbiter":
         return "predicate";
       case "derived":
       case "owner":
@@ -149,7 +153,13 @@ export function findUses(
       use(tracer.flow(at, scope), position);
       if (isWholeRow(at)) emptiedIn(at, scope);
     } else if (at.tag === "FIELDSELECT" && isRow(at)) use(tracer.flow(at, scope), position);
-    else expression(at, scope, demoted(position));
+    else whole(at, scope, demoted(position));
+  }
+
+  /** An expression that gives an output. */
+  function whole(expr: ServerNode, scope: Scope, position: Position): void {
+    const grows = position === "derived" && growth.of(expr, scope) > boundedGrowth;
+    expression(expr, scope, grows ? "predicate" : position);
   }
 
   function isRow(select: ServerNode): boolean {
@@ -196,6 +206,13 @@ export function findUses(
     depth--;
   }
 
+  /** Whatever branch its rows have come from, it is the value of some column of a table, or NULL for want of a row. */
+  function isStored(node: ServerNode, scope: Scope): boolean {
+    if (node.tag !== "VAR" && !(node.tag === "FIELDSELECT" && isRow(node))) return false;
+    const { keys, pure } = tracer.flow(node, scope);
+    return pure && keys.size > 0 && [...keys].every(([key, whole]) => whole && !isRowKey(key));
+  }
+
   /** What cannot be taken out of a row; PostgreSQL's own views hand on rows to functions that do not look at it. */
   function emptiedIn(row: ServerNode, scope: Scope): void {
     if (settled.has(scope)) return;
@@ -207,21 +224,23 @@ export function findUses(
 
   /** What fails, or goes another way, by a value tells of it as a condition does. */
   function children(expr: ServerNode, scope: Scope, position: Position): void {
-    const quiet = position === "derived" ? quietChildren(expr, facts) : "all";
+    const quiet =
+      position === "derived" ? quietChildren(expr, facts, (node) => isStored(node, scope)) : "all";
     for (const child of childrenOf(expr))
       expression(child, scope, quiet === "all" || quiet.has(child) ? position : "predicate");
   }
 
-  function inside(value: Kept | undefined, scope: Scope, position: Position): void {
+  function inside(value: Kept | undefined, scope: Scope, position: Position, read = expression): void {
     const nodes: ServerNode[] = [];
     collectNodes(value, nodes);
-    for (const node of nodes) expression(node, scope, position);
+    for (const node of nodes) read(node, scope, position);
   }
 
   function subLink(link: ServerNode, scope: Scope, position: Position): void {
     const test = nodeOf(link, "testexpr");
     const place = demoted(position);
-    const at = place === "derived" && test !== null && !isQuietTest(test, facts) ? "predicate" : place;
+    // ANY and ALL read rows until one decides: which ones, and what they fail by, depends on the values.
+    const at = place === "derived" && test !== null ? "predicate" : place;
     inside(link.kept("testexpr"), scope, at);
     const select = nodeOf(link, "subselect");
     if (select === null) throw new NotUnderstood("SUBLINK.subselect");
@@ -263,7 +282,8 @@ export function findUses(
             .map((leaf) => leaf.index),
     );
     scope.rtable.forEach((entry, i) => {
-      rangeTable(entry, scope, level, { ...inner, compared: level.compared || compared.has(i + 1) });
+      // What a compared row is made of is traced from its own list: what else the queries below it list is not compared.
+      rangeTable(entry, scope, level, { ...inner, compared: compared.has(i + 1) });
     });
     const join = nodeOf(node, "jointree");
     if (join !== null) fromClause(join, scope, condition, level.plainWhere && !level.owner);
@@ -283,22 +303,23 @@ export function findUses(
         assigns(scope, nodesOf(node, "targetList"), level.owner);
         break;
       case "merge":
-        for (const entry of nodesOf(node, "targetList")) expression(exprOf(entry), scope, condition);
+        junk(scope, condition);
         for (const action of nodesOf(node, "mergeActionList")) {
           inside(action.kept("qual"), scope, condition);
           assigns(scope, nodesOf(action, "targetList"), level.owner);
         }
         break;
       case "delete":
-        for (const entry of nodesOf(node, "targetList")) expression(exprOf(entry), scope, condition);
+        junk(scope, condition);
         break;
       case "other":
         throw new NotUnderstood("a statement of another kind behind a rule");
     }
     const conflict = nodeOf(node, "onConflict");
     if (conflict !== null) {
-      for (const field of ["arbiterElems", "arbiterWhere", "onConflictWhere"])
-        inside(conflict.kept(field), scope, condition);
+      for (const element of nodesOf(conflict, "arbiterElems"))
+        bare(exprOf(element), scope, level.owner ? "owner" : "arbiter");
+      for (const field of ["arbiterWhere", "onConflictWhere"]) inside(conflict.kept(field), scope, condition);
       assigns(scope, nodesOf(conflict, "onConflictSet"), level.owner);
     }
     if (scope.command !== "select") targets(scope, level, nodesOf(node, "returningList"));
@@ -330,6 +351,12 @@ export function findUses(
     }
   }
 
+  /** What DELETE and MERGE need beside what they say: rows to be found again by. */
+  function junk(scope: Scope, condition: Position): void {
+    for (const entry of nodesOf(scope.query, "targetList"))
+      expression(exprOf(entry), scope, isTriggersRow(entry) ? "owner" : condition);
+  }
+
   function wait(scope: Scope, number: number, read: () => void): void {
     const entries = waiting.get(scope) ?? new Map<number, () => void>();
     entries.set(number, read);
@@ -341,7 +368,7 @@ export function findUses(
     for (const entry of entries) {
       const expr = exprOf(entry);
       if (boolOf(entry, "resjunk")) {
-        expression(expr, scope, "predicate");
+        expression(expr, scope, isTriggersRow(entry) ? "owner" : "predicate");
         continue;
       }
       bare(expr, scope, "assigned");
@@ -383,7 +410,7 @@ export function findUses(
         inside(entry.kept("tablefunc"), scope, condition);
         break;
       case "values":
-        inside(entry.kept("values_lists"), scope, level.owner ? "owner" : demoted(inner.base));
+        inside(entry.kept("values_lists"), scope, level.owner ? "owner" : demoted(inner.base), whole);
         break;
       case "group":
         inside(entry.kept("groupexprs"), scope, condition);
@@ -462,6 +489,14 @@ export function findUses(
     tracer,
     scopes: tops,
   };
+}
+
+/**
+ * The row that a view's INSTEAD OF trigger gets as OLD (ApplyRetrieveRule() and preptlist.c, "wholerow"). As with triggers of tables, what
+ * is done with it is the owner's; a statement cannot name it.
+ */
+function isTriggersRow(entry: ServerNode): boolean {
+  return boolOf(entry, "resjunk") && textOf(entry, "resname") === "wholerow" && isWholeRow(exprOf(entry));
 }
 
 /** The columns of a flow, in order. */

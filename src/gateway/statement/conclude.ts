@@ -128,6 +128,7 @@ function record(
       maskedColumns(walk, part.guard) ??
       result.columns ??
       (result.rows > 0 ? (entry.statement?.columns ?? null) : null),
+    formats: part.formats ?? result.columns?.formats ?? null,
     rows: result.rows,
     bytes: result.bytes,
     // What was written to a connection that is gone was not delivered.
@@ -268,6 +269,7 @@ function applyNames(
           setPortal(names, effect.name, {
             statement,
             values: null,
+            formats: null,
             typesJson: "[]",
             batch: entry.batch,
             cursor: true,

@@ -9,6 +9,7 @@ import type { StatementProtocol } from "../../facts/audit.ts";
 import { decodeParameter, typeName } from "../../protocol/index.ts";
 import {
   emptyFacts,
+  looksSecret,
   type MessageText,
   type NameEffect,
   opaqueFacts,
@@ -21,6 +22,8 @@ import type { Walk } from "./state.ts";
 
 /** A single parameter value above this is recorded by digest and size. */
 const parameterBytes = 1024 * 1024;
+/** Connection strings and statements about roles are not longer; what is may be a document that speaks of passwords. */
+const connectionText = 4096;
 
 export function run(
   request: string,
@@ -175,7 +178,9 @@ function sealedText(walk: Walk, text: string, shape: Shape, raw: Buffer | null):
 /** PREPARE and DECLARE: what the new name stands for. It is asked about with its parameters' types, and recorded as it was written. */
 export function innerStatement(walk: Walk, effect: NameEffect, secret: boolean): PreparedStatement {
   const { text = "", typed = text } = effect;
-  const message = walk.reader.read(typed);
+  let message = walk.reader.read(typed);
+  // The casts can make it too long to be read here; what it is does not depend on them.
+  if (!message.parsed && typed !== text) message = walk.reader.read(text);
   const shape = message.statements[0]?.shape ?? opaqueShape;
   return { ...prepare(walk, text, secret ? { ...shape, secret } : shape, null), asked: typed };
 }
@@ -294,7 +299,13 @@ export function valuesJson(
     if (bytes === null || bytes === undefined) json += "null";
     else if (walk.parameters === "digest" || bytes.length > parameterBytes) {
       json += `{"bytes":${bytes.length},"sha256":"${createHash("sha256").update(bytes).digest("hex")}"}`;
-    } else json += JSON.stringify(decodeParameter(statement.types[i] ?? 0, format, bytes));
+    } else {
+      const value = decodeParameter(statement.types[i] ?? 0, format, bytes);
+      // As a literal of the same text would be.
+      if (typeof value === "string" && value.length <= connectionText && looksSecret(value))
+        json += `{"bytes":${bytes.length},"redacted":true}`;
+      else json += JSON.stringify(value);
+    }
   }
   return `${json}]`;
 }

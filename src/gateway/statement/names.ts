@@ -54,6 +54,8 @@ export interface Portal {
   readonly statement: PreparedStatement;
   /** JSON array text of the parameter values, null when there are none. */
   readonly values: string | null;
+  /** The formats of its columns that Bind asked for; null: opened by SQL. */
+  readonly formats: readonly number[] | null;
   readonly typesJson: string;
   readonly batch: number;
   /** Opened by DECLARE CURSOR rather than by Bind. */

@@ -102,6 +102,8 @@ export function aside(walk: Walk, text: string, then: (message: MessageText) => 
         const buffers = then(message);
         walk.toServer.write(buffers, walk.asked ?? walk.durability);
       }
+      // A cancel request meant this message, whatever became of it.
+      if (walk.guard !== null) walk.guard.cancelled = false;
       walk.resume();
     });
   walk.reader
@@ -173,6 +175,7 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
         sql: "",
         guard: null,
         harmless: true,
+        formats: null,
       });
     }
     for (let index = 0; index < statements.length; index++) {
@@ -221,6 +224,7 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
           judgedAt(walk),
         ),
         harmless: judgement !== null && harmless(judgement),
+        formats: null,
       });
     }
   } catch (error) {

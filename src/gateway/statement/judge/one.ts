@@ -17,7 +17,9 @@ import {
   type Leeway,
   leewayOf,
   loosened,
+  ofParser,
   refusedStatically,
+  staysReadOnly,
   unavailable,
 } from "../facts.ts";
 import { type Answer, type Guarding, type Judgement, type Question, unsettle } from "../judgement.ts";
@@ -35,12 +37,6 @@ const maxJudged = 4096;
 export const maxAttempts = 6;
 /** Of these, as many may be lost to changes of others. */
 const maxOvertaken = 3;
-const staysReadOnly: Reason = {
-  sqlstate: "25006",
-  code: "READ_ONLY",
-  message: "policy: this session only reads, and its transactions stay read-only",
-  hint: "Leave READ WRITE out.",
-};
 
 const ids = new WeakMap<Shape, string>();
 let lastId = 0;
@@ -222,14 +218,6 @@ function judgeAnew(
   }
   if (open) return null;
   return decided(walk, guard, by, statement, place, used.statements, touched, questions);
-}
-
-/**
- * Classes that PostgreSQL's own grammar and scanner give their errors (scan.l, gram.y): 22 (escapes, bytes that are no UTF-8),
- * 42, 0A (what the grammar knows, but the server does not do) and 54 (too deep, too long).
- */
-function ofParser(sqlstate: string): boolean {
-  return /^(?:22|42|0A|54)/.test(sqlstate);
 }
 
 /** A judgement without asking what the statement touches; null: something depends on that. */
