@@ -10,6 +10,7 @@ import {
   refusedWhole,
   refusedWrite,
 } from "./refuse.ts";
+import { emptiedLabel } from "./systemcolumns.ts";
 
 export type { MaskOptions, MaskOutcome } from "./masktypes.ts";
 
@@ -60,14 +61,19 @@ function labelsOf(
   const inPredicates = new Set<string>();
   for (const use of touched.uses)
     for (const column of protectedAt(use, set))
-      for (const { label } of column.labels) {
+      for (const { label } of named(column)) {
         labels.add(label);
         if (decides.has(use.position)) inPredicates.add(label);
       }
   for (const { target } of touched.assignments)
     if (target !== null)
-      for (const column of protectedAt(target, set)) for (const { label } of column.labels) labels.add(label);
+      for (const column of protectedAt(target, set)) for (const { label } of named(column)) labels.add(label);
   return { labels: [...labels].sort(), labelsInPredicates: [...inPredicates].sort() };
+}
+
+/** Labels of the policy. */
+function named({ labels }: ProtectedColumn): readonly LabelMatcher[] {
+  return labels.filter((label) => label !== emptiedLabel);
 }
 
 function equalitiesOf(touched: Touched, set: ProtectedSet, active: Active): readonly string[] {

@@ -6,7 +6,7 @@ import { type CatalogSnapshot, columnText, type Relation, relationText } from ".
 import type { Attribute, Mask } from "../facts/effects.ts";
 import { attributeOf, keyOf } from "./lineage/flow.ts";
 import { storedLineage } from "./lineage/stored.ts";
-import { type RefusedRelation, refusedRelations } from "./systemcolumns.ts";
+import { emptiedColumns, type RefusedRelation, refusedRelations } from "./systemcolumns.ts";
 
 /** What a label allows beside plain output columns. */
 export type LabelUse = "output" | "equality" | "derived" | "any";
@@ -44,6 +44,8 @@ export interface ProtectedSet {
   ofRelation(relation: number): readonly ProtectedColumn[];
   /** The protected columns of a relation by its "schema.relation". */
   ofName(relation: string): readonly ProtectedColumn[];
+  /** Columns of a system relation that come back as NULL while anything is protected. */
+  emptied(relation: number): readonly ProtectedColumn[];
   /** A view: what it gives is what it reads. */
   isView(relation: number): boolean;
   /** Why a column of the system catalogs may not be read while anything is protected; null: it may. */
@@ -118,6 +120,7 @@ export function resolveProtected(
   const byRelation = Map.groupBy(columns, (column) => column.relation);
   const byName = new Map([...byRelation].map(([oid, group]) => [relationText(catalog, oid), group]));
   const refused = columns.length === 0 ? [] : refusedRelations(catalog);
+  const emptied = columns.length === 0 ? new Map<number, never>() : emptiedColumns(catalog);
   const refusedBy = new Map(refused.map((entry) => [entry.relation, entry]));
   return {
     database,
@@ -127,6 +130,7 @@ export function resolveProtected(
     column: (relation, attribute) => byKey.get(keyOf(relation, attribute)),
     ofRelation: (relation) => byRelation.get(relation) ?? [],
     ofName: (relation) => byName.get(relation) ?? [],
+    emptied: (relation) => emptied.get(relation) ?? [],
     isView: (relation) => catalog.relation(relation)?.kind === "v",
     refusal(relation, attribute) {
       const entry = refusedBy.get(relation);

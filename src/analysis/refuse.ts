@@ -41,9 +41,10 @@ export type Refused = Omit<MaskRefusal, "ok" | "labels" | "labelsInPredicates">;
 
 /** The protected columns that an attribute stands for: attribute 0 for all of its relation's. */
 export function protectedAt(at: Attribute, set: ProtectedSet): readonly ProtectedColumn[] {
-  if (at.attribute === 0) return set.ofRelation(at.relation);
   const column = set.column(at.relation, at.attribute);
-  return column === undefined ? [] : [column];
+  const labelled = at.attribute === 0 ? set.ofRelation(at.relation) : column === undefined ? [] : [column];
+  const emptied = set.emptied(at.relation).filter(({ attribute }) => attribute === at.attribute);
+  return emptied.length === 0 ? labelled : [...labelled, ...emptied];
 }
 
 /** Only there a protected value can be a function's argument. */

@@ -184,6 +184,7 @@ function readQueries(
     inspected: found.inspected,
     unsafe,
     parameterTypes: collected.parameterTypes,
+    valueTypes: [...collected.valueTypes],
     ...(queries.length === 1 &&
     collected.settingCalls === 1 &&
     top !== undefined &&

@@ -224,8 +224,8 @@ export class OpenLog implements AuditLog, Appender {
     return decisionContext(record, this.sealing.store);
   }
 
-  columns(columns: readonly ColumnRecord[]): ColumnsContext {
-    return columnsContext(columns, this.sealing.store);
+  columns(columns: readonly ColumnRecord[], formats?: readonly number[]): ColumnsContext {
+    return columnsContext(columns, this.sealing.store, formats);
   }
 
   capture(): Capture | null {
@@ -300,13 +300,20 @@ export class OpenLog implements AuditLog, Appender {
     });
   }
 
-  event(type: string, fields: Readonly<Record<string, unknown>>): number {
+  event(
+    type: string,
+    fields: Readonly<Record<string, unknown>>,
+    sealed: Readonly<Record<string, unknown>> = {},
+  ): number {
     this.commit.admit();
     if (!/^[a-z]+(\.[a-z_]+)+$/.test(type) || type.startsWith("statement."))
       throw new TypeError(`not an event type: ${type}`);
     for (const name of ["v", "id", "type", "time", "node"])
       if (Object.hasOwn(fields, name)) throw new TypeError(`the field "${name}" is the log's own`);
-    return this.append(type, fields);
+    if (Object.keys(sealed).length === 0) return this.append(type, fields);
+    this.pending.build();
+    const place = this.sealing.placeText(this.sealing.seal(JSON.stringify(sealed)));
+    return this.append(type, { ...fields, sealed: JSON.parse(place) });
   }
 
   /** The outcome of an intent that a crash left without one (SPEC section 5). */

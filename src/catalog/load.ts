@@ -235,6 +235,7 @@ function readColumns(rows: readonly TextRow[]): Map<number, Column[]> {
       type: r.int(),
       typmod: r.int(),
       notNull: r.flag(),
+      inPrimaryKey: r.flag(),
       generatedFrom: sortedUnique(r.ints()),
     });
   }
@@ -272,7 +273,7 @@ function readRelations(
     const temporary = c.text() === "t";
     const rowSecurity = c.flag();
     const forceRowSecurity = c.flag();
-    const hasTriggers = c.flag();
+    const runsCode = c.flag();
     const hasRules = c.flag();
     const options = c.texts();
     const systemSchema = schema === "pg_catalog" || schema === "information_schema";
@@ -289,7 +290,7 @@ function readRelations(
       children: sortedUnique(children.get(oid) ?? none),
       rowSecurity,
       forceRowSecurity,
-      hasTriggers,
+      runsCode,
       hasRules,
       securityBarrier: hasOption(options, "security_barrier"),
       securityInvoker: hasOption(options, "security_invoker"),

@@ -60,10 +60,26 @@ export const rolesQuery = (limit: number) => `
 select oid, rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls, rolcanlogin
 from pg_catalog.pg_roles limit ${limit + 1}`;
 
+/**
+ * Relations whose writes call functions or operators that users made, not extensions: in checks, generated columns, indexes and
+ * partition keys. (Defaults stand in the server's tree of the statement.)
+ */
+const runsCode = `
+select coalesce(k.conrelid, a.attrelid, i.indrelid, d.objid) from pg_catalog.pg_depend d
+  left join pg_catalog.pg_constraint k on d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass and k.oid = d.objid
+  left join pg_catalog.pg_attrdef f on d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass and f.oid = d.objid
+  left join pg_catalog.pg_attribute a on a.attrelid = f.adrelid and a.attnum = f.adnum and a.attgenerated <> ''
+  left join pg_catalog.pg_index i on d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and i.indexrelid = d.objid
+where d.refclassid in ('pg_catalog.pg_proc'::pg_catalog.regclass, 'pg_catalog.pg_operator'::pg_catalog.regclass)
+  and d.refobjid >= ${firstNormalOid} and d.classid in ('pg_catalog.pg_constraint'::pg_catalog.regclass,
+    'pg_catalog.pg_attrdef'::pg_catalog.regclass, 'pg_catalog.pg_class'::pg_catalog.regclass)
+  and not exists (select from pg_catalog.pg_depend e
+    where e.classid = d.refclassid and e.objid = d.refobjid and e.deptype = 'e')`;
+
 export const relationsQuery = (limit: number, part: Half) => `
 select c.oid, n.nspname, c.relname, c.relkind, c.relowner, c.relpersistence, c.relrowsecurity, c.relforcerowsecurity,
-  c.relhastriggers and exists (select from pg_catalog.pg_trigger t join pg_catalog.pg_proc f on f.oid = t.tgfoid
-    where t.tgrelid = c.oid and not (t.tgisinternal and f.proname in ${keyChecks})),
+  c.oid in (${runsCode}) or c.relhastriggers and exists (select from pg_catalog.pg_trigger t
+    join pg_catalog.pg_proc f on f.oid = t.tgfoid where t.tgrelid = c.oid and not (t.tgisinternal and f.proname in ${keyChecks})),
   c.relhasrules, coalesce(pg_catalog.array_to_json(c.reloptions)::text, '[]'),
   pg_catalog.pg_has_role(c.relowner, 'MEMBER'),
   pg_catalog.has_table_privilege(c.oid, 'SELECT') or pg_catalog.has_any_column_privilege(c.oid, 'SELECT'),
@@ -76,11 +92,13 @@ where c.relkind in ${relationKinds} and ${half("c.oid", part)} limit ${limit + 1
 /** What a generated column is computed from stands in its expression's tree: the numbers of its variables. */
 export const columnsQuery = (limit: number, part: Half) => `
 select a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull,
+  coalesce(a.attnum = any (k.indkey::int2[]), false),
   case when a.attgenerated <> '' then coalesce((
     select pg_catalog.string_agg(m[1], ' ') from pg_catalog.pg_attrdef d,
       pg_catalog.regexp_matches(d.adbin::text, ':varattno (-?[0-9]+)', 'g') m
     where d.adrelid = a.attrelid and d.adnum = a.attnum), '') end
 from pg_catalog.pg_attribute a join pg_catalog.pg_class c on c.oid = a.attrelid
+  left join pg_catalog.pg_index k on k.indrelid = a.attrelid and k.indisprimary
 where a.attnum > 0 and not a.attisdropped and c.relkind in ${relationKinds} and ${half("a.attrelid", part)}
 order by a.attrelid, a.attnum limit ${limit + 1}`;
 

@@ -17,6 +17,7 @@ export interface Column {
   readonly type: number;
   readonly typmod: number;
   readonly notNull: boolean;
+  readonly inPrimaryKey: boolean;
   /** Attribute numbers it is computed from, sorted; [] for an ordinary column. */
   readonly generatedFrom: readonly number[];
 }
@@ -41,8 +42,11 @@ export interface Relation {
   readonly children: readonly number[];
   readonly rowSecurity: boolean;
   readonly forceRowSecurity: boolean;
-  /** Triggers that do more than look whether a key is there: of its owner, or ON DELETE CASCADE and the like. */
-  readonly hasTriggers: boolean;
+  /**
+   * Writes to it run triggers that do more than look whether a key is there (of its owner, or ON DELETE CASCADE and the like), or code
+   * that users made: in checks, generated columns, indexes, partition keys.
+   */
+  readonly runsCode: boolean;
   readonly hasRules: boolean;
   readonly securityBarrier: boolean;
   readonly securityInvoker: boolean;

@@ -93,6 +93,8 @@ export interface Touched {
   readonly unsafe: readonly UnsafeFunction[];
   /** Types of its parameters ($1, …) as the server inferred them. */
   readonly parameterTypes: readonly number[];
+  /** Types of the database's own that its values have, by oid; absent: not known. */
+  readonly valueTypes?: readonly number[];
   /** It calls set_config() once, for the setting that a condition on PostgreSQL's own pg_settings names. */
   readonly settingRow?: true;
   /** Not empty: not understood. It may only run where the policy asks for no analysis and nothing is protected. */

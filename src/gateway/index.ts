@@ -35,6 +35,7 @@ export type { InnerClient } from "./client/inner.ts";
 export type { SessionDescription } from "./describe.ts";
 export type { AccessDesk, Asker, DatabaseAccess, TableDetail } from "./desk.ts";
 export type { Lifecycle } from "./lifecycle.ts";
+export type { Unopened } from "./ports.ts";
 export { PreviewRefused } from "./preview/index.ts";
 export type { Session } from "./session/types.ts";
 export type { Judgement } from "./statement/judgement.ts";
@@ -198,6 +199,7 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
       tokenSha256: client.principal.token.sha256,
       via: client.via,
     });
+    client.watch?.unopened(refused);
     client.socket.end(encodeError({ severity: "FATAL", code: refused.sqlstate, message: refused.message }));
     setTimeout(() => client.socket.destroy(), 5_000).unref();
     client.socket.resume();

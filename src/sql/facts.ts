@@ -84,6 +84,14 @@ export interface Definition {
   readonly columns: readonly string[];
   /** The relations whose columns those are. */
   readonly subjects: readonly NamedRelation[];
+  /** What its foreign keys look up; no columns: the primary key. */
+  readonly references: readonly { readonly relation: NamedRelation; readonly columns: readonly string[] }[];
+  /** Columns of the subjects that get another type; `to`: null where that has a length, a precision or dimensions. */
+  readonly retyped: readonly { readonly column: string; readonly to: QualifiedName | null }[];
+  /** Attributes of a composite type that it renames or gives another type: tables of that type have them as columns. */
+  readonly attributes: readonly string[];
+  /** A domain that gets a check, or whose check is tried on all values. */
+  readonly domain: QualifiedName | null;
 }
 
 export type TransactionAction =

@@ -200,6 +200,8 @@ test("the output of COPY is compared as it is", async () => {
   });
   const bytes = Buffer.concat(messages);
   const result = {
+    copy: true,
+    formats: null,
     columns: null,
     rows: 2,
     bytes: bytes.length,

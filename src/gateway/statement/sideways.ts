@@ -33,6 +33,7 @@ export function unreadCode(
     madeUnread(definition) ??
     callsUnsafe(definition, view) ??
     looksInto(definition, view, held) ??
+    tries(definition, view, held) ??
     takesAway(definition, view, held)
   );
 }
@@ -132,14 +133,67 @@ function looksInto(
     const name = view.catalog.column(column.relation, column.attribute)?.name ?? "";
     const relation = view.catalog.relation(column.relation)?.name ?? "";
     if (!words.has(name) && !words.has(relation)) continue;
-    return reason(
-      "PROTECTED_PREDICATE",
-      `column ${column.name} (${column.labels[0]?.label ?? ""}) is protected and may not be used in an expression of a definition`,
-      askOwner,
-      column.name,
-    );
+    return lookedInto(column, "may not be used in an expression of a definition");
   }
   return null;
+}
+
+function lookedInto(column: ProtectedColumn, why: string): Reason {
+  return reason(
+    "PROTECTED_PREDICATE",
+    `column ${column.name} (${column.labels[0]?.label ?? ""}) is protected and ${why}`,
+    askOwner,
+    column.name,
+  );
+}
+
+/**
+ * Whether it succeeds tells of values that are there, or it has them written elsewhere: keys that are referenced (ON UPDATE CASCADE),
+ * conversions that may fail, checks of domains.
+ */
+function tries(
+  { references, retyped, subjects, attributes, domain }: Definition,
+  view: View,
+  held: readonly ProtectedColumn[],
+): Reason | null {
+  const { catalog } = view;
+  const domains = new Set(
+    (domain === null ? [] : catalog.typesNamed(domain.name))
+      .filter(({ schema }) => domain?.schema === null || domain?.schema === schema)
+      .map(({ oid }) => oid),
+  );
+  for (const column of held) {
+    const known = catalog.column(column.relation, column.attribute);
+    if (known === undefined) continue;
+    const { name, type, inPrimaryKey } = known;
+    if (
+      references.some(
+        ({ relation, columns }) =>
+          isNamed(column, view, relation) && (columns.length === 0 ? inPrimaryKey : columns.includes(name)),
+      )
+    )
+      return lookedInto(column, "may not be referenced by a new foreign key");
+    const narrowed = retyped.some(
+      (one) => one.column === name && !(one.to !== null && isAnyText(one.to, view)),
+    );
+    if (narrowed && subjects.some((subject) => isNamed(column, view, subject)))
+      return lookedInto(column, "may only be given the type text: other conversions fail by its values");
+    if (attributes.includes(name))
+      return lookedInto(column, "an attribute of this name may belong to the type of its table");
+    // The server itself refuses where values of the domain stand in arrays or rows.
+    for (let at = type; at !== 0; at = catalog.type(at)?.base ?? 0)
+      if (domains.has(at)) return lookedInto(column, "may not be tried by a check of its domain");
+  }
+  return null;
+}
+
+/** PostgreSQL's own type that takes every text, and every other value as one. */
+function isAnyText({ schema, name }: QualifiedName, { catalog }: View): boolean {
+  return (
+    (name === "text" || name === "varchar") &&
+    (schema === "pg_catalog" ||
+      (schema === null && catalog.typesNamed(name).every((type) => type.schema === "pg_catalog")))
+  );
 }
 
 /** Labels go by names, and reach children through their parents. */
