@@ -1,7 +1,7 @@
 /** What pools and drivers send when a connection comes back to them, under the policy that comes with Postern. */
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { query } from "../e2e/messages.ts";
+import { field, query } from "../e2e/messages.ts";
 import { type Database, sharedCluster } from "../support/cluster.ts";
 import { startTestPostern, type TestPostern } from "../support/postern.ts";
 import { type RawClient, rawLogin } from "../support/raw.ts";
@@ -111,4 +111,14 @@ test("agents are told what to do instead, or a rule of one's own allows it", asy
     expect(await send(pooled, { sql }), sql).toMatchObject({ sqlstate: "42501" });
   await pooled.end();
   postern.setPolicy(safe);
+});
+
+test("settings of an application's own are the operator's, and the caller is told so", async () => {
+  const client = await login("apps");
+  for (const sql of ["SET app.user_id = '7'", "SELECT set_config('request.jwt.claims', '{}', true)"]) {
+    client.send(query(sql));
+    const error = (await client.ready()).find(({ type }) => type === "E");
+    expect(error === undefined ? "" : field(error, "H")).toMatch(/docs\/rls\.md/);
+  }
+  await client.end();
 });

@@ -322,7 +322,9 @@ export function findUses(
     if (conflict !== null) {
       for (const element of nodesOf(conflict, "arbiterElems"))
         bare(exprOf(element), scope, level.owner ? "owner" : "arbiter");
-      for (const field of ["arbiterWhere", "onConflictWhere"]) inside(conflict.kept(field), scope, condition);
+      inside(conflict.kept("arbiterWhere"), scope, condition);
+      const only = nodeOf(conflict, "onConflictWhere");
+      if (only !== null) where(only, scope, condition, level.plainWhere);
       assigns(scope, nodesOf(conflict, "onConflictSet"), level.owner);
     }
     if (scope.command !== "select") targets(scope, level, nodesOf(node, "returningList"));

@@ -140,7 +140,10 @@ export function refusedStatically(shape: Shape, leeway: Leeway): Reason | null {
         sqlstate: "42501",
         code: "SETTING_REFUSED",
         message: `policy: the setting ${name === null ? "" : `"${name}" `}may not be changed here: ${judgement.reason}`,
-        hint: "Leave it as it is; Postern relies on it.",
+        hint:
+          name?.includes(".") === true && !name.startsWith(ownSettings)
+            ? "Leave it out: settings of an application's own carry what row-level security goes by, and the operator sets them for each session (docs/rls.md)."
+            : "Leave it as it is; Postern relies on it.",
         object: name,
       };
   }

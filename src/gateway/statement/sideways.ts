@@ -27,7 +27,7 @@ export function unreadCode(
     return reason(
       "UNSAFE_FUNCTION",
       `${kind === "do" ? "DO" : "CALL"} runs code that is not read, and columns are protected here`,
-      "Send the statements that it holds themselves.",
+      "Send the statements that it holds themselves, or ask the owner of the policy to unmask the columns for whoever runs migrations.",
     );
   if (definition === null) return null;
   return (
