@@ -168,7 +168,9 @@ export function createAnalyst(
 
   async function examine(laid: View): Promise<void> {
     if (examined?.view === laid) return;
-    const readable = laid.protectedSet.empty ? [] : await readableColumns(query, laid.protectedSet);
+    const readable = laid.protectedSet.empty
+      ? []
+      : await readableColumns(query, laid.protectedSet, laid.catalog);
     const exposed =
       login.hardened === "secrets"
         ? readable.filter(({ labels }) => labels.some(({ access }) => access === "none")).length
