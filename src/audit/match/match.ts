@@ -33,6 +33,8 @@ export interface DeliveredResult {
   readonly bytes: number;
   /** false: the client did not get all of it; what it got is what counts. */
   readonly complete: boolean;
+  /** The client asked for some rows of a portal: the rest came, or could have come, with later messages. */
+  readonly suspended: boolean;
   /** Base64 SHA-256 over messages and salt; null: no digest was recorded. */
   readonly digest: string | null;
   /** 18 bytes; null: sealed and not opened. */
@@ -173,6 +175,14 @@ function matchCells(copy: Copy, result: DeliveredResult, style: CopyStyle): Matc
   const names = namesOf(result);
   if (copy.names !== null && names !== null && !same(copy.names, names))
     return no(`its columns are ${copy.names.join(", ")}; delivered were ${names.join(", ")}`);
+  if (
+    copy.rows.length > result.rows &&
+    result.suspended &&
+    possible(inFormats(copy.rows, result.columns ?? [], result.formats))
+  )
+    return unknown(
+      `the client asked for the rows in parts: this message brought ${result.rows}, the copy has ${copy.rows.length}`,
+    );
   if (copy.rows.length !== result.rows)
     return no(`it has ${copy.rows.length} rows; delivered were ${result.rows}`);
   const width = names?.length ?? copy.rows[0]?.length ?? 0;
@@ -182,6 +192,11 @@ function matchCells(copy: Copy, result: DeliveredResult, style: CopyStyle): Matc
   const rows = inFormats(copy.rows, columns, result.formats);
   if (result.captured !== null) return matchRows(rows, columns, result, result.captured, style);
   return matchDigest(rows, columns, result, style);
+}
+
+/** Every value is one that its column's type has. */
+function possible(rows: readonly (readonly Cell[])[]): boolean {
+  return rows.every((row) => row.every((cell) => cell.values.length > 0 || cell.unsure));
 }
 
 function same(a: readonly string[], b: readonly string[]): boolean {
@@ -347,8 +362,7 @@ function matchDigest(
 ): Match {
   const { digest, salt, bytes } = result;
   const cells = rows.flat();
-  if (cells.some((cell) => cell.values.length === 0 && !cell.unsure))
-    return no("it holds values that are not of their columns' types");
+  if (!possible(rows)) return no("it holds values that are not of their columns' types");
   if (digest === null || salt === null) return unknown(noSalt(result));
   if (cells.some((cell) => cell.values.length === 0))
     return unknown("it holds values whose text as delivered is lost, and no rows were captured");
