@@ -27,7 +27,14 @@ import { appendLeaf } from "./leaf.ts";
 import type { Lock } from "./lock.ts";
 import { Pending } from "./pending.ts";
 import { columnsContext, decisionContext, sessionContext, statementContext } from "./record/contexts.ts";
-import { checkErasable, destroyKey } from "./retention/erase.ts";
+import {
+  checkErasable,
+  destroyKey,
+  hasKey,
+  markErasure,
+  unfinished,
+  unmarkErasure,
+} from "./retention/erase.ts";
 import { type PruneReport, prune } from "./retention/prune.ts";
 import { captureAad, seal } from "./seal.ts";
 import { Sealing } from "./sealing.ts";
@@ -150,6 +157,7 @@ export class OpenLog implements AuditLog, Appender {
   /** What was asked for by files: a signing key that waits to be certified. */
   async errands(): Promise<void> {
     if (existsSync(nextKeyPath(this.parts.keysDir))) await this.rotateKey();
+    await this.endErasures();
     await answerErrands(this.dir, (errand) =>
       errand.do === "erase"
         ? this.erase(errand.day, errand.reason)
@@ -163,9 +171,20 @@ export class OpenLog implements AuditLog, Appender {
 
   async erase(day: string, reason: string): Promise<void> {
     checkErasable(this.dir, day);
+    // The record comes first; were this to end behind it, the record would speak of a key that is still there.
+    markErasure(this.dir, day, reason);
     this.event("payload.erase", { day, reason });
     await this.settle();
     destroyKey(this.dir, day);
+    unmarkErasure(this.dir, day);
+  }
+
+  /** Ends erasures that a crash cut off: on the record once more, for it may not have come that far. */
+  private async endErasures(): Promise<void> {
+    for (const { day, reason } of unfinished(this.dir))
+      if (!hasKey(this.dir, day)) unmarkErasure(this.dir, day);
+      // After a step of the clock the day may not be over: then it has to wait.
+      else if (day < new Date().toISOString().slice(0, 10)) await this.erase(day, reason);
   }
 
   async prune(before: number, reason: string): Promise<PruneReport | null> {

@@ -38,6 +38,7 @@ function resultOf({ types, rows, formats, captured }: Made): DeliveredResult {
     rows: rows.length,
     bytes: messages.length,
     complete: true,
+    suspended: false,
     digest: createHash("sha256").update(messages).update(salt).digest("base64"),
     salt,
     captured: captured ? messages : null,
@@ -301,6 +302,13 @@ describe("what looks like a match and is none", () => {
     expect(said(Buffer.from("\ufeffc 0\né\n", "utf16le"), text)).toBe("cannot tell");
     expect(said(" c 0 \n-----\n é\n(1 row)\n", text)).toBe("cannot tell");
   });
+  test("rows that were asked for in parts", () => {
+    const part = result(["int4"], [["1"], ["2"]], { suspended: true, complete: false });
+    expect(said("c 0\n1\n2\n", part)).toBe("match");
+    expect(said("c 0\n1\n2\n3\n", part)).toBe("cannot tell");
+    expect(said("c 0\n1\n", part)).toBe("mismatch");
+    expect(said("c 0\n1\n3\n", part)).toBe("mismatch");
+  });
   test("rows that nobody described", () => {
     const bare = result(["int4", "text"], [["1", "x"]], { columns: null });
     expect(said("a,b\n1,x\n", bare)).toBe("match");
@@ -318,7 +326,7 @@ describe("what looks like a match and is none", () => {
     );
     const digest = createHash("sha256").update(messages).update(salt).digest("base64");
     const own = { rows: 2, bytes: messages.length, digest, salt, columns: null, copy: true, formats: null };
-    const copy = { ...own, complete: true, captured: null, mayBeBinary: false };
+    const copy = { ...own, complete: true, suspended: false, captured: null, mayBeBinary: false };
     const file = bodies.join("");
     expect(said(file, copy)).toBe("match");
     expect(said(file.replace("a", "x"), copy)).toBe("cannot tell");

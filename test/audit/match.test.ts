@@ -206,6 +206,7 @@ test("the output of COPY is compared as it is", async () => {
     rows: 2,
     bytes: bytes.length,
     complete: true,
+    suspended: false,
     digest: createHash("sha256").update(bytes).update(salt).digest("base64"),
     salt,
     captured: null,

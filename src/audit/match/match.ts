@@ -1,11 +1,9 @@
 /** Whether a copy of a result is what was delivered. */
-import { createHash } from "node:crypto";
-import { decodeCopy, decodeRows, encodeRow, type Row } from "../capture/read.ts";
+import { decodeCopy, decodeRows, type Row } from "../capture/read.ts";
+import { matchCells } from "./cells.ts";
 import { copyMessages } from "./copyout.ts";
 import {
   type Cell,
-  type Copy,
-  type CopyColumn,
   type CopyFormat,
   type CopyStyle,
   footerOf,
@@ -19,38 +17,19 @@ import {
   withoutMark,
 } from "./files.ts";
 import { readJsonLines } from "./json.ts";
-import { binaryOf, kindOf, mayBeBinary, otherNumber, sameInBoth } from "./kinds.ts";
+import {
+  type DeliveredResult,
+  digestOf,
+  type Match,
+  namesOf,
+  no,
+  noSalt,
+  same,
+  unknown,
+  yes,
+} from "./verdict.ts";
 
-/** What the record has of a delivered result. */
-export interface DeliveredResult {
-  /** It is what COPY TO STDOUT gave, which has no columns. */
-  readonly copy: boolean;
-  /** null: the record does not name them: of a COPY, or of rows that the client did not have described. */
-  readonly columns: readonly CopyColumn[] | null;
-  /** Formats of the values as in Bind: none: all text; one: that of all; else of each column. null: not on the record. */
-  readonly formats: readonly number[] | null;
-  readonly rows: number;
-  readonly bytes: number;
-  /** false: the client did not get all of it; what it got is what counts. */
-  readonly complete: boolean;
-  /** Base64 SHA-256 over messages and salt; null: no digest was recorded. */
-  readonly digest: string | null;
-  /** 18 bytes; null: sealed and not opened. */
-  readonly salt: Buffer | null;
-  /** All delivered rows, captured: DataRow messages; null: not captured, or not whole. */
-  readonly captured: Buffer | null;
-  /** The client may have asked for values in binary form; only looked at where `formats` is null. */
-  readonly mayBeBinary: boolean;
-}
-
-export interface Match {
-  readonly verdict: "match" | "mismatch" | "cannot tell";
-  readonly why: string;
-}
-
-const no = (why: string): Match => ({ verdict: "mismatch", why });
-const unknown = (why: string): Match => ({ verdict: "cannot tell", why });
-const yes = (why: string): Match => ({ verdict: "match", why });
+export type { DeliveredResult, Match } from "./verdict.ts";
 
 /** `format`: null: what the file looks like. Never throws for what a file holds. */
 export function matchCopy(
@@ -105,10 +84,6 @@ function isTable(rows: readonly (readonly Cell[])[], names: readonly string[] | 
   return (
     names !== null && names.length > 1 && rows.length > 0 && rows.every((row) => row.length === names.length)
   );
-}
-
-function namesOf({ columns }: DeliveredResult): readonly string[] | null {
-  return columns?.map(({ name }) => name) ?? null;
 }
 
 /** The best of several readings of one file; of none worse the first. */
@@ -169,61 +144,6 @@ function printsAs(rows: readonly Row[], names: readonly string[], style: CopySty
   });
 }
 
-function matchCells(copy: Copy, result: DeliveredResult, style: CopyStyle): Match {
-  const names = namesOf(result);
-  if (copy.names !== null && names !== null && !same(copy.names, names))
-    return no(`its columns are ${copy.names.join(", ")}; delivered were ${names.join(", ")}`);
-  if (copy.rows.length !== result.rows)
-    return no(`it has ${copy.rows.length} rows; delivered were ${result.rows}`);
-  const width = names?.length ?? copy.rows[0]?.length ?? 0;
-  const odd = copy.rows.findIndex((row) => row.length !== width);
-  if (odd >= 0) return no(`its row ${odd + 1} does not have the ${width} columns that were delivered`);
-  const columns = result.columns ?? Array.from({ length: width }, (_, i) => ({ name: `${i + 1}`, type: "" }));
-  const rows = inFormats(copy.rows, columns, result.formats);
-  if (result.captured !== null) return matchRows(rows, columns, result, result.captured, style);
-  return matchDigest(rows, columns, result, style);
-}
-
-function same(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((name, i) => name === b[i]);
-}
-
-/** The cells as they were sent: what was asked for in binary form is put into that. */
-function inFormats(
-  rows: readonly (readonly Cell[])[],
-  columns: readonly CopyColumn[],
-  formats: readonly number[] | null,
-): readonly (readonly Cell[])[] {
-  const binary = (c: number) => (formats?.length === 1 ? formats[0] : formats?.[c]) === 1;
-  return rows.map((row) =>
-    row.map((cell, c) => (binary(c) ? inBinary : inText)(cell, columns[c]?.type ?? "")),
-  );
-}
-
-/** Without what no value of this type looks like. */
-function inText(cell: Cell, type: string): Cell {
-  const values = cell.values.filter((value) => value === null || binaryOf(type, value) !== null);
-  if (values.length === cell.values.length) return cell;
-  return { values, ambiguous: cell.ambiguous && values.length > 1, unsure: cell.unsure };
-}
-
-function inBinary(cell: Cell, type: string): Cell {
-  const values: (Buffer | null)[] = [];
-  let unsure = cell.unsure || kindOf(type) === "number";
-  for (const value of cell.values) {
-    const sent = value === null ? null : binaryOf(type, value);
-    if (sent === undefined) unsure = true;
-    else if (value === null || sent !== null) values.push(sent);
-  }
-  return { values, ambiguous: cell.ambiguous && values.length > 1, unsure };
-}
-
-function digestOf(parts: readonly Buffer[], salt: Buffer): string {
-  const sum = createHash("sha256");
-  for (const part of parts) sum.update(part);
-  return sum.update(salt).digest("base64");
-}
-
 function matchCopyOut(file: Buffer, result: DeliveredResult): Match {
   const what = "the file's lines";
   if (file.length + 5 * result.rows !== result.bytes)
@@ -257,137 +177,4 @@ function matchBytes(ways: readonly Buffer[], only: boolean, result: DeliveredRes
       ? yes(`${what} are those captured`)
       : no(`${what} are not those captured`);
   return unknown(noSalt(result));
-}
-
-function noSalt(result: DeliveredResult): string {
-  return result.digest === null
-    ? "no digest of this result was recorded"
-    : "the salt of the digest is sealed, and its key is not here or was destroyed";
-}
-
-/** The first column of which nothing tells whether it was delivered in binary form. */
-function unclear(
-  columns: readonly CopyColumn[],
-  rows: readonly Row[],
-  { formats, mayBeBinary: may }: DeliveredResult,
-): string | null {
-  if (formats !== null || !may) return null;
-  for (const [c, { name, type }] of columns.entries()) {
-    const values = rows.flatMap((row) => row[c] ?? []);
-    if (values.length > 0 && values.every((value) => mayBeBinary(type, value))) return name;
-  }
-  return null;
-}
-
-function matchRows(
-  cells: readonly (readonly Cell[])[],
-  columns: readonly CopyColumn[],
-  result: DeliveredResult,
-  captured: Buffer,
-  style: CopyStyle,
-): Match {
-  const rows = decodeRows(captured);
-  if (rows === null || rows.length !== cells.length) return unknown("the captured rows cannot be read");
-  const open = unclear(columns, rows, result);
-  if (open !== null)
-    return unknown(`the column ${open} may have been delivered in binary form: give the raw messages`);
-  let ambiguous: string | null = null;
-  let unsure: string | null = null;
-  for (const [r, row] of cells.entries())
-    for (const [c, cell] of row.entries()) {
-      const delivered = rows[r]?.[c] ?? null;
-      const where = `row ${r + 1}, column ${columns[c]?.name}`;
-      const equal = cell.values.some((value) => equals(value, delivered));
-      if (!equal && (!cell.unsure || isOther(columns[c]?.type ?? "", cell, delivered)))
-        return no(`${where} differs${delivered === null ? ": delivered was NULL" : ""}`);
-      if (!equal) unsure ??= where;
-      else if (cell.ambiguous) ambiguous ??= where;
-    }
-  return say(ambiguous, unsure, style);
-}
-
-/** Written in another form or not, it is another value. */
-function isOther(type: string, { values }: Cell, delivered: Buffer | null): boolean {
-  if (delivered === null) return true;
-  const [value] = values;
-  return (
-    kindOf(type) === "number" &&
-    value != null &&
-    otherNumber(delivered.toString("latin1"), value.toString("latin1"))
-  );
-}
-
-function say(ambiguous: string | null, unsure: string | null, style: CopyStyle): Match {
-  if (unsure !== null)
-    return unknown(
-      `${unsure} is written in a form that need not be the server's; the rest is what was delivered`,
-    );
-  if (ambiguous !== null)
-    return unknown(
-      style.null === ""
-        ? `${ambiguous} is empty, and the file cannot tell NULL from ''; the rest is what was delivered`
-        : `${ambiguous} may be NULL or that text, which the file cannot tell; the rest is what was delivered`,
-    );
-  return yes("every value is what was delivered");
-}
-
-function equals(a: Buffer | null, b: Buffer | null): boolean {
-  return a === null || b === null ? a === b : a.equals(b);
-}
-
-/** Ways of reading the cells that are tried, and bytes that are hashed for it. */
-const maxWays = 4096;
-const maxHashed = 256 * 1024 * 1024;
-
-function matchDigest(
-  rows: readonly (readonly Cell[])[],
-  columns: readonly CopyColumn[],
-  result: DeliveredResult,
-  style: CopyStyle,
-): Match {
-  const { digest, salt, bytes } = result;
-  const cells = rows.flat();
-  if (cells.some((cell) => cell.values.length === 0 && !cell.unsure))
-    return no("it holds values that are not of their columns' types");
-  if (digest === null || salt === null) return unknown(noSalt(result));
-  if (cells.some((cell) => cell.values.length === 0))
-    return unknown("it holds values whose text as delivered is lost, and no rows were captured");
-  const open = cells.filter((cell) => cell.values.length > 1);
-  const ways = open.reduce((product, cell) => product * cell.values.length, 1);
-  const at = open.some((cell) => cell.ambiguous) ? whereAmbiguous(rows, columns) : null;
-  if (ways > maxWays || ways * bytes > maxHashed)
-    return unknown(`${open.length} cells can be read in several ways, and no rows were captured`);
-  for (let way = 0; way < ways; way++) {
-    const sent = read(rows, way);
-    if (digestOf(sent.map(encodeRow), salt) !== digest) continue;
-    const name = unclear(columns, sent, result);
-    return name === null
-      ? say(at, null, style)
-      : unknown(`the column ${name} may have been delivered in binary form, and no rows were captured`);
-  }
-  if (cells.some((cell) => cell.unsure))
-    return unknown("values are written in a form that need not be the server's, and no rows were captured");
-  if (result.formats === null && result.mayBeBinary && columns.some(({ type }) => !sameInBoth(type)))
-    return unknown("the values may have been delivered in binary form, and no rows were captured");
-  return no("its values do not have the digest on the record");
-}
-
-function whereAmbiguous(rows: readonly (readonly Cell[])[], columns: readonly CopyColumn[]): string | null {
-  for (const [r, row] of rows.entries())
-    for (const [c, cell] of row.entries())
-      if (cell.ambiguous) return `row ${r + 1}, column ${columns[c]?.name}`;
-  return null;
-}
-
-/** The rows in the given of all possible readings. */
-function read(rows: readonly (readonly Cell[])[], way: number): Row[] {
-  let rest = way;
-  return rows.map((cells) =>
-    cells.map((cell) => {
-      const { length } = cell.values;
-      const value = cell.values[rest % length] ?? null;
-      if (length > 1) rest = Math.floor(rest / length);
-      return value;
-    }),
-  );
 }

@@ -49,6 +49,7 @@ export function readResults(log: LogPlace, origin: string, request: string, keys
         rows,
         bytes: number(result, "bytes") ?? 0,
         complete: at(result, "complete") === true,
+        suspended: record.status === "ok" && at(result, "complete") === false,
         digest: text(result, "digests.delivered.value"),
         salt: saltOf(outcome, intent),
         captured: rows === 0 ? Buffer.alloc(0) : open?.complete === true ? open.messages : null,
