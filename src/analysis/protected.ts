@@ -61,6 +61,30 @@ interface Entry {
   readonly why: string[];
 }
 
+type Named = readonly (readonly [label: LabelMatcher, attributes: readonly number[]])[];
+
+/** What labels name of relations: catalogs share those that did not change, and a policy has one list for each database. */
+const namedIn = new WeakMap<readonly LabelMatcher[], WeakMap<Relation, Named>>();
+
+/** The labels that name columns of a relation, in the order of the policy, and the numbers of these columns. */
+function namedBy(relation: Relation, labels: readonly LabelMatcher[]): Named {
+  const known = namedIn.get(labels) ?? new WeakMap<Relation, Named>();
+  namedIn.set(labels, known);
+  let named = known.get(relation);
+  if (named === undefined) {
+    named = labels.flatMap((label) => {
+      const { schema, name, columns } = relation;
+      const matched = columns.filter((column) => label.matches(schema, name, column.name));
+      return matched.length === 0 ? [] : [[label, matched.map(({ attnum }) => attnum)] as const];
+    });
+    if (named.length === 0) named = namesNothing;
+    known.set(relation, named);
+  }
+  return named;
+}
+
+const namesNothing: Named = [];
+
 /** Lays labels over a catalog snapshot. Views and materialized views that are not understood are protected whole. */
 export function resolveProtected(
   catalog: CatalogSnapshot,
@@ -81,10 +105,9 @@ export function resolveProtected(
   }
 
   for (const relation of catalog.relations())
-    for (const column of relation.columns)
-      for (const label of labels)
-        if (label.matches(relation.schema, relation.name, column.name))
-          protect(keyOf(relation.oid, column.attnum), [label], `label ${label.label}`);
+    for (const [label, attributes] of namedBy(relation, labels))
+      for (const attribute of attributes)
+        protect(keyOf(relation.oid, attribute), [label], `label ${label.label}`);
 
   if (entries.size > 0) {
     const readers = readersOf(catalog, (relation) => {

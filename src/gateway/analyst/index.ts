@@ -7,13 +7,19 @@ import { encodeAsk } from "../../analysis/ask.ts";
 import { EstimateReader, encodeEstimate } from "../../analysis/ask-estimate.ts";
 import { AskReader, type AskResult } from "../../analysis/ask-read.ts";
 import { type ProtectedSet, resolveProtected } from "../../analysis/protected.ts";
-import { type Catalog, type CatalogSnapshot, createCatalog, type LoadOptions } from "../../catalog/index.ts";
+import {
+  type Catalog,
+  type CatalogQuery,
+  type CatalogSnapshot,
+  createCatalog,
+  type LoadOptions,
+} from "../../catalog/index.ts";
 import type { CompiledPolicy, Estimate, LabelMatcher } from "../../policy/index.ts";
 import { encodeQuery } from "../../protocol/index.ts";
 import { parseSql } from "../../sql/index.ts";
 import type { DatabaseSettings, LoginSettings } from "../settings.ts";
 import { connectUpstream } from "../upstream/connect.ts";
-import { mustBeHardened, readableColumns } from "./exposure.ts";
+import { type KnownReadable, mustBeHardened, readableColumns } from "./exposure.ts";
 import { queryRows } from "./rows.ts";
 import { createTalk, type Talk, TalkLost } from "./talk.ts";
 
@@ -81,7 +87,7 @@ function literal(text: string): string {
 /** How a configuration says that a database's functions are to be judged. */
 function trustOf({ functions }: DatabaseSettings): LoadOptions {
   const { trusted, readBodies } = functions ?? { trusted: [], readBodies: true };
-  return { trusted, parse: readBodies ? parseSql : null, kept: { system: [] } };
+  return { trusted, parse: readBodies ? parseSql : null, kept: { own: null, other: null } };
 }
 
 export function createAnalyst(
@@ -103,6 +109,7 @@ export function createAnalyst(
       of: null,
       found: new Map(),
     };
+  const readableIn: KnownReadable = new WeakMap();
   /** The view whose exposure was looked at, and how many columns it is. */
   let examined: { readonly view: View; readonly exposed: number } | null = null;
 
@@ -148,9 +155,24 @@ export function createAnalyst(
     return queryRows((request, onFrame) => talk.run(request, onFrame), sql);
   }
 
+  /** One transaction: what the catalog is compared by, and what is read of it, are of one moment. */
+  async function atOnce<T>(use: (query: CatalogQuery) => Promise<T>): Promise<T> {
+    const talk = await reading.get();
+    return talk.alone(async (run) => {
+      const ask = (sql: string) => queryRows(run, sql);
+      await ask("begin isolation level repeatable read, read only");
+      try {
+        return await use(ask);
+      } finally {
+        if (talk.open) await ask("rollback");
+      }
+    });
+  }
+
   function loaded(): Catalog {
     catalog ??= createCatalog(query, {
       intervalMs: catalogMs,
+      atOnce,
       ...trust,
       onError: (error) =>
         logger.warn({ database: database.name, err: error }, "the catalog cannot be refreshed"),
@@ -166,7 +188,7 @@ export function createAnalyst(
 
   async function examine(laid: View): Promise<void> {
     if (examined?.view === laid) return;
-    const readable = laid.protectedSet.empty ? [] : await readableColumns(query, laid.protectedSet);
+    const readable = await readableColumns(query, laid.protectedSet, laid.catalog, readableIn);
     const exposed =
       login.hardened === "secrets"
         ? readable.filter(({ labels }) => labels.some(({ access }) => access === "none")).length
