@@ -25,7 +25,10 @@ export interface CatalogState {
  * query rejects with, or CatalogError.
  */
 export async function catalogState(query: CatalogQuery): Promise<CatalogState> {
-  const rows = await query(digestQuery);
+  // In one order, so that what did not change comes in the order that it had.
+  const rows = [...(await query(digestQuery))].sort(([kind, a], [other, b]) =>
+    kind === null ? -1 : other === null ? 1 : Number(a) - Number(b),
+  );
   const fail = () => unreadable("the catalog's state");
   const pieces: Record<Kind, Map<number, string>> = {
     relations: new Map(),
