@@ -7,6 +7,7 @@ import { StoreUnavailable } from "../store/errors.ts";
 import { configOption, readArgs } from "./lib/args.ts";
 import type { ComposedGateway } from "./lib/compose.ts";
 import { openLog } from "./lib/log.ts";
+import { collectAll, createTrimming, lookMs } from "./lib/memory.ts";
 import { packageVersion } from "./lib/version.ts";
 
 const usage = `Usage: postern serve [-c postern.yaml]
@@ -46,8 +47,20 @@ export async function serve(args: string[]): Promise<number> {
   }
   tellWhere(running, settings, logger);
   // Starting leaves a third of the heap behind it as garbage, and V8 would let the heap grow by as much again (bin/postern.js shows it).
-  globalThis.gc?.();
+  collectAll();
+  const trimming = setInterval(
+    createTrimming({
+      resident: () => process.memoryUsage.rss(),
+      activity() {
+        const { sessionsTotal, statements, denied, authFailures } = running.gateway.stats();
+        return sessionsTotal + statements + denied + authFailures;
+      },
+      collect: collectAll,
+    }),
+    lookMs,
+  ).unref();
   const code = await untilStopped(running, file, logger);
+  clearInterval(trimming);
   await close();
   // What keeps a handle open now is not worth staying for; whoever asked twice, or met an error, does not wait at all.
   const wait = code === 0 ? lastWordMs : 0;

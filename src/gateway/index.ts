@@ -27,6 +27,7 @@ import { createQuiet } from "./quiet.ts";
 import { startSession } from "./session/open.ts";
 import { type EndReason, type Session, type SessionDeps, SessionRefused } from "./session/types.ts";
 import type { GatewaySettings, TlsSettings } from "./settings.ts";
+import { LargeMessages } from "./statement/gather.ts";
 import { createRefusalMemory } from "./statement/refusals.ts";
 import { createUpstreamPool, type UpstreamPool } from "./upstream/pool.ts";
 
@@ -64,6 +65,9 @@ export interface PolicyRooms {
   /** Key of `hash` masks: equal values stay equal as long as it is the same. */
   readonly maskKey: KeyObject;
 }
+
+/** So many of the largest messages may be on their way at a time: they are held until they are whole. */
+const largeMessages = 8;
 
 export interface GatewayStats {
   readonly sessions: number;
@@ -157,6 +161,7 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
     }),
     contexts: new WeakMap(),
     columnsCache: new Map(),
+    large: new LargeMessages(largeMessages * settings.limits.messageBytes),
     cancelKeys: createCancelKeys(),
     judging,
     approvals: rooms.approvals ?? null,

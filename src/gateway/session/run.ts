@@ -253,6 +253,7 @@ export function runSession(parts: SessionParts, deps: SessionDeps): Session {
     abandon(walk, endWhenIdle?.restart === true ? "restart" : "disconnect");
     deps.cancelKeys.remove(cancelKey.pid);
     if (queueLength(walk.queue) > 0) void cancelUpstream(database, upstream.pid, upstream.key, cancelMs);
+    walk.large.free(walk);
     walk.own?.lost();
     noteEnd(walk);
     if (walk.guard !== null) noteOver(walk.guard);

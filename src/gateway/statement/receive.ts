@@ -102,6 +102,7 @@ function scan(walk: Walk, first: Buffer): void {
     if (whole === null) return;
     chunk = whole;
     walk.frontend = null;
+    walk.large.free(walk);
   }
 
   let run = pos;
@@ -147,6 +148,8 @@ function scan(walk: Walk, first: Buffer): void {
       continue;
     }
     if (next > end) {
+      if (!walk.large.take(walk, length))
+        throw new ProtocolError("too many large messages are on their way through the gateway", "53200");
       walk.frontend = collect(chunk, pos, next - end);
       break;
     }
