@@ -55,7 +55,7 @@ export interface Analyst {
   view(policy: CompiledPolicy): View | null;
   /** Rejects when the catalog cannot be loaded. */
   ready(policy: CompiledPolicy): Promise<View>;
-  /** DDL was seen: the catalog is loaded again before the next statement is judged. */
+  /** DDL was seen: the catalogs of all logins of the database are looked at again before the next statement is judged. */
   bump(): void;
   /** `searchPath`: null for the login's own. Rejects when the server cannot be asked. */
   ask(text: string, types: readonly number[], searchPath: string | null): Promise<AskResult>;
@@ -90,10 +90,12 @@ function trustOf({ functions }: DatabaseSettings): LoadOptions {
   return { trusted, parse: readBodies ? parseSql : null, kept: { own: null, other: null } };
 }
 
+/** @param siblings what tells the other logins' catalogs of the same database that something has changed; shared by their analysts. */
 export function createAnalyst(
   database: DatabaseSettings,
   login: LoginSettings,
   logger: pino.Logger,
+  siblings: Set<() => void> = new Set(),
 ): Analyst {
   const trust = trustOf(database);
   const asking = line(async () => undefined);
@@ -203,6 +205,9 @@ export function createAnalyst(
     examined = { view: laid, exposed };
   }
 
+  const bumpOwn = () => catalog?.bump();
+  siblings.add(bumpOwn);
+
   return {
     trust,
     get exposed() {
@@ -224,7 +229,7 @@ export function createAnalyst(
       return laid;
     },
     bump() {
-      catalog?.bump();
+      for (const one of siblings) one();
     },
     async ask(text, types, searchPath) {
       const talk = await asking.get();
@@ -269,6 +274,7 @@ export function createAnalyst(
     query,
     close() {
       closed = true;
+      siblings.delete(bumpOwn);
       catalog?.close();
       asking.close();
       reading.close();
