@@ -21,6 +21,7 @@ import { createListener, type Listener } from "./client/listener.ts";
 import type { SessionDescription } from "./describe.ts";
 import { type AccessDesk, createDesk } from "./desk.ts";
 import { createLifecycle, type Lifecycle } from "./lifecycle.ts";
+import { destroyAfter } from "./linger.ts";
 import type { AuthenticatedClient, AuthFailure } from "./ports.ts";
 import { createPreviews, PreviewRefused } from "./preview/index.ts";
 import { createQuiet } from "./quiet.ts";
@@ -204,7 +205,7 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
       via: client.via,
     });
     client.socket.end(encodeError({ severity: "FATAL", code: refused.sqlstate, message: refused.message }));
-    setTimeout(() => client.socket.destroy(), 5_000).unref();
+    destroyAfter(client.socket, 5_000);
     client.socket.resume();
   }
 

@@ -4,6 +4,7 @@
  */
 import type { Socket } from "node:net";
 import { type Frame, FrameReader } from "../../protocol/index.ts";
+import { destroyAfter } from "../linger.ts";
 
 export interface Talk {
   /**
@@ -118,7 +119,7 @@ export function createTalk(socket: Socket, limits: TalkLimits, onNotification: (
       if (!open) return;
       open = false;
       socket.end();
-      setTimeout(() => socket.destroy(), 1_000).unref();
+      destroyAfter(socket, 1_000);
     },
   };
 }

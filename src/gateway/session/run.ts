@@ -14,6 +14,7 @@ import {
 } from "../../protocol/index.ts";
 import { describeSession } from "../describe.ts";
 import { followGrants } from "../granted.ts";
+import { destroyAfter } from "../linger.ts";
 import type { AuthenticatedClient, UpstreamConnection } from "../ports.ts";
 import { cancelWaiting, noteOver } from "../statement/ask.ts";
 import { concludeUnknown } from "../statement/conclude.ts";
@@ -229,7 +230,7 @@ export function runSession(parts: SessionParts, deps: SessionDeps): Session {
     if (whole && !socket.destroyed)
       socket.write(encodeError({ severity: "FATAL", code: why.sqlstate, message: why.message }));
     socket.end();
-    setTimeout(() => socket.destroy(), 1_000).unref();
+    destroyAfter(socket, 1_000);
     onClientClose();
   }
 
@@ -282,7 +283,7 @@ export function runSession(parts: SessionParts, deps: SessionDeps): Session {
     if (last !== null && !socket.destroyed) socket.write(last);
     if (!socket.destroyed) {
       socket.end();
-      setTimeout(() => socket.destroy(), 5_000).unref();
+      destroyAfter(socket, 5_000);
     }
     resolveClosed();
   }
