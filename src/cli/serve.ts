@@ -32,12 +32,19 @@ export async function serve(args: string[]): Promise<number> {
   const settings = await loadConfig(file);
   const { logger, close } = openLog();
   tellWarnings(settings, logger);
+  let reloadWanted = false;
+  const noteReload = () => {
+    reloadWanted = true;
+  };
+  // Whoever reloads a service that is just starting must not end it: that is what the signal does when nobody listens to it.
+  process.on("SIGHUP", noteReload);
   // Only now: a wrong word on the command line must not wait for the whole gateway to be loaded.
   const { composeGateway } = await import("./lib/compose.ts");
   let running: ComposedGateway;
   try {
     running = await composeGateway(settings, logger);
   } catch (error) {
+    process.off("SIGHUP", noteReload);
     await close();
     if (error instanceof IdentityConfigError) {
       const { asConfigError } = await import("./lib/identity.ts");
@@ -46,6 +53,9 @@ export async function serve(args: string[]): Promise<number> {
     return tellWhyNot(error, file);
   }
   tellWhere(running, settings, logger);
+  const stopped = untilStopped(running, file, logger);
+  process.off("SIGHUP", noteReload);
+  if (reloadWanted) process.emit("SIGHUP", "SIGHUP");
   // Starting leaves a third of the heap behind it as garbage, and V8 would let the heap grow by as much again (bin/postern.js shows it).
   collectAll();
   const trimming = setInterval(
@@ -59,7 +69,7 @@ export async function serve(args: string[]): Promise<number> {
     }),
     lookMs,
   ).unref();
-  const code = await untilStopped(running, file, logger);
+  const code = await stopped;
   clearInterval(trimming);
   await close();
   // What keeps a handle open now is not worth staying for; whoever asked twice, or met an error, does not wait at all.
