@@ -76,7 +76,7 @@ test("SIGHUP while the gateway is starting does not end it, and is not forgotten
     if (started.child.exitCode !== null || started.child.signalCode !== null)
       throw new Error(`it ended: ${started.child.signalCode} ${started.stderr()}`);
     started.child.kill("SIGHUP");
-    return started.stdout().includes('"Postern is up"');
+    return started.stdout().includes('listening for PostgreSQL clients"');
   });
   const line = started
     .stdout()
