@@ -14,6 +14,7 @@ import {
 } from "../../protocol/index.ts";
 import { describeSession } from "../describe.ts";
 import { followGrants } from "../granted.ts";
+import { destroyAfter } from "../linger.ts";
 import type { AuthenticatedClient, UpstreamConnection } from "../ports.ts";
 import { cancelWaiting, noteOver } from "../statement/ask.ts";
 import { concludeUnknown } from "../statement/conclude.ts";
@@ -230,7 +231,7 @@ export function runSession(parts: SessionParts, deps: SessionDeps): Session {
     if (whole && !socket.destroyed)
       socket.write(encodeError({ severity: "FATAL", code: why.sqlstate, message: why.message }));
     socket.end();
-    setTimeout(() => socket.destroy(), 1_000).unref();
+    destroyAfter(socket, 1_000);
     onClientClose();
   }
 
@@ -254,6 +255,7 @@ export function runSession(parts: SessionParts, deps: SessionDeps): Session {
     abandon(walk, endWhenIdle?.restart === true ? "restart" : "disconnect");
     cancelKey.remove();
     if (queueLength(walk.queue) > 0) void cancelUpstream(database, upstream.pid, upstream.key, cancelMs);
+    walk.large.free(walk);
     walk.own?.lost();
     noteEnd(walk);
     if (walk.guard !== null) noteOver(walk.guard);
@@ -282,7 +284,7 @@ export function runSession(parts: SessionParts, deps: SessionDeps): Session {
     if (last !== null && !socket.destroyed) socket.write(last);
     if (!socket.destroyed) {
       socket.end();
-      setTimeout(() => socket.destroy(), 5_000).unref();
+      destroyAfter(socket, 5_000);
     }
     resolveClosed();
   }

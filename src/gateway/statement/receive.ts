@@ -96,6 +96,7 @@ function scan(walk: Walk, first: Buffer): void {
     if (whole === null) return;
     chunk = whole;
     walk.frontend = null;
+    walk.large.free(walk);
   }
 
   let run = pos;
@@ -141,6 +142,8 @@ function scan(walk: Walk, first: Buffer): void {
       continue;
     }
     if (next > end) {
+      if (!walk.large.take(walk, length))
+        throw new ProtocolError("too many large messages are on their way through the gateway", "53200");
       walk.frontend = collect(chunk, pos, next - end);
       break;
     }
