@@ -127,6 +127,7 @@ const gravity: readonly Position[] = ["predicate", "equality", "derived", "assig
 function strictly(position: Position, label: LabelMatcher, options: MaskOptions): MaskRefusalCode | null {
   switch (position) {
     case "output":
+      return options.runs === "serialize" ? "PROTECTED_EXPLAIN" : null;
     case "owner":
     // Where it goes is checked with the assignments.
     case "assigned":
@@ -136,6 +137,7 @@ function strictly(position: Position, label: LabelMatcher, options: MaskOptions)
       if (options.explain) return "PROTECTED_EXPLAIN";
       break;
     case "derived":
+      if (options.runs != null) return "PROTECTED_EXPLAIN";
       break;
   }
   const use = options.relax?.get(label.label) ?? label.use;
@@ -184,7 +186,9 @@ function explained(
   const part = use.attribute === 0 ? `: it is part of the whole row of ${column.relationName}` : "";
   const message =
     code === "PROTECTED_EXPLAIN"
-      ? `${named} is protected and may not be compared in EXPLAIN: estimates tell of its values`
+      ? where === "output" || where === "derived"
+        ? `${named} is protected: sizes that this EXPLAIN tells of tell of its values`
+        : `${named} is protected and may not be compared in EXPLAIN: estimates tell of its values`
       : `${named} is protected and may not be used ${places[where]}${part}`;
   const hint =
     use.attribute === 0

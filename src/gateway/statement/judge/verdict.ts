@@ -1,8 +1,9 @@
 /** What the policy says of a statement of which it is known what it touches, and what that means for its rows. */
 import { planMasks } from "../../../analysis/plan.ts";
 import type { Effect, StatementFacts, Touched } from "../../../facts/effects.ts";
+import { createPlanMask } from "../../../masking/index.ts";
 import type { Budget, PolicyDecision } from "../../../policy/index.ts";
-import { setsRow } from "../../../sql/index.ts";
+import { type StaticFacts, setsRow } from "../../../sql/index.ts";
 import type { View } from "../../analyst/index.ts";
 import {
   changesSettings,
@@ -45,14 +46,15 @@ export function decided(
   const bare = factsOf(shape, touched, used, inTransaction, statements, statement.bytes);
   const own = bare.effects;
   const explain = shape.facts.explain !== null;
+  const runs = runsOf(shape.facts.explain);
   const writable = (name: string): boolean => mayWrite(view, name);
   const first = touched.map((one) =>
-    planMasks(one, view.protectedSet, { unmask: [], explain, mayWrite: writable }),
+    planMasks(one, view.protectedSet, { unmask: [], explain, runs, mayWrite: writable }),
   );
   const protects = first.some(({ labels }) => labels.length > 0);
   const observed = view.observedSet.empty
     ? []
-    : touched.map((one) => planMasks(one, view.observedSet, { unmask: [], explain }));
+    : touched.map((one) => planMasks(one, view.observedSet, { unmask: [], explain, runs }));
   const facts: StatementFacts = {
     ...bare,
     effects: analysed === null ? unknownEffects(own, used) : own,
@@ -67,13 +69,15 @@ export function decided(
     unmask.length === 0 && relax.size === 0
       ? first
       : touched.map((one) =>
-          planMasks(one, view.protectedSet, { unmask, relax, explain, mayWrite: writable }),
+          planMasks(one, view.protectedSet, { unmask, relax, explain, runs, mayWrite: writable }),
         );
   const masks = masksOf(view, outcomes);
   const texts = [statement, ...used].map(({ text }) => text);
   const bound = used.length === 1 && shape.kind !== "prepare" && shape.kind !== "declare";
   const kept = keepNames(view, touched, explain, bound, texts);
-  const names = kept !== null && "mask" in kept ? kept.mask : null;
+  const named = kept !== null && "mask" in kept ? kept.mask : null;
+  const hides = outcomes.some((outcome) => outcome.ok && outcome.plan !== null);
+  const names = runs !== null && hides ? createPlanMask(named) : named;
   let reason = notReadable(view, touched) ?? masks.reason;
   for (const one of used) reason ??= unreadCode(one.shape, view, unmask);
   if (kept !== null && "refusal" in kept) reason ??= kept.refusal;
@@ -119,6 +123,11 @@ export function decided(
     after: aftermath(used, { ...facts, effects: own }, touched),
     touched,
   };
+}
+
+function runsOf(explain: StaticFacts["explain"]): "analyze" | "serialize" | null {
+  if (explain?.analyze !== true) return null;
+  return explain.serialize ? "serialize" : "analyze";
 }
 
 /** What of it nobody can follow, where the policy depends on that. */
