@@ -252,10 +252,19 @@ describe("relaxed uses", () => {
       "PROTECTED_EXPLAIN public.users.email",
     );
     expect(await told("select id from users where name < 'x'", set, explain)).toBe("clear");
+    // With ANALYZE sorts and hashes tell how large their rows were, with SERIALIZE all rows do.
+    for (const runs of ["analyze", "serialize"] as const) {
+      const run = { explain: true, runs };
+      const whole = "select nullif(email, 'x') from users, generate_series(1, 1000)";
+      expect(await told(whole, set, run)).toBe("PROTECTED_EXPLAIN public.users.email");
+      expect(await told("select upper(name) from users", set, run)).toBe("clear");
+      const plain = await told("select email from users", set, run);
+      expect(plain.startsWith("PROTECTED_EXPLAIN")).toBe(runs === "serialize");
+    }
   });
 
   test("sizes of protected values are not told", async () => {
-    const sized = { explain: true, serialize: true };
+    const sized = { explain: true, runs: "serialize" } as const;
     for (const use of ["output", "any"] as const)
       for (const sql of ["select email from users", "select * from users", "select upper(email) from users"])
         expect(await told(sql, protect({ use }), sized), sql).toMatch(/^PROTECTED_EX/);
