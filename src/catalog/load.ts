@@ -118,6 +118,7 @@ async function loadOnce(
   const schemas = await bounded("schemas", limits.types, queries.schemasQuery);
   const roles = await bounded("roles", limits.types, queries.rolesQuery);
   const inheritance = await bounded("inheritances", limits.columns, queries.inheritanceQuery);
+  const conditions = await bounded("conditions", limits.columns, queries.conditionsQuery);
   const trees = await bounded("views", limits.relations, queries.treesQuery);
   const aggregates = await bounded("aggregates", limits.functions, queries.aggregatesQuery);
   const system = kept ?? (await loadHalf(bounded, limits, "system"));
@@ -132,7 +133,7 @@ async function loadOnce(
       digest,
       schemas: new Set(schemas.map((row) => row[0] ?? "")),
       roles: roles.map((row) => readRole(new RowReader("roles").on(row))),
-      relations: readRelations([system, user], inheritance, trees),
+      relations: readRelations([system, user], inheritance, conditions, trees),
       functions: both((half) => half.functions),
       aggregates: readAggregates(aggregates),
       operators: both((half) => half.operators),
@@ -246,6 +247,7 @@ const none: readonly never[] = [];
 function readRelations(
   halves: readonly HalfRead[],
   inheritance: readonly TextRow[],
+  conditions: readonly TextRow[],
   treeRows: readonly TextRow[],
 ): Relation[] {
   const parents = new Map<number, number[]>();
@@ -258,6 +260,9 @@ function readRelations(
     append(parents, child, parent);
     append(children, parent, child);
   }
+  const conditioned = new Map<number, number[]>();
+  const k = new RowReader("conditions");
+  for (const row of conditions) append(conditioned, k.on(row).int(), k.int());
   const trees = new Map<number, string>();
   const t = new RowReader("views");
   for (const row of treeRows) trees.set(t.on(row).int(), t.text());
@@ -287,6 +292,7 @@ function readRelations(
       columns: columns.get(oid) ?? none,
       parents: sortedUnique(parents.get(oid) ?? none),
       children: sortedUnique(children.get(oid) ?? none),
+      conditioned: sortedUnique(conditioned.get(oid) ?? none),
       rowSecurity,
       forceRowSecurity,
       hasTriggers,

@@ -79,6 +79,17 @@ export const inheritanceQuery = (limit: number) => `
 select i.inhrelid, i.inhparent from pg_catalog.pg_inherits i join pg_catalog.pg_class c on c.oid = i.inhrelid
 where c.relkind in ${relationKinds} limit ${limit + 1}`;
 
+/** Columns that conditions of a table look at; 0: the condition's expression is not taken apart. */
+export const conditionsQuery = (limit: number) => `
+select conrelid, pg_catalog.unnest(conkey) from pg_catalog.pg_constraint
+  where contype in ('c', 'x') and conrelid >= ${firstNormalOid}
+union select partrelid, pg_catalog.unnest(partattrs) from pg_catalog.pg_partitioned_table
+union select indrelid, 0::smallint from pg_catalog.pg_index
+  where (indexprs is not null or indpred is not null) and indrelid >= ${firstNormalOid}
+union select polrelid, 0::smallint from pg_catalog.pg_policy
+union select tgrelid, 0::smallint from pg_catalog.pg_trigger where tgqual is not null and not tgisinternal
+limit ${limit + 1}`;
+
 export const treesQuery = (limit: number) => `
 select ev_class, ev_action::text from pg_catalog.pg_rewrite
 where ev_type = '1' and ev_class >= ${firstNormalOid} limit ${limit + 1}`;
