@@ -51,6 +51,8 @@ export interface ProtectedSet {
   refusal(relation: number, attribute: number): string | null;
   /** All of them, for `postern policy columns`. */
   readonly refused: readonly RefusedRelation[];
+  /** What is written there is looked at by conditions that the login may have made: of a table that it owns, or of parts of it. */
+  tried(relation: number, attribute: number): boolean;
   /** "schema.relation.column" of any column. */
   nameOf(attribute: Attribute): string;
   /** Names of a relation's columns that no label with `access: none` reaches. */
@@ -96,6 +98,7 @@ export function resolveProtected(
       const entry = refusedBy().get(relation);
       return entry === undefined || attribute < 0 || entry.readable.has(attribute) ? null : entry.reason;
     },
+    tried: (relation, attribute) => isTried(catalog, relation, attribute),
     nameOf: (attribute) => columnText(catalog, attribute.relation, attribute.attribute),
     readable(relation) {
       const known = catalog.relation(relation)?.columns ?? [];
@@ -107,6 +110,20 @@ export function resolveProtected(
         .map((column) => column.name);
     },
   };
+}
+
+function isTried(catalog: CatalogSnapshot, relation: number, attribute: number): boolean {
+  const name = catalog.column(relation, attribute)?.name;
+  const seen = new Set([relation]);
+  for (const oid of seen) {
+    const known = catalog.relation(oid);
+    if (known === undefined) continue;
+    const own = known.columns.find((column) => column.name === name)?.attnum ?? attribute;
+    const looks = known.conditioned.includes(own) || known.conditioned.includes(0);
+    if (looks && (known.temporary || known.privileges.owns)) return true;
+    for (const child of known.children) seen.add(child);
+  }
+  return false;
 }
 
 /** Worked out when it is first asked for. */

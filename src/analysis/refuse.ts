@@ -134,6 +134,8 @@ export function refusedUse(
           message: `column ${column.name} (${label.label}) is protected and stands in rows that a rule adds, which are not masked`,
           hint: "Ask the owner of the database to change the rule.",
         };
+  const copied = triedOut(touched, set, options, active);
+  if (copied !== null) return copied;
   // The gravest is told first.
   const uses = touched.uses
     .filter((use) => protectedAt(use, set).length > 0)
@@ -146,6 +148,28 @@ export function refusedUse(
         const refused = strictly(use.position, label, options);
         if (refused !== null) return explained(refused, column, label, use);
       }
+  }
+  return null;
+}
+
+/** A copy in a table of one's own: its conditions tell of the value, by what fails or where the row comes to lie. */
+function triedOut(touched: Touched, set: ProtectedSet, options: MaskOptions, active: Active): Refused | null {
+  for (const { target, sources } of touched.assignments) {
+    if (target === null || !set.tried(target.relation, target.attribute)) continue;
+    for (const source of sources) {
+      if (source.relation === target.relation && source.attribute === target.attribute) continue;
+      for (const column of protectedAt(source, set))
+        for (const label of active(column))
+          if (!allowed[options.relax?.get(label.label) ?? label.use].includes("predicate"))
+            return {
+              code: "PROTECTED_PREDICATE",
+              column: column.name,
+              label: label.label,
+              where: "assigned",
+              message: `column ${column.name} (${label.label}) is protected and may not be copied to ${set.nameOf(target)}: conditions of that table, which the login owns, look at what is written`,
+              hint: "Copy it to a table without checks, policies, partitions and indexed expressions, or to one that others own.",
+            };
+    }
   }
   return null;
 }

@@ -58,9 +58,10 @@ export function createFetcher(query: CatalogQuery, limits: CatalogLimits, server
     const inheritance = inherits
       ? await rows("inheritances", limits.columns, queries.inheritanceQuery, part)
       : [];
+    const conditions = await rows("conditions", limits.columns, queries.conditionsQuery, part);
     const trees = rewritten ? await rows("views", limits.relations, queries.treesQuery, part) : [];
     const found = await rows("relations", limits.relations, queries.relationsQuery, part);
-    return readRelations({ relations: found, columns, inheritance, trees }, (oid, list) =>
+    return readRelations({ relations: found, columns, inheritance, conditions, trees }, (oid, list) =>
       system.columns(oid, list),
     );
   }

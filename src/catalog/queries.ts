@@ -133,6 +133,17 @@ export const inheritanceQuery = (limit: number, part: Part) => `
 select i.inhrelid, i.inhparent from pg_catalog.pg_inherits i join pg_catalog.pg_class c on c.oid = i.inhrelid
 where c.relkind in ${relationKinds} and ${ofRelation(part)} limit ${limit + 1}`;
 
+/** Columns that conditions of a table look at; 0: the condition's expression is not taken apart. */
+export const conditionsQuery = (limit: number, part: Part) => `
+select k.relation, k.attribute from (
+  select conrelid, pg_catalog.unnest(conkey) from pg_catalog.pg_constraint where contype in ('c', 'x')
+  union select partrelid, pg_catalog.unnest(partattrs) from pg_catalog.pg_partitioned_table
+  union select indrelid, 0::smallint from pg_catalog.pg_index where indexprs is not null or indpred is not null
+  union select polrelid, 0::smallint from pg_catalog.pg_policy
+  union select tgrelid, 0::smallint from pg_catalog.pg_trigger where tgqual is not null and not tgisinternal
+) k(relation, attribute) join pg_catalog.pg_class c on c.oid = k.relation
+where c.oid >= ${firstNormalOid} and ${ofRelation(part)} limit ${limit + 1}`;
+
 export const treesQuery = (limit: number, part: Part) => `
 select ev_class, ev_action::text from pg_catalog.pg_rewrite
 where ev_type = '1' and ev_class >= ${firstNormalOid}
@@ -224,6 +235,14 @@ const watched: readonly Watched[] = [
     "indrelid",
     `(indisprimary or indexprs is not null or indpred is not null) and ${ofHeld("indrelid")}`,
   ),
+  watch(
+    "relations",
+    "condition",
+    "pg_constraint",
+    "conrelid",
+    `contype in ('c', 'x') and ${ofHeld("conrelid")}`,
+  ),
+  watch("relations", "policy", "pg_policy", "polrelid", ofHeld("polrelid")),
   watch("relations", "inherits", "pg_inherits", "inhrelid", ofHeld("inhrelid")),
   watch("functions", "proc", "pg_proc", "oid"),
   watch("functions", "aggregate", "pg_aggregate", "aggfnoid::oid"),

@@ -62,6 +62,7 @@ export interface RelationRows {
   readonly relations: readonly TextRow[];
   readonly columns: readonly TextRow[];
   readonly inheritance: readonly TextRow[];
+  readonly conditions: readonly TextRow[];
   readonly trees: readonly TextRow[];
 }
 
@@ -76,6 +77,9 @@ export function readRelations(
   const parents = new Map<number, number[]>();
   const i = new RowReader("inheritance");
   for (const row of rows.inheritance) append(parents, i.on(row).int(), i.int());
+  const conditioned = new Map<number, number[]>();
+  const k = new RowReader("conditions");
+  for (const row of rows.conditions) append(conditioned, k.on(row).int(), k.int());
   const trees = new Map<number, string>();
   const t = new RowReader("views");
   for (const row of rows.trees) trees.set(t.on(row).int(), t.text());
@@ -102,6 +106,7 @@ export function readRelations(
       columns: share(oid, columns.get(oid) ?? none),
       parents: sortedUnique(parents.get(oid) ?? none),
       children: none,
+      conditioned: sortedUnique(conditioned.get(oid) ?? none),
       rowSecurity,
       forceRowSecurity,
       runsCode,
