@@ -123,6 +123,17 @@ export function refusedUse(
   options: MaskOptions,
   active: Active,
 ): Refused | null {
+  for (const source of touched.beside ?? [])
+    for (const column of protectedAt(source, set))
+      for (const label of active(column))
+        return {
+          code: "PROTECTED_PREDICATE",
+          column: column.name,
+          label: label.label,
+          where: "predicate",
+          message: `column ${column.name} (${label.label}) is protected and stands in rows that a rule adds, which are not masked`,
+          hint: "Ask the owner of the database to change the rule.",
+        };
   // The gravest is told first.
   const uses = touched.uses
     .filter((use) => protectedAt(use, set).length > 0)

@@ -187,6 +187,7 @@ function readQueries(
     unsafe,
     parameterTypes: collected.parameterTypes,
     valueTypes: [...collected.valueTypes],
+    ...(found.beside.length === 0 ? {} : { beside: found.beside }),
     ...(queries.length === 1 &&
     collected.settingCalls === 1 &&
     top !== undefined &&

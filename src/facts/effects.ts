@@ -93,6 +93,8 @@ export interface Touched {
   readonly unsafe: readonly UnsafeFunction[];
   /** Types of its parameters ($1, …) as the server inferred them. */
   readonly parameterTypes: readonly number[];
+  /** What rows hold that come beside those of `outputs`: a rule's. They cannot be masked. Absent: there are none. */
+  readonly beside?: readonly Attribute[];
   /** Types of the database's own that its values have, by oid; absent: not known. */
   readonly valueTypes?: readonly number[];
   /** It calls set_config() once, for the setting that a condition on PostgreSQL's own pg_settings names. */

@@ -33,7 +33,14 @@ export function checkedBy(name: string, node: JsonObject): Checked {
     }
     for (const value of Object.values(at)) if (typeof value === "object" && value !== null) open.push(value);
   }
-  return { references, columns, ...ofTypes(name, node) };
+  return { references, columns: [...columns, ...seenByTrigger(name, node)], ...ofTypes(name, node) };
+}
+
+/** What PostgreSQL's own trigger functions do with the columns that they are given, and with rows that do not change, is seen. */
+function seenByTrigger(name: string, node: JsonObject): string[] {
+  if (name !== "CreateTrigStmt") return [];
+  const compares = wordsOf(node.funcname).at(-1) === "suppress_redundant_updates_trigger";
+  return [...wordsOf(node.args), ...(compares ? [stringAt(objectAt(node, "relation"), "relname")] : [])];
 }
 
 /** Columns of an exclusion constraint that stand by themselves; expressions are read with all others. */
@@ -56,13 +63,9 @@ function ofTypes(name: string, node: JsonObject): Pick<Checked, "retyped" | "att
       const checks = ["C", "V"].includes(stringAt(node, "subtype")) && last !== undefined;
       return checks ? { ...nothing, domain: { schema: words.at(-2) ?? null, name: last } } : nothing;
     }
-    case "RenameStmt":
-      // Tables of that type have its attributes as columns.
-      return stringAt(node, "renameType") === "OBJECT_ATTRIBUTE"
-        ? { ...nothing, attributes: [stringAt(node, "subname")] }
-        : nothing;
     case "AlterTableStmt": {
       const retyped = retypedBy(node);
+      // Tables of that type have its attributes as columns.
       return stringAt(node, "objtype") === "OBJECT_TYPE"
         ? { ...nothing, attributes: retyped.map(({ column }) => column) }
         : { ...nothing, retyped };

@@ -66,8 +66,14 @@ function movedBy(name: string, node: JsonObject): Definition["moved"] {
     case "RenameStmt":
       switch (stringAt(node, "renameType")) {
         case "OBJECT_COLUMN":
-        case "OBJECT_ATTRIBUTE":
           return { what: "column", names: [stringAt(node, "subname")] };
+        case "OBJECT_ATTRIBUTE":
+          return { what: "attribute", names: [stringAt(node, "subname")] };
+        case "OBJECT_TABCONSTRAINT":
+        case "OBJECT_TRIGGER":
+        case "OBJECT_POLICY":
+        case "OBJECT_RULE":
+          return null;
         case "OBJECT_SCHEMA":
           return { what: "schema", names: [stringAt(node, "subname")] };
         default:

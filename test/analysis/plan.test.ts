@@ -19,6 +19,10 @@ beforeAll(async () => {
   await cluster.query(
     database,
     `create view handled as select id, name, email from users;
+     create table ruled (a int, b text);
+     create rule also as on insert to ruled do also select id, upper(email) from users;
+     create rule instead as on update to ruled do instead select s from (select id, email from users) s;
+     create rule fine as on delete to ruled do also select id from users where email like 'a%';
      create function handle() returns trigger language plpgsql as $$ begin return coalesce(new, old); end $$;
      create trigger handle instead of insert or update or delete on handled for each row execute function handle()`,
   );
@@ -166,6 +170,16 @@ describe("relaxed uses", () => {
     ["any", "select get_email(1)", "UNSAFE_FUNCTION public.get_email"],
   ])("%s: %s: %s", async (use, sql, expected) => {
     expect(await told(sql, protect({ use }))).toBe(expected);
+  });
+
+  test("what a rule adds to a statement is refused under any use: nobody masks it", async () => {
+    const any = protect({ use: "any" });
+    expect(await told("insert into ruled values (1, 'x')", any)).toBe(
+      "PROTECTED_PREDICATE public.users.email",
+    );
+    expect(await told("update ruled set b = 'x'", any)).toBe("PROTECTED_PREDICATE public.users.email");
+    expect(await told("delete from ruled", any)).toBe(" !");
+    expect(await told("insert into ruled values (1, 'x')", any, { unmask: ["pii", "number"] })).toBe("clear");
   });
 
   test("a rule may relax a label for a principal", async () => {

@@ -42,6 +42,10 @@ beforeAll(async () => {
      create type tell_r as range (subtype = tell_d, multirange_type_name = tell_m); create table spanned (r tell_m[]);
      create type fine_r as range (subtype = int8, multirange_type_name = fine_m);
      create domain taken_d as int check (value > 0); create table taken (id taken_d, r int4range);
+     create domain pay as int; alter table hr.emp alter salary type pay; create domain pay_too as pay;
+     create domain short as text check (length(value) < 3);
+     create type letter as (email text, at int); create table mails of letter;
+     alter table users add column words tsvector;
      create type mood as enum ('glad');
      create function mood_json(mood) returns json language plpgsql as $$ begin ${tells}; return '1'; end $$;
      create cast (mood as json) with function mood_json(mood);
@@ -59,7 +63,9 @@ beforeAll(async () => {
      alter table users owner to ${lab.role}; alter table parent owner to ${lab.role};
      alter table child owner to ${lab.role}; alter table part owner to ${lab.role};
      alter table part1 owner to ${lab.role}; alter table hr.emp owner to ${lab.role};
-     alter view v_users owner to ${lab.role}; alter schema hr owner to ${lab.role}`,
+     alter view v_users owner to ${lab.role}; alter schema hr owner to ${lab.role};
+     alter domain pay owner to ${lab.role}; alter domain short owner to ${lab.role}; alter type letter owner to ${lab.role};
+     alter table mails owner to ${lab.role}`,
   );
   for (const name of ["tell_d", "tell_c", "tell_d[]", "fine_d"]) {
     const [row] = await lab.cluster.query(lab.dbname, `select '${name}'::regtype::oid::int as oid`);
@@ -311,6 +317,21 @@ describe("definitions", () => {
       "alter table spans add exclude using gist (secret with &&) where (id in ('[1,2)'))",
     ],
     ["rows that exclude each other", "alter table users add exclude (email with =)"],
+    ["a domain's check", "alter domain pay add check (value > 700000000)"],
+    ["a domain's check that quotes", "alter domain pay add check (value::text::date > 'now')"],
+    ["a domain's check, later", "alter domain pay validate constraint later"],
+    ["another type", "alter table users alter column email type short"],
+    ["a shorter type", "alter table users alter column name type text, alter email type varchar(10)"],
+    ["a smaller type", "alter table hr.emp alter salary type smallint"],
+    ["another type of an attribute", "alter type letter alter attribute email type short cascade"],
+    [
+      "a trigger of PostgreSQL's own that copies",
+      "create trigger made before insert or update on users for each row execute function tsvector_update_trigger(words, 'pg_catalog.simple', name, email)",
+    ],
+    [
+      "a trigger of PostgreSQL's own that compares",
+      "create trigger made before update on users for each row execute function pg_catalog.suppress_redundant_updates_trigger()",
+    ],
   ])("that look at values: %s", async (_, text) => {
     expect(await run(text)).toEqual(["PROTECTED_PREDICATE"]);
   });
@@ -352,7 +373,7 @@ describe("definitions", () => {
         "select other from typed",
         "rollback",
       ),
-    ).toEqual(["", "PROTECTED_PREDICATE", "TRANSACTION_ABORTED", ""]);
+    ).toEqual(["", "PROTECTED_WRITE", "TRANSACTION_ABORTED", ""]);
   });
 
   test("and others", async () => {
@@ -384,6 +405,11 @@ describe("definitions", () => {
     ["a table's name", "alter table users rename to people", "select email from people"],
     ["a table's schema", "alter table users set schema app", "select email from app.users"],
     ["a schema's name", "alter schema hr rename to staff", "select salary from staff.emp"],
+    [
+      "the name of a type's attribute",
+      "alter type letter rename attribute email to e cascade",
+      "select e from mails",
+    ],
     ["a parent", "alter table child no inherit parent", "select email from child"],
     ["a partition's parent", "alter table part detach partition part1", "select email from part1"],
     ["a parent's column", "alter table only parent drop column email", "select email from child"],
@@ -412,9 +438,20 @@ describe("definitions", () => {
       "alter table fine rename to finer",
       "create table mail (email text check (email like '%@%'), fine fine_d)",
       "create policy own on finer using (w = current_user)",
+      "alter domain short add constraint shorter check (length(value) < 2)",
+      "alter domain pay set default 1",
+      "alter table parent alter column email type varchar, alter column id type bigint",
+      "alter table hr.emp alter column salary type bigint",
+      "alter type letter alter attribute at type bigint cascade",
+      "create trigger made before update on mails for each row execute function suppress_redundant_updates_trigger()",
+      "create trigger made before update on users for each row execute function tsvector_update_trigger(words, 'pg_catalog.simple', name)",
+      "alter trigger made on users rename to remade",
+      "alter table users add constraint aged check (age < 1000)",
+      "alter table users rename constraint aged to old",
       "create schema alone",
       "drop table finer",
     ];
-    expect(await run(...texts)).toEqual(texts.map(() => ""));
+    const codes = await run(...texts);
+    expect(codes).toEqual(texts.map(() => ""));
   });
 });

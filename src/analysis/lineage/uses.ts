@@ -54,6 +54,8 @@ export interface Uses {
   readonly uses: readonly ColumnUse[];
   readonly inspected: readonly Inspection[];
   readonly assignments: readonly Assignment[];
+  /** What rows hold that a rule adds. */
+  readonly beside: readonly Attribute[];
   readonly tracer: Tracer;
   readonly scopes: readonly Scope[];
 }
@@ -84,6 +86,7 @@ export function findUses(
   /** By column and place: the place's number is the key's last digit. */
   const found = new Map<number, ColumnUse>();
   const assignments: Assignment[] = [];
+  const beside: Attribute[] = [];
   const scopes = createScopes();
   /** Entries of views that wait until somebody reads them. */
   const waiting = new Map<Scope, Map<number, () => void>>();
@@ -473,7 +476,10 @@ export function findUses(
     const base: Position = added ? "predicate" : target && scope.command === "select" ? "assigned" : "output";
     query(scope, { base, owner: false, lazy: false, compared: false, plainWhere: true, exists: false });
     // What the statement returns is read.
-    if (base !== "assigned") tracer.output(scope, 0);
+    if (base !== "assigned") {
+      const rows = tracer.output(scope, 0);
+      if (added) beside.push(...sourcesOf(rows));
+    }
     if (base !== "assigned") continue;
     for (const entry of nodesOf(scope.query, "targetList")) {
       if (boolOf(entry, "resjunk")) continue;
@@ -486,6 +492,7 @@ export function findUses(
     uses: [...found.values()],
     inspected: inspector?.found() ?? [],
     assignments,
+    beside,
     tracer,
     scopes: tops,
   };

@@ -2,6 +2,7 @@
  * Ways out of the database that analysed queries do not show: code that is not read, and definitions that run or keep expressions
  * over protected columns, or take away the names that labels go by.
  */
+import { shownType } from "../../analysis/lineage/types.ts";
 import type { ProtectedColumn } from "../../analysis/protected.ts";
 import { opaque } from "../../analysis/refuse.ts";
 import { type FunctionFacts, relationText } from "../../catalog/index.ts";
@@ -173,11 +174,12 @@ function tries(
       )
     )
       return lookedInto(column, "may not be referenced by a new foreign key");
-    const narrowed = retyped.some(
-      (one) => one.column === name && !(one.to !== null && isAnyText(one.to, view)),
-    );
+    const narrowed = retyped.some(({ column: of, to }) => of === name && !takesAll(to, type, view));
     if (narrowed && subjects.some((subject) => isNamed(column, view, subject)))
-      return lookedInto(column, "may only be given the type text: other conversions fail by its values");
+      return lookedInto(
+        column,
+        "may only be given a type that takes all its values, as text does: another conversion fails by them",
+      );
     if (attributes.includes(name))
       return lookedInto(column, "an attribute of this name may belong to the type of its table");
     // The server itself refuses where values of the domain stand in arrays or rows.
@@ -187,13 +189,21 @@ function tries(
   return null;
 }
 
-/** PostgreSQL's own type that takes every text, and every other value as one. */
-function isAnyText({ schema, name }: QualifiedName, { catalog }: View): boolean {
-  return (
-    (name === "text" || name === "varchar") &&
-    (schema === "pg_catalog" ||
-      (schema === null && catalog.typesNamed(name).every((type) => type.schema === "pg_catalog")))
-  );
+/** pg_type.oid of int2, int4, int8 and numeric, by the types without a precision that take all their values. */
+const wider: ReadonlyMap<string, readonly number[]> = new Map([
+  ["int8", [20, 21, 23]],
+  ["numeric", [20, 21, 23, 1700]],
+]);
+
+/** PostgreSQL's own types that take every value of another one; text takes everything, written as one. */
+function takesAll(to: QualifiedName | null, from: number, { catalog }: View): boolean {
+  if (to === null) return false;
+  const { schema, name } = to;
+  const own =
+    schema === "pg_catalog" ||
+    (schema === null && catalog.typesNamed(name).every((type) => type.schema === "pg_catalog"));
+  if (name === "text" || name === "varchar") return own;
+  return own && (wider.get(name)?.includes(shownType(from, catalog)) ?? false);
 }
 
 /** Labels go by names, and reach children through their parents. */
@@ -213,6 +223,9 @@ function takesAway(
         return isSubject;
       case "relation":
         return isSubject && labelled;
+      // Tables that are of the type are not named.
+      case "attribute":
+        return names.includes(view.catalog.column(column.relation, column.attribute)?.name ?? "");
       case "column":
         return (
           isSubject && names.includes(view.catalog.column(column.relation, column.attribute)?.name ?? "")
