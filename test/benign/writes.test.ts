@@ -56,7 +56,11 @@ test.each([
   "insert into leads (email) values ('x') on conflict (email) do update set name = 'n' where leads.email > 'a'",
   "insert into leads (email) values ('x') on conflict (email) where email > 'a' do nothing",
   "insert into leads (email) values ('x') on conflict (lower(email)) do nothing",
-  "merge into leads l using (values ('x')) v(email) on l.email = v.email when matched then update set name = 'n'",
+  ...(major >= 15
+    ? [
+        "merge into leads l using (values ('x')) v(email) on l.email = v.email when matched then update set name = 'n'",
+      ]
+    : []),
 ])("a condition on a protected column stays refused: %s", async (sql) => {
   const client = await lab.login("writer");
   expect((await send(client, { sql }))?.code).toBe("PROTECTED_PREDICATE");
