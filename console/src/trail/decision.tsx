@@ -92,7 +92,7 @@ export function DecisionCard({ intent }: { readonly intent: Json }) {
           {isObject(would) ? (
             <Fact
               name="Would be"
-              value={`${text(would, "verdict") ?? "?"}${text(would, "rule") === null ? "" : ` by ${text(would, "rule")}`} (observed only)`}
+              value={`${text(would, "verdict") ?? "?"}${text(would, "rule") === null ? "" : ` by ${text(would, "rule")}`} (${text(would, "code") === null ? "" : `${text(would, "code")}; `}observed only)`}
             />
           ) : null}
           <Fact name="Policy" value={decided} copy />

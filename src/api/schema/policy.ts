@@ -151,7 +151,10 @@ export const explanation = z
       limits: decisionLimits,
       approvers: z.array(approverDemand),
       unmask: z.array(z.string()),
-      would: z.object({ verdict: z.enum(["deny", "approve"]), rule: z.string().nullable() }).nullable(),
+      would: z
+        .object({ verdict: z.enum(["deny", "approve"]), rule: z.string().nullable(), code: z.string() })
+        .nullable()
+        .meta({ description: "What would be decided were nothing merely observed." }),
     }),
     rules: z.array(ruleVerdict),
     touches: z

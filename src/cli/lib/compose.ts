@@ -13,6 +13,7 @@ import type { CompiledPolicy } from "../../policy/index.ts";
 import type { Store } from "../../store/index.ts";
 import { keepAnchored, tellOpenNews } from "./anchor.ts";
 import { openApprovals } from "./approvals.ts";
+import { withinDescriptors } from "./descriptors.ts";
 import { openIdentity } from "./identity.ts";
 import { openPolicy, readPolicy } from "./policy.ts";
 import { compareSettings } from "./reload.ts";
@@ -112,7 +113,7 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
   });
   const protection = createProtection(settings.identity.lockout);
   opened.defer(() => identity.close());
-  const gateway = await startGateway(settings.gateway, {
+  const gateway = await startGateway(withinDescriptors(settings.gateway, logger), {
     identity,
     protection,
     audit,
