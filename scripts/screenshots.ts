@@ -30,6 +30,8 @@ interface Shot {
   readonly wait: string;
   /** A button to press first. */
   readonly press?: string;
+  /** What is typed into the editor before that. */
+  readonly type?: string;
 }
 
 const trail = await makeTrail();
@@ -41,7 +43,13 @@ const shots: readonly Shot[] = [
   { name: "statement", path: `/trail/${masked}`, wait: '[data-proof="good"]', press: "Show the steps" },
   { name: "run", path: "/runs/run-7f3a", wait: ".step" },
   { name: "policy", path: "/policy", wait: ".rule" },
-  { name: "playground", path: "/policy?tab=playground", wait: ".editor:not(.plain)", press: "Explain" },
+  {
+    name: "playground",
+    path: "/policy?tab=playground",
+    wait: ".editor:not(.plain)",
+    press: "Explain",
+    type: "select id, name, email from customers",
+  },
   { name: "replay", path: "/policy?tab=replay", wait: ".check-ok", press: "Run" },
   { name: "live", path: "/live", wait: ".said" },
   { name: "approvals", path: "/approvals", wait: ".inbox-row" },
@@ -77,6 +85,11 @@ for (const shot of shots) {
       );
       await watched.page.waitForSelector(shot.wait);
       double.state.me = me;
+      if (shot.type !== undefined) {
+        await watched.page.locator(".cm-content").click();
+        await watched.page.keyboard.press("ControlOrMeta+A");
+        await watched.page.keyboard.type(shot.type);
+      }
       if (shot.press !== undefined)
         await watched.page.getByRole("button", { name: shot.press }).first().click();
       await watched.page.waitForTimeout(shot.name === "live" ? 3_000 : 700);

@@ -80,6 +80,16 @@ pageSuite("the shell", (bench) => {
     await expect.poll(() => page.locator(".empty").textContent()).toContain("No database is open to you");
   });
 
+  it("goes on where the browser believes that there is no network: the gateway may be on this machine", async () => {
+    const { page, faults } = await bench().open("/access");
+    await page.evaluate("dispatchEvent(new Event('offline'))");
+    await page.getByRole("link", { name: "Connect" }).first().click();
+    await page.waitForSelector(".line-text");
+    await page.getByRole("button", { name: "Make a token" }).click();
+    await page.waitForSelector(".token");
+    expect(faults).toEqual([]);
+  });
+
   it("asks for access and makes a token", async () => {
     const { double, open } = bench();
     const { page, faults } = await open("/access");

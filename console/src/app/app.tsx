@@ -26,8 +26,10 @@ const client = new QueryClient({
       staleTime: 10_000,
       retry: (failures, error) => !isFinal(error) && failures < 2,
       refetchOnWindowFocus: true,
+      // The gateway may be on this machine, whatever the browser thinks of the network; and no decision waits to be sent later.
+      networkMode: "always",
     },
-    mutations: { retry: false },
+    mutations: { retry: false, networkMode: "always" },
   },
   mutationCache: new MutationCache({
     onError: (error, _variables, _context, mutation) => {
