@@ -31,7 +31,7 @@ revoke temporary on database ${name} from public`);
     `version: 1
 extends: agent-safe
 labels:
-  - { label: pii.email, columns: ["shop.public.*.email"], mask: partial }
+  - { label: pii.email, columns: ["shop.*.*.email"], mask: partial }
   - { label: pii.tags, columns: ["shop.public.customers.tags", "shop.public.customers.tag"], mask: redact }
   - { label: secret, columns: ["*.*.*.password_hash"], access: none }
 rules:

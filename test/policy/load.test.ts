@@ -21,6 +21,15 @@ function expectProblems(marked: string, whats: readonly string[]): void {
   expect(found.length).toBe(whats.length);
 }
 
+test("YAML that breaks off is told once, where it breaks", () => {
+  const text =
+    "version: 1\nrules:\n  - name: a\n    when: true\n    then: allow\n - name: b\n   when: true\n   then: deny\n";
+  expect(problems(text)).toEqual([
+    expect.stringMatching(/^6:\d+: not valid YAML: .*; expected valid YAML 1\.2/),
+  ]);
+  expect(problems("version: 1\n  default: deny\nrules: []\n")).toHaveLength(1);
+});
+
 const rule = (keys: string) => `version: 1\nrules:\n  - { ${keys} }\n`;
 const label = (keys: string) => `version: 1\nlabels:\n  - { ${keys} }\n`;
 

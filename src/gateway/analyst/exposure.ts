@@ -2,6 +2,7 @@
  * What of the protected columns a login may read in the database itself: where that is nothing, a fault of the gateway's own
  * analysis is an error of PostgreSQL's, and not a leak (MASKING.md section 4.4).
  */
+import { storedLineage } from "../../analysis/lineage/stored.ts";
 import type { ProtectedColumn, ProtectedSet } from "../../analysis/protected.ts";
 import type { CatalogQuery, CatalogSnapshot, Relation } from "../../catalog/index.ts";
 import type { LoginSettings } from "../settings.ts";
@@ -14,11 +15,22 @@ export function mustBeHardened({ hardened }: LoginSettings): boolean {
 /** Columns at once: a statement must not grow without bound. */
 const batch = 2_000;
 
-/** What a view with its caller's rights shows is what it reads; one with its owner's rights shows by itself. */
+/**
+ * The protected columns that show something by themselves. What a view with its caller's rights shows is what it reads; one with its
+ * owner's rights shows by itself, but where it has NULL in the place of a column (masking views, whose columns bear the same names).
+ */
 export function exposing(protectedSet: ProtectedSet, catalog: CatalogSnapshot): readonly ProtectedColumn[] {
-  return protectedSet.columns.filter(
-    ({ relation }) => !protectedSet.isView(relation) || catalog.relation(relation)?.securityInvoker !== true,
-  );
+  const lineages = new Map<number, ReturnType<typeof storedLineage>>();
+  return protectedSet.columns.filter(({ relation, attribute }) => {
+    if (!protectedSet.isView(relation)) return true;
+    const view = catalog.relation(relation);
+    if (view === undefined) return true;
+    // A pattern may hit a column of the system's own views by its name.
+    if (view.securityInvoker || view.system) return false;
+    const lineage = lineages.get(relation) ?? storedLineage(view, catalog);
+    lineages.set(relation, lineage);
+    return lineage?.get(attribute)?.length !== 0;
+  });
 }
 
 /** Whether the login may read columns, by number, of relations as one catalog had them: another version of a relation is another object. */

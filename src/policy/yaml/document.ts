@@ -80,8 +80,12 @@ export function readYaml(file: string, text: string): YamlResult {
   const problems: PolicyProblem[] = [];
   let usable = true;
   const seen = new Set<string>();
-  for (const fault of [...document.errors, ...document.warnings]) {
-    if (fault.code !== "TAG_RESOLVE_FAILED") usable = false;
+  const faults = [...document.errors, ...document.warnings].sort((a, b) => a.pos[0] - b.pos[0]);
+  for (const fault of faults) {
+    const breaks = fault.code !== "TAG_RESOLVE_FAILED";
+    // Behind the first break the parser guesses: what it says there is the same mistake again.
+    if (breaks && !usable) continue;
+    if (breaks) usable = false;
     const at = place(fault.pos[0]);
     const once = `${at.line}:${at.column}:${fault.code}`;
     if (seen.has(once) || seen.size >= maxSyntaxProblems) continue;
