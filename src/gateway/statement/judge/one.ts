@@ -31,8 +31,8 @@ import { usedBy } from "./used.ts";
 import { decided } from "./verdict.ts";
 
 const maxJudged = 4096;
-/** Messages are looked at this often before the gateway gives up understanding them. */
-export const maxAttempts = 6;
+/** Messages are looked at this often before the gateway gives up understanding them: others may change the catalog each time. */
+export const maxAttempts = 20;
 const staysReadOnly: Reason = {
   sqlstate: "25006",
   code: "READ_ONLY",
