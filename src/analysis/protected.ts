@@ -5,7 +5,7 @@
 import { type CatalogSnapshot, columnText, relationText } from "../catalog/index.ts";
 import type { Attribute, Mask } from "../facts/effects.ts";
 import { byNameOf, closureOf, namesAny, relatives } from "./closure.ts";
-import { type RefusedRelation, refusedRelations } from "./systemcolumns.ts";
+import { emptiedColumns, type RefusedRelation, refusedRelations } from "./systemcolumns.ts";
 
 /** What a label allows beside plain output columns. */
 export type LabelUse = "output" | "equality" | "derived" | "any";
@@ -43,6 +43,8 @@ export interface ProtectedSet {
   ofRelation(relation: number): readonly ProtectedColumn[];
   /** The protected columns of a relation by its "schema.relation". */
   ofName(relation: string): readonly ProtectedColumn[];
+  /** Columns of a system relation that come back as NULL while anything is protected. */
+  emptied(relation: number): readonly ProtectedColumn[];
   /** A view: what it gives is what it reads. */
   isView(relation: number): boolean;
   /** Why a column of the system catalogs may not be read while anything is protected; null: it may. */
@@ -74,6 +76,7 @@ export function resolveProtected(
     () => new Map([...byRelation].map(([oid, group]) => [relationText(catalog, oid), group])),
   );
   const refused = once(() => (named ? refusedRelations(catalog) : []));
+  const emptied = once(() => (named ? emptiedColumns(catalog) : null));
   const refusedBy = once(() => new Map(refused().map((entry) => [entry.relation, entry])));
   const columnOf = (relation: number, attribute: number) =>
     byRelation.get(relation)?.find((column) => column.attribute === attribute);
@@ -87,6 +90,7 @@ export function resolveProtected(
     column: columnOf,
     ofRelation: (relation) => byRelation.get(relation) ?? [],
     ofName: (relation) => byName().get(relation) ?? [],
+    emptied: (relation) => emptied()?.get(relation) ?? [],
     isView: (relation) => catalog.relation(relation)?.kind === "v",
     refusal(relation, attribute) {
       const entry = refusedBy().get(relation);

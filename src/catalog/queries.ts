@@ -43,6 +43,13 @@ const temporaryRelations = "(select oid from pg_catalog.pg_class where relpersis
 const ofRelation = (part: Part) =>
   part === "temporary" ? "c.relpersistence = 't'" : `c.relpersistence <> 't' and ${within("c.oid", part)}`;
 
+/**
+ * Functions of PostgreSQL's own triggers that only look whether a key is there (ri_triggers.c, constraint.c): what they say names
+ * the key of the row that is written. Those of ON DELETE CASCADE, SET NULL and the like write to other tables.
+ */
+const keyChecks =
+  "('RI_FKey_check_ins', 'RI_FKey_check_upd', 'RI_FKey_noaction_del', 'RI_FKey_noaction_upd', 'RI_FKey_restrict_del', 'RI_FKey_restrict_upd', 'unique_key_recheck')";
+
 /** One row: server and login. Asked first: everything else relies on the search path that it tells. */
 export const serverQuery = `
 select pg_catalog.current_setting('server_version_num'), pg_catalog.current_database(),
@@ -79,9 +86,27 @@ export const rolesQuery = (limit: number) => `
 select oid, rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls, rolcanlogin
 from pg_catalog.pg_roles limit ${limit + 1}`;
 
+/**
+ * Relations whose writes call functions or operators that users made, not extensions: in checks, generated columns, indexes and
+ * partition keys. (Defaults stand in the server's tree of the statement.)
+ */
+const runsCode = `
+select coalesce(k.conrelid, a.attrelid, i.indrelid, d.objid) from pg_catalog.pg_depend d
+  left join pg_catalog.pg_constraint k on d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass and k.oid = d.objid
+  left join pg_catalog.pg_attrdef f on d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass and f.oid = d.objid
+  left join pg_catalog.pg_attribute a on a.attrelid = f.adrelid and a.attnum = f.adnum and a.attgenerated <> ''
+  left join pg_catalog.pg_index i on d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and i.indexrelid = d.objid
+where d.refclassid in ('pg_catalog.pg_proc'::pg_catalog.regclass, 'pg_catalog.pg_operator'::pg_catalog.regclass)
+  and d.refobjid >= ${firstNormalOid} and d.classid in ('pg_catalog.pg_constraint'::pg_catalog.regclass,
+    'pg_catalog.pg_attrdef'::pg_catalog.regclass, 'pg_catalog.pg_class'::pg_catalog.regclass)
+  and not exists (select from pg_catalog.pg_depend e
+    where e.classid = d.refclassid and e.objid = d.refobjid and e.deptype = 'e')`;
+
 export const relationsQuery = (limit: number, part: Part) => `
 select c.oid, n.nspname, c.relname, c.relkind, c.relowner, c.relpersistence, c.relrowsecurity, c.relforcerowsecurity,
-  c.relhastriggers, c.relhasrules, coalesce(pg_catalog.array_to_json(c.reloptions)::text, '[]'),
+  c.oid in (${runsCode}) or c.relhastriggers and exists (select from pg_catalog.pg_trigger t
+    join pg_catalog.pg_proc f on f.oid = t.tgfoid where t.tgrelid = c.oid and not (t.tgisinternal and f.proname in ${keyChecks})),
+  c.relhasrules, coalesce(pg_catalog.array_to_json(c.reloptions)::text, '[]'),
   pg_catalog.pg_has_role(c.relowner, 'MEMBER'),
   pg_catalog.has_table_privilege(c.oid, 'SELECT') or pg_catalog.has_any_column_privilege(c.oid, 'SELECT'),
   pg_catalog.has_table_privilege(c.oid, 'INSERT') or pg_catalog.has_any_column_privilege(c.oid, 'INSERT'),
@@ -93,11 +118,13 @@ where c.relkind in ${relationKinds} and ${ofRelation(part)} limit ${limit + 1}`;
 /** What a generated column is computed from stands in its expression's tree: the numbers of its variables. */
 export const columnsQuery = (limit: number, part: Part) => `
 select a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull,
+  coalesce(a.attnum = any (k.indkey::int2[]), false),
   case when a.attgenerated <> '' then coalesce((
     select pg_catalog.string_agg(m[1], ' ') from pg_catalog.pg_attrdef d,
       pg_catalog.regexp_matches(d.adbin::text, ':varattno (-?[0-9]+)', 'g') m
     where d.adrelid = a.attrelid and d.adnum = a.attnum), '') end
 from pg_catalog.pg_attribute a join pg_catalog.pg_class c on c.oid = a.attrelid
+  left join pg_catalog.pg_index k on k.indrelid = a.attrelid and k.indisprimary
 where a.attnum > 0 and not a.attisdropped and c.relkind in ${relationKinds} and ${ofRelation(part)}
 order by a.attrelid, a.attnum limit ${limit + 1}`;
 
@@ -115,7 +142,7 @@ where ev_type = '1' and ev_class >= ${firstNormalOid}
 export const functionsQuery = (limit: number, bodyLimit: number, ranges: readonly Range[]) => `
 select p.oid, n.nspname, p.proname, p.prokind, l.lanname, p.provolatile, p.prosecdef, p.proowner, p.proretset,
   p.proisstrict, p.proargtypes::text, p.prorettype,
-  case when p.oid >= ${firstNormalOid} and l.lanname in ('sql', 'plpgsql') then
+  case when p.oid >= ${firstNormalOid} and l.lanname in ('sql', 'plpgsql', 'internal') then
     pg_catalog.left(coalesce(case when p.prosqlbody is null then p.prosrc
       else pg_catalog.pg_get_function_sqlbody(p.oid) end, ''), ${bodyLimit + 1}) end,
   pg_catalog.array_to_json(p.proconfig)::text, e.extname
@@ -188,6 +215,15 @@ const watched: readonly Watched[] = [
   watch("relations", "attribute", "pg_attribute", "attrelid", `attnum > 0 and ${ofHeld("attrelid")}`),
   watch("relations", "default", "pg_attrdef", "adrelid", ofHeld("adrelid")),
   watch("relations", "rewrite", "pg_rewrite", "ev_class", ofHeld("ev_class")),
+  watch("relations", "trigger", "pg_trigger", "tgrelid", ofHeld("tgrelid")),
+  // Of primary keys the columns are told, and whether code of users stands in an index.
+  watch(
+    "relations",
+    "index",
+    "pg_index",
+    "indrelid",
+    `(indisprimary or indexprs is not null or indpred is not null) and ${ofHeld("indrelid")}`,
+  ),
   watch("relations", "inherits", "pg_inherits", "inhrelid", ofHeld("inhrelid")),
   watch("functions", "proc", "pg_proc", "oid"),
   watch("functions", "aggregate", "pg_aggregate", "aggfnoid::oid"),

@@ -50,6 +50,7 @@ function readColumns(rows: readonly TextRow[]): Map<number, Column[]> {
       type: r.int(),
       typmod: r.int(),
       notNull: r.flag(),
+      inPrimaryKey: r.flag(),
       generatedFrom: sortedUnique(r.ints()),
     });
   }
@@ -87,7 +88,7 @@ export function readRelations(
     const temporary = r.text() === "t";
     const rowSecurity = r.flag();
     const forceRowSecurity = r.flag();
-    const hasTriggers = r.flag();
+    const runsCode = r.flag();
     const hasRules = r.flag();
     const options = r.texts();
     return {
@@ -103,7 +104,7 @@ export function readRelations(
       children: none,
       rowSecurity,
       forceRowSecurity,
-      hasTriggers,
+      runsCode,
       hasRules,
       securityBarrier: hasOption(options, "security_barrier"),
       securityInvoker: hasOption(options, "security_invoker"),

@@ -37,6 +37,7 @@ export type { InnerClient } from "./client/inner.ts";
 export type { SessionDescription } from "./describe.ts";
 export type { AccessDesk, Asker, DatabaseAccess, TableDetail } from "./desk.ts";
 export type { Lifecycle } from "./lifecycle.ts";
+export type { Unopened } from "./ports.ts";
 export { PreviewRefused } from "./preview/index.ts";
 export type { Session } from "./session/types.ts";
 export type { Judgement } from "./statement/judgement.ts";
@@ -204,6 +205,7 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
       tokenSha256: client.principal.token.sha256,
       via: client.via,
     });
+    client.watch?.unopened(refused);
     client.socket.end(encodeError({ severity: "FATAL", code: refused.sqlstate, message: refused.message }));
     destroyAfter(client.socket, 5_000);
     client.socket.resume();
@@ -334,7 +336,7 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
           limits: settings.limits,
           databases: settings.databases.map((d) => d.name),
           onClient: (client) => void admitClient(client),
-          onCancel: (request) => deps.cancelKeys.cancel(request.pid, request.key),
+          onCancel: (request) => deps.cancelKeys.cancel(request),
           onFailure: recordFailure,
           admit: () => accepting,
         }),

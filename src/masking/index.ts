@@ -15,6 +15,7 @@ export { MaskError } from "./errors.ts";
 export { createMaskKeys, type MaskKeys, type SourceDigest } from "./keys.ts";
 export { createNameMask, type NameMask } from "./names.ts";
 export { MaskOutput } from "./output.ts";
+export { createPlanMask } from "./plansizes.ts";
 export { createRowMasker, type MaskColumn, type RowMasker } from "./row.ts";
 export { type ColumnSample, proposeLabels, type ScanReport } from "./scan.ts";
 export { scrubError, scrubNotice } from "./scrub.ts";

@@ -1,9 +1,11 @@
 /** What statements touch, by the tree of a real server. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readTouched } from "../../src/analysis/touched.ts";
+import { binaries } from "../support/binaries.ts";
 import { sharedCluster } from "../support/cluster.ts";
 import { type Analyst, analyst, assignmentsOf, lineageSchema, outputsOf, usesOf } from "./lineage-support.ts";
 
+const { major } = await binaries();
 const extra = `
   create role touched_reader login password 'x';
   create table idt (id int generated always as identity, v int);
@@ -308,7 +310,20 @@ describe("positions", () => {
     ],
     [
       "insert into users (id, email) values (1, 'x') on conflict (id) do nothing",
-      ["predicate public.users.id"],
+      ["arbiter public.users.id"],
+    ],
+    [
+      "insert into users (id, email) values (1, 'x') on conflict (id) do update set email = excluded.email where users.id > 7",
+      ["arbiter public.users.id", "assigned public.users.email", "predicate public.users.id"],
+    ],
+    // Prisma's upsert.
+    [
+      "insert into users (id, email) values (1, 'x') on conflict (email) do update set name = 'n' where (users.email = $1 and 1 = 1) returning id",
+      ["arbiter public.users.email", "equality public.users.email", "output public.users.id"],
+    ],
+    [
+      "insert into users (id, email) values (1, 'x') on conflict (id) do update set name = 'n' where users.email = excluded.email",
+      ["arbiter public.users.id", "predicate public.users.email"],
     ],
     [
       "merge into orders o using users u on o.id = u.id when matched and u.email > 'x' then update set note = u.name",
@@ -543,6 +558,14 @@ describe("expressions that tell of a value by more than their own", () => {
     "email is null",
     "email ~ '^a'",
     "(select u.email)",
+    "substr(trim(email) || name, 2, 3)",
+    "split_part(coalesce(email, ''), '@', 1)",
+    "string_to_array(email, '@')::varchar(3)[]",
+    "(string_to_array(email, '@'))[id]",
+    "row(email, id) < row('a', 1)",
+    "concat_ws(', ', email, name, id::text, now())",
+    "(select array[x, name]::text from (select upper(u.email) as x) s)",
+    "array(select email from users)",
   ])("%s does not", async (expression) => {
     const touched = await by.touched(`select ${expression} from users u`);
     expect(touched.problems).toEqual([]);
@@ -575,11 +598,74 @@ describe("expressions that tell of a value by more than their own", () => {
     "current_setting(email)",
     "name ~ any (select email)",
     "name like any (array[email])",
+    // What makes NULL of some values, around what fails for all others.
+    ...[
+      "split_part(%, 'x', 0)",
+      "substr(%, 1, -1)",
+      "lpad(%, 2000000000)",
+      "regexp_match(%, '(')",
+      "encode(sha256(null), %)",
+      "coalesce(%, (1 / (id - 1))::text)",
+      "(string_to_array(%, ','))[1 / (id - 1)]",
+    ].map((outside) => outside.replace("%", "substring(email from '^a')")),
+    "substr(nullif(email, 'a'), 1, -1)",
+    "substr((string_to_array(email, 'a'))[2], 1, -1)",
+    // What is worked out only if the columns before are equal, or until a row decides.
+    "row(email, 1 / (id - 1)) < row('a', 1)",
+    "row(email, 1 / (id - 1)) is null",
+    "email = any (select (1 / (id - n))::text from generate_series(1, 2) n)",
+    "'a' in (select email from users)",
+    "(email, 1 / (id - 1)) = (select 'a', 1)",
+    // Elements are cast one by one.
+    "string_to_array(email, ',')::int[]",
+    "regexp_match(email, '.')::bool[]",
+    // Errors that jsonpath does not hold back.
+    'to_jsonb(email) @? \'$ ? (@ starts with "a" && "2020-01-01".datetime() < "2020-01-01 00:00:00+00".datetime())\'',
+    // A match takes as long as the value makes it.
+    "email ~ '(.*)(.*)\\1\\2'",
+    "substring(email from '(.)\\1')",
+    // What becomes too long for the server, for some values.
+    "split_part(email, 'a', 1) || repeat('x', 1000000000)",
+    "lpad(email, 900000000)",
+    "quote_literal(quote_literal(quote_literal(quote_literal(quote_literal(email)))))",
+    "array(select substring(email from '^a') from generate_series(1, 100000000))",
+    ...(major >= 16 ? ["json_array(email returning varchar(5))"] : []),
+    ...(major >= 17 ? ["json_value(to_jsonb(email), '$')", "json_exists(to_jsonb(email), '$.a')"] : []),
   ])("%s does", async (expression) => {
     const touched = await by.touched(`select ${expression} from users u`);
     expect(touched.problems).toEqual([]);
     expect(usesOf(touched, by).filter((use) => use.endsWith("users.email"))).toEqual(predicate);
   });
+});
+
+test("what is worked out in a sub-select counts as written where its columns are named", async () => {
+  const doubled = (levels: number, from: string): string =>
+    levels === 0 ? from : `select x || x as x from (${doubled(levels - 1, from)}) s`;
+  const cut = "select substring(email from '^a') as x, 1 / (id - 1) as y, id from users";
+  const told = [
+    `select coalesce(x, (1 / (id - 1))::text) from (${cut}) s`,
+    `select substr(x, 1, -1) from (${cut}) s`,
+    "select row(x, y) < row('a', 1) from (select email as x, 1 / (id - 1) as y from users) s",
+    "with recursive r(x, n) as (select email, 0 from users union all select x || x, n + 1 from r where n < 30) select x from r",
+    doubled(12, "select upper(email) as x from users"),
+    `with c as materialized (${doubled(12, "select upper(email) as x from users")}) select x || '' from c`,
+  ];
+  for (const sql of told) {
+    const touched = await by.touched(sql);
+    expect(touched.problems, sql).toEqual([]);
+    expect(usesOf(touched, by), sql).toContain("predicate public.users.email");
+  }
+  for (const sql of [
+    "select coalesce(x, 'none') from (select email as x from users) s",
+    "select x || y from (select upper(email) as x, substr(email, 1, 3) as y from users) s",
+    "select coalesce(u.email, 'none') from orders o left join users u on u.id = o.user_id",
+    "select substr(contact, 1, 3), contact || name from v_users",
+    doubled(2, "select upper(email) as x from users"),
+  ]) {
+    const touched = await by.touched(sql);
+    expect(touched.problems, sql).toEqual([]);
+    expect(usesOf(touched, by), sql).not.toContain("predicate public.users.email");
+  }
 });
 
 describe("what is not understood", () => {

@@ -73,6 +73,7 @@ describe("a snapshot", () => {
       [5, "pair"],
     ]);
     expect(people.columns.map((c) => c.notNull)).toEqual([true, true, false, false]);
+    expect(people.columns.map((c) => c.inPrimaryKey)).toEqual([true, false, false, false]);
     expect(snapshot.column(people.oid, 3)?.name).toBe("email");
     expect(snapshot.column(people.oid, 2)).toBeUndefined();
     expect(people.kind).toBe("r");

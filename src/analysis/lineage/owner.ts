@@ -1,5 +1,6 @@
 /** Conditions whose form matters: what an owner wrote and a caller cannot reach, and plain equalities. */
 import { intOf, nodesOf, type ServerNode, textOf } from "../../sql/servertree/index.ts";
+import { textConstant } from "./constants.ts";
 import type { CatalogFacts } from "./facts.ts";
 import { childrenOf, tagOf } from "./nodes.ts";
 
@@ -31,18 +32,8 @@ export function callerReaches(condition: ServerNode, facts: CatalogFacts): boole
 
 function readsOurSetting(call: ServerNode): boolean {
   const [name] = nodesOf(call, "args");
-  if (name === undefined || name.tag !== "CONST") return false;
+  if (name === undefined) return false;
   return /^postern\.[a-z_]+$/.test(textConstant(name) ?? "");
-}
-
-/** The text of a constant of type text: four bytes of header, then the bytes. */
-function textConstant(node: ServerNode): string | null {
-  const value = node.kept("constvalue");
-  if (intOf(node, "consttype") !== 25 || typeof value !== "object" || value === null) return null;
-  if (value.kind !== "datum") return null;
-  const bytes = value.text.trim().split(/\s+/).map(Number);
-  if (bytes.length !== value.length || bytes.length < 4) return null;
-  return Buffer.from(bytes.slice(4).map((byte) => byte & 0xff)).toString("utf8");
 }
 
 /**

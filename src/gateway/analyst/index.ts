@@ -72,6 +72,8 @@ export interface Analyst {
 const questionMs = 15_000;
 const answerBytes = 64 * 1024 * 1024;
 const connectMs = 10_000;
+/** All sessions ask on one connection: whoever must wait for a lock asks again instead (statement/ask.ts). */
+const lockMs = 50;
 /** How often the catalog's digest is looked at. */
 const catalogMs = 5_000;
 
@@ -235,7 +237,8 @@ export function createAnalyst(
       const talk = await asking.get();
       const quietLog = loaded().current.login.mayQuietLog;
       const reader = new AskReader();
-      await talk.run(encodeAsk({ text, parameterTypes: types, searchPath, quietLog }), ({ type, body }) => {
+      const question = { text, parameterTypes: types, searchPath, quietLog, lockTimeoutMs: lockMs };
+      await talk.run(encodeAsk(question), ({ type, body }) => {
         reader.push(type, body);
       });
       if (reader.result === null) throw new TalkLost("a question without an answer");

@@ -135,6 +135,7 @@ export function runSession(parts: SessionParts, deps: SessionDeps): Session {
   const cancelKey = deps.cancelKeys.add({
     minor: client.minor,
     ip: client.ip,
+    pid: upstream.pid,
     async cancel() {
       if (!cancelWaiting(walk)) await cancel();
     },
@@ -252,7 +253,7 @@ export function runSession(parts: SessionParts, deps: SessionDeps): Session {
     if (linger !== null) clearTimeout(linger);
     grants?.stop();
     abandon(walk, endWhenIdle?.restart === true ? "restart" : "disconnect");
-    deps.cancelKeys.remove(cancelKey.pid);
+    cancelKey.remove();
     if (queueLength(walk.queue) > 0) void cancelUpstream(database, upstream.pid, upstream.key, cancelMs);
     walk.large.free(walk);
     walk.own?.lost();
@@ -420,7 +421,6 @@ export function runSession(parts: SessionParts, deps: SessionDeps): Session {
   server.on("close", onServerClose);
   server.on("end", onServerEnd);
   server.on("drain", readOn);
-  walk.toldPid = cancelKey.pid;
   walk.toClient.write([greeting(client, upstream, cancelKey.pid, cancelKey.key)], null);
   if (client.replication !== "off") tunnel(walk, client.rest, guarded);
   else {

@@ -113,7 +113,6 @@ export function createWalk(parts: SessionParts, deps: SessionDeps, to: SessionSt
     gatherOver: false,
     deadline: to.deadline,
     serverPid: upstream.pid,
-    toldPid: upstream.pid,
     tickets: client.approvals.tickets,
     breakGlass: client.approvals.breakGlass,
     stalled: [],

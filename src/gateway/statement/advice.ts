@@ -11,7 +11,7 @@ const instead: Readonly<Record<string, string>> = {
   PROTECTED_COLUMN: "the other columns of the table, by name",
   PROTECTED_WRITE: "writing other columns, or a target that is protected alike",
   PROTECTED_CATALOG: "names and types of tables and columns, from information_schema.columns",
-  PROTECTED_EXPLAIN: "EXPLAIN of a statement without that condition",
+  PROTECTED_EXPLAIN: "EXPLAIN without that condition, ANALYZE or SERIALIZE",
   PROTECTED_COPY: "COPY in text or CSV format and UTF8, or a SELECT",
   UNSAFE_FUNCTION: "functions of PostgreSQL itself that only compute a value",
   STATEMENT_NOT_UNDERSTOOD: plainSql,

@@ -36,6 +36,8 @@ export interface Part {
   readonly guard: Guard | null;
   /** Analysis proved that it changes nothing. */
   readonly harmless: boolean;
+  /** The formats its Bind asked for; null: RowDescription tells, or nobody knows. */
+  readonly formats: readonly number[] | null;
 }
 
 /** What one Query or Execute is doing. */

@@ -7,7 +7,7 @@
 import { AuditUnavailable } from "../../audit/index.ts";
 import type { Durability } from "../../facts/audit.ts";
 import { backendLimits, ProtocolError } from "../../protocol/index.ts";
-import { answer } from "./answer.ts";
+import { answer } from "./answer/index.ts";
 import { changedMeanwhile, changedSince } from "./changes.ts";
 import { collect, gather } from "./gather.ts";
 import { copyMaskerOf, type Guard, limitReached, maskerOf } from "./guard.ts";
@@ -125,7 +125,7 @@ export function relay(walk: Walk, first: Buffer): void {
         if (hides && next > end && guard.cut === null) {
           // A row that is to be masked is looked at whole.
           if (length > maxHeldMessage)
-            throw new ProtocolError(`the server sent a row of ${length} bytes that must be masked`);
+            throw new ProtocolError(`a row that must be masked is larger than ${maxHeldMessage} bytes`);
           endRows(pos);
           if (run < pos) out.push(chunk.subarray(run, pos));
           run = end;

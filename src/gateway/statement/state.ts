@@ -140,8 +140,6 @@ export interface Walk {
   deadline(): number;
   /** The server process of this session. */
   readonly serverPid: number;
-  /** What the client takes for it: the number that it was told at connect, for cancel requests. */
-  toldPid: number;
   /** The client cannot wait for people. */
   readonly tickets: boolean;
   /** Why the client wants to go ahead without them; null: it does not. */
