@@ -33,8 +33,8 @@ import { usedBy } from "./used.ts";
 import { decided } from "./verdict.ts";
 
 const maxJudged = 4096;
-/** Messages are looked at this often before the gateway gives up understanding them. */
-export const maxAttempts = 6;
+/** Messages are looked at this often before the gateway gives up understanding them: others may change the catalog each time. */
+export const maxAttempts = 20;
 /** Of these, as many may be lost to changes of others. */
 const maxOvertaken = 3;
 
