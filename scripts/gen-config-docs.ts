@@ -52,8 +52,8 @@ A secret never stands in the file. It is read when it is needed, and once at the
 
 ## Changing it while Postern runs
 
-On SIGHUP the file is read again: \`tls\` and \`identity\` come into force for new connections, the rest waits for a restart (the
-gateway's log says which). An invalid file changes nothing.
+On SIGHUP the file is read again: \`tls\` and \`identity\` come into force for new connections (a provider that was not there before comes with a
+restart), the policy's files for every statement from then on; the rest waits for a restart (the gateway's log says which). An invalid file changes nothing.
 `;
 
 interface Entry {

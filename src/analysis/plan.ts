@@ -1,8 +1,16 @@
 /** Lays the protected columns over what a statement touches: how its outputs are hidden, or why it is refused. */
-import type { ColumnMask, Mask, OutputColumn, Touched } from "../facts/effects.ts";
+import type { ColumnMask, Mask, OutputColumn, Position, Touched } from "../facts/effects.ts";
 import type { MaskOptions, MaskOutcome } from "./masktypes.ts";
 import type { LabelMatcher, ProtectedColumn, ProtectedSet } from "./protected.ts";
-import { type Active, protectedAt, refusedUse, refusedWhole, refusedWrite } from "./refuse.ts";
+import {
+  type Active,
+  protectedAt,
+  refusedCarrier,
+  refusedUse,
+  refusedWhole,
+  refusedWrite,
+} from "./refuse.ts";
+import { emptiedLabel } from "./systemcolumns.ts";
 
 export type { MaskOptions, MaskOutcome } from "./masktypes.ts";
 
@@ -22,7 +30,10 @@ export function planMasks(touched: Touched, set: ProtectedSet, options: MaskOpti
     return { ok: true, plan: null, masked: [], ...said, equalities: [] };
   }
   const refusal =
-    refusedWhole(touched, set) ?? refusedUse(touched, set, options, stillHolds) ?? refusedWrite(touched, set);
+    refusedWhole(touched, set) ??
+    refusedUse(touched, set, options, stillHolds) ??
+    refusedCarrier(touched, set) ??
+    refusedWrite(touched, set);
   if (refusal !== null) return { ok: false, ...refusal, ...said };
 
   const masks = touched.outputs?.map((output) => maskFor(output, touched, set, options, stillHolds)) ?? [];
@@ -39,6 +50,9 @@ export function planMasks(touched: Touched, set: ProtectedSet, options: MaskOpti
   };
 }
 
+/** Where a column decides which rows there are, or which one is changed. */
+const decides: ReadonlySet<Position> = new Set(["predicate", "equality", "arbiter"]);
+
 function labelsOf(
   touched: Touched,
   set: ProtectedSet,
@@ -47,14 +61,19 @@ function labelsOf(
   const inPredicates = new Set<string>();
   for (const use of touched.uses)
     for (const column of protectedAt(use, set))
-      for (const { label } of column.labels) {
+      for (const { label } of named(column)) {
         labels.add(label);
-        if (use.position === "predicate" || use.position === "equality") inPredicates.add(label);
+        if (decides.has(use.position)) inPredicates.add(label);
       }
   for (const { target } of touched.assignments)
     if (target !== null)
-      for (const column of protectedAt(target, set)) for (const { label } of column.labels) labels.add(label);
+      for (const column of protectedAt(target, set)) for (const { label } of named(column)) labels.add(label);
   return { labels: [...labels].sort(), labelsInPredicates: [...inPredicates].sort() };
+}
+
+/** Labels of the policy. */
+function named({ labels }: ProtectedColumn): readonly LabelMatcher[] {
+  return labels.filter((label) => label !== emptiedLabel);
 }
 
 function equalitiesOf(touched: Touched, set: ProtectedSet, active: Active): readonly string[] {

@@ -2,11 +2,10 @@
  * Which columns are protected: those that labels name, and those that hold the same values elsewhere (MASKING.md section 3.2,
  * "closure"): children and partitions and what they belong to, generated columns, views and materialized views.
  */
-import { type CatalogSnapshot, columnText, type Relation, relationText } from "../catalog/index.ts";
+import { type CatalogSnapshot, columnText, relationText } from "../catalog/index.ts";
 import type { Attribute, Mask } from "../facts/effects.ts";
-import { attributeOf, keyOf } from "./lineage/flow.ts";
-import { storedLineage } from "./lineage/stored.ts";
-import { type RefusedRelation, refusedRelations } from "./systemcolumns.ts";
+import { byNameOf, closureOf, namesAny, relatives } from "./closure.ts";
+import { emptiedColumns, type RefusedRelation, refusedRelations } from "./systemcolumns.ts";
 
 /** What a label allows beside plain output columns. */
 export type LabelUse = "output" | "equality" | "derived" | "any";
@@ -44,6 +43,8 @@ export interface ProtectedSet {
   ofRelation(relation: number): readonly ProtectedColumn[];
   /** The protected columns of a relation by its "schema.relation". */
   ofName(relation: string): readonly ProtectedColumn[];
+  /** Columns of a system relation that come back as NULL while anything is protected. */
+  emptied(relation: number): readonly ProtectedColumn[];
   /** A view: what it gives is what it reads. */
   isView(relation: number): boolean;
   /** Why a column of the system catalogs may not be read while anything is protected; null: it may. */
@@ -56,80 +57,43 @@ export interface ProtectedSet {
   readable(relation: number): readonly string[];
 }
 
-interface Entry {
-  readonly labels: Set<LabelMatcher>;
-  readonly why: string[];
-}
-
-/** Lays labels over a catalog snapshot. Views and materialized views that are not understood are protected whole. */
+/**
+ * Lays labels over a catalog snapshot. Views and materialized views that are not understood are protected whole. What was worked
+ * out for relations that the catalog shares with one before it is used again.
+ */
 export function resolveProtected(
   catalog: CatalogSnapshot,
   labels: readonly LabelMatcher[],
   database: string,
 ): ProtectedSet {
-  const entries = new Map<number, Entry>();
-  const due: number[] = [];
-
-  function protect(key: number, reached: Iterable<LabelMatcher>, why: string): void {
-    const entry = entries.get(key) ?? { labels: new Set(), why: [] };
-    entries.set(key, entry);
-    const before = entry.labels.size;
-    for (const label of reached) entry.labels.add(label);
-    if (entry.labels.size === before) return;
-    if (!entry.why.includes(why)) entry.why.push(why);
-    due.push(key);
-  }
-
-  for (const relation of catalog.relations())
-    for (const column of relation.columns)
-      for (const label of labels)
-        if (label.matches(relation.schema, relation.name, column.name))
-          protect(keyOf(relation.oid, column.attnum), [label], `label ${label.label}`);
-
-  if (entries.size > 0) {
-    const readers = readersOf(catalog, (relation) => {
-      for (const column of relation.columns)
-        protect(
-          keyOf(relation.oid, column.attnum),
-          labels,
-          "a materialized view whose definition is not understood",
-        );
-    });
-    for (let key = due.pop(); key !== undefined; key = due.pop()) {
-      const reached = entries.get(key)?.labels ?? [];
-      for (const next of neighbours(attributeOf(key), catalog, readers))
-        protect(keyOf(next.relation, next.attribute), reached, next.why);
-    }
-  }
-
-  const columns: ProtectedColumn[] = [...entries]
-    .map(([key, { labels: reached, why }]) => {
-      const attribute = attributeOf(key);
-      return {
-        ...attribute,
-        name: columnText(catalog, attribute.relation, attribute.attribute),
-        relationName: relationText(catalog, attribute.relation),
-        labels: labels.filter((label) => reached.has(label)),
-        why,
-      };
-    })
-    .sort((a, b) => (a.name < b.name ? -1 : 1));
-  const byKey = new Map(columns.map((column) => [keyOf(column.relation, column.attribute), column]));
-  const byRelation = Map.groupBy(columns, (column) => column.relation);
-  const byName = new Map([...byRelation].map(([oid, group]) => [relationText(catalog, oid), group]));
-  const refused = columns.length === 0 ? [] : refusedRelations(catalog);
-  const refusedBy = new Map(refused.map((entry) => [entry.relation, entry]));
+  const named = namesAny(catalog, labels);
+  const byRelation = new Map<number, readonly ProtectedColumn[]>();
+  if (named)
+    for (const group of relatives(catalog))
+      for (const [relation, columns] of closureOf(group, catalog, labels)) byRelation.set(relation, columns);
+  const columns = sorted(labels, byRelation);
+  const byName = once(
+    () => new Map([...byRelation].map(([oid, group]) => [relationText(catalog, oid), group])),
+  );
+  const refused = once(() => (named ? refusedRelations(catalog) : []));
+  const emptied = once(() => (named ? emptiedColumns(catalog) : null));
+  const refusedBy = once(() => new Map(refused().map((entry) => [entry.relation, entry])));
+  const columnOf = (relation: number, attribute: number) =>
+    byRelation.get(relation)?.find((column) => column.attribute === attribute);
   return {
     database,
     empty: columns.length === 0,
     columns,
-    refused,
-    column: (relation, attribute) => byKey.get(keyOf(relation, attribute)),
+    get refused() {
+      return refused();
+    },
+    column: columnOf,
     ofRelation: (relation) => byRelation.get(relation) ?? [],
-    ofName: (relation) => byName.get(relation) ?? [],
+    ofName: (relation) => byName().get(relation) ?? [],
+    emptied: (relation) => emptied()?.get(relation) ?? [],
     isView: (relation) => catalog.relation(relation)?.kind === "v",
     refusal(relation, attribute) {
-      const entry = refusedBy.get(relation);
+      const entry = refusedBy().get(relation);
       return entry === undefined || attribute < 0 || entry.readable.has(attribute) ? null : entry.reason;
     },
     nameOf: (attribute) => columnText(catalog, attribute.relation, attribute.attribute),
@@ -137,7 +101,7 @@ export function resolveProtected(
       const known = catalog.relation(relation)?.columns ?? [];
       return known
         .filter((column) => {
-          const entry = byKey.get(keyOf(relation, column.attnum));
+          const entry = columnOf(relation, column.attnum);
           return entry === undefined || entry.labels.every((label) => label.access !== "none");
         })
         .map((column) => column.name);
@@ -145,60 +109,26 @@ export function resolveProtected(
   };
 }
 
-interface Neighbour extends Attribute {
-  readonly why: string;
+/** Worked out when it is first asked for. */
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | null = null;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
 }
 
-/** Views by the columns they read; attribute 0 of a relation: those that read whole rows. */
-type Readers = ReadonlyMap<number, readonly Attribute[]>;
+/** By policy: the columns as they were sorted last, so that few are out of place. */
+const sortedLast = new WeakMap<readonly LabelMatcher[], readonly ProtectedColumn[]>();
 
-function readersOf(catalog: CatalogSnapshot, opaque: (relation: Relation) => void): Readers {
-  const readers = new Map<number, Attribute[]>();
-  for (const relation of catalog.relations()) {
-    if (relation.kind !== "v" && relation.kind !== "m") continue;
-    const lineage = storedLineage(relation, catalog);
-    if (lineage === null) {
-      // The server expands a view whenever it is used; a materialized view is a copy.
-      if (relation.kind === "m") opaque(relation);
-      continue;
-    }
-    for (const [attribute, sources] of lineage)
-      for (const source of sources) {
-        const key = keyOf(source.relation, source.attribute);
-        const known = readers.get(key);
-        const reader = { relation: relation.oid, attribute };
-        if (known === undefined) readers.set(key, [reader]);
-        else known.push(reader);
-      }
-  }
-  return readers;
-}
-
-/** Columns that hold the same values as a column, or values made of them. */
-function* neighbours(from: Attribute, catalog: CatalogSnapshot, readers: Readers): Generator<Neighbour> {
-  const relation = catalog.relation(from.relation);
-  if (relation === undefined) return;
-  const name = columnText(catalog, from.relation, from.attribute);
-  const column = catalog.column(from.relation, from.attribute)?.name;
-  for (const child of relation.children) yield* sameNamed(child, column, catalog, `inherits ${name}`);
-  // Rows of a child appear when its parent is read.
-  for (const parent of relation.parents) yield* sameNamed(parent, column, catalog, `shows rows of ${name}`);
-  for (const other of relation.columns)
-    if (other.generatedFrom.includes(from.attribute))
-      yield { relation: relation.oid, attribute: other.attnum, why: `generated from ${name}` };
-  for (const attribute of [from.attribute, 0])
-    for (const reader of readers.get(keyOf(from.relation, attribute)) ?? []) {
-      const kind = catalog.relation(reader.relation)?.kind === "m" ? "materialized view" : "view";
-      yield { ...reader, why: `${kind} over ${name}` };
-    }
-}
-
-function* sameNamed(
-  oid: number,
-  name: string | undefined,
-  catalog: CatalogSnapshot,
-  why: string,
-): Generator<Neighbour> {
-  for (const column of catalog.relation(oid)?.columns ?? [])
-    if (column.name === name) yield { relation: oid, attribute: column.attnum, why };
+function sorted(
+  labels: readonly LabelMatcher[],
+  byRelation: ReadonlyMap<number, readonly ProtectedColumn[]>,
+): readonly ProtectedColumn[] {
+  const fresh = new Set<ProtectedColumn>();
+  for (const group of byRelation.values()) for (const column of group) fresh.add(column);
+  const before = (sortedLast.get(labels) ?? []).filter((column) => fresh.delete(column));
+  const columns = before.concat([...fresh].sort(byNameOf)).sort(byNameOf);
+  sortedLast.set(labels, columns);
+  return columns;
 }

@@ -1,5 +1,5 @@
 /** Why a statement may not run where columns are protected. */
-import type { Attribute, ColumnUse, Position, Touched } from "../facts/effects.ts";
+import type { Attribute, ColumnUse, Position, Touched, UnsafeFunction } from "../facts/effects.ts";
 import type { MaskOptions, MaskRefusal, MaskRefusalCode } from "./masktypes.ts";
 import type { LabelMatcher, LabelUse, ProtectedColumn, ProtectedSet } from "./protected.ts";
 
@@ -41,9 +41,37 @@ export type Refused = Omit<MaskRefusal, "ok" | "labels" | "labelsInPredicates">;
 
 /** The protected columns that an attribute stands for: attribute 0 for all of its relation's. */
 export function protectedAt(at: Attribute, set: ProtectedSet): readonly ProtectedColumn[] {
-  if (at.attribute === 0) return set.ofRelation(at.relation);
   const column = set.column(at.relation, at.attribute);
-  return column === undefined ? [] : [column];
+  const labelled = at.attribute === 0 ? set.ofRelation(at.relation) : column === undefined ? [] : [column];
+  const emptied = set.emptied(at.relation).filter(({ attribute }) => attribute === at.attribute);
+  return emptied.length === 0 ? labelled : [...labelled, ...emptied];
+}
+
+/** Only there a protected value can be a function's argument. */
+function carriesProtected(touched: Touched, set: ProtectedSet): boolean {
+  return touched.uses.some(
+    (use) => (use.position === "derived" || use.position === "predicate") && protectedAt(use, set).length > 0,
+  );
+}
+
+function unsafe(func: UnsafeFunction): Refused {
+  return {
+    code: "UNSAFE_FUNCTION",
+    column: func.name,
+    label: "",
+    where: "predicate",
+    message: `function ${func.name} is not allowed where columns are protected: ${func.reason}`,
+    hint: "Use functions of PostgreSQL that only compute a value, or ask for this one to be allowed.",
+  };
+}
+
+/**
+ * What has another effect than to compute, where a protected value could be its argument. Looked at behind the uses: a default's
+ * nextval() is not what is wrong with an INSERT that compares a protected column.
+ */
+export function refusedCarrier(touched: Touched, set: ProtectedSet): Refused | null {
+  const [func] = touched.unsafe;
+  return func === undefined || !carriesProtected(touched, set) ? null : unsafe(func);
 }
 
 /** What is refused whatever columns are named: not understood, opaque functions, catalogs with others' values. */
@@ -58,20 +86,9 @@ export function refusedWhole(touched: Touched, set: ProtectedSet): Refused | nul
       message: problem.message,
       hint: "Write the statement in a simpler form: what is not understood exactly does not run where columns are protected.",
     };
-  // Only there a protected value can be a function's argument.
-  const carries = touched.uses.some(
-    (use) => (use.position === "derived" || use.position === "predicate") && protectedAt(use, set).length > 0,
-  );
+  const carries = carriesProtected(touched, set);
   for (const func of touched.unsafe)
-    if (carries || (opaque.has(func.effect) && !confined.has(func.name)))
-      return {
-        code: "UNSAFE_FUNCTION",
-        column: func.name,
-        label: "",
-        where: "predicate",
-        message: `function ${func.name} is not allowed where columns are protected: ${func.reason}`,
-        hint: "Use functions of PostgreSQL that only compute a value, or ask for this one to be allowed.",
-      };
+    if (opaque.has(func.effect) && (carries || !confined.has(func.name))) return unsafe(func);
   const definition = touched.functions.find((name) => definitions.has(name));
   if (definition !== undefined)
     return {
@@ -106,6 +123,17 @@ export function refusedUse(
   options: MaskOptions,
   active: Active,
 ): Refused | null {
+  for (const source of touched.beside ?? [])
+    for (const column of protectedAt(source, set))
+      for (const label of active(column))
+        return {
+          code: "PROTECTED_PREDICATE",
+          column: column.name,
+          label: label.label,
+          where: "predicate",
+          message: `column ${column.name} (${label.label}) is protected and stands in rows that a rule adds, which are not masked`,
+          hint: "Ask the owner of the database to change the rule.",
+        };
   // The gravest is told first.
   const uses = touched.uses
     .filter((use) => protectedAt(use, set).length > 0)
@@ -122,13 +150,25 @@ export function refusedUse(
   return null;
 }
 
-const gravity: readonly Position[] = ["predicate", "equality", "derived", "assigned", "output", "owner"];
+const gravity: readonly Position[] = [
+  "predicate",
+  "equality",
+  "derived",
+  "assigned",
+  "arbiter",
+  "output",
+  "owner",
+];
 
 function strictly(position: Position, label: LabelMatcher, options: MaskOptions): MaskRefusalCode | null {
+  // How many bytes the values are is what SERIALIZE prints.
+  if (options.serialize === true && (position === "output" || position === "derived"))
+    return "PROTECTED_EXPLAIN";
   switch (position) {
     case "output":
-      return options.runs === "serialize" ? "PROTECTED_EXPLAIN" : null;
     case "owner":
+    // The index would find the value in the row that is written without being named, too: docs/masking.md, Residuals.
+    case "arbiter":
     // Where it goes is checked with the assignments.
     case "assigned":
       return null;
@@ -137,7 +177,7 @@ function strictly(position: Position, label: LabelMatcher, options: MaskOptions)
       if (options.explain) return "PROTECTED_EXPLAIN";
       break;
     case "derived":
-      if (options.runs != null) return "PROTECTED_EXPLAIN";
+      if (options.analyze === true) return "PROTECTED_EXPLAIN";
       break;
   }
   const use = options.relax?.get(label.label) ?? label.use;
@@ -171,6 +211,7 @@ const places: Readonly<Record<Position, string>> = {
   equality: "in an equality",
   derived: "inside an expression",
   assigned: "in a value that is written",
+  arbiter: "in ON CONFLICT",
   owner: "in a condition of its owner",
   predicate: "in a condition, join, grouping, ordering, aggregate or function call",
 };
@@ -184,14 +225,16 @@ function explained(
   const { position: where } = use;
   const named = `column ${column.name} (${label.label})`;
   const part = use.attribute === 0 ? `: it is part of the whole row of ${column.relationName}` : "";
+  const sized = code === "PROTECTED_EXPLAIN" && (where === "output" || where === "derived");
   const message =
     code === "PROTECTED_EXPLAIN"
-      ? where === "output" || where === "derived"
-        ? `${named} is protected: sizes that this EXPLAIN tells of tell of its values`
+      ? sized
+        ? `${named} is protected and may not be in the rows of EXPLAIN (SERIALIZE), nor inside an expression in EXPLAIN ANALYZE: sizes tell of its values`
         : `${named} is protected and may not be compared in EXPLAIN: estimates tell of its values`
       : `${named} is protected and may not be used ${places[where]}${part}`;
-  const hint =
-    use.attribute === 0
+  const hint = sized
+    ? "Leave SERIALIZE or ANALYZE out, or the column."
+    : use.attribute === 0
       ? "Name the columns you need instead of the row; protected ones come back masked."
       : where === "derived"
         ? "Select the column by itself, without a function, cast or operator around it; its values come back masked."

@@ -3,7 +3,9 @@
  * protected, their columns are refused, but for those listed as readable (MASKING.md section 6; PostgreSQL manual, "System
  * Catalogs" and "System Views").
  */
-import type { CatalogSnapshot, Relation } from "../catalog/index.ts";
+import { type CatalogSnapshot, columnText, type Relation, relationText } from "../catalog/index.ts";
+import { emptiedOf } from "./emptied.ts";
+import type { LabelMatcher, ProtectedColumn } from "./protected.ts";
 
 interface SystemEntry {
   readonly reason: string;
@@ -82,6 +84,37 @@ const entries: Readonly<Record<string, SystemEntry>> = {
   pg_hba_file_rules: entry("it shows the server's configuration files"),
   pg_ident_file_mappings: entry("it shows the server's configuration files"),
 };
+
+/** The label of columns that come back as NULL (emptied.ts); policies cannot name one so. */
+export const emptiedLabel: LabelMatcher = {
+  label: "(catalog)",
+  matches: () => false,
+  mask: { kind: "null" },
+  access: "masked",
+  use: "derived",
+};
+
+/** Those of the snapshot, by relation. */
+export function emptiedColumns(catalog: CatalogSnapshot): ReadonlyMap<number, readonly ProtectedColumn[]> {
+  const found = new Map<number, ProtectedColumn[]>();
+  for (const relation of catalog.relations()) {
+    const columns = emptiedOf(relation);
+    if (columns.length === 0) continue;
+    const relationName = relationText(catalog, relation.oid);
+    found.set(
+      relation.oid,
+      columns.map(({ attnum }) => ({
+        relation: relation.oid,
+        attribute: attnum,
+        name: columnText(catalog, relation.oid, attnum),
+        relationName,
+        labels: [emptiedLabel],
+        why: [samples],
+      })),
+    );
+  }
+  return found;
+}
 
 const toast = entry("it holds the stored pieces of another table's values");
 

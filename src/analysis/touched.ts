@@ -30,7 +30,7 @@ import { findUses, sourcesOf } from "./lineage/uses.ts";
 
 /**
  * What the text that was analysed came out of. Its rows go to the client (`statement`, `declare`, `copy`, `prepare`), into a
- * new table (`create-table`), or nowhere (`explain`, `create-view`).
+ * new table (`create-table`), or nowhere (`explain`, `create-view`). `copy-in`: rows come from the client.
  */
 export type WrapperKind =
   | "statement"
@@ -39,7 +39,8 @@ export type WrapperKind =
   | "create-table"
   | "copy"
   | "prepare"
-  | "create-view";
+  | "create-view"
+  | "copy-in";
 
 export interface TouchedOptions {
   readonly kind: WrapperKind;
@@ -147,7 +148,8 @@ function readQueries(
       reads.delete(relation);
 
   const settled = collected.settingCalls === (options.settledSettings ?? 0);
-  const unsafe = unsafeIn(collected, outputs, catalog).filter(
+  const copied = options.kind === "copy-in" ? copiedTypes(collected, catalog) : [];
+  const unsafe = unsafeIn(collected, outputs, copied, catalog).filter(
     ({ oid }) => !(settled && isSetConfig(catalog, oid)),
   );
   const effects = new Set<Effect>(unsafe.map((entry) => entry.effect));
@@ -184,6 +186,8 @@ function readQueries(
     inspected: found.inspected,
     unsafe,
     parameterTypes: collected.parameterTypes,
+    valueTypes: [...collected.valueTypes],
+    ...(found.beside.length === 0 ? {} : { beside: found.beside }),
     ...(queries.length === 1 &&
     collected.settingCalls === 1 &&
     top !== undefined &&
@@ -239,6 +243,7 @@ function readOutputs(top: Scope, tracer: Tracer, catalog: CatalogSnapshot): Outp
 function unsafeIn(
   collected: Collected,
   outputs: readonly OutputColumn[] | null,
+  copied: readonly number[],
   catalog: CatalogSnapshot,
 ): UnsafeFunction[] {
   const found = new Map<number, UnsafeFunction>();
@@ -253,9 +258,20 @@ function unsafeIn(
     if (verdict.safe) continue;
     found.set(oid, { oid, name: functionText(catalog, oid), effect: verdict.effect, reason: verdict.reason });
   }
-  for (const one of unsafeTypes([...collected.types, ...(outputs ?? []).map(({ type }) => type)], catalog))
-    if (!found.has(one.oid)) found.set(one.oid, one);
+  const types = [...collected.types, ...(outputs ?? []).map(({ type }) => type), ...copied];
+  for (const one of unsafeTypes(types, catalog)) if (!found.has(one.oid)) found.set(one.oid, one);
   return [...found.values()].sort((a, b) => a.oid - b.oid);
+}
+
+/** Types of the columns that COPY … FROM reads: those that it names, or all. */
+function copiedTypes({ permissions }: Collected, catalog: CatalogSnapshot): number[] {
+  return permissions
+    .filter(({ required }) => (required & aclInsert) !== 0)
+    .flatMap(({ relation, inserted }) =>
+      (catalog.relation(relation)?.columns ?? [])
+        .filter(({ attnum }) => inserted.length === 0 || inserted.includes(attnum))
+        .map(({ type }) => type),
+    );
 }
 
 /** What reading or writing values of types would run that is not on the allow-list. Types that the snapshot lacks: none. */

@@ -5,6 +5,7 @@ import {
   type ApprovalAsk,
   accessApproval,
   breakGlassReason,
+  offeredTo,
   type Place,
   reviewApproval,
   statementApproval,
@@ -266,6 +267,8 @@ export async function createApprovals(deps: ApprovalsDeps): Promise<Approvals> {
         if ((await swap(kept, { ...kept, approval: { ...kept.approval, preview } })) !== null) return;
       }
     },
+
+    offered: (principal) => offeredTo(requesterOf(principal), settings.access),
 
     async requestAccess(principal, wish) {
       try {

@@ -5,7 +5,7 @@ import type { Claimed, Via } from "../facts/session.ts";
 import { requesterKey } from "./binding.ts";
 import { ApprovalRefused } from "./errors.ts";
 import { inGroups } from "./people.ts";
-import type { AccessOffer } from "./settings.ts";
+import type { AccessOffer, OfferedGroup } from "./settings.ts";
 import type { StoredApproval } from "./stored.ts";
 import { cleanReason, withinOf } from "./vote.ts";
 
@@ -125,6 +125,22 @@ export interface AccessWish {
   readonly group: string;
   readonly seconds: number;
   readonly reason: string;
+}
+
+/** Groups that a principal may ask for: by their plain names, with the databases ("*": all) and the longest time of each offer. */
+export function offeredTo(
+  requester: Pick<Requester, "provider" | "groups">,
+  offers: readonly AccessOffer[],
+): readonly OfferedGroup[] {
+  const prefix = `${requester.provider}:`;
+  return offers.flatMap(({ groups, databases, requesters, maxSeconds }) =>
+    requesters !== null && !inGroups(requester, requesters)
+      ? []
+      : groups.flatMap((name) => {
+          const group = name.startsWith(prefix) ? name.slice(prefix.length) : name;
+          return group.includes(":") ? [] : [{ group, databases, maxSeconds }];
+        }),
+  );
 }
 
 /** A wish for access that an offer covers. Throws ApprovalRefused. */

@@ -1,4 +1,7 @@
-/** What of an approval goes on the audit log: no text of a statement, no value of a parameter. Pure. */
+/**
+ * What of an approval goes on the audit log: no text of a statement, no value of a parameter. E-mail addresses, and the binding, by
+ * which a guess of the text could be checked, are for the seal. Pure.
+ */
 import type { Approval, ApprovalVote } from "../facts/approval.ts";
 import type { ApprovalEvent } from "../facts/audit.ts";
 import type { Principal } from "../facts/principal.ts";
@@ -13,10 +16,22 @@ function about({ id, kind, requester, claimed, session, request, database, login
     kind,
     session,
     request,
-    principal: requester,
+    principal: shown(requester),
     claimed: claims,
     database: { name: database, login },
   };
+}
+
+function shown<P extends { readonly email: string | null }>({ email: _, ...person }: P): Omit<P, "email"> {
+  return person;
+}
+
+/** Who is meant, for the seal. */
+function emails(people: Readonly<Record<string, { readonly email: string | null } | null>>) {
+  const known = Object.entries(people).flatMap(([role, person]) =>
+    person?.email == null ? [] : [[role, person.email] as const],
+  );
+  return known.length === 0 ? {} : { emails: Object.fromEntries(known) };
 }
 
 export function requestedEvent(approval: Shown): ApprovalEvent {
@@ -40,11 +55,11 @@ export function requestedEvent(approval: Shown): ApprovalEvent {
         labels,
         masked,
       })),
-      binding,
       shape,
       access,
       break_glass: approval.breakGlass,
     },
+    sealed: { binding, ...emails({ requester: approval.requester }) },
   };
 }
 
@@ -60,7 +75,7 @@ export function decidedEvent(
     type: "approval.decided",
     fields: {
       ...about(approval),
-      approver: { ...approver, authenticated },
+      approver: { ...shown(approver), authenticated },
       access: approval.access,
       verdict,
       reason,
@@ -68,6 +83,7 @@ export function decidedEvent(
       state,
       ...(voided === null ? {} : { void: voided }),
     },
+    sealed: emails({ requester: approval.requester, approver }),
   };
 }
 
@@ -75,6 +91,7 @@ export function expiredEvent(approval: Shown): ApprovalEvent {
   return {
     type: "approval.expired",
     fields: { ...about(approval), state: approval.state, why: approval.why },
+    sealed: emails({ requester: approval.requester }),
   };
 }
 
@@ -88,6 +105,7 @@ export function usedEvent(approval: Shown, request: string | null, session: stri
       scope: approval.scope,
       break_glass: approval.breakGlass,
     },
+    sealed: emails({ requester: approval.requester }),
   };
 }
 
@@ -106,10 +124,9 @@ export function adminEvent(
       access: approval.access,
       until: approval.expires,
       by:
-        by === null
-          ? null
-          : { issuer: by.issuer, subject: by.subject, provider: by.provider, email: by.email, kind: by.kind },
+        by === null ? null : { issuer: by.issuer, subject: by.subject, provider: by.provider, kind: by.kind },
       reason,
     },
+    sealed: emails({ requester: approval.requester, by }),
   };
 }

@@ -32,6 +32,14 @@ export interface AccessOffer {
   readonly requesters: readonly string[] | null;
 }
 
+/** One group of an offer, as somebody who may ask for it is told. */
+export interface OfferedGroup {
+  readonly group: string;
+  /** Names of databases; "*": all. */
+  readonly databases: readonly string[];
+  readonly maxSeconds: number;
+}
+
 export interface ApprovalSettings {
   /** How old a person's interactive login may be when they decide. */
   readonly stepUpMs: number;

@@ -6,7 +6,7 @@ import type { Sealer, Store } from "../store/index.ts";
 import type { AccessWish, ApprovalAsk } from "./ask.ts";
 import type { GrantSource } from "./grants.ts";
 import type { Approver } from "./maydecide.ts";
-import type { ApprovalSettings, WebhookEvent } from "./settings.ts";
+import type { ApprovalSettings, OfferedGroup, WebhookEvent } from "./settings.ts";
 
 export interface ApprovalsDeps {
   readonly store: Store;
@@ -77,6 +77,8 @@ export interface Approvals {
   ): Promise<Approval>;
   /** Rejects with ApprovalError NOT_FOUND or NOT_PENDING, and StoreUnavailable. */
   setPreview(id: string, preview: EffectPreview): Promise<void>;
+  /** What this principal may ask for by `requestAccess`. */
+  offered(principal: Principal): readonly OfferedGroup[];
   /** Rejects as request(). */
   requestAccess(principal: Principal, wish: AccessWish): Promise<Approval>;
   /**

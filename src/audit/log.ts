@@ -27,7 +27,14 @@ import { appendLeaf } from "./leaf.ts";
 import type { Lock } from "./lock.ts";
 import { Pending } from "./pending.ts";
 import { columnsContext, decisionContext, sessionContext, statementContext } from "./record/contexts.ts";
-import { checkErasable, destroyKey } from "./retention/erase.ts";
+import {
+  checkErasable,
+  destroyKey,
+  hasKey,
+  markErasure,
+  unfinished,
+  unmarkErasure,
+} from "./retention/erase.ts";
 import { type PruneReport, prune } from "./retention/prune.ts";
 import { captureAad, seal } from "./seal.ts";
 import { Sealing } from "./sealing.ts";
@@ -150,6 +157,7 @@ export class OpenLog implements AuditLog, Appender {
   /** What was asked for by files: a signing key that waits to be certified. */
   async errands(): Promise<void> {
     if (existsSync(nextKeyPath(this.parts.keysDir))) await this.rotateKey();
+    await this.endErasures();
     await answerErrands(this.dir, (errand) =>
       errand.do === "erase"
         ? this.erase(errand.day, errand.reason)
@@ -163,9 +171,20 @@ export class OpenLog implements AuditLog, Appender {
 
   async erase(day: string, reason: string): Promise<void> {
     checkErasable(this.dir, day);
+    // The record comes first; were this to end behind it, the record would speak of a key that is still there.
+    markErasure(this.dir, day, reason);
     this.event("payload.erase", { day, reason });
     await this.settle();
     destroyKey(this.dir, day);
+    unmarkErasure(this.dir, day);
+  }
+
+  /** Ends erasures that a crash cut off: on the record once more, for it may not have come that far. */
+  private async endErasures(): Promise<void> {
+    for (const { day, reason } of unfinished(this.dir))
+      if (!hasKey(this.dir, day)) unmarkErasure(this.dir, day);
+      // After a step of the clock the day may not be over: then it has to wait.
+      else if (day < new Date().toISOString().slice(0, 10)) await this.erase(day, reason);
   }
 
   async prune(before: number, reason: string): Promise<PruneReport | null> {
@@ -224,8 +243,8 @@ export class OpenLog implements AuditLog, Appender {
     return decisionContext(record, this.sealing.store);
   }
 
-  columns(columns: readonly ColumnRecord[]): ColumnsContext {
-    return columnsContext(columns, this.sealing.store);
+  columns(columns: readonly ColumnRecord[], formats?: readonly number[]): ColumnsContext {
+    return columnsContext(columns, this.sealing.store, formats);
   }
 
   capture(): Capture | null {
@@ -300,13 +319,20 @@ export class OpenLog implements AuditLog, Appender {
     });
   }
 
-  event(type: string, fields: Readonly<Record<string, unknown>>): number {
+  event(
+    type: string,
+    fields: Readonly<Record<string, unknown>>,
+    sealed: Readonly<Record<string, unknown>> = {},
+  ): number {
     this.commit.admit();
     if (!/^[a-z]+(\.[a-z_]+)+$/.test(type) || type.startsWith("statement."))
       throw new TypeError(`not an event type: ${type}`);
     for (const name of ["v", "id", "type", "time", "node"])
       if (Object.hasOwn(fields, name)) throw new TypeError(`the field "${name}" is the log's own`);
-    return this.append(type, fields);
+    if (Object.keys(sealed).length === 0) return this.append(type, fields);
+    this.pending.build();
+    const place = this.sealing.placeText(this.sealing.seal(JSON.stringify(sealed)));
+    return this.append(type, { ...fields, sealed: JSON.parse(place) });
   }
 
   /** The outcome of an intent that a crash left without one (SPEC section 5). */

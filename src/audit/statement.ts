@@ -215,9 +215,15 @@ function keptText({ source = null, capture = null, maskedCells = null }: Outcome
 }
 
 /** From the index of the intent to the number of rows. */
-function outcomeText({ status, sqlstate, tag, columns }: OutcomeFields): Buffer {
+function outcomeText({ status, sqlstate, tag, columns, formats = null }: OutcomeFields): Buffer {
   const last = columns?.last ?? null;
-  if (last !== null && last.tag === tag && last.status === status && last.sqlstate === sqlstate)
+  if (
+    last !== null &&
+    last.tag === tag &&
+    last.status === status &&
+    last.sqlstate === sqlstate &&
+    sameFormats(last.formats, formats)
+  )
     return last.text;
   const made = Buffer.concat([
     statusText[status],
@@ -226,10 +232,20 @@ function outcomeText({ status, sqlstate, tag, columns }: OutcomeFields): Buffer 
     text(JSON.stringify(tag)),
     words.result,
     columns?.text ?? text("null"),
+    ...(columns === null || formats === null ? [] : [text(`,"formats":${JSON.stringify(formats)}`)]),
     words.rows,
   ]);
-  if (columns !== null && made.length <= maxKept) columns.last = { status, sqlstate, tag, text: made };
+  if (columns !== null && made.length <= maxKept)
+    columns.last = { status, sqlstate, tag, formats, text: made };
   return made;
+}
+
+/** Mostly both are empty, or one value for all. */
+function sameFormats(a: readonly number[] | null, b: readonly number[] | null): boolean {
+  if (a === null || b === null) return a === b;
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }
 
 /** `{…}` and `,"a":1` make `{…,"a":1}`. */

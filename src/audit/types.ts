@@ -64,6 +64,8 @@ export interface DecisionContext {
 export interface ColumnsContext {
   readonly kind: "columns";
   readonly text: Buffer;
+  /** The formats of its values, as RowDescription told them (as in `OutcomeFields.formats`); null: it was not that of rows. */
+  readonly formats: readonly number[] | null;
   /** What the last outcome with these columns said of itself; the next one mostly says the same. */
   last: OutcomeParts | null;
 }
@@ -73,6 +75,7 @@ export interface OutcomeParts {
   readonly status: OutcomeStatus;
   readonly sqlstate: string | null;
   readonly tag: string | null;
+  readonly formats: readonly number[] | null;
   readonly text: Buffer;
 }
 
@@ -104,6 +107,8 @@ export interface OutcomeFields {
   readonly sqlstate: string | null;
   readonly tag: string | null;
   readonly columns: ColumnsContext | null;
+  /** Formats of the values as in a Bind message: none: all text; one: of all; else of each column. null or absent: not known, or no rows. */
+  readonly formats?: readonly number[] | null;
   readonly rows: number;
   readonly bytes: number;
   /** false: the client did not get all rows (cancel, cut, disconnect). */
@@ -201,7 +206,7 @@ export interface AuditLog {
   /** May be kept and used again. As decision() and columns() it writes a blob when the text is too long for a leaf, and throws AuditUnavailable when that fails. */
   statement(record: StatementRecord): StatementContext;
   decision(record: DecisionRecord): DecisionContext;
-  columns(columns: readonly ColumnRecord[]): ColumnsContext;
+  columns(columns: readonly ColumnRecord[], formats?: readonly number[]): ColumnsContext;
 
   /** Takes the rows of one result as they are delivered; null when the settings want none captured. */
   capture(): Capture | null;
@@ -218,8 +223,12 @@ export interface AuditLog {
   sessionEnd(session: SessionContext, end: SessionEndFields): number;
   /** Gives -1 once the log has failed. */
   authFailed(failure: AuthFailureFields): number;
-  /** Any other leaf type of SPEC section 5: log.*, config.changed, admin.action … `fields` may not name v, id, type, time or node. Throws AuditUnavailable. */
-  event(type: string, fields: Readonly<Record<string, unknown>>): number;
+  /** Any other leaf type of SPEC section 5: log.*, config.changed, admin.action … `fields` may not name v, id, type, time or node; what is in `sealed` goes under the seal. Throws AuditUnavailable. */
+  event(
+    type: string,
+    fields: Readonly<Record<string, unknown>>,
+    sealed?: Readonly<Record<string, unknown>>,
+  ): number;
 
   /** Calls back after each fdatasync with what has become durable, until the function given back is called. The listener must not throw. */
   subscribe(listener: (records: CommittedRecords) => void): () => void;

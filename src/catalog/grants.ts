@@ -4,10 +4,13 @@ import { firstNormalOid } from "./queries.ts";
 import { RowReader } from "./rows.ts";
 import type { CatalogQuery } from "./types.ts";
 
-/** A right that the login has, directly, through a role that it is a member of, or as one of PUBLIC. */
+/**
+ * A right that the login has, directly, through a role that it is a member of, or as one of PUBLIC. A role that it does not inherit from
+ * counts as well: SET ROLE is one statement away.
+ */
 export interface Grant {
-  readonly on: "table" | "column" | "schema" | "database" | "function";
-  /** Of the table (also for columns), schema or function; 0 for the database. */
+  readonly on: "table" | "column" | "schema" | "database" | "function" | "role";
+  /** Of the table (also for columns), schema, function, or predefined role; 0 for the database. */
   readonly oid: number;
   /** Attribute number of the column; 0 otherwise. */
   readonly attnum: number;
@@ -15,12 +18,12 @@ export interface Grant {
   readonly object: string;
   /** A role's name, quoted, or PUBLIC. */
   readonly grantee: string;
-  /** SELECT, INSERT, …, sorted. */
+  /** SELECT, INSERT, …, sorted; MEMBER of a role. */
   readonly privileges: readonly string[];
 }
 
 const limit = 200_000;
-const held = "(a.grantee = 0 or pg_catalog.pg_has_role(a.grantee, 'USAGE'))";
+const held = "(a.grantee = 0 or pg_catalog.pg_has_role(a.grantee, 'MEMBER'))";
 const grantee =
   "case when a.grantee = 0 then 'PUBLIC' else pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) end";
 const privileges = "pg_catalog.json_agg(distinct a.privilege_type order by a.privilege_type)::text";
@@ -56,6 +59,12 @@ from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespa
   cross join lateral pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) a
 where p.oid >= ${firstNormalOid} and a.grantee <> p.proowner and ${held}
 group by p.oid, n.nspname, p.proname, a.grantee
+union all
+select 'role', m.roleid, 0, pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(m.roleid)),
+  pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(m.member)), '["MEMBER"]'
+from pg_catalog.pg_auth_members m
+where m.roleid < ${firstNormalOid} and m.member >= ${firstNormalOid} and pg_catalog.pg_has_role(m.member, 'MEMBER')
+group by m.roleid, m.member
 limit ${limit + 1}`;
 
 /** One read-only statement as an ordinary user. Rejects with CatalogError, or with what the query rejects with. */
@@ -66,7 +75,7 @@ export async function loadGrants(query: CatalogQuery): Promise<Grant[]> {
   return rows.map((row) => {
     r.on(row);
     return {
-      on: r.letter(["table", "column", "schema", "database", "function"]),
+      on: r.letter(["table", "column", "schema", "database", "function", "role"]),
       oid: r.int(),
       attnum: r.int(),
       object: r.text(),

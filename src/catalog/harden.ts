@@ -66,11 +66,11 @@ export function hardenFindings(
   options: HardenOptions,
 ): HardenFinding[] {
   const login = quoteIdentifier(snapshot.login.name);
-  const findings = roleFindings(snapshot, login);
+  const findings = roleFindings(snapshot, login, grants);
   // Nothing below binds a superuser.
   if (!snapshot.login.superuser) {
     findings.push(
-      ...ownerFindings(snapshot, login),
+      ...ownerFindings(snapshot, login, options),
       ...(options.readOnly ? writeFindings(grants) : []),
       ...createFindings(grants),
       ...functionFindings(snapshot, grants),
@@ -82,7 +82,11 @@ export function hardenFindings(
   return findings.sort((a, b) => order.indexOf(a.severity) - order.indexOf(b.severity));
 }
 
-function roleFindings({ login: facts }: CatalogSnapshot, login: string): HardenFinding[] {
+function roleFindings(
+  { login: facts }: CatalogSnapshot,
+  login: string,
+  grants: readonly Grant[],
+): HardenFinding[] {
   const findings: HardenFinding[] = [];
   const alter = (option: string) => [`ALTER ROLE ${login} ${option};`];
   if (facts.superuser)
@@ -115,15 +119,16 @@ function roleFindings({ login: facts }: CatalogSnapshot, login: string): HardenF
         message,
         sql: alter(option),
       });
-  for (const role of facts.superuser ? [] : facts.memberOf) {
-    const brings = Object.hasOwn(predefinedRoles, role) ? predefinedRoles[role] : undefined;
+  for (const { on, object, grantee } of facts.superuser ? [] : grants) {
+    const brings =
+      on === "role" && Object.hasOwn(predefinedRoles, object) ? predefinedRoles[object] : undefined;
     if (brings === undefined) continue;
     findings.push({
       code: "PREDEFINED_ROLE",
       severity: "high",
-      object: quoteIdentifier(role),
-      message: `${login} is a member, which ${brings}; where that is through another role, revoke it from that one`,
-      sql: [`REVOKE ${quoteIdentifier(role)} FROM ${login};`],
+      object,
+      message: `${grantee === login ? `${login} is a member` : `${login} is a member by way of ${grantee}`}, which ${brings}`,
+      sql: [`REVOKE ${object} FROM ${grantee};`],
     });
   }
   return findings;
@@ -138,9 +143,34 @@ const keyword: Readonly<Partial<Record<Relation["kind"], string>>> = {
   S: "SEQUENCE",
 };
 
+/** PostgreSQL cuts longer names (manual, "Identifiers and Key Words"). */
+const nameBytes = 63;
+const ownerSuffix = "_owner";
+
+/** A role of its own for what the login owns; never the login itself, however long its name is. */
+function ownerName(login: string): string {
+  let name = login;
+  while (Buffer.byteLength(name) > nameBytes - ownerSuffix.length) name = [...name].slice(0, -1).join("");
+  return name + ownerSuffix;
+}
+
+/** Once for all that it is to own, in one database and in the others: roles are the server's. */
+function createOwner(name: string): string {
+  const literal = `'${name.replaceAll("'", "''")}'`;
+  const create = `CREATE ROLE ${quoteIdentifier(name)} NOLOGIN`;
+  return name.includes("\\") || name.includes("$")
+    ? `${create};`
+    : `DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = ${literal}) THEN ${create}; END IF; END $$;`;
+}
+
 /** Owners may lift every protection of their tables. */
-function ownerFindings(snapshot: CatalogSnapshot, login: string): HardenFinding[] {
-  const owner = quoteIdentifier(`${snapshot.login.name}_owner`);
+function ownerFindings(
+  snapshot: CatalogSnapshot,
+  login: string,
+  { protectedColumns }: HardenOptions,
+): HardenFinding[] {
+  const name = ownerName(snapshot.login.name);
+  const owner = quoteIdentifier(name);
   const findings: HardenFinding[] = [];
   for (const relation of snapshot.relations()) {
     const kind = keyword[relation.kind];
@@ -153,6 +183,13 @@ function ownerFindings(snapshot: CatalogSnapshot, login: string): HardenFinding[
     )
       continue;
     const name = qualified(relation.schema, relation.name);
+    const hidden = new Set(
+      protectedColumns.filter((one) => one.relation === relation.oid).map(({ attribute }) => attribute),
+    );
+    const open = relation.columns
+      .filter(({ attnum }) => !hidden.has(attnum))
+      .map((c) => quoteIdentifier(c.name));
+    const what = hidden.size === 0 ? "SELECT" : `SELECT (${open.join(", ")})`;
     findings.push({
       code: "OWNER",
       severity: "high",
@@ -161,13 +198,13 @@ function ownerFindings(snapshot: CatalogSnapshot, login: string): HardenFinding[
       sql: [
         // ALTER … OWNER takes the owner's rights away: what the gateway needs is granted again.
         `ALTER ${kind} ${name} OWNER TO ${owner};`,
-        `GRANT SELECT ON ${name} TO ${login};`,
+        ...(open.length === 0 ? [] : [`GRANT ${what} ON ${name} TO ${login};`]),
       ],
     });
   }
   const [first] = findings;
   if (first === undefined) return findings;
-  return [{ ...first, sql: [`CREATE ROLE ${owner} NOLOGIN;`, ...first.sql] }, ...findings.slice(1)];
+  return [{ ...first, sql: [createOwner(name), ...first.sql] }, ...findings.slice(1)];
 }
 
 function writeFindings(grants: readonly Grant[]): HardenFinding[] {
@@ -275,7 +312,7 @@ function protectedFindings(
       ]),
     );
   }
-  return [...findings, ...viewFindings(snapshot, byRelation)];
+  return [...findings, ...viewFindings(snapshot, grants, byRelation)];
 }
 
 function readable(object: string, grantee: string, sql: readonly string[]): HardenFinding {
@@ -288,14 +325,28 @@ function readable(object: string, grantee: string, sql: readonly string[]): Hard
   };
 }
 
-/** A view reads with its owner's rights, unless it is told otherwise (PostgreSQL 15: security_invoker). */
-function viewFindings(snapshot: CatalogSnapshot, byRelation: ReadonlyMap<number, unknown>): HardenFinding[] {
+/** A view reads with its owner's rights, unless it is told otherwise (PostgreSQL 15: security_invoker); so it does through other views. */
+function viewFindings(
+  snapshot: CatalogSnapshot,
+  grants: readonly Grant[],
+  byRelation: ReadonlyMap<number, unknown>,
+): HardenFinding[] {
+  const granted = new Set(
+    grants
+      .filter(({ on, privileges }) => on !== "role" && privileges.includes("SELECT"))
+      .map(({ oid }) => oid),
+  );
+  const reads = new Map<number, readonly number[]>();
+  for (const { oid, kind, storedTree } of snapshot.relations())
+    if (kind === "v" && storedTree !== null)
+      reads.set(oid, [
+        ...new Set([...storedTree.matchAll(/:relid (\d+)/g)].map((match) => Number(match[1]))),
+      ]);
   const findings: HardenFinding[] = [];
   for (const view of snapshot.relations()) {
-    if (view.kind !== "v" || view.storedTree === null || view.securityInvoker || !view.privileges.select)
-      continue;
-    const read = [...view.storedTree.matchAll(/:relid (\d+)/g)].map((match) => Number(match[1]));
-    const hidden = [...new Set(read)].filter((oid) => byRelation.has(oid));
+    if (view.kind !== "v" || view.securityInvoker) continue;
+    if (!view.privileges.select && !granted.has(view.oid)) continue;
+    const hidden = behind(view.oid, reads).filter((oid) => byRelation.has(oid));
     if (hidden.length === 0) continue;
     const name = relationText(snapshot, view.oid);
     const tables = hidden.map((oid) => relationText(snapshot, oid)).join(", ");
@@ -308,6 +359,14 @@ function viewFindings(snapshot: CatalogSnapshot, byRelation: ReadonlyMap<number,
     });
   }
   return findings;
+}
+
+/** What a view reads, and what the views read that it reads. */
+function behind(view: number, reads: ReadonlyMap<number, readonly number[]>): number[] {
+  const seen = new Set(reads.get(view));
+  for (const oid of seen) for (const inner of reads.get(oid) ?? []) seen.add(inner);
+  seen.delete(view);
+  return [...seen];
 }
 
 function logFinding(snapshot: CatalogSnapshot, login: string): HardenFinding {

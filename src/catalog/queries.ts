@@ -6,17 +6,49 @@
 /** Objects below are made by initdb (FirstNormalObjectId in transam.h). */
 export const firstNormalOid = 16_384;
 
-/**
- * Objects that initdb made, and all others. The first are most of a small catalog and hardly ever change: they are read once and
- * kept (system.ts).
- */
-export type Half = "system" | "user";
+/** Oids, both ends included. */
+export interface Range {
+  readonly from: number;
+  readonly to: number;
+}
 
-const half = (oid: string, part: Half) => `${oid} ${part === "system" ? "<" : ">="} ${firstNormalOid}`;
+/** Which objects are read: those of some oids, or the temporary ones of all sessions, which no range holds. */
+export type Part = readonly Range[] | "temporary";
+
+/** Objects are kept, compared and read again in pieces of so many oids: what is made together lies together. */
+const pieceBits = 8;
+/** Everything that initdb made is one piece: it hardly ever changes. */
+export const systemPiece = 0;
+
+/** The oids of a piece. */
+export function rangeOf(piece: number): Range {
+  if (piece === systemPiece) return { from: 0, to: firstNormalOid - 1 };
+  return { from: piece * 2 ** pieceBits, to: (piece + 1) * 2 ** pieceBits - 1 };
+}
+
+/** The piece that an oid belongs to. */
+export function pieceOf(oid: number): number {
+  return oid < firstNormalOid ? systemPiece : Math.floor(oid / 2 ** pieceBits);
+}
+
+const within = (oid: string, ranges: readonly Range[]) =>
+  `(${ranges.map(({ from, to }) => `${oid} between ${from} and ${to}`).join(" or ") || "false"})`;
 
 const relationKinds = "('r', 'v', 'm', 'p', 'f', 'S', 't', 'c')";
 const temporarySchemas =
   "(select oid from pg_catalog.pg_namespace where nspname ~ '^pg_(toast_)?temp_[0-9]+$')";
+const temporaryRelations = "(select oid from pg_catalog.pg_class where relpersistence = 't')";
+
+/** Relations of a part; `c` is pg_class. */
+const ofRelation = (part: Part) =>
+  part === "temporary" ? "c.relpersistence = 't'" : `c.relpersistence <> 't' and ${within("c.oid", part)}`;
+
+/**
+ * Functions of PostgreSQL's own triggers that only look whether a key is there (ri_triggers.c, constraint.c): what they say names
+ * the key of the row that is written. Those of ON DELETE CASCADE, SET NULL and the like write to other tables.
+ */
+const keyChecks =
+  "('RI_FKey_check_ins', 'RI_FKey_check_upd', 'RI_FKey_noaction_del', 'RI_FKey_noaction_upd', 'RI_FKey_restrict_del', 'RI_FKey_restrict_upd', 'unique_key_recheck')";
 
 /** One row: server and login. Asked first: everything else relies on the search path that it tells. */
 export const serverQuery = `
@@ -36,58 +68,81 @@ from pg_catalog.pg_roles r where r.rolname = current_user`;
 /** One row: may the login set log_min_messages? Only from PostgreSQL 15 on. */
 export const quietLogQuery = "select pg_catalog.has_parameter_privilege('log_min_messages', 'SET')";
 
-/** One row: how much there is of everything, before any of it is fetched. */
-export const sizesQuery = `
-select (select count(*) from pg_catalog.pg_class where relkind in ${relationKinds}),
-  (select count(*) from pg_catalog.pg_attribute),
-  (select count(*) from pg_catalog.pg_proc),
-  (select count(*) from pg_catalog.pg_type),
+/** One row: how much there is of everything that is to be read, before any of it is fetched. */
+export const sizesQuery = (read: Readonly<Record<"relations" | "functions" | "types", readonly Range[]>>) => `
+select (select count(*) from pg_catalog.pg_class where relkind in ${relationKinds} and ${within("oid", read.relations)}),
+  (select count(*) from pg_catalog.pg_attribute where ${within("attrelid", read.relations)}),
+  (select count(*) from pg_catalog.pg_proc where ${within("oid", read.functions)}),
+  (select count(*) from pg_catalog.pg_type where ${within("oid", read.types)}),
   (select coalesce(sum(pg_catalog.octet_length(ev_action::text)), 0) from pg_catalog.pg_rewrite
-    where ev_type = '1' and ev_class >= ${firstNormalOid}),
-  (select coalesce(sum(pg_catalog.octet_length(prosrc)), 0) from pg_catalog.pg_proc where oid >= ${firstNormalOid})`;
+    where ev_type = '1' and ev_class >= ${firstNormalOid} and ${within("ev_class", read.relations)}),
+  (select coalesce(sum(pg_catalog.octet_length(prosrc)), 0) from pg_catalog.pg_proc
+    where oid >= ${firstNormalOid} and ${within("oid", read.functions)})`;
 
 export const schemasQuery = (limit: number) =>
-  `select nspname from pg_catalog.pg_namespace limit ${limit + 1}`;
+  `select oid, nspname from pg_catalog.pg_namespace limit ${limit + 1}`;
 
 export const rolesQuery = (limit: number) => `
 select oid, rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls, rolcanlogin
 from pg_catalog.pg_roles limit ${limit + 1}`;
 
-export const relationsQuery = (limit: number, part: Half) => `
+/**
+ * Relations whose writes call functions or operators that users made, not extensions: in checks, generated columns, indexes and
+ * partition keys. (Defaults stand in the server's tree of the statement.)
+ */
+const runsCode = `
+select coalesce(k.conrelid, a.attrelid, i.indrelid, d.objid) from pg_catalog.pg_depend d
+  left join pg_catalog.pg_constraint k on d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass and k.oid = d.objid
+  left join pg_catalog.pg_attrdef f on d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass and f.oid = d.objid
+  left join pg_catalog.pg_attribute a on a.attrelid = f.adrelid and a.attnum = f.adnum and a.attgenerated <> ''
+  left join pg_catalog.pg_index i on d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and i.indexrelid = d.objid
+where d.refclassid in ('pg_catalog.pg_proc'::pg_catalog.regclass, 'pg_catalog.pg_operator'::pg_catalog.regclass)
+  and d.refobjid >= ${firstNormalOid} and d.classid in ('pg_catalog.pg_constraint'::pg_catalog.regclass,
+    'pg_catalog.pg_attrdef'::pg_catalog.regclass, 'pg_catalog.pg_class'::pg_catalog.regclass)
+  and not exists (select from pg_catalog.pg_depend e
+    where e.classid = d.refclassid and e.objid = d.refobjid and e.deptype = 'e')`;
+
+export const relationsQuery = (limit: number, part: Part) => `
 select c.oid, n.nspname, c.relname, c.relkind, c.relowner, c.relpersistence, c.relrowsecurity, c.relforcerowsecurity,
-  c.relhastriggers, c.relhasrules, coalesce(pg_catalog.array_to_json(c.reloptions)::text, '[]'),
+  c.oid in (${runsCode}) or c.relhastriggers and exists (select from pg_catalog.pg_trigger t
+    join pg_catalog.pg_proc f on f.oid = t.tgfoid where t.tgrelid = c.oid and not (t.tgisinternal and f.proname in ${keyChecks})),
+  c.relhasrules, coalesce(pg_catalog.array_to_json(c.reloptions)::text, '[]'),
   pg_catalog.pg_has_role(c.relowner, 'MEMBER'),
   pg_catalog.has_table_privilege(c.oid, 'SELECT') or pg_catalog.has_any_column_privilege(c.oid, 'SELECT'),
   pg_catalog.has_table_privilege(c.oid, 'INSERT') or pg_catalog.has_any_column_privilege(c.oid, 'INSERT'),
   pg_catalog.has_table_privilege(c.oid, 'UPDATE') or pg_catalog.has_any_column_privilege(c.oid, 'UPDATE'),
   pg_catalog.has_table_privilege(c.oid, 'DELETE'), pg_catalog.has_table_privilege(c.oid, 'TRUNCATE')
 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-where c.relkind in ${relationKinds} and ${half("c.oid", part)} limit ${limit + 1}`;
+where c.relkind in ${relationKinds} and ${ofRelation(part)} limit ${limit + 1}`;
 
 /** What a generated column is computed from stands in its expression's tree: the numbers of its variables. */
-export const columnsQuery = (limit: number, part: Half) => `
+export const columnsQuery = (limit: number, part: Part) => `
 select a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull,
+  coalesce(a.attnum = any (k.indkey::int2[]), false),
   case when a.attgenerated <> '' then coalesce((
     select pg_catalog.string_agg(m[1], ' ') from pg_catalog.pg_attrdef d,
       pg_catalog.regexp_matches(d.adbin::text, ':varattno (-?[0-9]+)', 'g') m
     where d.adrelid = a.attrelid and d.adnum = a.attnum), '') end
 from pg_catalog.pg_attribute a join pg_catalog.pg_class c on c.oid = a.attrelid
-where a.attnum > 0 and not a.attisdropped and c.relkind in ${relationKinds} and ${half("a.attrelid", part)}
+  left join pg_catalog.pg_index k on k.indrelid = a.attrelid and k.indisprimary
+where a.attnum > 0 and not a.attisdropped and c.relkind in ${relationKinds} and ${ofRelation(part)}
 order by a.attrelid, a.attnum limit ${limit + 1}`;
 
-export const inheritanceQuery = (limit: number) => `
+/** Children of the part, whatever their parents are of. */
+export const inheritanceQuery = (limit: number, part: Part) => `
 select i.inhrelid, i.inhparent from pg_catalog.pg_inherits i join pg_catalog.pg_class c on c.oid = i.inhrelid
-where c.relkind in ${relationKinds} limit ${limit + 1}`;
+where c.relkind in ${relationKinds} and ${ofRelation(part)} limit ${limit + 1}`;
 
-export const treesQuery = (limit: number) => `
+export const treesQuery = (limit: number, part: Part) => `
 select ev_class, ev_action::text from pg_catalog.pg_rewrite
-where ev_type = '1' and ev_class >= ${firstNormalOid} limit ${limit + 1}`;
+where ev_type = '1' and ev_class >= ${firstNormalOid}
+  and ${part === "temporary" ? `ev_class in ${temporaryRelations}` : within("ev_class", part)} limit ${limit + 1}`;
 
 /** @param bodyLimit characters of a body; one more is fetched, which tells that it is longer. */
-export const functionsQuery = (limit: number, bodyLimit: number, part: Half) => `
+export const functionsQuery = (limit: number, bodyLimit: number, ranges: readonly Range[]) => `
 select p.oid, n.nspname, p.proname, p.prokind, l.lanname, p.provolatile, p.prosecdef, p.proowner, p.proretset,
   p.proisstrict, p.proargtypes::text, p.prorettype,
-  case when p.oid >= ${firstNormalOid} and l.lanname in ('sql', 'plpgsql') then
+  case when p.oid >= ${firstNormalOid} and l.lanname in ('sql', 'plpgsql', 'internal') then
     pg_catalog.left(coalesce(case when p.prosqlbody is null then p.prosrc
       else pg_catalog.pg_get_function_sqlbody(p.oid) end, ''), ${bodyLimit + 1}) end,
   pg_catalog.array_to_json(p.proconfig)::text, e.extname
@@ -96,21 +151,21 @@ from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespa
   left join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass and d.objid = p.oid
     and d.deptype = 'e' and d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
   left join pg_catalog.pg_extension e on e.oid = d.refobjid
-where ${half("p.oid", part)} limit ${limit + 1}`;
+where ${within("p.oid", ranges)} limit ${limit + 1}`;
 
 /** Aggregates that initdb did not make, and the functions that they call. */
-export const aggregatesQuery = (limit: number) => `
+export const aggregatesQuery = (limit: number, ranges: readonly Range[]) => `
 select aggfnoid::oid, aggtransfn::oid, aggfinalfn::oid, aggcombinefn::oid, aggserialfn::oid, aggdeserialfn::oid,
   aggmtransfn::oid, aggminvtransfn::oid, aggmfinalfn::oid
-from pg_catalog.pg_aggregate where aggfnoid::oid >= ${firstNormalOid} limit ${limit + 1}`;
+from pg_catalog.pg_aggregate where aggfnoid::oid >= ${firstNormalOid} and ${within("aggfnoid::oid", ranges)} limit ${limit + 1}`;
 
-export const operatorsQuery = (limit: number, part: Half) => `
+export const operatorsQuery = (limit: number, ranges: readonly Range[]) => `
 select o.oid, n.nspname, o.oprname, o.oprleft, o.oprright, o.oprresult, o.oprcode::oid
 from pg_catalog.pg_operator o join pg_catalog.pg_namespace n on n.oid = o.oprnamespace
-where ${half("o.oid", part)} limit ${limit + 1}`;
+where ${within("o.oid", ranges)} limit ${limit + 1}`;
 
 /** Functions in a domain's CHECK constraints stand in the constraints' trees, as do those behind its operators. */
-export const typesQuery = (limit: number, part: Half) => `
+export const typesQuery = (limit: number, part: Part) => `
 select t.oid, n.nspname, t.typname, t.typtype, t.typcategory, t.typrelid, t.typelem, t.typarray, t.typbasetype,
   t.typinput::oid, t.typoutput::oid, t.typreceive::oid, t.typsend::oid,
   coalesce(r.rngsubtype, m.rngtypid, 0), coalesce(r.rngcanonical::oid, 0),
@@ -121,46 +176,99 @@ select t.oid, n.nspname, t.typname, t.typtype, t.typcategory, t.typrelid, t.type
 from pg_catalog.pg_type t join pg_catalog.pg_namespace n on n.oid = t.typnamespace
   left join pg_catalog.pg_range r on r.rngtypid = t.oid
   left join pg_catalog.pg_range m on m.rngmultitypid = t.oid
-where ${half("t.oid", part)} limit ${limit + 1}`;
+where ${
+  part === "temporary"
+    ? `t.typnamespace in ${temporarySchemas}`
+    : `t.typnamespace not in ${temporarySchemas} and ${within("t.oid", part)}`
+} limit ${limit + 1}`;
 
-export const castsQuery = (limit: number, part: Half) =>
-  `select castsource, casttarget, castfunc, castcontext from pg_catalog.pg_cast where ${half("oid", part)} limit ${limit + 1}`;
+export const castsQuery = (limit: number, ranges: readonly Range[]) =>
+  `select oid, castsource, casttarget, castfunc, castcontext from pg_catalog.pg_cast where ${within("oid", ranges)} limit ${limit + 1}`;
 
-/** Catalogs whose rows the snapshot depends on, which of them count, and whose oid tells the halves apart; "": all are of the first. */
-const watched: readonly (readonly [catalog: string, where: string, oid: string])[] = [
-  ["pg_class", "relpersistence <> 't'", "oid"],
-  ["pg_attribute", "attrelid not in (select oid from temporary)", "attrelid"],
-  ["pg_attrdef", "adrelid not in (select oid from temporary)", "adrelid"],
-  ["pg_rewrite", "ev_class not in (select oid from temporary)", "ev_class"],
-  ["pg_inherits", "inhrelid not in (select oid from temporary)", "inhrelid"],
-  ["pg_type", `typnamespace not in ${temporarySchemas}`, "oid"],
-  ["pg_namespace", `oid not in ${temporarySchemas}`, "oid"],
-  ["pg_constraint", "contypid <> 0", "contypid"],
-  ["pg_proc", "true", "oid"],
-  ["pg_aggregate", "true", "aggfnoid::oid"],
-  ["pg_operator", "true", "oid"],
-  ["pg_cast", "true", "oid"],
-  ["pg_range", "true", "rngtypid"],
-  ["pg_extension", "true", ""],
-  ["pg_auth_members", "true", ""],
+/** What is read, compared and kept by itself: objects of one kind, with all that belongs to them. */
+export const kinds = ["relations", "functions", "operators", "types", "casts"] as const;
+export type Kind = (typeof kinds)[number];
+
+interface Watched {
+  readonly kind: Kind;
+  /** Stands in the state of a piece before how many rows it has of this. */
+  readonly mark: string;
+  readonly catalog: string;
+  /** Which rows count. Temporary objects are of no piece. */
+  readonly where: string;
+  /** By which oid a row belongs to a piece. */
+  readonly oid: string;
+}
+
+const ofHeld = (oid: string) => `${oid} in (select oid from held)`;
+const watch = (kind: Kind, mark: string, catalog: string, oid: string, where = "true"): Watched => ({
+  kind,
+  mark,
+  catalog,
+  where,
+  oid,
+});
+
+/** Rows of catalogs that pieces depend on. */
+const watched: readonly Watched[] = [
+  watch("relations", "class", "pg_class", "oid", ofHeld("oid")),
+  watch("relations", "attribute", "pg_attribute", "attrelid", `attnum > 0 and ${ofHeld("attrelid")}`),
+  watch("relations", "default", "pg_attrdef", "adrelid", ofHeld("adrelid")),
+  watch("relations", "rewrite", "pg_rewrite", "ev_class", ofHeld("ev_class")),
+  watch("relations", "trigger", "pg_trigger", "tgrelid", ofHeld("tgrelid")),
+  // Of primary keys the columns are told, and whether code of users stands in an index.
+  watch(
+    "relations",
+    "index",
+    "pg_index",
+    "indrelid",
+    `(indisprimary or indexprs is not null or indpred is not null) and ${ofHeld("indrelid")}`,
+  ),
+  watch("relations", "inherits", "pg_inherits", "inhrelid", ofHeld("inhrelid")),
+  watch("functions", "proc", "pg_proc", "oid"),
+  watch("functions", "aggregate", "pg_aggregate", "aggfnoid::oid"),
+  // Which functions belong to an extension.
+  watch(
+    "functions",
+    "depend",
+    "pg_depend",
+    "objid",
+    "refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass and classid = 'pg_catalog.pg_proc'::pg_catalog.regclass and deptype = 'e'",
+  ),
+  watch("operators", "operator", "pg_operator", "oid"),
+  watch("types", "type", "pg_type", "oid", `typnamespace not in ${temporarySchemas}`),
+  watch("types", "constraint", "pg_constraint", "contypid", "contypid <> 0"),
+  watch("types", "range", "pg_range", "rngtypid"),
+  watch("types", "multirange", "pg_range", "rngmultitypid"),
+  watch("casts", "cast", "pg_cast", "oid"),
 ];
 
-const state = (which: string) => `count(*)${which}, sum(xmin::text::bigint)${which}`;
+const written = "count(*), sum(xmin::text::bigint)";
 
 /**
- * One row, whose last column is of the objects that initdb did not make: how many rows each catalog has and the sum of the
- * transactions that wrote them: a change of any row changes it. Temporary objects are left out: sessions make and drop them all the time,
- * and no other session may use them.
+ * What the snapshot depends on, as one row and then one for each piece of each kind: how many rows each catalog has in it and the sum of the
+ * transactions that wrote them, which a change of any row changes. Temporary objects are left out: sessions make and drop them all the
+ * time, and no other session may use them. The first row: server, database and role; what the role may do as another, by which privileges
+ * are decided; schemas and roles; and whether this very transaction has written something, whose rows it could change once more unseen.
  */
 export const digestQuery = `
-with temporary as materialized (select oid from pg_catalog.pg_class where relpersistence = 't'),
-state (halves) as materialized (values ${watched
+with held as materialized (select oid from pg_catalog.pg_class where relkind in ${relationKinds} and relpersistence <> 't'),
+me as materialized (select * from pg_catalog.pg_roles where rolname = current_user),
+pieces as (${watched
   .map(
-    ([catalog, where, oid]) =>
-      `((select ${oid === "" ? `array[pg_catalog.concat_ws('/', ${state("")}), '']` : `array[${(["system", "user"] as const).map((part) => `pg_catalog.concat_ws('/', ${state(` filter (where ${half(oid, part)})`)})`).join(", ")}]`} from pg_catalog.${catalog} where ${where}))`,
+    ({ kind, mark, catalog, where, oid }) =>
+      `select '${kind}' as kind, case when ${oid} < ${firstNormalOid} then ${systemPiece} else ${oid}::bigint >> ${pieceBits} end as piece, pg_catalog.concat_ws('/', '${mark}', ${written}) as state from pg_catalog.${catalog} where ${where} group by 2`,
   )
-  .join(",\n")})
-select pg_catalog.current_setting('server_version_num'), pg_catalog.current_database(), current_user,
-  (select pg_catalog.concat_ws('/', oid, rolsuper, rolbypassrls, rolcreaterole, rolcreatedb, rolreplication, rolinherit)
-    from pg_catalog.pg_roles where rolname = current_user),
-  (select pg_catalog.string_agg(halves[1], ' ') from state), (select pg_catalog.string_agg(halves[2], ' ') from state)`;
+  .join("\nunion all ")})
+select null, pg_catalog.concat_ws(' ', pg_catalog.current_setting('server_version_num'), pg_catalog.current_database(), current_user,
+    (select pg_catalog.concat_ws('/', oid, rolsuper, rolbypassrls, rolcreaterole, rolcreatedb, rolreplication, rolinherit) from me),
+    (select pg_catalog.md5(pg_catalog.string_agg(pg_catalog.concat_ws('/', oid, pg_catalog.pg_has_role(oid, 'USAGE')), ' ' order by oid))
+      from pg_catalog.pg_roles where not (select rolsuper from me) and pg_catalog.pg_has_role(oid, 'MEMBER'))),
+  pg_catalog.concat_ws(' ', (select pg_catalog.concat_ws('/', ${written}) from pg_catalog.pg_namespace where oid not in ${temporarySchemas}),
+    (select pg_catalog.concat_ws('/', ${written}) from pg_catalog.pg_auth_members),
+    (select pg_catalog.concat_ws('/', ${written}) from pg_catalog.pg_extension),
+    (select pg_catalog.md5(pg_catalog.string_agg(pg_catalog.concat_ws('/', oid, rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb,
+      rolreplication, rolbypassrls, rolcanlogin), ' ' order by oid)) from pg_catalog.pg_roles)),
+  pg_catalog.pg_current_xact_id_if_assigned() is not null
+union all
+select kind, piece::text, pg_catalog.string_agg(state, ' ' order by state), null from pieces group by kind, piece`;

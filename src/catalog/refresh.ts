@@ -7,6 +7,11 @@ import type { CatalogQuery, CatalogSnapshot } from "./types.ts";
 export interface CatalogOptions extends LoadOptions {
   /** Milliseconds between two looks at the digest. */
   readonly intervalMs: number;
+  /**
+   * Runs `use` with a query whose statements all see the database at one moment (a REPEATABLE READ transaction), nobody else's in between.
+   * Without it the digest is asked for a second time, behind what was read.
+   */
+  readonly atOnce?: <T>(use: (query: CatalogQuery) => Promise<T>) => Promise<T>;
   /** A snapshot that differs from the one before has been loaded. */
   readonly onChange?: (snapshot: CatalogSnapshot) => void;
   /** A look at the digest or a load failed, for the log; the error may hold what the query's own errors hold. */
@@ -35,6 +40,8 @@ export interface Catalog {
  * that finds nothing changed keeps the epoch, so that what is cached under it stays valid.
  */
 export function createCatalog(query: CatalogQuery, options: CatalogOptions): Catalog {
+  const { kept = { own: null, other: null }, atOnce } = options;
+  const loaded = { ...options, kept };
   let snapshot: CatalogSnapshot | null = null;
   let bumps = 0;
   /** The value of `bumps` when the newest snapshot began to be read. */
@@ -45,17 +52,23 @@ export function createCatalog(query: CatalogQuery, options: CatalogOptions): Cat
 
   async function refresh(): Promise<CatalogSnapshot> {
     const began = bumps;
-    const state = await catalogState(query);
-    if (snapshot !== null && state.digest === snapshot.digest) {
-      seen = began;
-      return snapshot;
-    }
-    const next = await loadCatalog(query, (snapshot?.epoch ?? 0) + 1, options, state);
+    const next = await (atOnce === undefined ? look(query) : atOnce(look));
     if (closed) throw new CatalogUnavailable("the catalog was closed");
-    snapshot = next;
     seen = began;
+    if (next === snapshot) return next;
+    snapshot = next;
     options.onChange?.(next);
     return next;
+  }
+
+  /** The snapshot if nothing has changed, else a new one. */
+  async function look(through: CatalogQuery): Promise<CatalogSnapshot> {
+    const state = await catalogState(through);
+    if (snapshot !== null && state.digest === snapshot.digest) return snapshot;
+    return loadCatalog(through, (snapshot?.epoch ?? 0) + 1, loaded, state, {
+      by: "gateway",
+      atOnce: atOnce !== undefined,
+    });
   }
 
   /** One at a time: the query's connection answers in order anyway. */

@@ -53,19 +53,26 @@ function indexOf<T extends Named>(list: readonly T[]): Index<T> {
 /** What is known of one kind of object. Only oids below 16384 come in: that bounds it. */
 class Pool<T extends Named> {
   private readonly known = new Map<number, T>();
-  private last: { readonly list: readonly T[]; readonly index: Index<T> } | null = null;
+  private last: readonly T[] = none;
+  private readonly indexes = new WeakMap<readonly T[], Index<T>>();
 
-  share(list: readonly T[]): Objects<T> {
-    const system: T[] = [];
-    const own: T[] = [];
-    for (const one of list) {
-      if (one.oid >= firstNormalOid) own.push(one);
-      else system.push(shared(this.known, one.oid, one, sameFacts));
+  /** The same facts, as those objects, and that very list, that are known already. */
+  adopt(list: readonly T[]): readonly T[] {
+    const adopted = list.map((one) =>
+      one.oid >= firstNormalOid ? one : shared(this.known, one.oid, one, sameFacts),
+    );
+    if (!sameList(this.last, adopted, Object.is)) this.last = adopted;
+    return this.last;
+  }
+
+  /** @param system what was adopted; @param own the catalog's own, of no other. */
+  objects(system: readonly T[], own: readonly T[]): Objects<T> {
+    let index = this.indexes.get(system);
+    if (index === undefined) {
+      index = indexOf(system);
+      this.indexes.set(system, index);
     }
-    const { last } = this;
-    if (last === null || !sameList(last.list, system, Object.is))
-      this.last = { list: system, index: indexOf(system) };
-    return new Objects([(this.last ?? { index: indexOf(system) }).index, indexOf(own)]);
+    return new Objects([index, indexOf(own)]);
   }
 }
 

@@ -2,8 +2,10 @@
 import { partReaders } from "./functions/effects.ts";
 import { type NameLookup, userFunctionVerdict } from "./functions/user.ts";
 import { type LocalVerdict, localVerdict, refused, safe } from "./functions/verdict.ts";
-import { firstNormalOid } from "./queries.ts";
+import type { Pieces } from "./pieces.ts";
+import { firstNormalOid, systemPiece } from "./queries.ts";
 import { columnVerdict } from "./relations.ts";
+import { append, sortedUnique } from "./rows.ts";
 import { SystemFacts, Versions } from "./shared.ts";
 import type {
   CastFacts,
@@ -42,9 +44,22 @@ export type RawType = Omit<TypeFacts, "verdict"> & {
   readonly canonical: number;
 };
 
-type RawOperator = Omit<OperatorFacts, "verdict">;
+export type RawOperator = Omit<OperatorFacts, "verdict">;
 
 const systems = new Versions(() => new SystemFacts<RawFunction, RawOperator, RawType>());
+
+/** What servers of one version (server_version_num) have in common. */
+export function systemOf(serverVersion: number): SystemFacts<RawFunction, RawOperator, RawType> {
+  return systems.of(serverVersion);
+}
+
+/** Temporary objects that only their session may use. */
+export interface Temporary {
+  readonly relations: readonly Relation[];
+  readonly types: readonly RawType[];
+}
+
+export const noTemporary: Temporary = { relations: [], types: [] };
 
 export interface SnapshotParts {
   readonly epoch: number;
@@ -53,14 +68,12 @@ export interface SnapshotParts {
   readonly database: string;
   readonly login: LoginFacts;
   readonly searchPath: readonly string[];
-  readonly schemas: ReadonlySet<string>;
+  /** Names by oid. */
+  readonly schemas: ReadonlyMap<number, string>;
   readonly roles: readonly RoleFacts[];
-  readonly relations: readonly Relation[];
-  readonly functions: readonly RawFunction[];
-  readonly aggregates: ReadonlyMap<number, readonly number[]>;
-  readonly operators: readonly RawOperator[];
-  readonly types: readonly RawType[];
-  readonly casts: readonly CastFacts[];
+  /** What did not change is shared with the snapshots before and after this one. */
+  readonly pieces: Pieces;
+  readonly temporary: Temporary;
 }
 
 /**
@@ -108,24 +121,75 @@ class Judged<Raw extends { readonly oid: number }, Facts extends { readonly verd
   }
 }
 
+/** The facts of the system's piece, and of the others. */
+function listsOf<F>(pieces: ReadonlyMap<number, { readonly facts: F }>): {
+  readonly system: F | undefined;
+  readonly own: readonly F[];
+} {
+  return {
+    system: pieces.get(systemPiece)?.facts,
+    own: [...pieces].flatMap(([piece, { facts }]) => (piece === systemPiece ? [] : [facts])),
+  };
+}
+
+const none: readonly never[] = [];
+
+/** Relations that have children, as they were last built. */
+const families = new WeakMap<Relation, Relation>();
+
+/** All relations by oid, each with its children, which may be of other pieces. What did not change is the same object as before. */
+function relationsOf(
+  pieces: Pieces["relations"],
+  temporary: readonly Relation[],
+): ReadonlyMap<number, Relation> {
+  const children = new Map<number, number[]>();
+  const relations = new Map<number, Relation>();
+  for (const list of [...[...pieces.values()].map(({ facts }) => facts), temporary])
+    for (const one of list) {
+      relations.set(one.oid, one);
+      for (const parent of one.parents) append(children, parent, one.oid);
+    }
+  for (const [parent, unsorted] of children) {
+    const one = relations.get(parent);
+    if (one === undefined) continue;
+    const list = sortedUnique(unsorted);
+    let whole = families.get(one);
+    if (whole === undefined || whole.children.join() !== list.join()) {
+      whole = { ...one, children: list };
+      families.set(one, whole);
+    }
+    relations.set(parent, whole);
+  }
+  return relations;
+}
+
 export function buildSnapshot(parts: SnapshotParts, trust: FunctionTrust): CatalogSnapshot {
-  // The snapshot must not keep `parts`, whose lists are those before sharing: none of its functions may name it.
-  const { schemas, aggregates, casts: castList } = parts;
-  const system = systems.of(parts.serverVersion);
-  const all = parts.relations.map((one) => {
-    const columns = system.columns(one.oid, one.columns);
-    return columns === one.columns ? one : { ...one, columns };
-  });
-  const relations = new Map(all.map((relation) => [relation.oid, relation]));
-  const relationsByName = new Map(all.map((r) => [`${r.schema}\0${r.name}`, r]));
+  // The snapshot must not keep `parts`: none of its functions may name it.
+  const schemas = new Set(parts.schemas.values());
+  const system = systemOf(parts.serverVersion);
+  const { pieces, temporary } = parts;
+  const functionPieces = listsOf(pieces.functions);
+  const aggregates = new Map(functionPieces.own.flatMap((facts) => facts.aggregates));
+  const castPieces = listsOf(pieces.casts);
+  const castList = [...(castPieces.system ?? none), ...castPieces.own.flat()];
+  const relations = relationsOf(pieces.relations, temporary.relations);
+  let relationsByName: ReadonlyMap<string, Relation> | null = null;
   const roles = new Map(parts.roles.map((role) => [role.oid, role]));
   const casts = new Map(castList.map((cast) => [`${cast.source}>${cast.target}`, cast]));
   const jsonCasts = castList.filter(({ target, func }) => target === json && func >= firstNormalOid);
   const trusted = new Set(trust.trusted);
 
-  const functions = system.functions.share(parts.functions);
-  const operators = system.operators.share(parts.operators);
-  const types = system.types.share(parts.types);
+  const functions = system.functions.objects(
+    functionPieces.system?.functions ?? none,
+    functionPieces.own.flatMap((facts) => facts.functions),
+  );
+  const operatorPieces = listsOf(pieces.operators);
+  const operators = system.operators.objects(operatorPieces.system ?? none, operatorPieces.own.flat());
+  const typePieces = listsOf(pieces.types);
+  const types = system.types.objects(typePieces.system ?? none, [
+    ...typePieces.own.flat(),
+    ...temporary.types,
+  ]);
   const judgedFunctions = new Judged<RawFunction, FunctionFacts>(
     (raw) => raw,
     ({ oid }) => closure([oid]),
@@ -157,7 +221,10 @@ export function buildSnapshot(parts: SnapshotParts, trust: FunctionTrust): Catal
       const verdicts = read.map((column) => columnVerdict(relation.schema, relation.name, column.name));
       return verdicts.find((verdict) => !verdict.safe) ?? safe;
     },
-    relationNamed: (schema, name) => relationsByName.get(`${schema}\0${name}`),
+    relationNamed(schema, name) {
+      relationsByName ??= new Map([...relations.values()].map((one) => [`${one.schema}\0${one.name}`, one]));
+      return relationsByName.get(`${schema}\0${name}`);
+    },
     relations: () => relations.values(),
     column: (relation, attnum) => columnOf(relations.get(relation), attnum),
     func: (oid) => judgedFunctions.ofAny(functions.get(oid)),

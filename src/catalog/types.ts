@@ -17,6 +17,7 @@ export interface Column {
   readonly type: number;
   readonly typmod: number;
   readonly notNull: boolean;
+  readonly inPrimaryKey: boolean;
   /** Attribute numbers it is computed from, sorted; [] for an ordinary column. */
   readonly generatedFrom: readonly number[];
 }
@@ -41,7 +42,11 @@ export interface Relation {
   readonly children: readonly number[];
   readonly rowSecurity: boolean;
   readonly forceRowSecurity: boolean;
-  readonly hasTriggers: boolean;
+  /**
+   * Writes to it run triggers that do more than look whether a key is there (of its owner, or ON DELETE CASCADE and the like), or code
+   * that users made: in checks, generated columns, indexes, partition keys.
+   */
+  readonly runsCode: boolean;
   readonly hasRules: boolean;
   readonly securityBarrier: boolean;
   readonly securityInvoker: boolean;
@@ -81,7 +86,10 @@ export interface FunctionFacts {
   /** Type oids of the input arguments, and of the result. */
   readonly arguments: readonly number[];
   readonly result: number;
-  /** Only for SQL and PL/pgSQL functions that initdb did not make: the source text; null: another language, or a body in SQL-standard form. */
+  /**
+   * Only for functions that initdb did not make: the source text of SQL and PL/pgSQL functions, of internal ones the name of the server's
+   * own; null: another language, or too long.
+   */
   readonly body: string | null;
   /** pg_proc.proconfig: settings that hold while it runs, "name=value". */
   readonly config: readonly string[];

@@ -7,6 +7,7 @@ import { StoreUnavailable } from "../store/errors.ts";
 import { configOption, readArgs } from "./lib/args.ts";
 import type { ComposedGateway } from "./lib/compose.ts";
 import { openLog } from "./lib/log.ts";
+import { collectAll, createTrimming, lookMs } from "./lib/memory.ts";
 import { packageVersion } from "./lib/version.ts";
 
 const usage = `Usage: postern serve [-c postern.yaml]
@@ -31,12 +32,19 @@ export async function serve(args: string[]): Promise<number> {
   const settings = await loadConfig(file);
   const { logger, close } = openLog();
   tellWarnings(settings, logger);
+  let reloadWanted = false;
+  const noteReload = () => {
+    reloadWanted = true;
+  };
+  // Whoever reloads a service that is just starting must not end it: that is what the signal does when nobody listens to it.
+  process.on("SIGHUP", noteReload);
   // Only now: a wrong word on the command line must not wait for the whole gateway to be loaded.
   const { composeGateway } = await import("./lib/compose.ts");
   let running: ComposedGateway;
   try {
     running = await composeGateway(settings, logger);
   } catch (error) {
+    process.off("SIGHUP", noteReload);
     await close();
     if (error instanceof IdentityConfigError) {
       const { asConfigError } = await import("./lib/identity.ts");
@@ -45,9 +53,24 @@ export async function serve(args: string[]): Promise<number> {
     return tellWhyNot(error, file);
   }
   tellWhere(running, settings, logger);
+  const stopped = untilStopped(running, file, logger);
+  process.off("SIGHUP", noteReload);
+  if (reloadWanted) process.emit("SIGHUP", "SIGHUP");
   // Starting leaves a third of the heap behind it as garbage, and V8 would let the heap grow by as much again (bin/postern.js shows it).
-  globalThis.gc?.();
-  const code = await untilStopped(running, file, logger);
+  collectAll();
+  const trimming = setInterval(
+    createTrimming({
+      resident: () => process.memoryUsage.rss(),
+      activity() {
+        const { sessionsTotal, statements, denied, authFailures } = running.gateway.stats();
+        return sessionsTotal + statements + denied + authFailures;
+      },
+      collect: collectAll,
+    }),
+    lookMs,
+  ).unref();
+  const code = await stopped;
+  clearInterval(trimming);
   await close();
   // What keeps a handle open now is not worth staying for; whoever asked twice, or met an error, does not wait at all.
   const wait = code === 0 ? lastWordMs : 0;

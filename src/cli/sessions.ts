@@ -83,6 +83,7 @@ async function listSessions(
     found.push(...page.items);
     after = page.next;
   } while (after !== null);
+  if (found.length === 0 && values.json !== true) process.stdout.write("none\n");
   for (const one of found) {
     const { id, database, principal, client, state, statement, started } = one;
     process.stdout.write(
@@ -151,6 +152,7 @@ export async function revoke(args: string[]): Promise<number> {
   if (values.list === true) {
     const answer = await ask(account.place, "/api/revocations", { token: await account.access() });
     const found = z.object({ items: z.array(revocation) }).parse(expectOk(answer, "no list"));
+    if (found.items.length === 0 && values.json !== true) process.stdout.write("none\n");
     for (const one of found.items) show(one);
     return 0;
   }

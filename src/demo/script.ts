@@ -68,7 +68,7 @@ export function shopScript(): readonly Step[] {
       look,
       reportAgent,
       "SELECT column_name FROM information_schema.columns WHERE table_name = 'customers'",
-      (rows) => list(rows, "column_name"),
+      (rows) => `${list(rows, "column_name")} (******** is the name of one that nobody may read)`,
     ),
     query(look, reportAgent, "SELECT id, full_name, email, city FROM customers ORDER BY id LIMIT 3", (rows) =>
       rows.map((row) => `${text(row.full_name)} <${text(row.email)}>`).join(", "),

@@ -66,6 +66,9 @@ databases:
 policy: policy.yaml
 mcp: { enabled: true } # POST /mcp on the http listener
 admin: { admins: [security], auditors: [audit], approvers: [data-stewards] }
+approvals:
+  access: # what people may ask for on the console's page Access, or by "postern access request"
+    - { groups: [dba, support], requesters: [employees], approvers: { groups: [data-stewards] }, max: 4h }
 audit:
   dir: audit
   node: demo

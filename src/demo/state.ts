@@ -32,7 +32,8 @@ export interface DemoState {
 export function openState(base: string): DemoState {
   let dir = join(base, ".postern-demo");
   try {
-    mkdirSync(join(dir, "secrets"), { recursive: true });
+    // One by one: with `recursive` Node 24 never comes back where the system says ENOENT of a folder that is there (/proc).
+    for (const folder of [dir, join(dir, "secrets")]) if (!existsSync(folder)) mkdirSync(folder);
     writeFileSync(join(dir, ".gitignore"), "*\n");
   } catch {
     dir = mkdtempSync(join(tmpdir(), "postern-demo-"));

@@ -63,6 +63,7 @@ export async function tellStory(
 
 async function connect(person: Person, target: Target): Promise<Client> {
   const pg = await loadPg();
+  const options = claimed(person);
   const client = new pg.Client({
     host: target.host,
     port: target.port,
@@ -71,7 +72,7 @@ async function connect(person: Person, target: Target): Promise<Client> {
     password: await target.token(person),
     ssl: false,
     application_name: "postern-demo",
-    options: claimed(person),
+    ...(options === undefined ? {} : { options }),
   });
   // A server that goes away mid-story fails the statement; without a listener it would end the process too.
   client.on("error", () => {});
@@ -79,13 +80,14 @@ async function connect(person: Person, target: Target): Promise<Client> {
   return client;
 }
 
-/** What an agent says of itself, as start-up options; the trail keeps it apart from what the token proves. */
-function claimed(person: Person): string {
+/** What an agent says of itself, as start-up options; the trail keeps it apart from what the token proves. People claim nothing. */
+function claimed(person: Person): string | undefined {
+  if (person.intent === undefined) return undefined;
   const values = {
     agent: person.client,
     model: "scripted-1",
-    run: `demo-${process.pid}`,
-    intent: person.intent ?? person.role,
+    run: `${person.client}-${process.pid}`,
+    intent: person.intent,
   };
   // PostgreSQL splits `options` at spaces unless a backslash stands before them (pg_split_opts).
   return Object.entries(values)

@@ -18,6 +18,7 @@ interface Leaf {
   readonly time: string;
   readonly principal?: { readonly subject: string };
   readonly database?: { readonly login: string };
+  readonly decision?: { readonly code: string | null };
   readonly statement?: { readonly sql: string | null; readonly protocol: string };
   readonly intent?: { readonly index: number };
   readonly status?: string;
@@ -41,10 +42,10 @@ export function printTrail(
   );
   for (const { leaf, index } of intents.slice(-count)) {
     const outcome = outcomes.get(index);
-    const became = outcome === undefined ? "no outcome yet" : describe(outcome);
+    const became = outcome === undefined ? "no outcome yet" : describe(outcome, leaf.decision?.code);
     const who = `${leaf.principal?.subject ?? "?"} as ${leaf.database?.login ?? "?"}`;
     const sql = leaf.statement?.sql ?? `(${leaf.statement?.protocol ?? "unreadable"} statement, text sealed)`;
-    const head = `${String(index).padStart(5)}  ${leaf.time.slice(11, 23)}  ${who.padEnd(28)}  ${became.padEnd(24)}  `;
+    const head = `${String(index).padStart(5)}  ${leaf.time.slice(11, 23)}  ${who.padEnd(30)}  ${became.padEnd(24)}  `;
     out(head + cut(sql, Math.max(width - head.length, 40)));
   }
 }
@@ -67,7 +68,8 @@ export function printVerification({ log, key }: TrailPlace, out: (line: string) 
   return true;
 }
 
-function describe({ status, sqlstate, tag, result }: Leaf): string {
+function describe({ status, sqlstate, tag, result }: Leaf, code: string | null | undefined): string {
+  if (status === "denied" && code === "APPROVAL_REQUIRED") return "not yet approved";
   if (status === "ok") return `ok ${tag ?? ""}, ${result?.bytes ?? 0} bytes`;
   return [status, sqlstate].filter((part) => part !== null).join(" ");
 }

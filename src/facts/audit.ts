@@ -1,4 +1,5 @@
 /** The events of the audit trail (SPEC.md section 5) as the gateway hands them to audit/. */
+import type { Would } from "./decision.ts";
 import type { Principal } from "./principal.ts";
 import type { Claimed, ClientFacts, DatabaseFacts } from "./session.ts";
 
@@ -27,7 +28,21 @@ export interface StatementRecord {
   readonly columns: readonly string[] | null;
   readonly functions: readonly string[] | null;
   readonly labels: readonly string[] | null;
+  /** What it looks like, as far as conditions and masks ask; left out: nobody looked. */
+  readonly form?: StatementForm;
 }
+
+export interface StatementForm {
+  /** Sorted. `several_writes`: more than one part of it changes rows. */
+  readonly clauses: readonly ("limit" | "several_writes" | "unbounded_write" | "where")[];
+  /** How many statements its message holds. */
+  readonly statements: number;
+  /** Columns that stand elsewhere than as plain outputs, by where that is, as in `columns`; what is empty is left out. */
+  readonly uses: Readonly<Partial<Record<RecordedPosition, readonly string[]>>>;
+}
+
+/** See `Position`: all but `output`, and `owner`, which nobody decides on. */
+export type RecordedPosition = "arbiter" | "assigned" | "derived" | "equality" | "predicate";
 
 /** The approval that a statement ran under, or waited for. */
 export interface ApprovalRecord {
@@ -49,8 +64,8 @@ export interface DecisionRecord {
   readonly limits: Readonly<Record<string, number>>;
   /** What people agreed to it, or was asked of them; left out: nobody was asked. */
   readonly approval?: ApprovalRecord | null;
-  /** What rules that only observe would have decided. */
-  readonly would?: { readonly verdict: "deny" | "approve"; readonly rule: string | null };
+  /** What would have been decided were nothing merely observed; left out: the same. */
+  readonly would?: Would;
 }
 
 export type StatementProtocol = "simple" | "extended" | "sql-execute" | "copy" | "cursor" | "function";
@@ -75,4 +90,6 @@ export interface ApprovalEvent {
     | "approval.used"
     | "admin.action";
   readonly fields: Readonly<Record<string, unknown>>;
+  /** What is personal, or would let a guess of the statement's text be checked: it goes under the seal. */
+  readonly sealed: Readonly<Record<string, unknown>>;
 }

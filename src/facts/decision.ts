@@ -34,6 +34,15 @@ export interface RuleVerdict {
   readonly detail: string | null;
 }
 
+/** What would be decided were nothing merely observed. */
+export interface Would {
+  readonly verdict: "deny" | "approve";
+  /** null: the default, or the gateway itself. */
+  readonly rule: string | null;
+  /** Of docs/errors.md, as the refusal would carry it. */
+  readonly code: string;
+}
+
 export interface Decision {
   readonly verdict: "allow" | "deny" | "approve";
   /** The rule that decided; null: the default, or the gateway itself. */
@@ -53,7 +62,7 @@ export interface Decision {
   /** Labels whose masks are lifted. */
   readonly unmask: readonly string[];
   /** What would have been decided, where rules only observe; null: the same. */
-  readonly would: { readonly verdict: "deny" | "approve"; readonly rule: string | null } | null;
+  readonly would: Would | null;
   /** At least as durable as this before it is forwarded; null: as the log's setting says. */
   readonly durability: Durability | null;
 }

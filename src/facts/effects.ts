@@ -16,10 +16,12 @@ export interface Attribute {
  * - `equality`: operand of a plain `=` or `IN` against parameters or literals in a WHERE that is a conjunction
  * - `derived`: inside an expression that reaches nothing but outputs, and neither fails nor branches by the value
  * - `assigned`: inside an expression that is written to a column (INSERT … SELECT, UPDATE … SET, CREATE TABLE AS)
+ * - `arbiter`: the bare column by which ON CONFLICT names a unique index of the table that is written: it chooses an index that judges the
+ *   row whether it is named or not, and compares nothing itself
  * - `owner`: in a condition that the table's owner put in (row-level security, security-barrier view), out of the caller's reach
  * - `predicate`: anywhere else (conditions, joins, grouping, ordering, aggregates, functions)
  */
-export type Position = "output" | "equality" | "derived" | "assigned" | "owner" | "predicate";
+export type Position = "output" | "equality" | "derived" | "assigned" | "arbiter" | "owner" | "predicate";
 
 export interface ColumnUse extends Attribute {
   readonly position: Position;
@@ -91,6 +93,10 @@ export interface Touched {
   readonly unsafe: readonly UnsafeFunction[];
   /** Types of its parameters ($1, …) as the server inferred them. */
   readonly parameterTypes: readonly number[];
+  /** What rows hold that come beside those of `outputs`: a rule's. They cannot be masked. Absent: there are none. */
+  readonly beside?: readonly Attribute[];
+  /** Types of the database's own that its values have, by oid; absent: not known. */
+  readonly valueTypes?: readonly number[];
   /** It calls set_config() once, for the setting that a condition on PostgreSQL's own pg_settings names. */
   readonly settingRow?: true;
   /** Not empty: not understood. It may only run where the policy asks for no analysis and nothing is protected. */

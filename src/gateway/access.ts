@@ -148,9 +148,14 @@ export function tableFor(
   // What may not be touched is not there.
   if (Object.values(table).every((answer) => answer === "no")) return null;
   const decision = whole?.determined === true ? whole.decision : null;
-  const known = [whole, writes.insert, writes.update, writes.delete].flatMap((judgement) =>
-    judgement?.determined === true ? [judgement.decision] : [],
-  );
+  // What the login has no right to needs nobody's leave.
+  const granted = [
+    select ? whole : null,
+    insert ? writes.insert : null,
+    update ? writes.update : null,
+    remove ? writes.delete : null,
+  ];
+  const known = granted.flatMap((judgement) => (judgement?.determined === true ? [judgement.decision] : []));
   return {
     name,
     oid: relation.oid,

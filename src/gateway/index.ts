@@ -21,12 +21,14 @@ import { createListener, type Listener } from "./client/listener.ts";
 import type { SessionDescription } from "./describe.ts";
 import { type AccessDesk, createDesk } from "./desk.ts";
 import { createLifecycle, type Lifecycle } from "./lifecycle.ts";
+import { destroyAfter } from "./linger.ts";
 import type { AuthenticatedClient, AuthFailure } from "./ports.ts";
 import { createPreviews, PreviewRefused } from "./preview/index.ts";
 import { createQuiet } from "./quiet.ts";
 import { startSession } from "./session/open.ts";
 import { type EndReason, type Session, type SessionDeps, SessionRefused } from "./session/types.ts";
 import type { GatewaySettings, TlsSettings } from "./settings.ts";
+import { LargeMessages } from "./statement/gather.ts";
 import { createRefusalMemory } from "./statement/refusals.ts";
 import { createUpstreamPool, type UpstreamPool } from "./upstream/pool.ts";
 
@@ -35,6 +37,7 @@ export type { InnerClient } from "./client/inner.ts";
 export type { SessionDescription } from "./describe.ts";
 export type { AccessDesk, Asker, DatabaseAccess, TableDetail } from "./desk.ts";
 export type { Lifecycle } from "./lifecycle.ts";
+export type { Unopened } from "./ports.ts";
 export { PreviewRefused } from "./preview/index.ts";
 export type { Session } from "./session/types.ts";
 export type { Judgement } from "./statement/judgement.ts";
@@ -64,6 +67,9 @@ export interface PolicyRooms {
   /** Key of `hash` masks: equal values stay equal as long as it is the same. */
   readonly maskKey: KeyObject;
 }
+
+/** So many of the largest messages may be on their way at a time: they are held until they are whole. */
+const largeMessages = 8;
 
 export interface GatewayStats {
   readonly sessions: number;
@@ -157,6 +163,7 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
     }),
     contexts: new WeakMap(),
     columnsCache: new Map(),
+    large: new LargeMessages(largeMessages * settings.limits.messageBytes),
     cancelKeys: createCancelKeys(),
     judging,
     approvals: rooms.approvals ?? null,
@@ -198,8 +205,9 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
       tokenSha256: client.principal.token.sha256,
       via: client.via,
     });
+    client.watch?.unopened(refused);
     client.socket.end(encodeError({ severity: "FATAL", code: refused.sqlstate, message: refused.message }));
-    setTimeout(() => client.socket.destroy(), 5_000).unref();
+    destroyAfter(client.socket, 5_000);
     client.socket.resume();
   }
 
@@ -328,7 +336,7 @@ export async function startGateway(settings: GatewaySettings, rooms: GatewayRoom
           limits: settings.limits,
           databases: settings.databases.map((d) => d.name),
           onClient: (client) => void admitClient(client),
-          onCancel: (request) => deps.cancelKeys.cancel(request.pid, request.key),
+          onCancel: (request) => deps.cancelKeys.cancel(request),
           onFailure: recordFailure,
           admit: () => accepting,
         }),

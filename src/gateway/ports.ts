@@ -22,6 +22,15 @@ export interface Watch {
   judged(judgement: Judgement): void;
   /** The error that comes next in the stream is the gateway's own. */
   refused(refusal: Refusal): void;
+  /** No session begins; the error that comes next in the stream says so, and is the gateway's own. */
+  unopened(refused: Unopened): void;
+}
+
+/** Why a session did not begin, as its client is told. */
+export interface Unopened {
+  readonly sqlstate: string;
+  readonly code: string;
+  readonly message: string;
 }
 
 /** How a client wants its statements to be held. */

@@ -13,7 +13,7 @@ const beside: readonly Effect[] = ["file", "network", "read", "session"];
 const known = new WeakMap<CompiledPolicy, Map<string, boolean>>();
 const maxKnown = 4096;
 
-/** true: whatever a statement of theirs is, one that changes something is denied. */
+/** true: whatever a statement of theirs is, and whenever it comes, one that changes something is denied. */
 export function readsOnly(policy: CompiledPolicy, principal: Principal, session: SessionFacts): boolean {
   const key = policy.cacheKey(principal, session);
   let answers = known.get(policy);
@@ -41,7 +41,7 @@ function denied(
   session: SessionFacts,
   effects: readonly Effect[],
 ): boolean {
-  const judged = policy.judge({ principal, session, statement: { effects }, now: new Date() });
+  const judged = policy.judge({ principal, session, statement: { effects }, now: null });
   return judged.determined && judged.decision.verdict === "deny";
 }
 

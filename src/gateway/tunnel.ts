@@ -15,7 +15,7 @@ export function tunnel(walk: Walk, first: Buffer, guarded: (step: () => void) =>
   guarded(() => {
     const index = intent(walk, request, contextOf(walk, statement.shape), "simple", 0, "", "", "{}", "[]");
     const streamed = run(request, [
-      { intent: index, statement: null, sql: null, guard: null, harmless: true },
+      { intent: index, statement: null, sql: null, guard: null, harmless: true, formats: null },
     ]);
     push(walk.queue, expected(Kind.query, walk.batch, streamed, null, null));
     walk.counters.statements++;

@@ -198,7 +198,13 @@ function assemble(
     return found;
   };
   const observing = rules.filter((rule) => rule.observe).length;
+  const observes = fallback.observe || observing > 0 || labels.some(({ observe }) => observe);
+  let enforced: CompiledPolicy | null = null;
   return {
+    get enforced() {
+      if (observes) enforced ??= assemble(files, ...enforcing(entries, compiled, fallback), detect);
+      return enforced;
+    },
     digest: digestOf(entries.map((entry) => entry.reader.source.text)),
     files: files.map(({ file }) => file),
     default: fallback.value,
@@ -244,6 +250,19 @@ function assemble(
       conditions.some((condition) => condition.needsEstimate) && openQuestions(rules, askAll(rules, input)),
     cacheKey: keyMaker(conditions),
   };
+}
+
+/** As if nothing said `observe`. */
+function enforcing(
+  entries: readonly FileEntry[],
+  compiled: readonly CompiledRule[],
+  { value }: { readonly value: "allow" | "deny" },
+): [FileEntry[], CompiledRule[], { value: "allow" | "deny"; observe: boolean }] {
+  return [
+    entries.map((entry) => ({ ...entry, mode: "enforce", masking: "enforce" })),
+    compiled.map((rule) => ({ ...rule, observe: false })),
+    { value, observe: false },
+  ];
 }
 
 function neverRefuses({ rules, default: fallback, observeDefault }: RuleSet): boolean {

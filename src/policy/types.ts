@@ -85,7 +85,9 @@ export interface DecideInput {
 }
 
 /** Input of which not every fact of the statement is known, as of a statement that was recorded some time ago. */
-export type PartialInput = Omit<DecideInput, "principal" | "statement" | "estimate"> & {
+export type PartialInput = Omit<DecideInput, "principal" | "statement" | "estimate" | "now"> & {
+  /** null: whenever it may be. */
+  readonly now: Date | null;
   readonly principal: Omit<Principal, "claims" | "email"> & Partial<Pick<Principal, "claims" | "email">>;
   /** The claimed intent is sealed: not known. */
   readonly sealedIntent?: boolean;
@@ -156,6 +158,8 @@ export interface CompiledPolicy {
   readonly timeoutCeilingMs: number | null;
   /** `all`: nothing is enforced but masking; `some`: a rule or file only observes. */
   readonly observe: "none" | "some" | "all";
+  /** The same policy with nothing merely observed; null: it is this one. */
+  readonly enforced: CompiledPolicy | null;
   /** Labels to be enforced on a database (name as in postern.yaml), `relax` of a decision applied. */
   labelsFor(database: string, relax?: ReadonlyMap<string, Use>): readonly LabelMatcher[];
   /** Labels of `masking: observe`: touched columns are told and recorded, nothing is hidden. */

@@ -2,9 +2,10 @@
  * What a definition (DDL) holds that the server's trees do not show: expressions that it runs or keeps, code that it makes, and
  * what takes a name or a place from a relation that a label goes by.
  */
+import { checkedBy } from "./checked.ts";
 import type { Definition, NamedRelation, QualifiedName } from "./facts.ts";
 import { named } from "./relations.ts";
-import { flagAt, isObject, type JsonObject, nodeOf, objectAt, stringAt } from "./tree.ts";
+import { flagAt, isObject, type JsonObject, nodeOf, objectAt, stringAt, wordsOf } from "./tree.ts";
 
 /** Their queries are asked about; nothing else in them is an expression. */
 const analysed: ReadonlySet<string> = new Set([
@@ -23,10 +24,14 @@ export function definitionOf(name: string, node: JsonObject): Definition | null 
   const made = madeBy(name, node, found.queries);
   const moved = movedBy(name, node);
   const subjects = subjectsOf(name, node);
-  const empty = found.functions.length + found.operators.length + found.types.length + found.columns.length;
-  if (made === null && moved === null && empty === 0) return null;
-  const { functions, operators, types, columns } = found;
-  return { made, moved, functions, operators, types, columns, subjects };
+  const { functions, operators, types } = found;
+  const { columns: compared, ...checked } = checkedBy(name, node);
+  const columns = [...found.columns, ...compared];
+  const { references, retyped, attributes, domain } = checked;
+  const all = [functions, operators, types, columns, references, retyped, attributes];
+  if (made === null && moved === null && domain === null && all.every(({ length }) => length === 0))
+    return null;
+  return { made, moved, functions, operators, types, columns, subjects, ...checked };
 }
 
 function madeBy(name: string, node: JsonObject, queries: boolean): Definition["made"] {
@@ -61,8 +66,14 @@ function movedBy(name: string, node: JsonObject): Definition["moved"] {
     case "RenameStmt":
       switch (stringAt(node, "renameType")) {
         case "OBJECT_COLUMN":
-        case "OBJECT_ATTRIBUTE":
           return { what: "column", names: [stringAt(node, "subname")] };
+        case "OBJECT_ATTRIBUTE":
+          return { what: "attribute", names: [stringAt(node, "subname")] };
+        case "OBJECT_TABCONSTRAINT":
+        case "OBJECT_TRIGGER":
+        case "OBJECT_POLICY":
+        case "OBJECT_RULE":
+          return null;
         case "OBJECT_SCHEMA":
           return { what: "schema", names: [stringAt(node, "subname")] };
         default:
@@ -178,14 +189,6 @@ function push(into: QualifiedName[], list: unknown): void {
   const words = wordsOf(list);
   const name = words.at(-1);
   if (name !== undefined) into.push({ schema: words.at(-2) ?? null, name });
-}
-
-function wordsOf(list: unknown): string[] {
-  const items: readonly unknown[] = Array.isArray(list) ? list : [];
-  return items.flatMap((item) => {
-    const word = objectAt(item, "String");
-    return word === undefined ? [] : [stringAt(word, "sval")];
-  });
 }
 
 /** The forms of BETWEEN are spelled otherwise than the operators they use. */

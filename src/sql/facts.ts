@@ -23,7 +23,9 @@ export interface TreeText {
     | "copy"
     | "prepare"
     | "create-view"
-    | "expressions";
+    | "expressions"
+    /** The INSERT that a COPY … FROM resembles: values of its columns' types are read from the client. */
+    | "copy-in";
 }
 
 /** A name as it is written, not resolved; null: not qualified. Folded and unquoted as PostgreSQL does. */
@@ -71,9 +73,12 @@ export interface CopyFacts {
 export interface Definition {
   /** Code or conditions that nobody reads: a function's body, a policy with a query in it, a view made as a rule, a schema's elements. */
   readonly made: "function" | "policy" | "view" | "schema" | null;
-  /** What loses its name, its schema or its parent: `names` are columns or schemas; "relation" and "parent": the subjects. */
+  /**
+   * What loses its name, its schema or its parent: `names` are columns, attributes of a type (and columns of the tables that are of
+   * it) or schemas; "relation" and "parent": the subjects.
+   */
   readonly moved: {
-    readonly what: "relation" | "column" | "schema" | "parent";
+    readonly what: "relation" | "column" | "attribute" | "schema" | "parent";
     readonly names: readonly string[];
   } | null;
   /** In defaults, checks, generated columns, indexes, USING, WHEN … */
@@ -84,6 +89,14 @@ export interface Definition {
   readonly columns: readonly string[];
   /** The relations whose columns those are. */
   readonly subjects: readonly NamedRelation[];
+  /** What its foreign keys look up; no columns: the primary key. */
+  readonly references: readonly { readonly relation: NamedRelation; readonly columns: readonly string[] }[];
+  /** Columns of the subjects that get another type; `to`: null where that has a length, a precision or dimensions. */
+  readonly retyped: readonly { readonly column: string; readonly to: QualifiedName | null }[];
+  /** Attributes of a composite type that get another type: tables of that type have them as columns. */
+  readonly attributes: readonly string[];
+  /** A domain that gets a check, or whose check is tried on all values. */
+  readonly domain: QualifiedName | null;
 }
 
 export type TransactionAction =

@@ -1,4 +1,5 @@
 /** What statements say, read without a server: the room's public face. */
+
 export { ByteCache } from "./cache.ts";
 export { sqlCommenter } from "./comment.ts";
 export {
@@ -13,6 +14,7 @@ export {
 } from "./facts.ts";
 export { parseSql } from "./parse.ts";
 export { createSqlReader, type SqlReader } from "./reader.ts";
+export { looksSecret } from "./secrets.ts";
 export {
   judgeReset,
   judgeSetting,

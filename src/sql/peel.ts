@@ -152,7 +152,7 @@ class Peeler {
 
   /** What is written, and by what: defaults, and COPY … FROM … WHERE, may call functions. */
   #copyFilter(node: JsonObject, tokens: Tokens): readonly TreeText[] {
-    const written = { text: this.#written(copyInsert(node)), kind: "expressions" } as const;
+    const written = { text: this.#written(copyInsert(node)), kind: "copy-in" } as const;
     if (node.whereClause === undefined) return [written];
     const text = `${copyQuery(node)} WHERE ${after(tokens, "where").source()}`;
     const select = objectAt(this.#parse(text), "SelectStmt");

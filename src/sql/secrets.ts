@@ -1,6 +1,6 @@
 /**
  * Which statements hold a password or the like. When unsure a statement is secret: its exact text is then not stored
- * anywhere, its stripped text still is. Bound parameters are not looked at here.
+ * anywhere, its stripped text still is, and the values of its parameters are not. Those of others are looked at one by one (looksSecret).
  */
 import { type JsonObject, objectAt, stringAt } from "./tree.ts";
 
@@ -16,13 +16,13 @@ export const secretLiteralLength = 6;
 const secretName = /passw|passphrase|secret|token|credential|key|conninfo/i;
 /** Words in a text that nobody could parse, or in the body of a function. */
 const secretWord = /password|passwd|identified|secret|token|credential/i;
-/** Functions whose constant arguments are credentials or keys (dblink, pgcrypto). */
+/** Functions whose constant arguments and parameters are credentials or keys (dblink, pgcrypto). */
 const secretFunction =
   /^(?:dblink_connect|dblink_connect_u|crypt|hmac|encrypt|encrypt_iv|decrypt|decrypt_iv|pgp_(?:sym|pub)_.*)$/;
 
 /** True for a string (literal or constant) that looks like it carries credentials. */
 export function looksSecret(value: string): boolean {
-  return secretValue.test(value);
+  return value.length >= secretLiteralLength && secretValue.test(value);
 }
 
 /** True for a text that may hold a secret, judged by its words alone: for texts that could not be parsed. */
@@ -78,7 +78,8 @@ export function nodeSecret(name: string, node: JsonObject): NodeSecret {
 function functionSecret(node: JsonObject): NodeSecret {
   const name = lastName(node.funcname);
   const args = node.args;
-  if (secretFunction.test(name)) return JSON.stringify(args ?? "").includes('"A_Const"') ? secret : harmless;
+  if (secretFunction.test(name))
+    return /"(?:A_Const|ParamRef)"/.test(JSON.stringify(args ?? "")) ? secret : harmless;
   if (name !== "set_config") return harmless;
   const first = Array.isArray(args) ? objectAt(objectAt(args[0], "A_Const"), "sval") : undefined;
   const setting = stringAt(first, "sval");
@@ -91,8 +92,10 @@ function lastName(names: unknown): string {
   return stringAt(objectAt(last, "String"), "sval").toLowerCase();
 }
 
-/** The body is a string in a DefElem named "as"; a word in it is enough. */
+/** The body is a string in a DefElem named "as"; a word in it is enough. What makes roles may put the rest of its text together. */
 function bodyMentionsSecret(node: JsonObject): boolean {
   const options = node.options ?? node.args;
-  return /passw|credential/i.test(JSON.stringify(options ?? ""));
+  return /passw|credential|(?:create|alter)(?:\s|\\[nrt])+(?:role|user|subscription)\b/i.test(
+    JSON.stringify(options ?? ""),
+  );
 }

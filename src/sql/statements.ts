@@ -91,6 +91,7 @@ function readShape(
   const { facts, literal } = staticFacts(top.name, top.node, walk, { text, ...span }, (inner) =>
     parseOne(inner, parsers),
   );
+  const typed = top.name === "PrepareStmt" ? facts.tree[0]?.text : null;
   const shown = walk.secretSetting ? strippedSecret(stripped) : stripped;
   return {
     shape: {
@@ -98,7 +99,7 @@ function readShape(
       fingerprint: fingerprintOf(shown),
       ...classify(top.name, top.node),
       secret: walk.secret,
-      names,
+      names: names.map((one) => (typed == null || typed === one.text ? one : { ...one, typed })),
       copy: top.name === "CopyStmt" ? copyDirection(top.node) : null,
     },
     facts,

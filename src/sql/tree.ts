@@ -38,3 +38,12 @@ export function nodeOf(value: unknown): { name: string; node: JsonObject } | nul
   const node = value[only];
   return isObject(node) ? { name: only, node } : null;
 }
+
+/** The texts of a list of String nodes; others are left out. */
+export function wordsOf(list: unknown): string[] {
+  const items: readonly unknown[] = Array.isArray(list) ? list : [];
+  return items.flatMap((item) => {
+    const word = objectAt(item, "String");
+    return word === undefined ? [] : [stringAt(word, "sval")];
+  });
+}

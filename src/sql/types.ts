@@ -54,6 +54,8 @@ export interface NameEffect {
   readonly name: string | null;
   /** prepare and declare: the text of the inner statement, without its trailing semicolon and comments. */
   readonly text?: string;
+  /** prepare with parameter types: that text with a cast to its type around each parameter, as which EXECUTE runs it. */
+  readonly typed?: string;
 }
 
 /** What all statements of equal shape (equal but for literals, comments and white space) have in common. */

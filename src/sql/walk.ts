@@ -7,7 +7,7 @@ import type { NamedRelation } from "./facts.ts";
 import { exact, idle, isLiteral, literalFlags, position, queried } from "./literals.ts";
 import { embeddedType, type NodeClass, nodeClasses } from "./nodes.ts";
 import { droppedRelations, named } from "./relations.ts";
-import { looksSecret, nodeSecret, secretLiteralLength } from "./secrets.ts";
+import { looksSecret, nodeSecret } from "./secrets.ts";
 import type { SettingUse } from "./settings/judge.ts";
 import { settingRow } from "./settings/row.ts";
 import { isHiddenName } from "./settings/show.ts";
@@ -131,7 +131,7 @@ export class Walk {
   }
 
   #string(value: string): void {
-    this.secret ||= value.length >= secretLiteralLength && looksSecret(value);
+    this.secret ||= looksSecret(value);
   }
 
   /** A part of a name: the most frequent node by far, and the simplest. False: it is not the usual one. */

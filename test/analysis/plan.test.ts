@@ -16,6 +16,16 @@ beforeAll(async () => {
     database,
     "create table vault (id int, email text, secret text); create table copies (id serial, email text, other text)",
   );
+  await cluster.query(
+    database,
+    `create view handled as select id, name, email from users;
+     create table ruled (a int, b text);
+     create rule also as on insert to ruled do also select id, upper(email) from users;
+     create rule instead as on update to ruled do instead select s from (select id, email from users) s;
+     create rule fine as on delete to ruled do also select id from users where email like 'a%';
+     create function handle() returns trigger language plpgsql as $$ begin return coalesce(new, old); end $$;
+     create trigger handle instead of insert or update or delete on handled for each row execute function handle()`,
+  );
   by = await analyst(cluster.url(database));
   drop = () => cluster.dropDatabase(database);
 });
@@ -62,6 +72,35 @@ describe("the strict rule", () => {
     ["select email from users union all select note from orders", "null !"],
     ["select email from users union all select email from copies", "partial !"],
     ["select email from users union all select ssn from users", "null !"],
+    // Only what the rows hold is compared, not what else the queries below them list.
+    ["select id from v_users union select user_id from orders", "clear"],
+    ["select id from v_star except select id from (select id, email from users) s", "- !"],
+    ["select name from v_nested, v_users intersect select note from orders", "clear"],
+    ["select id from (select id, email from v_users join users using (id)) s union select 1", "- !"],
+    [
+      "select c from (select contact from v_users) s(c) union select 'x'",
+      "PROTECTED_PREDICATE public.users.email",
+    ],
+    [
+      "select x from (select s.* from (select upper(contact) from v_users) s) q(x) except select 'x'",
+      "PROTECTED_PREDICATE public.users.email",
+    ],
+    [
+      "(select email from users union all select 'x' limit 5) intersect select 'x'",
+      "PROTECTED_PREDICATE public.users.email",
+    ],
+    [
+      "with w as (select contact as c from v_users) select c from (select * from w offset 0) s union select note from orders",
+      "PROTECTED_PREDICATE public.users.email",
+    ],
+    [
+      "select (select s.c from (select contact as c from v_users) s limit 1) union select 'x'",
+      "PROTECTED_PREDICATE public.users.email",
+    ],
+    [
+      "select s from (select id, contact from v_users) s intersect all select null",
+      "PROTECTED_PREDICATE public.users.email",
+    ],
     ["select exists (select * from users where id = 3)", "clear"],
     ["select get_email(1)", "UNSAFE_FUNCTION public.get_email"],
     ["select histogram_bounds from pg_stats", "PROTECTED_CATALOG"],
@@ -131,6 +170,16 @@ describe("relaxed uses", () => {
     ["any", "select get_email(1)", "UNSAFE_FUNCTION public.get_email"],
   ])("%s: %s: %s", async (use, sql, expected) => {
     expect(await told(sql, protect({ use }))).toBe(expected);
+  });
+
+  test("what a rule adds to a statement is refused under any use: nobody masks it", async () => {
+    const any = protect({ use: "any" });
+    expect(await told("insert into ruled values (1, 'x')", any)).toBe(
+      "PROTECTED_PREDICATE public.users.email",
+    );
+    expect(await told("update ruled set b = 'x'", any)).toBe("PROTECTED_PREDICATE public.users.email");
+    expect(await told("delete from ruled", any)).toBe(" !");
+    expect(await told("insert into ruled values (1, 'x')", any, { unmask: ["pii", "number"] })).toBe("clear");
   });
 
   test("a rule may relax a label for a principal", async () => {
@@ -204,14 +253,23 @@ describe("relaxed uses", () => {
     );
     expect(await told("select id from users where name < 'x'", set, explain)).toBe("clear");
     // With ANALYZE sorts and hashes tell how large their rows were, with SERIALIZE all rows do.
-    for (const runs of ["analyze", "serialize"] as const) {
-      const run = { explain: true, runs };
+    for (const serialize of [false, true]) {
+      const run = { explain: true, analyze: true, serialize };
       const whole = "select nullif(email, 'x') from users, generate_series(1, 1000)";
       expect(await told(whole, set, run)).toBe("PROTECTED_EXPLAIN public.users.email");
       expect(await told("select upper(name) from users", set, run)).toBe("clear");
       const plain = await told("select email from users", set, run);
-      expect(plain.startsWith("PROTECTED_EXPLAIN")).toBe(runs === "serialize");
+      expect(plain.startsWith("PROTECTED_EXPLAIN")).toBe(serialize);
     }
+  });
+
+  test("sizes of protected values are not told", async () => {
+    const sized = { explain: true, serialize: true };
+    for (const use of ["output", "any"] as const)
+      for (const sql of ["select email from users", "select * from users", "select upper(email) from users"])
+        expect(await told(sql, protect({ use }), sized), sql).toMatch(/^PROTECTED_EX/);
+    expect(await told("select id, name from users", protect({ use: "any" }), sized)).toBe("clear");
+    expect(await told("select email from users", protect(), { explain: true })).not.toMatch(/^PROTECTED/);
   });
 });
 
@@ -268,6 +326,22 @@ describe("writing", () => {
     ],
   ])("%s: %s", async (sql, expected) => {
     expect((await told(sql, protect())).trim()).toBe(expected);
+  });
+
+  test.each([
+    ["update handled set name = 'x' where id = 1", " !"],
+    ["delete from handled where id = 1", " !"],
+    ["insert into handled values (1, 'x', 'y')", " !"],
+    ["update handled set name = 'x' where id = 1 returning id, email", "- partial !"],
+    ["update handled set name = email", "PROTECTED_WRITE public.users.email"],
+    ["update handled set name = 'x' where email = 'y'", "PROTECTED_PREDICATE public.users.email"],
+    ["update handled set name = 'x' returning handled", "PROTECTED_EXPRESSION public.handled.email"],
+    [
+      "delete from handled h using orders o where h = row(1, o.note, '')::handled",
+      "PROTECTED_PREDICATE public.users.email",
+    ],
+  ])("what is handed to INSTEAD OF triggers is no condition: %s", async (sql, expected) => {
+    expect(await told(sql, protect())).toBe(expected);
   });
 
   test("rows for a new table are copies, also for those who may see them", async () => {

@@ -16,6 +16,11 @@ const extra = `
   create view v_over as select t from mv_over;
   create view v_rec as with recursive r(x, y) as (select raw, shown from gen union all select y, x from r where false) select x, y from r;
   create materialized view mv_row as select row_to_json(g) as j, 1 as one from gen g;
+  create table walked (id int, up int, hush text, name text);
+  create materialized view mv_cycle as with recursive r(id, n) as (select id, name from walked union all select w.id, w.name from r join walked w on w.up = r.id)
+    cycle id set round using path select id, n, round, path::text from r;
+  create materialized view mv_search as with recursive r(id, h, n) as (select id, hush, name from walked union all select w.id, w.hush, w.name from r join walked w on w.up = r.id)
+    search depth first by id, h set place select id, n, place::text from r;
   create table "Q.T" ("a.b" text, "c""d" text);`;
 
 let by: Analyst;
@@ -103,6 +108,21 @@ describe("the closure of a label", () => {
     expect(found?.labels.map((entry) => entry.label)).toEqual(["pii", "low"]);
     expect(found?.why).toEqual(["label low", "view over public.users.email"]);
     expect(set.columns.some((column) => column.name === "public.v_nested.c2")).toBe(true);
+  });
+
+  test("recursions with SEARCH and CYCLE in materialized views: what they add is made of all columns", () => {
+    expect(reached("public.walked.hush")).toEqual({
+      "public.walked.hush": "label pii",
+      "public.mv_search.place": "materialized view over public.walked.hush",
+    });
+    expect(Object.keys(reached("public.walked.name"))).toEqual([
+      "public.mv_cycle.n",
+      "public.mv_cycle.path",
+      "public.mv_cycle.round",
+      "public.mv_search.n",
+      "public.mv_search.place",
+      "public.walked.name",
+    ]);
   });
 
   test("a materialized view that is not understood is protected whole", () => {

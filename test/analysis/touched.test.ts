@@ -310,7 +310,20 @@ describe("positions", () => {
     ],
     [
       "insert into users (id, email) values (1, 'x') on conflict (id) do nothing",
-      ["predicate public.users.id"],
+      ["arbiter public.users.id"],
+    ],
+    [
+      "insert into users (id, email) values (1, 'x') on conflict (id) do update set email = excluded.email where users.id > 7",
+      ["arbiter public.users.id", "assigned public.users.email", "predicate public.users.id"],
+    ],
+    // Prisma's upsert.
+    [
+      "insert into users (id, email) values (1, 'x') on conflict (email) do update set name = 'n' where (users.email = $1 and 1 = 1) returning id",
+      ["arbiter public.users.email", "equality public.users.email", "output public.users.id"],
+    ],
+    [
+      "insert into users (id, email) values (1, 'x') on conflict (id) do update set name = 'n' where users.email = excluded.email",
+      ["arbiter public.users.id", "predicate public.users.email"],
     ],
     [
       "merge into orders o using users u on o.id = u.id when matched and u.email > 'x' then update set note = u.name",

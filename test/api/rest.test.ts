@@ -294,9 +294,24 @@ describe("the trail", () => {
       statements: 2,
       denied: 1,
       subject: "runner",
+      others: 0,
       principalKind: "agent",
       agent: "claude",
       databases: ["shop"],
+    });
+    // Anybody can claim the name of another's run: the list says that it is not one caller's.
+    const other = await api.connect("agent", { sub: "stranger" }, "-c postern.run=nightly-2");
+    await other.query("SELECT 1");
+    await other.end();
+    const second = await api.connect("agent", { sub: "another" }, "-c postern.run=nightly-2");
+    await second.query("SELECT 2");
+    await second.end();
+    await api.gateway.audit.settle();
+    const { body: again } = await api.ask("auditor", "/api/audit/runs?since=1h");
+    expect(again.items.find((one: { run: string }) => one.run === "nightly-2")).toMatchObject({
+      statements: 2,
+      subject: "stranger",
+      others: 1,
     });
     const { body: story } = await api.ask("auditor", "/api/audit/runs/nightly");
     expect(story.statements.map((one: { verdict: string }) => one.verdict)).toEqual(["allow", "deny"]);

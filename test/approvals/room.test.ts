@@ -332,6 +332,12 @@ describe("access", () => {
     expect(await refused(eve, { seconds: 1 })).toBe("ACCESS_NOT_OFFERED");
     expect(await refused(eve, { reason: "  " })).toBe("REASON_REQUIRED");
     expect(await refused(principal("mal"), {})).toBe("ACCESS_NOT_OFFERED");
+    expect(approvals.offered(principal("mal"))).toEqual([]);
+    for (const { group, databases, maxSeconds } of approvals.offered(eve)) {
+      expect([databases, maxSeconds]).toEqual([offer.databases, 3600]);
+      expect(["oncall", "dba"]).toContain(group);
+    }
+    expect(approvals.offered(eve)).toHaveLength(2);
     const { id, access } = await approvals.requestAccess(eve, { ...wish, group: "corp:dba" });
     expect(access).toEqual({ group: "dba", seconds: 600, reason: "pager" });
     expect(await code(approvals.decide(id, steward("eve", { groups: ["leads"] }), "approve"))).toBe(

@@ -50,17 +50,17 @@ test("every record of a room reads as a sentence, with nothing that moves a curs
   const who = "robot (agent, says it is claude)";
   expect(said.map((line) => line.replace(/until [^ ,]+/, "until …"))).toEqual([
     `${who} asks people for UPDATE public.customers on shop (approval ${first.id})`,
-    `ann@example.com agreed to a statement of ${who} on shop, others have to as well (approval ${first.id})`,
-    `bob@example.com denied a statement of ${who} on shop: wrong [2J row (approval ${first.id})`,
+    `ann agreed to a statement of ${who} on shop, others have to as well (approval ${first.id})`,
+    `bob denied a statement of ${who} on shop: wrong [2J row (approval ${first.id})`,
     `${who} asks people for UPDATE public.customers on shop (approval ${second.id})`,
-    `ann@example.com agreed to a statement of ${who} on shop (approval ${second.id})`,
+    `ann agreed to a statement of ${who} on shop (approval ${second.id})`,
     `${who} uses what was agreed to on shop (approval ${second.id})`,
     `${who} asks people for UPDATE public.customers on shop (approval ${third.id})`,
     `the request of ${who} on shop is gone (disconnect) (approval ${third.id})`,
     `eve (human) asks people for group oncall on shop (approval ${access.id})`,
-    `ann@example.com agreed to group oncall of eve (human) on shop (approval ${access.id})`,
-    `eve (human) has group oncall on shop until …, granted by ann@example.com (approval ${access.id})`,
-    `eve@example.com took group oncall on shop back from eve (human): done (approval ${access.id})`,
+    `ann agreed to group oncall of eve (human) on shop (approval ${access.id})`,
+    `eve (human) has group oncall on shop until …, granted by ann (approval ${access.id})`,
+    `eve took group oncall on shop back from eve (human): done (approval ${access.id})`,
     `BREAK GLASS: olga (human, says it is claude) goes ahead on shop without approval, because: down (review ${review.id})`,
     `olga (human, says it is claude) uses what was agreed to on shop (approval ${review.id})`,
   ]);

@@ -98,7 +98,14 @@ describe("formats", () => {
     for (const record of all(at)) {
       const line = encodeOne(record, "jsonl", product);
       expect(line.includes("\n")).toBe(false);
-      const prefix = `{"log":"test/gw-1/0","index":${record.index},`;
+      // No name twice: what is strict would refuse the line, and the export would stand still.
+      const opened = record.leaf.type === "log.opened";
+      const prefix = `{${opened ? "" : '"log":"test/gw-1/0",'}"index":${record.index},`;
+      const names = [...line.matchAll(/"(?:[^"\\]|\\.)*"(?=:)/g)].map(([name]) => name);
+      expect(names.filter((name) => name === '"log"').length).toBe(
+        record.leaf.intent === undefined && record.leaf.intents === undefined ? 1 : 2,
+      );
+      expect(JSON.parse(line).log).toBe("test/gw-1/0");
       expect(line.startsWith(prefix)).toBe(true);
       const leaf = `{${line.slice(prefix.length)}`;
       expect(leaf).toBe(stored[record.index]?.text);
@@ -246,6 +253,13 @@ describe("formats", () => {
     expect(value("cs1")).toBe(`select '${nasty}'`);
     expect(value("externalId")).toBe(record.leaf.id);
     expect(line).toContain("cs1Label=sql");
+    const unseen = toCef(
+      { ...record, leaf: { ...leaf, principal: { subject: "a\u2028CEF:0|\u0085b\v\u001cc" } } },
+      product,
+    );
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: none of these may be left
+    expect(unseen).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/);
+    expect(unseen).toContain("suid=a CEF:0| b  c ");
     const wide = all(at).find(
       (r) => r.leaf.type === "statement.intent" && String(JSON.stringify(r.leaf)).includes("column_2499"),
     );
@@ -290,6 +304,29 @@ describe("reading for an export", () => {
         cursor = JSON.parse(JSON.stringify(source.cursor()));
       }
       expect(pieces).toEqual(whole);
+    }
+  });
+
+  test("segments that are pruned while it is under way are counted as lost", async () => {
+    const other = place();
+    try {
+      await writeVaried(other, 2);
+      const dir = { name: "", dir: other.dir };
+      const source = new ExportSource(dir, null);
+      const first = source.read(5, 1);
+      expect(source.lost).toBe(0);
+      const names = readdirSync(join(other.dir, "segments")).sort();
+      const left = Number(names.at(-2)?.slice(0, -4));
+      for (const name of names.slice(0, -2)) rmSync(join(other.dir, "segments", name));
+      const rest: number[] = [];
+      for (let got = source.read(50, 1e6); got.length > 0; got = source.read(50, 1e6))
+        rest.push(...got.map(({ index }) => index));
+      const given = new Set([...first.map(({ index }) => index), ...rest]);
+      expect(given.has(left)).toBe(true);
+      expect(source.lost).toBe(Math.max(...rest) + 1 - given.size);
+      expect(source.lost).toBeGreaterThan(0);
+    } finally {
+      other.remove();
     }
   });
 
@@ -447,6 +484,23 @@ describe("streaming", () => {
     expect([...new Set(seen)]).toEqual(wanted());
     // Only what was under way at an end is repeated.
     expect(seen.length).toBeLessThanOrEqual(wanted().length + 4 * 7);
+  });
+
+  test("a receiver that asks to try again at once is not stormed", { timeout: 60_000 }, async () => {
+    let calls = 0;
+    const url = await http((_request, _body, response) => {
+      calls++;
+      response
+        .writeHead(429, { "retry-after": calls % 2 === 0 ? "0" : "Thu, 01 Jan 1970 00:00:00 GMT" })
+        .end();
+    });
+    const stream = start(target({ url }), { retryMs: { first: 300, most: 60_000 } });
+    await until(() => calls >= 3);
+    const since = performance.now();
+    await until(() => calls >= 6);
+    // Three pauses: never shorter than asked of it, however slow the machine is.
+    expect(performance.now() - since).toBeGreaterThan(700);
+    expect(stream.state.problem).toBe("the receiver answered 429");
   });
 
   test("a batch that is too large is halved", { timeout: 60_000 }, async () => {

@@ -14,7 +14,7 @@ import { type SearchFilters, searchLog } from "../../src/audit/read/search.ts";
 import { showRequest } from "../../src/audit/read/show.ts";
 import { logStats } from "../../src/audit/read/stats.ts";
 import { segmentName } from "../../src/audit/verify/segment.ts";
-import { leaves, open, type Place, place, segments } from "./helpers.ts";
+import { leaves, open, type Place, place, safe, segments } from "./helpers.ts";
 import { changeRow, indexContent, people, placeOf, say, writeVaried } from "./index-helpers.ts";
 
 let at: Place;
@@ -269,6 +269,65 @@ describe("building", () => {
       other.remove();
     }
   });
+});
+
+test("no byte of what retention took is left in the index's files", async () => {
+  const other = place();
+  const bytes = () =>
+    readdirSync(other.dir)
+      .filter((f) => f.startsWith("index.db"))
+      .map((f) => readFileSync(join(other.dir, f)).toString("latin1").toLowerCase())
+      .join("");
+  try {
+    const log = await open(other, { limits: { segmentBytes: 20_000 } });
+    for (const name of ["gonesubject", "staysubject"]) {
+      const [person] = people;
+      if (person === undefined) throw new Error("nobody");
+      const session = log.session({
+        ...person,
+        principal: { ...person.principal, subject: `${name}@example.org` },
+      });
+      for (let n = 0; n < 60; n++) {
+        say(log, session, {
+          statement: { sql: `select ${name}word${n}, 1`, fingerprint: `${name}${n}` },
+        }).end();
+        if (n % 5 === 4) await safe(log, "disk");
+      }
+    }
+    await log.close();
+    const from = placeOf(other);
+    const writer = new IndexWriter(from, { keys: other.settings.keys });
+    // In small steps: the full-text table is merged many times, and lets go of many pages.
+    while (writer.step(5) > 0);
+    expect(bytes()).toContain("gonesubject");
+    const first = leaves(other).findIndex((l) => JSON.stringify(l).includes("staysubject"));
+    const names = segments(other);
+    for (const [i, name] of names.entries())
+      if (Number((names[i + 1] ?? "x").slice(0, 20)) <= first) rmSync(join(other.dir, "segments", name));
+    const kept =
+      names
+        .map((name) => Number(name.slice(0, 20)))
+        .filter((n) => n <= first)
+        .at(-1) ?? 0;
+    expect(kept).toBeGreaterThan(50);
+    // One that reads keeps the old pages; they go when it is done.
+    const reader = new DatabaseSync(join(other.dir, "index.db"), { readOnly: true });
+    reader.exec("BEGIN");
+    reader.prepare("SELECT count(*) FROM part").get();
+    writer.tend();
+    reader.close();
+    writer.tend();
+    // Segments are kept whole: of the first one's words only those are there that it has.
+    const text = readFileSync(join(other.dir, "segments", `${String(kept).padStart(20, "0")}.log`), "utf8");
+    for (let n = 0; n < 60; n++)
+      if (!new RegExp(`gonesubjectword${n}\\b`).test(text))
+        expect(new RegExp(`gonesubjectword${n}(?!\\d)`).test(bytes()), `word ${n}`).toBe(false);
+    expect(bytes()).toContain("staysubjectword59");
+    expect(compareIndex(from, { keys: other.settings.keys })).toMatchObject({ ok: true });
+    writer.close();
+  } finally {
+    other.remove();
+  }
 });
 
 describe("known values", () => {

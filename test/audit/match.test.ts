@@ -200,10 +200,13 @@ test("the output of COPY is compared as it is", async () => {
   });
   const bytes = Buffer.concat(messages);
   const result = {
+    copy: true,
+    formats: null,
     columns: null,
     rows: 2,
     bytes: bytes.length,
     complete: true,
+    suspended: false,
     digest: createHash("sha256").update(bytes).update(salt).digest("base64"),
     salt,
     captured: null,

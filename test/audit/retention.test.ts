@@ -1,11 +1,13 @@
 import {
   copyFileSync,
   existsSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -13,6 +15,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { fileAnchor } from "../../src/audit/anchors/file.ts";
 import { ask } from "../../src/audit/errands.ts";
 import { showRequest } from "../../src/audit/read/show.ts";
+import { markErasure } from "../../src/audit/retention/erase.ts";
 import { proveLeaf, verifyLog, verifyProof } from "../../src/audit/verify/index.ts";
 import {
   conclude,
@@ -217,6 +220,21 @@ describe("pruning", () => {
     await expect(open(at)).rejects.toMatchObject({ code: "AUDIT_CORRUPT" });
   });
 
+  test("what was quarantined before goes with it, and is named", async () => {
+    await written();
+    const folder = join(at.dir, "quarantine");
+    mkdirSync(folder, { recursive: true });
+    for (const name of ["old", "new"]) writeFileSync(join(folder, name), "L {} mary");
+    utimesSync(join(folder, "old"), new Date("2020-01-01"), new Date("2020-01-01"));
+    utimesSync(join(folder, "new"), new Date("2100-01-01"), new Date("2100-01-01"));
+    const log = await open(at);
+    await log.prune(Date.now() + 1000, "too old");
+    await log.close();
+    expect(readdirSync(folder)).toEqual(["new"]);
+    expect(leaves(at).findLast((l) => l.type === "log.pruned")).toMatchObject({ quarantine: ["old"] });
+    expect(verifyLog(at.dir).ok).toBe(true);
+  });
+
   test("segments go by themselves when they are old", async () => {
     await written();
     expect(segments(at).length).toBeGreaterThan(1);
@@ -230,6 +248,30 @@ describe("pruning", () => {
 });
 
 describe("erasing a day", () => {
+  test("an erasure that a crash cut off behind its record is ended by the next open", async () => {
+    const log = await open(at);
+    intend(log, log.session(sessionRecord));
+    await log.close();
+    const keys = join(at.dir, "keys");
+    const today = new Date().toISOString().slice(0, 10);
+    copyFileSync(join(keys, `${today}.key`), join(keys, "2020-01-01.key"));
+    // A power cut while the key is overwritten.
+    const dying = await open(at, { careMs: 1e9 });
+    markErasure(at.dir, "2020-01-01", "asked by the person");
+    dying.event("payload.erase", { day: "2020-01-01", reason: "asked by the person" });
+    await dying.close();
+    markErasure(at.dir, today, "a day that is not over");
+    expect(existsSync(join(keys, "2020-01-01.key"))).toBe(true);
+    const again = await open(at, { careMs: 5 });
+    await expect.poll(() => existsSync(join(keys, "2020-01-01.erase"))).toBe(false);
+    expect(existsSync(join(keys, "2020-01-01.key"))).toBe(false);
+    expect(existsSync(join(keys, `${today}.key`))).toBe(true);
+    expect(again.failure).toBeNull();
+    await again.close();
+    expect(leaves(at).filter((l) => l.type === "payload.erase").length).toBe(2);
+    expect(verifyLog(at.dir).ok).toBe(true);
+  });
+
   test("its text is gone, on the record, and every proof stays", async () => {
     const log = await open(at, { careMs: 5 });
     const session = log.session(sessionRecord);

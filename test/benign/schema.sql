@@ -27,6 +27,8 @@ CREATE TABLE shop.orders (
   note varchar(200),
   UNIQUE (customer_id, id)
 );
+CREATE TABLE shop.leads (id serial PRIMARY KEY, email text UNIQUE NOT NULL, name text);
+CREATE UNIQUE INDEX leads_email ON shop.leads (lower(email));
 CREATE INDEX orders_state ON shop.orders (state) WHERE state <> 'sent';
 CREATE INDEX orders_note ON shop.orders USING gin (note shop.gin_trgm_ops);
 CREATE INDEX orders_lower ON shop.orders (lower(note), amount DESC);

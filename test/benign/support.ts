@@ -55,7 +55,7 @@ extends: agent-safe
 const policy = `${unlabelled}
 labels:
   - label: pii
-    columns: ["*.shop.customers.email", "*.shop.customers.phone"]
+    columns: ["*.shop.customers.email", "*.shop.customers.phone", "*.shop.leads.email"]
     mask: partial
 `;
 

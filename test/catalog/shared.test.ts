@@ -18,12 +18,15 @@ const fact = (oid: number, name: string, more: Partial<Fact> = {}): Fact => ({
 });
 const make = () => new SystemFacts<Fact, Fact, Fact>();
 const own = firstNormalOid + 7;
+type Pool = ReturnType<typeof make>["functions"];
+const share = (pool: Pool, system: readonly Fact[], mine: readonly Fact[] = []) =>
+  pool.objects(pool.adopt(system), mine);
 
 describe("facts of several catalogs", () => {
   test("equal ones are one object, found by oid and by name", () => {
     const { functions } = make();
-    const one = functions.share([fact(1, "abs"), fact(2, "abs"), fact(own, "mine")]);
-    const two = functions.share([fact(1, "abs"), fact(2, "abs"), fact(own, "mine", { owner: 99 })]);
+    const one = share(functions, [fact(1, "abs"), fact(2, "abs")], [fact(own, "mine")]);
+    const two = share(functions, [fact(1, "abs"), fact(2, "abs")], [fact(own, "mine", { owner: 99 })]);
     expect(two.get(1)).toBe(one.get(1));
     expect(two.named("abs")).toEqual([fact(1, "abs"), fact(2, "abs")]);
     expect(two.named("none")).toEqual([]);
@@ -40,9 +43,9 @@ describe("facts of several catalogs", () => {
     ["another name", { name: "absolute" }],
   ])("a database that differs has its own: %s", (_, change) => {
     const { operators } = make();
-    const before = operators.share([fact(1, "abs"), fact(2, "sin")]);
-    const changed = operators.share([fact(1, "abs", change), fact(2, "sin")]);
-    const after = operators.share([fact(1, "abs"), fact(2, "sin")]);
+    const before = share(operators, [fact(1, "abs"), fact(2, "sin")]);
+    const changed = share(operators, [fact(1, "abs", change), fact(2, "sin")]);
+    const after = share(operators, [fact(1, "abs"), fact(2, "sin")]);
     expect(changed.get(1)).toEqual(fact(1, "abs", change));
     expect(changed.named(change.name ?? "abs")).toEqual([fact(1, "abs", change)]);
     expect(changed.get(2)).toBe(before.get(2));
@@ -52,8 +55,8 @@ describe("facts of several catalogs", () => {
 
   test("one that lacks an object has none, and the others keep it", () => {
     const { types } = make();
-    const whole = types.share([fact(1, "bool"), fact(2, "text")]);
-    const less = types.share([fact(2, "text")]);
+    const whole = share(types, [fact(1, "bool"), fact(2, "text")]);
+    const less = share(types, [fact(2, "text")]);
     expect(less.get(1)).toBeUndefined();
     expect(less.named("bool")).toEqual([]);
     expect([...less.values((one) => one.oid)]).toEqual([2]);
@@ -63,7 +66,7 @@ describe("facts of several catalogs", () => {
   test("columns of a system's relations", () => {
     const system = make();
     const columns = (name: string) => [
-      { attnum: 1, name, type: 26, typmod: -1, notNull: true, generatedFrom: [] },
+      { attnum: 1, name, type: 26, typmod: -1, notNull: true, inPrimaryKey: false, generatedFrom: [] },
     ];
     const first = system.columns(1259, columns("oid"));
     expect(system.columns(1259, columns("oid"))).toBe(first);

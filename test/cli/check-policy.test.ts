@@ -153,6 +153,44 @@ describe("postern check with a policy", () => {
     expect(again.stdout).toContain("public.guarded has row-level security");
   });
 
+  test("--harden in one run: owned tables, roles between, views over views; and again when something is given back", async () => {
+    const between = `chp_between_${suffix}`;
+    const apply = (text: string) =>
+      server.query(
+        name,
+        text
+          .split("\n")
+          .filter((line) => !line.startsWith("--"))
+          .join("\n"),
+      );
+    await server.query(
+      name,
+      `create role ${between}; grant ${between} to ${reader}; grant pg_read_all_data to ${between};
+       create table mine (id int, email text); alter table mine owner to ${reader};
+       create table behind (id int, email text); create view one as select email from behind;
+       create view two as select upper(email) as mail from one; grant select on two to ${reader}`,
+    );
+    try {
+      const before = await run([reader], "--harden");
+      expect(before.stdout).toContain(`REVOKE pg_read_all_data FROM ${between};`);
+      expect(before.stdout).toContain("ALTER VIEW public.two SET (security_invoker = on);");
+      await apply(before.stdout);
+      expect((await run([reader], "--harden")).stdout).not.toMatch(/^-- NO |^(?!--)./m);
+      // The role that takes over is there already.
+      await server.query(name, `alter table mine owner to ${reader}`);
+      const again = await run([reader], "--harden");
+      expect(again.stdout).toMatch(/^-- NO {3}shop as \w+: owns no relation$/m);
+      await apply(again.stdout);
+      expect((await run([reader], "--harden")).stdout).not.toMatch(/^-- NO |^(?!--)./m);
+    } finally {
+      await server.query(
+        name,
+        `drop view two, one; drop table mine, behind cascade; drop owned by ${between}; drop role ${between};
+         drop owned by ${reader}_owner; drop role ${reader}_owner`,
+      );
+    }
+  });
+
   test("--read-only takes writing away, and only goes with --harden", async () => {
     await server.query(name, `grant insert, update on customers to ${reader}`);
     const { stdout } = await run([reader], "--harden", "--read-only");

@@ -75,7 +75,11 @@ rules:
   const log = await open(at);
   record(log, { statement: { sql: "select id from orders" }, origins: ["public.orders.id"] });
   record(log, {
-    statement: { sql: "select email from c", columns: ["public.c.email"] },
+    statement: {
+      sql: "select email from c",
+      columns: ["public.c.email"],
+      form: { clauses: [], statements: 1, uses: {} },
+    },
     origins: ["public.c.email"],
   });
   record(log, { statement: { sql: "drop table t", kind: "ddl", command: "DROP TABLE", effects: ["ddl"] } });

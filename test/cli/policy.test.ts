@@ -83,6 +83,8 @@ const opener: OpenAnalyser = async (settings) => ({
         {
           sql,
           facts: statement(facts),
+          refusal: null,
+          would: (_input, decision) => decision.would,
           mask: () => ({
             ok: true,
             masked: ["public.c.email"],
@@ -229,7 +231,7 @@ describe("explain", () => {
   test("what is not understood is denied, and cannot write to the terminal", async () => {
     const { code, out } = await run(["explain", ...as, ...config(), "?"], opener);
     expect(code).toBe(1);
-    expect(out).toContain("DENY  SYNTAX: not?[2J understood");
+    expect(out).toContain("DENY     SYNTAX: not?[2J understood");
   });
 
   test("mistakes in what is given", async () => {

@@ -233,6 +233,22 @@ describe("postern serve", () => {
     ]);
   });
 
+  test("SIGHUP: a changed policy is in force at once, and the log says so", async () => {
+    const rules = "version: 1\ndefault: allow\n";
+    const path = own();
+    const file = path.write("policy.yaml", rules);
+    const serving = await serve(config({ more: `policy: ${file}\n` }));
+    const agent = await client(serving.postgres, await idp.mint());
+    expect((await agent.query("select 1 as one")).rows).toEqual([{ one: 1 }]);
+    path.write("policy.yaml", "version: 1\n");
+    serving.child.kill("SIGHUP");
+    expect((await serving.logged(/configuration reloaded/)).applied).toEqual(["policy"]);
+    await expect(agent.query("select 1 as one")).rejects.toThrow(/policy/);
+    await agent.end();
+    const [, changed] = readLeaves(join(dir.path, "audit")).filter((leaf) => leaf.type === "config.changed");
+    expect(changed).toMatchObject({ applied: ["policy"] });
+  });
+
   test("SIGHUP: providers wait for a restart when the logins that name them change too", async () => {
     const serving = await serve(config());
     dir.write(

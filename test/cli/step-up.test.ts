@@ -225,7 +225,7 @@ describe("a decision in the terminal", () => {
     const env = environment({ POSTERN_TOKEN: await kept(approver), BROWSER: "true" });
     const terminal = onTerminal(["approvals", "approve", approval.id, "--preview", "--url", ownUrl], env);
     await terminal.shows(/Approve\? \[y\/N\]/);
-    expect(terminal.text()).toMatch(/preview +1 rows/);
+    expect(terminal.text()).toMatch(/preview +1 row /);
     terminal.type("y\n");
     const url = await terminal.shows(address);
     expect(terminal.text()).toContain("you have to log in once more");

@@ -27,9 +27,14 @@ export interface Started {
 /** Starts bin/postern.js. Only `env`, PATH and Node's compile cache are in its environment. */
 export function startPostern(
   args: readonly string[],
-  options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
+  options: { cwd?: string; env?: NodeJS.ProcessEnv; descriptors?: number } = {},
 ): Started {
-  const child = spawn(process.execPath, [program, ...args], {
+  const { descriptors } = options;
+  const command = [process.execPath, program, ...args];
+  // The limit of open files is what a process was started with.
+  const limited = ["sh", "-c", `ulimit -n ${descriptors}; exec "$@"`, "sh", ...command];
+  const [file = "", ...rest] = descriptors === undefined ? command : limited;
+  const child = spawn(file, rest, {
     cwd: options.cwd ?? tmpdir(),
     env: { PATH: process.env.PATH, ...compileCache, ...options.env },
   });

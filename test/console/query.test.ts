@@ -93,6 +93,14 @@ describe("the question to the API", () => {
     expect(toApi({ text: "a" }, now, "c/1", 50)).toBe("/api/audit?text=a&limit=50&after=c%2F1");
   });
 
+  test("where nothing but a time is asked for, it is for statements; type:any asks for all records", () => {
+    expect(toApi({}, now, null, 9)).toBe("/api/audit?type=statement.intent&limit=9");
+    expect(toApi({ since: "1h" }, now, null, 9)).toContain("type=statement.intent");
+    expect(toApi({ type: "any" }, now, null, 9)).toBe("/api/audit?limit=9");
+    expect(toApi({ type: "auth.failed" }, now, null, 9)).toBe("/api/audit?type=auth.failed&limit=9");
+    expect(toApi({ subject: "sam" }, now, null, 9)).toBe("/api/audit?subject=sam&limit=9");
+  });
+
   test("times are read as the command line reads them", () => {
     expect(moment("2d", now)).toBe(now - 2 * 86_400_000);
     expect(moment("2026-11-22", now)).toBe(Date.parse("2026-11-22"));

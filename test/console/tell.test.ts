@@ -55,7 +55,18 @@ describe("sentences", () => {
     ],
     [
       { verdict: "approve", rule: "stewards", status: null, command: "DELETE", writes: ["public.orders"] },
-      "agent-support for jane@example.com waits for approval by stewards: deleting from orders",
+      "agent-support for jane@example.com waits for approval: deleting from orders",
+    ],
+    [
+      {
+        verdict: "approve",
+        rule: "stewards",
+        code: "APPROVAL_REQUIRED",
+        status: "denied",
+        command: "DELETE",
+        writes: ["public.orders"],
+      },
+      "agent-support for jane@example.com was told that it needs approval: deleting from orders",
     ],
     [
       {
@@ -76,7 +87,7 @@ describe("sentences", () => {
         command: "DELETE",
         writes: ["public.orders"],
       },
-      "agent-support for jane@example.com was not approved by stewards: deleting from orders",
+      "agent-support for jane@example.com was not approved: deleting from orders",
     ],
     [
       { status: "error", sqlstate: "23505", command: "INSERT", writes: ["public.orders"] },

@@ -111,23 +111,29 @@ export interface Outcome {
 }
 
 /** Runs one statement in a session of its own, whose records name `application`. */
-export function runCase(lab: Lab, sql: string, way: Way, application?: string): Promise<Outcome> {
+export function runCase(
+  lab: Lab | TestPostern,
+  sql: string,
+  way: Way,
+  application?: string,
+): Promise<Outcome> {
   return runSteps(lab, [sql], way, application);
 }
 
 /** Runs several, message by message, also behind one that failed; the error is the last one's. */
 export async function runSteps(
-  lab: Lab,
+  lab: Lab | TestPostern,
   steps: readonly string[],
   way: Way,
   application?: string,
 ): Promise<Outcome> {
+  const postern = "postern" in lab ? lab.postern : lab;
   const client = new pg.Client({
-    host: lab.postern.host,
-    port: lab.postern.port,
+    host: postern.host,
+    port: postern.port,
     user: "agent",
     database: "lab",
-    password: await lab.postern.token({ groups: ["testers", "agents"] }),
+    password: await postern.token({ groups: ["testers", "agents"] }),
     ...(application === undefined ? {} : { application_name: application }),
   });
   client.on("error", () => undefined);

@@ -59,7 +59,7 @@ async function cancel(): Promise<void> {
 /** The gateway has asked the server, which waits for the lock. */
 async function asking(): Promise<void> {
   const text = "select 1 from pg_locks where not granted and relation = 'people'::regclass";
-  for (let i = 0; i < 200; i++) if ((await cluster.query(dbname, text)).length > 0) return;
+  for (let i = 0; i < 5_000; i++) if ((await cluster.query(dbname, text)).length > 0) return;
   throw new Error("nobody waits");
 }
 
@@ -84,6 +84,33 @@ async function expectCancelled(expected: string): Promise<void> {
   expect(leaves.map(({ type }) => type)).toEqual(["statement.intent", "statement.outcome"]);
   expect(leaves).toMatchObject([{ decision: { verdict: "deny", code: "CANCELLED" } }, { status: "denied" }]);
 }
+
+describe("a lock of another session", () => {
+  it("is waited for, as the statement itself would wait, and holds up nobody else", async () => {
+    client.send(query("select id as waits from people"));
+    await asking();
+    const other = await rawLogin(postern, await postern.token());
+    for (let i = 0; i < 3; i++) {
+      other.send(query(`select x as other_${i} from seen`));
+      expect(types(await other.ready())).toBe("TCZ");
+    }
+    await other.end();
+    await asking();
+    await unlock();
+    expect(types(await client.ready())).toBe("TCZ");
+  });
+
+  it("is waited for inside of a transaction block that has changed objects", async () => {
+    client.send(query("begin; create table own (a int)"));
+    await client.ready();
+    client.send(query("select id, email as block_waits from people"));
+    await asking();
+    await unlock();
+    expect(types(await client.ready())).toBe("TCZ");
+    client.send(query("rollback"));
+    await client.ready();
+  });
+});
 
 // What was analysed once is known: every statement here is another one.
 describe("a cancel request while a statement is analysed", () => {
@@ -127,6 +154,28 @@ describe("a cancel request while a statement is analysed", () => {
     expect(types(await client.ready())).toBe("EZ");
     client.send(query("rollback"));
     expect(types(await client.ready())).toBe("CZ");
+    await works();
+  });
+
+  it("ends it while others keep the lock", async () => {
+    client.send(query("select id as still from people"));
+    await asking();
+    await cancel();
+    await expectCancelled("EZ");
+    await unlock();
+    await works();
+  });
+
+  it("ends what is so long that it is read beside the others", async () => {
+    const rows = Array.from({ length: 60_000 }, () => "(1)").join();
+    client.send(query(`insert into seen values ${rows}`), query("select 2"));
+    await cancel();
+    await expectCancelled("EZ");
+    expect(types(await client.ready())).toBe("TDCZ");
+    expect(await cluster.query(dbname, "select from seen")).toEqual([]);
+    client.send(parse("", `select 1 from (values ${rows}) s`), bind("", ""), execute(""), sync);
+    await cancel();
+    await expectCancelled("EZ");
     await works();
   });
 

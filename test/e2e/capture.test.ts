@@ -62,3 +62,55 @@ test("rows are kept as they were delivered, and a copy is told from a changed on
   expect(matchCopy(Buffer.from("?column?\n"), "csv", none.result).verdict).toBe("match");
   expect(verifyLog(dir).ok).toBe(true);
 });
+
+test("a driver that asks for binary values: the record says so, and a copy in text is compared all the same", async () => {
+  const client = new pg.Client({
+    host: postern.host,
+    port: postern.port,
+    user: "agent",
+    database: "shop",
+    password: await postern.token(),
+  });
+  await client.connect();
+  const before = (await postern.records()).length;
+  const text =
+    "select 825373492::int4 as id, true as paid, timestamptz '2024-02-29 10:00:00.5+02' as at, 'x' as t where $1 = 1";
+  await client.query({ text, values: [1], binary: true } as pg.QueryConfig);
+  await client.query({ text, values: [1] });
+  await client.query(
+    "begin; declare c binary cursor for select 825373492::int4 as id; fetch all from c; commit",
+  );
+  await client.end();
+  const outcomes = (await postern.records())
+    .slice(before)
+    .filter((l) => l.type === "statement.outcome" && (l.result as { rows: number }).rows > 0);
+  expect(outcomes.map((l) => (l.result as { formats?: unknown }).formats)).toEqual([[1], [0], [1]]);
+  const dir = `${postern.auditSettings.dir}/node/0`;
+  const verdicts = (file: string) =>
+    outcomes.map(({ request, result }) => {
+      const found = readResults(
+        { name: "", dir },
+        postern.audit.origin,
+        String(request),
+        postern.auditSettings.keys,
+      );
+      const own = found.find(
+        (r) => r.result.rows === (result as { rows: number }).rows && r.result.columns !== null,
+      );
+      if (own === undefined) throw new Error("no result");
+      return [own.result, { ...own.result, captured: null }].map(
+        (r) => matchCopy(Buffer.from(file), null, r).verdict,
+      );
+    });
+  const csv = "id,paid,at,t\n825373492,t,2024-02-29 08:00:00.5+00,x\n";
+  expect(verdicts(csv)[0]).toEqual(["match", "match"]);
+  for (const changed of [
+    csv.replace("825373492", "1234"),
+    csv.replace(",t,", ",f,"),
+    csv.replace("08:00", "08:01"),
+    csv.replace("x\n", "y\n"),
+  ])
+    expect(verdicts(changed)[0], changed).toEqual(["mismatch", "mismatch"]);
+  expect(verdicts("id\n825373492\n")[2]).toEqual(["match", "match"]);
+  expect(verdicts("id\n1234\n")[2]).toEqual(["mismatch", "mismatch"]);
+});

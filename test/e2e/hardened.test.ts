@@ -95,6 +95,33 @@ it("all: runs while PostgreSQL refuses the columns itself, and not after a grant
   });
 });
 
+it("all: a view with its owner's rights and a role to be taken on count as well", async () => {
+  const other = `${role}_other`;
+  await cluster.query(
+    dbname,
+    `create role ${other}; create view mails as select id, lower(email) as mail from people;
+     create view more as select mail from mails; create view plain as select id, name from people;
+     grant select on plain to ${role}`,
+  );
+  try {
+    await withGateway("all", async (client) => {
+      expect(await ask(client, read)).toBe("ann");
+      await cluster.query(dbname, `grant select on more to ${role}`);
+      await becomes(client, read, "HARDENING_LOST");
+      await cluster.query(dbname, "alter view more set (security_invoker = on)");
+      await becomes(client, read, "ann");
+      await cluster.query(dbname, `alter role ${role} noinherit; grant ${other} to ${role}`);
+      await cluster.query(dbname, `grant select (email) on people to ${other}`);
+      await becomes(client, read, "HARDENING_LOST");
+    });
+  } finally {
+    await cluster.query(
+      dbname,
+      `drop view more, mails, plain; drop owned by ${other}; drop role ${other}; alter role ${role} inherit`,
+    );
+  }
+});
+
 it("secrets: only what nobody may read must be refused by PostgreSQL", async () => {
   await cluster.query(dbname, `grant select (email) on people to ${role}`);
   await withGateway("secrets", async (client) => {

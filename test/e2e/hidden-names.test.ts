@@ -1,10 +1,13 @@
 /** Columns with `access: none` do not show in the catalogs; tools that look around go on working. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { send, traffic } from "../benign/support.ts";
+import { binaries } from "../support/binaries.ts";
 import { type Database, sharedCluster } from "../support/cluster.ts";
 import { startTestPostern, type TestPostern } from "../support/postern.ts";
 import { type RawClient, rawLogin } from "../support/raw.ts";
 import { bind, describe_, execute, parse, query, sync } from "./messages.ts";
+
+const { major } = await binaries();
 
 const schema = `
 create table people(id int primary key, name text, zyx_token text, zyx_pin int check (zyx_pin > 0), note text);
@@ -13,6 +16,9 @@ create unique index on people (zyx_pin);
 create view names as select id, name from people;
 create function f() returns text language sql as 'select zyx_token from people';
 create table others(id int primary key, label text, person int references people);
+create domain whoever as people;
+create table history(at int, old people); insert into history values (1, row(1, 'a', 'b', 4, 'c'));
+create table talk(id int primary key, said text); insert into talk values (1, 'the zyx_token of zyx_pin');
 insert into people values (1, 'Ann', 'SECRET', 5, 'n');
 analyze people;
 create function nobody() returns people language sql stable as 'select null::people';
@@ -103,6 +109,16 @@ const ways = [
   "select jsonb_agg(row(1, 'a', 'b', 4, 'c')::people)",
   "select json_build_array(cast(row(1, 'a', 'b', 4, 'c') as people))",
   "select array_to_json(array[row(1, 'a', 'b', 4, 'c')::public.\"people\"])",
+  // A row type has names, whichever way a value of it comes about.
+  "select json_agg(people '(1,a,b,4,c)')",
+  "select json_agg(x) from (select '(1,a,b,4,c)'::U&\"peopl\\0065\" as x) s",
+  "select json_build_object('a', old), jsonb_agg(old) over () from history",
+  "select row_to_json(h) from history h",
+  "select json_agg(h) from history h",
+  'select jsonb_agg(t) from json_to_record(\'{"a":{"id":1}}\') as t(a people)',
+  'select json_agg(t) from json_to_record(\'{"a":{"id":1}}\') as t(a whoever)',
+  "select json_agg(z) from unnest('{\"(1,a,b,4,c)\"}'::_people) z",
+  "select xmlelement(name a, json_agg(old)::text) from history",
   "with a as (select attname n from pg_attribute) select n from a where n = 'zyx_token' union select n from a where n like 'zyx\\_pin'",
 ];
 
@@ -258,16 +274,20 @@ describe("a column that nobody may read", () => {
     await client.end();
   });
 
-  it.each(probes)("is not found out piece by piece: %s", async (sql) => {
-    const [client, before] = [
-      await rawLogin(postern, await postern.token()),
-      await rawLogin(open, await open.token()),
-    ];
-    expect((await ask(before, sql)).types, "a way that works").not.toContain("E");
-    client.send(query(sql));
-    expect(texts(await client.ready())).toContain("PROTECTED_CATALOG");
-    await Promise.all([client.end(), before.end()]);
-  });
+  // regexp_like() came with PostgreSQL 15.
+  it.each(probes.filter((sql) => major >= 15 || !sql.includes("regexp_like")))(
+    "is not found out piece by piece: %s",
+    async (sql) => {
+      const [client, before] = [
+        await rawLogin(postern, await postern.token()),
+        await rawLogin(open, await open.token()),
+      ];
+      expect((await ask(before, sql)).types, "a way that works").not.toContain("E");
+      client.send(query(sql));
+      expect(texts(await client.ready())).toContain("PROTECTED_CATALOG");
+      await Promise.all([client.end(), before.end()]);
+    },
+  );
 
   it("is not found out by the pattern that a parameter holds", async () => {
     const client = await rawLogin(postern, await postern.token());
@@ -319,6 +339,26 @@ describe("a column that nobody may read", () => {
     expect(texts(got)).not.toContain("zyx_");
     expect(texts(got)).toContain("********");
     await client.end();
+  });
+
+  it.each([
+    "select to_jsonb(said), to_json(said) from talk",
+    "select row_to_json(t), json_agg(t) from talk t group by t.*",
+    "select row_to_json(s) from (select said as note, id from talk) s",
+    "select jsonb_build_object('said', said), jsonb_agg(said) over () from talk",
+    "select json_array(said), json_object('k': said) from talk",
+    "copy (select to_jsonb(t) from talk t) to stdout (format binary)",
+    "select to_jsonb(t.*)->>'said' from talk t left join people p on p.id = t.id",
+  ])("its name in values that are nobody's secret stays: %s", async (sql) => {
+    const [client, before] = [
+      await rawLogin(postern, await postern.token()),
+      await rawLogin(open, await open.token()),
+    ];
+    const bare = await ask(before, sql);
+    expect(bare.text).toContain("zyx_token");
+    expect(await ask(client, sql)).toEqual(bare);
+    await client.end();
+    await before.end();
   });
 
   it("leaves names of other columns and tables as they are", async () => {

@@ -131,6 +131,19 @@ describe("drivers", () => {
       ["own", processID],
       ["foreign", row.pid],
     ]);
+    // Knex and Kysely cancel by this number from another connection, and so does pgAdmin.
+    const slow = one.query("select pg_sleep(60)");
+    const refused = expect(slow).rejects.toMatchObject({ code: "57014" });
+    await vi.waitFor(async () => {
+      const { rows } = await other.query(
+        `select state from pg_stat_activity where pid = ${processID} and query like '%pg_sleep(60)%'`,
+      );
+      expect(rows).toEqual([{ state: "active" }]);
+    });
+    expect((await other.query("select pg_cancel_backend($1)", [processID])).rows).toEqual([
+      { pg_cancel_backend: true },
+    ]);
+    await refused;
     await one.end();
     await other.end();
   });

@@ -17,6 +17,10 @@ rules:
   - name: all
     when: 'true'
     then: allow
+  - name: seldom
+    when: '"seldom" in principal.groups'
+    then: limit
+    limits: { per_minute: 1 }
 `;
 
 let cluster: Database;
@@ -176,3 +180,24 @@ it("nothing is said of masks where nothing is masked", async () => {
   expect("masked_cells" in result).toBe(false);
   expect(masked(result)).toEqual([]);
 });
+
+it("a rule is named where it decided: not the one that allowed what masking refused", async () => {
+  client.send(query("select id from people where email like 'a%'"));
+  await client.ready();
+  expect(await lastIntent()).toMatchObject({
+    decision: { verdict: "deny", code: "PROTECTED_PREDICATE", rule: null, rules: ["all"] },
+  });
+  const seldom = await rawLogin(postern, await postern.token({ groups: ["testers", "seldom"] }));
+  for (const _ of [1, 2]) {
+    seldom.send(query("select id from people"));
+    await seldom.ready();
+  }
+  await seldom.end();
+  expect(await lastIntent()).toMatchObject({
+    decision: { verdict: "deny", code: "RATE_LIMITED", rule: "seldom" },
+  });
+});
+
+async function lastIntent(): Promise<Leaf | undefined> {
+  return (await postern.records()).findLast(({ type }) => type === "statement.intent");
+}

@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { compare } from "./compare.ts";
 import { startLoad } from "./load.ts";
-import { createSite, type Server, type Site, startServer, until } from "./support.ts";
+import { connect, createSite, type Server, type Site, startServer, until } from "./support.ts";
 
 let server: Server;
 let site: Site;
@@ -65,6 +65,30 @@ test("SIGHUP with a broken configuration under load disturbs nobody", async () =
   expect((await gateway.ended).code).toBe(0);
   const found = await compare(server, site.trail(), [load], { concluded: true, graceful: true });
   expect(found.problems).toEqual([]);
+});
+
+test("SIGHUP while the gateway is starting does not end it, and is not forgotten", async () => {
+  site = await createSite(server, { durability: "process", policy: true });
+  const started = site.spawn();
+  // Its first words are those of the log, which is opened before anything else.
+  await started.printed(/\n/);
+  await until("it is up", () => {
+    if (started.child.exitCode !== null || started.child.signalCode !== null)
+      throw new Error(`it ended: ${started.child.signalCode} ${started.stderr()}`);
+    started.child.kill("SIGHUP");
+    return started.stdout().includes('listening for PostgreSQL clients"');
+  });
+  const line = started
+    .stdout()
+    .split("\n")
+    .find((one) => one.includes("listening for PostgreSQL clients"));
+  const port = Number(/"address":"[^"]*:(\d+)"/.exec(line ?? "")?.[1]);
+  const client = await connect(port, site.token);
+  expect((await client.query("select 1 as one")).rows).toEqual([{ one: 1 }]);
+  await client.end();
+  await until("it has been reloaded", () => /reload/i.test(started.stdout()));
+  started.child.kill("SIGTERM");
+  expect((await started.ended).code).toBe(0);
 });
 
 test("a second gateway on the same trail does not start, and the first does not notice", async () => {

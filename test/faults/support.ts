@@ -159,6 +159,8 @@ export interface SiteOptions {
   readonly password?: string;
   /** With a policy that allows everything: statements are analysed, and proven reads do not wait for the disk. */
   readonly policy?: boolean;
+  /** Files that the gateway may have open. */
+  readonly descriptors?: number;
 }
 
 export async function createSite(server: Server, options: SiteOptions): Promise<Site> {
@@ -199,6 +201,7 @@ ${options.policy === true ? "policy: ./policy.yaml\n" : ""}`.replace(...replace)
     const started = startPostern(["serve", "-c", configFile], {
       cwd: place.path,
       env: { UPSTREAM_PASSWORD: options.password ?? server.password },
+      ...(options.descriptors === undefined ? {} : { descriptors: options.descriptors }),
     });
     children.push(started);
     return started;

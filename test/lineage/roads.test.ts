@@ -26,6 +26,23 @@ describe.each(["output", "derived"] as const)("use: %s", (use) => {
        create table told (id int, note text);
        create rule tell as on insert to told do also select id, note from told;
        insert into ruled values (1, 'a'); grant all on ruled, told to ${lab.role};
+       create function chatty(x int) returns boolean language plpgsql immutable as
+         $$ begin raise notice '%', (select string_agg(ssn, ' ') from users); return true; end $$;
+       create function chatty_sum(int, int) returns boolean language sql immutable as 'select chatty($1 + $2)';
+       create operator ~?~ (leftarg = int, rightarg = int, function = chatty_sum);
+       create table checked (x int check (chatty(x)));
+       create table weighed (x int check (x ~?~ 1));
+       create table computed (x int, y boolean generated always as (chatty(x)) stored);
+       create table indexed (x int); create index on indexed (chatty(x));
+       create table filtered (x int); create index on filtered (x) where chatty(x);
+       create table divided (x int) partition by list (chatty(x));
+       create table divided_part partition of divided default;
+       create table above (x int) partition by list (x);
+       create table below partition of above default; alter table below add check (chatty(x));
+       create table upper (x int) partition by list (x);
+       create table lower partition of upper default;
+       create trigger tell before insert on lower for each row execute function tell();
+       grant all on checked, weighed, computed, indexed, filtered, divided, above, upper to ${lab.role};
        grant all on copies to ${lab.role}; grant create on schema public to ${lab.role};
        grant update on users to ${lab.role}`,
     );
@@ -74,6 +91,14 @@ describe.each(["output", "derived"] as const)("use: %s", (use) => {
     ],
     ["a trigger's notice", "update users set age = 1 where id = 1"],
     ["a trigger that reads", "insert into bell values (1)"],
+    ["a trigger of a partition", "insert into upper values (1)"],
+    ["a check's function", "insert into checked values (1)"],
+    ["an operator in a check", "insert into weighed values (1)"],
+    ["a check of a partition", "insert into above values (1)"],
+    ["a generated column's function", "insert into computed values (1)"],
+    ["an index's function", "insert into indexed values (1)"],
+    ["an index's predicate", "insert into filtered values (1)"],
+    ["a partition key's function", "insert into divided values (1)"],
     ["a rule that selects as well", "insert into ruled values (1, 'x')"],
     ["the same, returning", "insert into ruled values (1, 'x') returning id"],
     ["a rule that selects instead", "update ruled set id = 2"],

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import net from "node:net";
 import { join } from "node:path";
+import type { LabelUse } from "../../src/analysis/protected.ts";
 import { type Database, sharedCluster } from "../support/cluster.ts";
 import { startTestPostern, type TestPostern } from "../support/postern.ts";
 import { createTokens, type Tokens } from "./tokens.ts";
@@ -104,7 +105,8 @@ function rows({ text, number }: Tokens): string {
   ].join("\n");
 }
 
-const columns = "users.email users.ssn prof.doc prof.home part.email parent.email"
+/** The corpus' own, and those that a test calls `secret` or `p_…`. */
+const columns = "users.email users.ssn prof.doc prof.home part.email parent.email *.secret kinds.p_*"
   .split(" ")
   .map((name) => `public.${name}`);
 
@@ -122,7 +124,7 @@ rules: []
 `;
 }
 
-export async function startLineageLab(use: "output" | "derived", mask = "redact"): Promise<LineageLab> {
+export async function startLineageLab(use: LabelUse, mask = "redact"): Promise<LineageLab> {
   const cluster = await sharedCluster();
   const dbname = await cluster.createDatabase();
   const role = `${dbname}_reader`;

@@ -1,4 +1,5 @@
 /** The tools through the official client, of both eras, against a real PostgreSQL. */
+import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { call, eras, type McpHouse, startHouse } from "./support.ts";
 
@@ -191,8 +192,19 @@ describe("query", () => {
   });
 
   it("refuses an unknown database without a word about others", async () => {
-    const got = await call(await house.connect("modern"), "query", { database: "nope", sql: "select 1" });
-    expect(got).toMatchObject({ error: true, sqlstate: "3D000" });
+    const client = await house.connect("modern");
+    for (const tool of ["query", "explain", "list_tables", "describe_access"]) {
+      const got = await call(client, tool, { database: "nope", sql: "select 1" });
+      expect(got, tool).toMatchObject({
+        error: true,
+        status: "denied",
+        code: "UNKNOWN_DATABASE",
+        sqlstate: "3D000",
+        retryable: false,
+        hint: expect.stringContaining("describe_access"),
+      });
+      expect(got.text).not.toContain("shop");
+    }
   });
 
   it("is recorded with what the client says of itself", async () => {
@@ -320,4 +332,20 @@ describe("describing tools", () => {
       code: "UNKNOWN_TABLE",
     });
   });
+});
+
+it("names those who approve only where something that the login may do needs them", async () => {
+  const role = `reader_${randomBytes(4).toString("hex")}`;
+  const reader = await startHouse({
+    schema: `create table orders(id int); create role ${role} login password '${role}'; grant select on orders to ${role}`,
+    policy,
+    login: { user: role, password: role },
+  });
+  try {
+    const got = await call(await reader.connect("modern"), "list_tables", { database: "shop" });
+    expect(got.tables).toEqual({ "public.orders": "read" });
+  } finally {
+    await reader.stop();
+    await house.cluster.query(house.dbname, `drop role ${role}`);
+  }
 });

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { statementKinds } from "../../src/sql/types.ts";
 import { input, problems, rules, rulesText } from "./support.ts";
 
 /** Every fact with a value that its condition is true for, and the input that has it. */
@@ -88,6 +89,8 @@ describe("conditions that are refused at load", () => {
     ["statement.effects.all(e, e in ['read', ‸'delete'])", 'statement.effects is never "delete"'],
     ["statement.effects.exists(e, e == ‸'dll')", 'statement.effects is never "dll"; expected ddl'],
     ["‸statement.effects == ['write', 'read']", "sorted and holds each effect once"],
+    ["statement.kind == ‸'slect'", 'statement.kind is never "slect"; expected select'],
+    ["statement.command in ['INSERT', ‸'drop table']", 'is never "drop table"; expected "DROP TABLE"'],
     ["session.via == ‸'http'", 'session.via is never "http"'],
     ["‸'pii.email' in statement.labels", 'unknown label "pii.email"'],
     [
@@ -159,4 +162,35 @@ test("claims cannot reach outside of themselves", () => {
   const given = input({ principal: { claims } });
   expect(rules("a: allow principal.claims.admin == 'yes'").decide(given).code).toBe("POLICY_ERROR");
   expect(rules("a: allow has(principal.claims.toString)").decide(given).code).toBe("NO_RULE");
+});
+
+describe("loops within loops", () => {
+  const many = (prefix: string, count: number) => Array.from({ length: count }, (_, i) => `${prefix}${i}`);
+  const asked = (when: string, given: Parameters<typeof input>[0]) =>
+    rules(`a: allow ${when}`).explain(input(given)).rules[0];
+  const refused = { outcome: "error", detail: "too_many_items_for_nested_loops" };
+
+  test("over claims, however deep the lists lie in them", () => {
+    const when = "principal.claims.a.exists(x, principal.claims.b.c.exists(y, x == y))";
+    const claims = (count: number) => ({ principal: { claims: { a: ["z"], b: { c: many("c", count) } } } });
+    expect(asked(when, claims(500))).toMatchObject({ outcome: "not matched" });
+    expect(asked(when, claims(501))).toMatchObject(refused);
+    // One loop alone takes what a token can hold.
+    expect(asked("'c9' in principal.claims.b.c", claims(10_000))).toMatchObject({ outcome: "matched" });
+  });
+
+  test("over texts that are split", () => {
+    const when =
+      "session.application.split(',').exists(x, session.claimed.run.split(',').exists(y, x == y + 'x'))";
+    const said = (length: number) => ({
+      session: { application: "a", claimed: { run: ",".repeat(length) } },
+    });
+    expect(asked(when, said(500))).toMatchObject({ outcome: "not matched" });
+    expect(asked(when, said(501))).toMatchObject(refused);
+  });
+});
+
+test("every kind of statement that there is can be named", () => {
+  for (const kind of statementKinds)
+    expect(rules(`a: allow statement.kind == '${kind}'`).rules[0]?.literals).toHaveLength(1);
 });

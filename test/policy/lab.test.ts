@@ -24,6 +24,8 @@ const analyse: Analyse = async ({ sql, database, principal: who }) => {
   const one = (facts: Parameters<typeof statement>[0], columns: readonly string[]): AnalysedStatement => ({
     sql,
     facts: statement(facts),
+    refusal: null,
+    would: () => null,
     estimate: async () => ({ rows: 5, cost: 1 }),
     mask: (decision) =>
       columns.includes("a.b.secret")
@@ -179,6 +181,10 @@ describe("replay", () => {
       rule: "old",
       code: null,
       masked: [],
+      uses: null,
+      severalWrites: null,
+      wouldCode: null,
+      syntaxError: false,
       outputs: null,
       ...given,
     };
@@ -204,7 +210,7 @@ describe("replay", () => {
     expect(kind({ verdict: "deny", code: "NO_RULE" })).toBe("newly allowed");
     expect(kind({ verdict: "deny", code: "NOT_UNDERSTOOD" })).toBe("outside policy");
     expect(kind({ verdict: "deny", code: "PROTECTED_PREDICATE" })).toBe(
-      "undetermined: masking refused it (PROTECTED_PREDICATE); the record does not say how it uses its columns",
+      "undetermined: masking refuses it (PROTECTED_PREDICATE) where the record does not say how it uses its columns",
     );
     expect(kind({ verdict: "deny", code: "PROTECTED_PREDICATE", ...facts({ effects: ["ddl"] }) })).toBe(
       "unchanged",
@@ -214,9 +220,13 @@ describe("replay", () => {
   test("masks", () => {
     const email = facts({ columns: ["public.customers.email", "public.customers.id"] });
     const outputs = ["public.customers.id", "public.customers.email"];
-    expect(kind({ ...email, outputs })).toBe("newly masked");
+    const uses = {};
+    expect(kind({ ...email, uses, outputs })).toBe("newly masked");
     expect(kind({ ...email, outputs, masked: ["public.customers.email"] })).toBe("unchanged");
-    expect(kind({ ...email, outputs: ["public.customers.id", null] })).toBe(
+    const open = "undetermined: the record does not say how it uses public.customers.email: masked or denied";
+    // Of an earlier version.
+    expect(kind({ ...email, outputs })).toBe(open);
+    expect(kind({ ...email, uses, outputs: ["public.customers.id", null] })).toBe(
       "undetermined: the record does not say how it uses public.customers.email: masked or denied",
     );
     expect(kind({ masked: ["public.customers.phone"] })).toBe("newly shown");
@@ -224,6 +234,52 @@ describe("replay", () => {
     expect(kind({ ...email, outputs, principal: support })).toBe("unchanged");
     expect(kind(facts({ columns: ["public.users.password_hash"] }))).toBe("newly denied");
     expect(kind(facts({ columns: ['public."We.ird".email'] }))).toMatch(/^undetermined/);
+  });
+
+  test("columns that stand where their labels do not allow", () => {
+    const email = facts({ columns: ["public.customers.email"] });
+    const outputs = ["public.customers.email"];
+    const now = (uses: RecordedStatement["uses"], other = p, more: Partial<RecordedStatement> = {}) =>
+      replay(other, recorded({ ...email, outputs, uses, ...more })).now?.code ?? null;
+    const column = "public.customers.email";
+    expect(now({ predicate: [column] })).toBe("PROTECTED_PREDICATE");
+    expect(now({ equality: [column] })).toBe("PROTECTED_PREDICATE");
+    expect(now({ derived: [column] })).toBe("PROTECTED_EXPRESSION");
+    expect(now({ predicate: ["public.customers.id"] })).toBeNull();
+    expect(now({ arbiter: [column] })).toBeNull();
+    const explained = facts({ kind: "explain", columns: [column] });
+    expect(now({ predicate: [column] }, p, explained)).toBe("PROTECTED_EXPLAIN");
+    expect(kind({ ...email, uses: { predicate: [column] } })).toBe("newly denied");
+    expect(
+      kind({ ...email, uses: { predicate: [column] }, verdict: "deny", code: "PROTECTED_PREDICATE" }),
+    ).toBe("unchanged");
+    const support = { ...recorded().principal, groups: ["support"] };
+    expect(kind({ ...email, uses: { predicate: [column] }, principal: support })).toBe("unchanged");
+    const loose = policy(`version: 1
+labels: [{ label: pii.email, columns: ["*.*.*.email"], use: equality }]
+rules: [{ name: a, when: true, then: allow }]
+`);
+    expect(now({ equality: [column] }, loose)).toBeNull();
+    expect(now({ predicate: [column] }, loose)).toBe("PROTECTED_PREDICATE");
+  });
+
+  test("changed rows that cannot be counted", () => {
+    const limited = rules("a: allow true | limits: { affected_rows: 5 }");
+    const write = (given: Partial<RecordedStatement["facts"]>, more: Partial<RecordedStatement> = {}) =>
+      replay(limited, recorded({ ...facts({ effects: ["write"], kind: "update", ...given }), ...more })).now
+        ?.code ?? null;
+    expect(write({})).toBeNull();
+    expect(write({ kind: "select" })).toBe("NOT_COUNTABLE");
+    expect(write({ statements: 2 })).toBe("NOT_COUNTABLE");
+    expect(write({}, { severalWrites: true })).toBe("NOT_COUNTABLE");
+  });
+
+  test("what could not be read", () => {
+    const wouldCode = "STATEMENT_NOT_UNDERSTOOD";
+    expect(kind({ wouldCode })).toBe("newly denied");
+    expect(kind({ wouldCode }, policy("version: 1\nmode: observe\ndefault: deny\n"))).toBe("unchanged");
+    expect(kind({ syntaxError: true })).toBe("outside policy");
+    expect(kind({ wouldCode: "PROTECTED_CATALOG" })).toMatch(/^undetermined/);
   });
 
   test("what the record does not hold is not guessed", () => {

@@ -268,8 +268,8 @@ describe("texts to ask the server about", () => {
     ],
     ['COPY "T""x" (a, "B") TO STDOUT', 'SELECT "a", "B" FROM ONLY "T""x"', "copy"],
     ["COPY s.t TO STDOUT", 'SELECT * FROM ONLY "s"."t"', "copy"],
-    ["COPY s.t FROM STDIN", 'INSERT INTO "s"."t" DEFAULT VALUES', "expressions"],
-    ['COPY t (b, "C") FROM STDIN', 'INSERT INTO "t" ("b", "C") VALUES (DEFAULT, DEFAULT)', "expressions"],
+    ["COPY s.t FROM STDIN", 'INSERT INTO "s"."t" DEFAULT VALUES', "copy-in"],
+    ['COPY t (b, "C") FROM STDIN', 'INSERT INTO "t" ("b", "C") VALUES (DEFAULT, DEFAULT)', "copy-in"],
     ["TRUNCATE ONLY s.t", 'DELETE FROM "s"."t"', "expressions"],
     ["PREPARE p AS SELECT $1", "SELECT $1", "prepare"],
     [
@@ -323,7 +323,7 @@ describe("texts to ask the server about", () => {
 
   it("of COPY FROM tell what it writes, and what its WHERE calls", () => {
     expect(treeTexts(only("COPY t (b) FROM STDIN WITH (FORMAT csv) WHERE a > f(1)"))).toEqual([
-      { text: 'INSERT INTO "t" ("b") VALUES (DEFAULT)', kind: "expressions" },
+      { text: 'INSERT INTO "t" ("b") VALUES (DEFAULT)', kind: "copy-in" },
       { text: 'SELECT "b" FROM ONLY "t" WHERE a > f(1)', kind: "expressions" },
     ]);
     expect(treeTexts(only("TRUNCATE t, u CASCADE")).map(({ text }) => text)).toEqual([

@@ -18,6 +18,19 @@ describe("name effects", () => {
       [{ kind: "prepare", name: "as", text: "DELETE FROM \"é\" WHERE a = ';'" }],
     ],
     [
+      "PREPARE p (int, s.t[]) AS SELECT $2, $1 + $1",
+      [
+        {
+          kind: "prepare",
+          name: "p",
+          text: "SELECT $2, $1 + $1",
+          typed: expect.stringMatching(
+            /^SELECT +\(\$2::.*"s".*"t"\[\]\) *, +\(\$1::.*int4"?\) +\+ +\(\$1::.*int4"?\) *$/,
+          ),
+        },
+      ],
+    ],
+    [
       "DECLARE c CURSOR FOR SELECT 1 FOR UPDATE",
       [{ kind: "declare", name: "c", text: "SELECT 1 FOR UPDATE" }],
     ],

@@ -147,6 +147,24 @@ describe("spellings of settings", () => {
   });
 });
 
+describe("the login", () => {
+  it.each([
+    "SET SESSION AUTHORIZATION DEFAULT",
+    "RESET SESSION AUTHORIZATION",
+    "SET LOCAL SESSION AUTHORIZATION DEFAULT",
+  ])("%s goes back to what it is, and is the policy's business", (sql) => {
+    expect(uses(sql)).toMatchObject([{ judgement: { kind: "tracked", session: true } }]);
+    expect(effects(sql)).toEqual(["session"]);
+  });
+  it.each([
+    "SET SESSION AUTHORIZATION bob",
+    "SET session_authorization = 'default'",
+    "SELECT set_config('session_authorization', 'bob', false)",
+  ])("%s stays refused", (sql) => {
+    expect(uses(sql)).toMatchObject([{ judgement: { kind: "refused" } }]);
+  });
+});
+
 describe("judgements", () => {
   it.each<[string, string | null, string]>([
     ["DateStyle", "ISO, DMY", "harmless"],

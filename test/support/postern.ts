@@ -201,8 +201,8 @@ export async function startTestPostern(options: TestOptions): Promise<TestPoster
           settings: { ...defaultApprovalSettings, ...asking.settings },
           node: asking.node ?? "node",
           publicUrl: () => "https://postern.test",
-          record: ({ type, fields }) => {
-            audit.event(type, fields);
+          record: ({ type, fields, sealed }) => {
+            audit.event(type, fields, sealed);
           },
           logger,
         });

@@ -15,8 +15,15 @@ const times = [900, 1800, 3600, 7200, 14_400, 28_800];
 export function RequestForm() {
   const me = useMe();
   const queries = useQueryClient();
-  const [database, setDatabase] = useState(me.databases[0]?.name ?? "");
-  const [group, setGroup] = useState("");
+  const { offers } = me;
+  const known = [...new Set([...offers.map((one) => one.database), ...me.databases.map(({ name }) => name)])];
+  const [database, setDatabase] = useState(known[0] ?? "");
+  const groups = offers.filter((one) => one.database === database.trim()).map((one) => one.group);
+  const [typed, setGroup] = useState<string | null>(null);
+  const group = typed ?? (groups.length === 1 ? (groups[0] ?? "") : "");
+  const longest =
+    offers.find((one) => one.database === database.trim() && one.group === group.trim())?.maxSeconds ??
+    28_800;
   const [seconds, setSeconds] = useState(3600);
   const [reason, setReason] = useState("");
   const [asked, setAsked] = useState(false);
@@ -24,7 +31,12 @@ export function RequestForm() {
     mutationFn: () =>
       api<Approval>("/api/access", {
         method: "POST",
-        body: { database: database.trim(), group: group.trim(), seconds, reason: reason.trim() },
+        body: {
+          database: database.trim(),
+          group: group.trim(),
+          seconds: Math.min(seconds, longest),
+          reason: reason.trim(),
+        },
       }),
     onSuccess: (made) => {
       toast("good", "Asked. You will see here when it is decided.");
@@ -58,7 +70,7 @@ export function RequestForm() {
               onChange={(event) => setDatabase(event.target.value)}
             />
             <datalist id="access-databases">
-              {me.databases.map(({ name }) => (
+              {known.map((name) => (
                 <option key={name} value={name} />
               ))}
             </datalist>
@@ -67,20 +79,32 @@ export function RequestForm() {
       </Field>
       <Field
         label="Group"
-        hint="What the group may do is the policy's matter, e.g. oncall."
+        hint={
+          groups.length === 0
+            ? "Nothing is offered to you on this database: see approvals.access in postern.yaml."
+            : `You may ask for ${groups.join(", ")}. What a group may do is the policy's matter.`
+        }
         error={asked && missing.group ? "Name the group that you need." : null}
       >
         {(wiring) => (
-          <input
-            {...wiring}
-            className="input"
-            value={group}
-            autoComplete="off"
-            autoCapitalize="none"
-            spellCheck={false}
-            maxLength={200}
-            onChange={(event) => setGroup(event.target.value)}
-          />
+          <>
+            <input
+              {...wiring}
+              className="input"
+              list="access-groups"
+              value={group}
+              autoComplete="off"
+              autoCapitalize="none"
+              spellCheck={false}
+              maxLength={200}
+              onChange={(event) => setGroup(event.target.value)}
+            />
+            <datalist id="access-groups">
+              {groups.map((name) => (
+                <option key={name} value={name} />
+              ))}
+            </datalist>
+          </>
         )}
       </Field>
       <Field label="For">
@@ -88,10 +112,10 @@ export function RequestForm() {
           <select
             {...wiring}
             className="input"
-            value={seconds}
+            value={Math.min(seconds, longest)}
             onChange={(event) => setSeconds(Number(event.target.value))}
           >
-            {times.map((each) => (
+            {[...times.filter((each) => each < longest), longest].map((each) => (
               <option key={each} value={each}>
                 {span(each)}
               </option>

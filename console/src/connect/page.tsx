@@ -1,11 +1,12 @@
 /** Connect: ready-made lines for every database, with a fresh short-lived token. */
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
+import { useMe } from "../app/me.ts";
 import { api } from "../lib/api.ts";
 import { useNow } from "../lib/clock.ts";
 import { at, span } from "../lib/time.ts";
 import type { ConnectDatabase, Page } from "../lib/types.ts";
-import { Button } from "../ui/button.tsx";
+import { Button, ButtonLink } from "../ui/button.tsx";
 import { CopyButton } from "../ui/copy.tsx";
 import { Field } from "../ui/form.tsx";
 import { Icon } from "../ui/icons.tsx";
@@ -30,6 +31,7 @@ export default function Connect() {
     queryFn: ({ signal }) => api<Page<ConnectDatabase>>("/api/connect", { signal }),
     staleTime: 60_000,
   });
+  const me = useMe();
   return (
     <PageFrame title="Connect" lead="Lines to paste: for people, programs and agents">
       {connect.isPending ? (
@@ -37,10 +39,15 @@ export default function Connect() {
       ) : connect.isError ? (
         <Failure error={connect.error} onRetry={() => void connect.refetch()} />
       ) : connect.data.items.length === 0 ? (
-        <Empty icon="database" title="No database is open to you">
+        <Empty
+          icon="database"
+          title="No database is open to you"
+          action={me.offers.length === 0 ? undefined : <ButtonLink to="/access">Ask for access</ButtonLink>}
+        >
           <p>
-            None of your groups has a login to a database. Ask for access, or see{" "}
-            <code>databases[].logins</code> in postern.yaml.
+            {me.offers.length === 0
+              ? "None of your groups has a login to a database. Whoever runs this gateway gives groups one, in databases[].logins of postern.yaml."
+              : "None of your groups has a login to a database. You can ask for a group for a while."}
           </p>
         </Empty>
       ) : (
@@ -75,7 +82,7 @@ function Databases({ databases }: { readonly databases: readonly ConnectDatabase
         title="Agents, over MCP"
         lines={groupsOf(database.mcp, mcpClients)}
         token={usable?.token ?? null}
-        note="ChatGPT, Claude and others that speak OAuth need only the address: they bring the person to this gateway's login themselves."
+        note="Programs that speak OAuth (ChatGPT, Claude) need only the address where the identity provider, or the gateway's façade (mcp.facade), lets them register themselves; others take the token."
       />
     </div>
   );

@@ -76,6 +76,15 @@ function Figures({ counted, ms, since }: FiguresProps) {
   const sum = (name: string) => buckets.reduce((all, bucket) => all + (bucket.values[name] ?? 0), 0);
   const statements = buckets.reduce((all, bucket) => all + total(bucket, verdicts), 0);
   const decided = useDecided();
+  // The list of rules is cut after the most frequent: then nobody can tell what is left for none.
+  const byNoRule =
+    stats.rules.length < 20
+      ? Math.max(
+          0,
+          counted.buckets.reduce((all, bucket) => all + (bucket.values.deny ?? 0), 0) -
+            stats.rules.reduce((all, { denied }) => all + denied, 0),
+        )
+      : 0;
   const openBucket = (bucket: Bucket) =>
     navigate(
       trailLink({
@@ -149,14 +158,26 @@ function Figures({ counted, ms, since }: FiguresProps) {
           unit="statements denied"
           look="deny"
           empty="No rule denied a statement."
-          rows={stats.rules
-            .filter((one) => one.denied > 0)
-            .map((one) => ({
-              key: one.name,
-              name: one.name,
-              value: one.denied,
-              to: trailLink({ rule: one.name, verdict: "deny", since }),
-            }))}
+          rows={[
+            ...stats.rules
+              .filter((one) => one.denied > 0)
+              .map((one) => ({
+                key: one.name,
+                name: one.name,
+                value: one.denied,
+                to: trailLink({ rule: one.name, verdict: "deny", since }),
+              })),
+            ...(byNoRule === 0
+              ? []
+              : [
+                  {
+                    key: "",
+                    name: "No rule: labels, the default, Postern itself",
+                    value: byNoRule,
+                    to: trailLink({ verdict: "deny", since }),
+                  },
+                ]),
+          ].sort((a, b) => b.value - a.value)}
         />
         <TopBars
           title="People and services"

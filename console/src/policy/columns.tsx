@@ -10,7 +10,7 @@ import { Choice } from "../ui/form.tsx";
 import { Empty, Failure, Loading } from "../ui/states.tsx";
 import { Text } from "../ui/text.tsx";
 import type { ProtectedColumn, ProtectedColumnList } from "./types.ts";
-import { labelWords } from "./words.ts";
+import { capital, labelWords } from "./words.ts";
 
 export function Columns({ databases }: { readonly databases: readonly string[] }) {
   const [chosen, choose] = useState(databases[0] ?? "");
@@ -71,12 +71,7 @@ export function Columns({ databases }: { readonly databases: readonly string[] }
                     ))}
                     <span className="protected-how">
                       {one.labels.map((label) => labelWords(label)).join(" ")}
-                      {one.why.length === 0 ? null : (
-                        <>
-                          {" "}
-                          <Text value={one.why.join("; ")} />
-                        </>
-                      )}
+                      <Origin why={one.why} />
                     </span>
                   </li>
                 ))}
@@ -85,6 +80,17 @@ export function Columns({ databases }: { readonly databases: readonly string[] }
           ))}
         </div>
       )}
+    </>
+  );
+}
+
+/** Why a column is protected that no label names; the label itself stands beside its name. */
+function Origin({ why }: { readonly why: readonly string[] }) {
+  const others = why.filter((reason) => !reason.startsWith("label "));
+  return others.length === 0 ? null : (
+    <>
+      {" "}
+      <Text value={`${capital(others.join("; "))}.`} />
     </>
   );
 }

@@ -1,5 +1,6 @@
 /** The policy: what is active, what it protects, what it would say, and what another one would have said. */
 import { useQuery } from "@tanstack/react-query";
+import { useEffect, useRef } from "react";
 import { Link, useSearch } from "../lib/router.tsx";
 import { plural } from "../lib/text.ts";
 import { Badge } from "../ui/badge.tsx";
@@ -32,9 +33,16 @@ export default function PolicyPage() {
     staleTime: 30_000,
   });
 
+  const bar = useRef<HTMLElement>(null);
+  // On a phone the row of tabs is longer than the screen.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: it is the tab whose link has moved
+  useEffect(() => {
+    bar.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+  }, [tab]);
+
   return (
     <PageFrame title="Policy" lead={found.data === undefined ? undefined : <Digest policy={found.data} />}>
-      <nav className="tabs" aria-label="Parts of the policy">
+      <nav ref={bar} className="tabs" aria-label="Parts of the policy">
         {tabs.map((one) => (
           <Link
             key={one.name}

@@ -11,10 +11,10 @@ import { LazyEditor } from "./lazy-editor.tsx";
 import type { Explained, Policy } from "./types.ts";
 import { groupsIn } from "./words.ts";
 
-const example = "select id, name, email from customers where city = 'Berlin' limit 10";
+const example = "select table_name from information_schema.tables order by 1 limit 10";
 /** What the session keeps, so that leaving the page loses nothing. */
 const kept: { sql: string; kind: Kind | "me"; groups: string; database: string } = {
-  sql: example,
+  sql: "",
   kind: "agent",
   groups: "",
   database: "",
@@ -22,7 +22,7 @@ const kept: { sql: string; kind: Kind | "me"; groups: string; database: string }
 
 export function Playground({ policy }: { readonly policy: Policy }) {
   const groupsId = useId();
-  const known = groupsIn(policy.rules);
+  const known = [...new Set([...policy.groups.filter((one) => one !== "*"), ...groupsIn(policy.rules)])];
   const [kind, setKind] = useState<Kind | "me">(kept.kind);
   const [groups, setGroups] = useState(
     kept.groups === "" ? (known.find((one) => one.includes("agent")) ?? known[0] ?? "") : kept.groups,
@@ -30,7 +30,7 @@ export function Playground({ policy }: { readonly policy: Policy }) {
   const [database, setDatabase] = useState(
     kept.database === "" ? (policy.databases[0] ?? "") : kept.database,
   );
-  const [sql, setSql] = useState(kept.sql);
+  const [sql, setSql] = useState(kept.sql === "" ? exampleOf(policy) : kept.sql);
   Object.assign(kept, { sql, kind, groups, database });
   const explain = useMutation({
     mutationFn: (text: string) =>
@@ -155,4 +155,14 @@ function list(text: string): readonly string[] {
     .split(",")
     .map((one) => one.trim())
     .filter((one) => one !== "");
+}
+
+/** A statement that shows something: one over a column that a label names, where one names it whole. */
+function exampleOf({ labels }: Policy): string {
+  for (const { columns, access } of labels)
+    for (const pattern of access === "none" ? [] : columns) {
+      const [, schema, relation, column] = /^\w+\.([a-z_]\w*)\.([a-z_]\w*)\.([a-z_]\w*)$/.exec(pattern) ?? [];
+      if (column !== undefined) return `select ${column} from ${schema}.${relation} limit 10`;
+    }
+  return example;
 }

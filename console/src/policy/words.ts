@@ -18,18 +18,24 @@ export function maskWords(mask: unknown): string {
   if (typeof mask === "string") return known[mask] ?? mask;
   if (!isRecord(mask)) return "masked";
   const { kind, first, last, unit, keep, date } = mask;
-  if (isRecord(keep))
-    return `keeps the first ${Number(keep.first ?? 0)} and last ${Number(keep.last ?? 0)} characters`;
+  if (isRecord(keep)) return keepWords(Number(keep.first ?? 0), Number(keep.last ?? 0));
   if (typeof date === "string") return `cut to the ${date}`;
-  if (kind === "keep")
-    return `keeps the first ${Number(first ?? 0)} and last ${Number(last ?? 0)} characters`;
+  if (kind === "keep") return keepWords(Number(first ?? 0), Number(last ?? 0));
   if (kind === "date") return `cut to the ${String(unit)}`;
   return typeof kind === "string" ? (known[kind] ?? kind) : "masked";
 }
 
+function keepWords(first: number, last: number): string {
+  const ends = [first > 0 ? `first ${first}` : null, last > 0 ? `last ${last}` : null].filter(
+    (end) => end !== null,
+  );
+  if (ends.length === 0) return "keeps no character";
+  return `keeps the ${ends.join(" and ")} character${ends.length === 1 && Math.max(first, last) === 1 ? "" : "s"}`;
+}
+
 const known: Readonly<Record<string, string>> = {
   null: "comes back as NULL",
-  redact: "replaced by ***",
+  redact: "replaced by a constant such as [redacted]",
   partial: "partly hidden",
   hash: "hashed with a key; equal values stay equal",
 };

@@ -1,6 +1,7 @@
 /** What the policy decided, by which rule, and what that rule says. */
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "../lib/router.tsx";
+import type { Verdict } from "../lib/types.ts";
 import { loadPolicy } from "../policy/types.ts";
 import { Badge, VerdictBadge } from "../ui/badge.tsx";
 import { Text } from "../ui/text.tsx";
@@ -35,11 +36,7 @@ export function DecisionCard({ intent }: { readonly intent: Json }) {
       <div className="card-body detail-facts">
         <p>
           {rule === null ? (
-            verdict === "allow" ? (
-              "Allowed by the policy's default."
-            ) : (
-              "Decided by the gateway itself or by the policy's default, not by a rule."
-            )
+            withoutRule(verdict, code)
           ) : (
             <>
               Rule{" "}
@@ -72,7 +69,7 @@ export function DecisionCard({ intent }: { readonly intent: Json }) {
           <Fact name="Code" value={code} />
           {others.length === 0 ? null : (
             <div>
-              <dt>Also matched</dt>
+              <dt>{rule === null ? "Matched" : "Also matched"}</dt>
               <dd className="badges">
                 {others.map((name) => (
                   <Badge key={name}>
@@ -95,7 +92,7 @@ export function DecisionCard({ intent }: { readonly intent: Json }) {
           {isObject(would) ? (
             <Fact
               name="Would be"
-              value={`${text(would, "verdict") ?? "?"}${text(would, "rule") === null ? "" : ` by ${text(would, "rule")}`} (observed only)`}
+              value={`${text(would, "verdict") ?? "?"}${text(would, "rule") === null ? "" : ` by ${text(would, "rule")}`} (${text(would, "code") === null ? "" : `${text(would, "code")}; `}observed only)`}
             />
           ) : null}
           <Fact name="Policy" value={decided} copy />
@@ -103,4 +100,13 @@ export function DecisionCard({ intent }: { readonly intent: Json }) {
       </div>
     </section>
   );
+}
+
+/** Who decided where no rule did. */
+function withoutRule(verdict: Verdict, code: string | null): string {
+  if (verdict === "allow") return "Allowed by the policy's default.";
+  if (code === "NO_RULE") return "Denied by the policy's default: no rule allows it.";
+  if (code?.startsWith("PROTECTED_") === true)
+    return "Refused by the labels on what it touches, whatever rules allow.";
+  return "Refused by the gateway itself, not by a rule.";
 }

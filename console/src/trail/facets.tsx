@@ -43,7 +43,9 @@ export function Quick({ query, name, label, options }: QuickProps) {
 /** Filters that are set, each with a way to take it away. */
 export function SetFilters({ query }: { readonly query: Query }) {
   const set = Object.entries(query) as readonly [Filter, string][];
-  const others = set.filter(([name]) => !["verdict", "since"].includes(name));
+  const others = set.filter(
+    ([name, value]) => !["verdict", "since"].includes(name) && !(name === "type" && value === "any"),
+  );
   if (others.length === 0) return null;
   return (
     <ul className="set-filters" aria-label="Filters that are set">

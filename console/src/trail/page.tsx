@@ -30,6 +30,9 @@ const times = [
   { value: "7d", label: "7 d" },
   { value: "30d", label: "30 d" },
 ];
+const records = [{ value: "any", label: "All records" }];
+/** An event that is older when it comes was told again. */
+const tooOld = 10_000;
 const week = 7 * 86_400_000;
 
 export default function TrailPage() {
@@ -50,6 +53,10 @@ function Trail() {
   const auditor = useHasRole("auditor");
   const stats = useStats(week, auditor).data?.stats;
   useServerEvent("statement", (event) => {
+    // A page that opens is told of the latest again: the list has them.
+    const newest = rows[0]?.time;
+    if (found.isPending || (newest !== undefined && event.time <= newest)) return;
+    if (Date.parse(event.time) < Date.now() - tooOld) return;
     if (mayFit(query, event, Date.now())) setFresh((n) => n + 1);
   });
   const refresh = () => {
@@ -85,6 +92,7 @@ function Trail() {
     [stats, callers],
   );
   const filtered = toSearch(query) !== "";
+  const noun = rows.every(({ verdict }) => verdict !== null) ? "statement" : "record";
 
   return (
     <PageFrame title="Trail" fixed>
@@ -93,11 +101,12 @@ function Trail() {
         <div className="trail-quick">
           <Quick query={query} name="verdict" label="Decision" options={verdicts} />
           <Quick query={query} name="since" label="Period" options={times} />
+          <Quick query={query} name="type" label="Records" options={records} />
           <SetFilters query={query} />
           <p className="trail-count faint" role="status">
             {found.isPending
               ? "Searching…"
-              : `${count(rows.length)}${found.hasNextPage ? "+" : ""} statement${rows.length === 1 && !found.hasNextPage ? "" : "s"}, latest first`}
+              : `${count(rows.length)}${found.hasNextPage ? "+" : ""} ${noun}${rows.length === 1 && !found.hasNextPage ? "" : "s"}, latest first`}
           </p>
         </div>
       </div>

@@ -29,7 +29,7 @@ export const filterNames = [
   { name: "request", help: "one message of a client" },
   { name: "fingerprint", help: "statements of one shape" },
   { name: "token", help: "the token's id or its SHA-256" },
-  { name: "type", help: "the record's type, e.g. auth.failed" },
+  { name: "type", help: "the record's type, e.g. auth.failed; any: all of them" },
   { name: "value", help: "a parameter or literal known to be exactly this" },
   { name: "since", help: "from then on: 15m, 6h, 7d or 2026-11-22" },
   { name: "until", help: "up to then: 15m, 6h, 7d or 2026-11-22T10:00:00Z" },
@@ -168,7 +168,19 @@ export function moment(value: string, now: number): number | null {
   return Number.isNaN(time) ? null : time;
 }
 
-/** The question to GET /api/audit: spans become times, counted from `now`. */
+/** The filter `type:any`: all of them. */
+const everything = "any";
+
+/**
+ * Whether the list is of statements alone: they were asked for, or nothing but a time was. Who looks around looks for
+ * what was done, not for who looked around before.
+ */
+export function statementsAlone(query: Query): boolean {
+  if (query.type !== undefined) return query.type === "statement.intent";
+  return (Object.keys(query) as Filter[]).every((name) => name === "since" || name === "until");
+}
+
+/** The question to GET /api/audit: spans become times, counted from `now`; `type:any` and a filter ask for every type. */
 export function toApi(query: Query, now: number, after: string | null, limit: number): string {
   const search = new URLSearchParams(toSearch(query));
   for (const name of ["since", "until"] as const) {
@@ -176,6 +188,8 @@ export function toApi(query: Query, now: number, after: string | null, limit: nu
     const time = value === undefined ? null : moment(value, now);
     if (time !== null) search.set(name, new Date(time).toISOString());
   }
+  if (statementsAlone(query)) search.set("type", "statement.intent");
+  else if (query.type === everything) search.delete("type");
   search.set("limit", String(limit));
   if (after !== null) search.set("after", after);
   return `/api/audit?${search}`;

@@ -23,8 +23,9 @@ export function hitLink({
 export type Mark = "allow" | "deny" | "hold" | "fail" | "open" | "none";
 
 /** How a statement ended, at a glance. */
-export function markOf({ verdict, status }: Pick<Told, "verdict" | "status">): Mark {
+export function markOf({ verdict, status, code }: Pick<Told, "verdict" | "status" | "code">): Mark {
   if (verdict === null) return "none";
+  if (code === "APPROVAL_REQUIRED") return "hold";
   if (verdict === "deny" || status === "denied") return "deny";
   if (status === null) return verdict === "approve" ? "hold" : "open";
   if (status === "ok") return "allow";
@@ -82,7 +83,7 @@ export const HitRow = memo(function HitRow({
           <span className="cut">
             <Text value={row.database} />
           </span>
-          <span className="tabular nowrap">{took(row.durationUs)}</span>
+          <span className="tabular nowrap">{row.status === "denied" ? "" : took(row.durationUs)}</span>
         </span>
       </span>
     </Link>

@@ -3,7 +3,7 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { api } from "../lib/api.ts";
 import { Link, useSearchParam } from "../lib/router.tsx";
-import { clip, count, visible } from "../lib/text.ts";
+import { clip, count, plural, visible } from "../lib/text.ts";
 import { at, duration } from "../lib/time.ts";
 import { Badge, KindIcon } from "../ui/badge.tsx";
 import { Button } from "../ui/button.tsx";
@@ -126,12 +126,20 @@ function Runs({ since, who }: { readonly since: Period; readonly who: string }) 
 const columns: readonly Column<RunSummary>[] = [
   {
     name: "Who",
-    cell: ({ subject, principalKind }) => (
+    cell: ({ subject, principalKind, others }) => (
       <span className="who">
         {isKind(principalKind) ? <KindIcon kind={principalKind} /> : null}
         <strong className="who-name">
           <Text value={subject ?? "unknown"} />
         </strong>
+        {others === 0 ? null : (
+          <span
+            className="faint nowrap"
+            title="The name of a run is what callers claim, and anybody can claim it"
+          >
+            and {plural(others, "other")}
+          </span>
+        )}
       </span>
     ),
   },

@@ -26,7 +26,11 @@ export function RunStrip({ statements, first, last }: StripProps) {
   const ticks = new Map<number, (typeof worse)[number]>();
   for (const statement of statements) {
     const place = Math.round(x(at(statement.time)) / 3) * 3;
-    const mark = markOf({ verdict: verdictOf(statement.verdict), status: statusOf(statement.status) });
+    const mark = markOf({
+      verdict: verdictOf(statement.verdict),
+      status: statusOf(statement.status),
+      code: statement.code,
+    });
     const known = ticks.get(place);
     if (known === undefined || worse.indexOf(mark) > worse.indexOf(known)) ticks.set(place, mark);
   }

@@ -71,12 +71,9 @@ export function tellDeed(hit: Told): readonly Piece[] {
   const refused = hit.verdict === "deny" || hit.status === "denied";
   if (refused)
     return [
-      {
-        text: hit.verdict === "approve" ? "was not approved" : "was denied",
-        tone: "bad",
-        find: ["verdict", hit.verdict ?? "deny"],
-      },
-      ...byRule(hit),
+      refusal(hit),
+      // People did not agree; the rule is only why they were asked.
+      ...(hit.verdict === "approve" ? [] : byRule(hit)),
       plain(`: ${wish(hit)}`),
       ...objectPieces(hit),
     ];
@@ -87,12 +84,7 @@ export function tellDeed(hit: Told): readonly Piece[] {
   switch (hit.status) {
     case null:
       return hit.verdict === "approve"
-        ? [
-            { text: "waits for approval", tone: "wait" },
-            ...byRule(hit),
-            plain(`: ${wish(hit)}`),
-            ...objectPieces(hit),
-          ]
+        ? [{ text: "waits for approval", tone: "wait" }, plain(`: ${wish(hit)}`), ...objectPieces(hit)]
         : [{ text: "has asked", tone: "faint" }, plain(`: ${wish(hit)}`), ...objectPieces(hit)];
     case "ok":
       return [...held, ...deed(hit)];
@@ -122,6 +114,13 @@ export function tellDeed(hit: Told): readonly Piece[] {
         ...objectPieces(hit),
       ];
   }
+}
+
+function refusal({ verdict, code }: Told): Piece {
+  if (code === "APPROVAL_REQUIRED" || code === "NEEDS_APPROVAL")
+    return { text: "was told that it needs approval", tone: "wait", find: ["verdict", "approve"] };
+  const text = verdict === "approve" ? "was not approved" : "was denied";
+  return { text, tone: "bad", find: ["verdict", verdict ?? "deny"] };
 }
 
 function byRule({ rule, code }: Told): readonly Piece[] {

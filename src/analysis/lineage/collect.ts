@@ -29,6 +29,8 @@ export interface Collected {
   readonly operators: ReadonlySet<number>;
   /** Types whose values are read from or written as text, or checked. */
   readonly types: ReadonlySet<number>;
+  /** Types of the database's own that values have before anything is made of them. */
+  readonly valueTypes: ReadonlySet<number>;
   readonly permissions: readonly RelationUse[];
   /** Relations that rows are taken from; their relkind as the server had it. */
   readonly relations: ReadonlyMap<number, string>;
@@ -73,6 +75,7 @@ export function collect(queries: readonly ServerNode[], catalog: CatalogSnapshot
   const hidden = new Set<number>();
   const operators = new Set<number>();
   const types = new Set<number>();
+  const valueTypes = new Set<number>();
   const permissions: RelationUse[] = [];
   const relations = new Map<number, string>();
   const reached = new Set<number>();
@@ -94,10 +97,24 @@ export function collect(queries: readonly ServerNode[], catalog: CatalogSnapshot
         addTo(hidden, func);
   }
 
+  function valued(type: number): void {
+    if (type >= firstNormalOid) valueTypes.add(type);
+  }
+
   function visit(node: ServerNode, inSystemView: boolean): void {
     const called = inSystemView ? viewFunctions : functions;
     switch (tagOf(node)) {
+      case "VAR":
+        valued(intOf(node, "vartype"));
+        break;
+      case "ROWEXPR":
+        valued(intOf(node, "row_typeid"));
+        break;
+      case "CONVERTROWTYPEEXPR":
+        valued(intOf(node, "resulttype"));
+        break;
       case "FUNCEXPR":
+        valued(intOf(node, "funcresulttype"));
         addTo(called, intOf(node, "funcid"));
         if (populates(catalog, intOf(node, "funcid"))) addTo(types, intOf(node, "funcresulttype"));
         if (writesJson(catalog, intOf(node, "funcid"))) jsonCasts(node);
@@ -142,31 +159,41 @@ export function collect(queries: readonly ServerNode[], catalog: CatalogSnapshot
       case "COERCEVIAIO": {
         const arg = nodeOf(node, "arg");
         addTo(types, intOf(node, "resulttype"));
+        valued(intOf(node, "resulttype"));
         if (arg !== null) addTo(types, typeOf(arg, catalog));
         break;
       }
       case "COERCETODOMAIN":
         addTo(types, intOf(node, "resulttype"));
+        valued(intOf(node, "resulttype"));
         break;
       case "CONST":
         constant(node, inSystemView);
         break;
       case "PARAM":
+        valued(intOf(node, "paramtype"));
         if (intOf(node, "paramkind", -1) === 0)
           parameters.set(intOf(node, "paramid"), intOf(node, "paramtype"));
         break;
       // What json, xml and row functions make values of while they run.
       case "JSONRETURNING":
         addTo(types, intOf(node, "typid"));
+        valued(intOf(node, "typid"));
         break;
       case "JSONCONSTRUCTOREXPR":
         jsonCasts(node);
         break;
       case "TABLEFUNC":
-        for (const oid of numbersOf(node, "coltypes")) addTo(types, oid);
+        for (const oid of numbersOf(node, "coltypes")) {
+          addTo(types, oid);
+          valued(oid);
+        }
         break;
       case "RANGETBLFUNCTION":
-        for (const oid of numbersOf(node, "funccoltypes")) addTo(types, oid);
+        for (const oid of numbersOf(node, "funccoltypes")) {
+          addTo(types, oid);
+          valued(oid);
+        }
         break;
       case "NEXTVALUEEXPR":
         sequences = true;
@@ -189,6 +216,7 @@ export function collect(queries: readonly ServerNode[], catalog: CatalogSnapshot
   /** 'pg_sleep'::regproc names a function as well as a call does. */
   function constant(node: ServerNode, inSystemView: boolean): void {
     const type = intOf(node, "consttype");
+    valued(type);
     // A literal of a row, array or range was read as one when the server parsed it; those of initdb's types run nothing of the database's own.
     if (type >= firstNormalOid && !boolOf(node, "constisnull")) addTo(types, type);
     const isOperator = type === regoper || type === regoperator;
@@ -259,6 +287,7 @@ export function collect(queries: readonly ServerNode[], catalog: CatalogSnapshot
     hidden,
     operators,
     types,
+    valueTypes,
     permissions,
     relations,
     reached,

@@ -7,16 +7,27 @@ import { createScopes } from "./scope.ts";
 import { createTracer } from "./trace.ts";
 import { sourcesOf } from "./uses.ts";
 
+type Lineage = ReadonlyMap<number, readonly Attribute[]>;
+
+/** A tree says by itself where its columns come from: catalogs share the relations that did not change. */
+const known = new WeakMap<Relation, { readonly lineage: Lineage | null }>();
+
 /**
  * The columns that each column of the view is made of, by its number; null when its tree is not understood, or not there.
  * Views below it are not expanded: their columns are sources like those of tables.
  */
-export function storedLineage(
-  relation: Relation,
-  catalog: CatalogSnapshot,
-): ReadonlyMap<number, readonly Attribute[]> | null {
+export function storedLineage(relation: Relation, catalog: CatalogSnapshot): Lineage | null {
   if (relation.storedTree === null) return null;
-  const tree = readServerTree(relation.storedTree);
+  let found = known.get(relation);
+  if (found === undefined) {
+    found = { lineage: read(relation.storedTree, catalog) };
+    known.set(relation, found);
+  }
+  return found.lineage;
+}
+
+function read(storedTree: string, catalog: CatalogSnapshot): Lineage | null {
+  const tree = readServerTree(storedTree);
   const [query] = tree.ok ? tree.queries : [];
   if (!tree.ok || query === undefined || tree.queries.length !== 1) return null;
   try {

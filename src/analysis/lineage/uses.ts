@@ -13,8 +13,9 @@ import {
   type ServerNode,
   textOf,
 } from "../../sql/servertree/index.ts";
+import { emptiedOf } from "../emptied.ts";
 import type { CatalogFacts } from "./facts.ts";
-import { attributeOf, type Flow, isRowKey } from "./flow.ts";
+import { attributeOf, type Flow, isRowKey, keyOf } from "./flow.ts";
 import { boundedGrowth, createGrowth } from "./growth.ts";
 import { createInspector } from "./inspect.ts";
 import { childrenOf, collectNodes, tagOf } from "./nodes.ts";
@@ -27,10 +28,11 @@ import {
   kindOfEntry,
   leavesOf,
   NotUnderstood,
+  outer,
   type Scope,
   viewOf,
 } from "./scope.ts";
-import { createTracer, subLinks, type Tracer } from "./trace.ts";
+import { createTracer, isWholeRow, subLinks, type Tracer } from "./trace.ts";
 
 /** How a query level is read. */
 interface Level {
@@ -52,6 +54,8 @@ export interface Uses {
   readonly uses: readonly ColumnUse[];
   readonly inspected: readonly Inspection[];
   readonly assignments: readonly Assignment[];
+  /** What rows hold that a rule adds. */
+  readonly beside: readonly Attribute[];
   readonly tracer: Tracer;
   readonly scopes: readonly Scope[];
 }
@@ -66,6 +70,7 @@ const positions: Readonly<Record<Position, number>> = {
   assigned: 3,
   owner: 4,
   predicate: 5,
+  arbiter: 6,
 };
 
 /**
@@ -81,6 +86,7 @@ export function findUses(
   /** By column and place: the place's number is the key's last digit. */
   const found = new Map<number, ColumnUse>();
   const assignments: Assignment[] = [];
+  const beside: Attribute[] = [];
   const scopes = createScopes();
   /** Entries of views that wait until somebody reads them. */
   const waiting = new Map<Scope, Map<number, () => void>>();
@@ -123,6 +129,7 @@ export function findUses(
         return "derived";
       case "equality":
       case "assigned":
+      case "arbiter":
         return "predicate";
       case "derived":
       case "owner":
@@ -145,8 +152,10 @@ export function findUses(
       if (next === null) break;
       at = next;
     }
-    if (at.tag === "VAR") use(tracer.flow(at, scope), position);
-    else if (at.tag === "FIELDSELECT" && isRow(at)) use(tracer.flow(at, scope), position);
+    if (at.tag === "VAR") {
+      use(tracer.flow(at, scope), position);
+      if (isWholeRow(at)) emptiedIn(at, scope);
+    } else if (at.tag === "FIELDSELECT" && isRow(at)) use(tracer.flow(at, scope), position);
     else whole(at, scope, demoted(position));
   }
 
@@ -168,6 +177,7 @@ export function findUses(
     switch (tagOf(expr)) {
       case "VAR":
         use(tracer.flow(expr, scope), demoted(position));
+        if (isWholeRow(expr)) emptiedIn(expr, scope);
         break;
       case "FIELDSELECT":
         if (isRow(expr)) use(tracer.flow(expr, scope), demoted(position));
@@ -204,6 +214,15 @@ export function findUses(
     if (node.tag !== "VAR" && !(node.tag === "FIELDSELECT" && isRow(node))) return false;
     const { keys, pure } = tracer.flow(node, scope);
     return pure && keys.size > 0 && [...keys].every(([key, whole]) => whole && !isRowKey(key));
+  }
+
+  /** What cannot be taken out of a row; PostgreSQL's own views hand on rows to functions that do not look at it. */
+  function emptiedIn(row: ServerNode, scope: Scope): void {
+    if (settled.has(scope)) return;
+    const entry = entryOf(outer(scope, intOf(row, "varlevelsup", -1)), intOf(row, "varno", -1));
+    const relation = facts.catalog.relation(intOf(entry, "relid"));
+    if (relation === undefined || kindOfEntry(entry) !== "relation") return;
+    for (const { attnum } of emptiedOf(relation)) add(keyOf(relation.oid, attnum), "predicate");
   }
 
   /** What fails, or goes another way, by a value tells of it as a condition does. */
@@ -266,7 +285,8 @@ export function findUses(
             .map((leaf) => leaf.index),
     );
     scope.rtable.forEach((entry, i) => {
-      rangeTable(entry, scope, level, { ...inner, compared: level.compared || compared.has(i + 1) });
+      // What a compared row is made of is traced from its own list: what else the queries below it list is not compared.
+      rangeTable(entry, scope, level, { ...inner, compared: compared.has(i + 1) });
     });
     const join = nodeOf(node, "jointree");
     if (join !== null) fromClause(join, scope, condition, level.plainWhere && !level.owner);
@@ -286,22 +306,25 @@ export function findUses(
         assigns(scope, nodesOf(node, "targetList"), level.owner);
         break;
       case "merge":
-        for (const entry of nodesOf(node, "targetList")) expression(exprOf(entry), scope, condition);
+        junk(scope, condition);
         for (const action of nodesOf(node, "mergeActionList")) {
           inside(action.kept("qual"), scope, condition);
           assigns(scope, nodesOf(action, "targetList"), level.owner);
         }
         break;
       case "delete":
-        for (const entry of nodesOf(node, "targetList")) expression(exprOf(entry), scope, condition);
+        junk(scope, condition);
         break;
       case "other":
         throw new NotUnderstood("a statement of another kind behind a rule");
     }
     const conflict = nodeOf(node, "onConflict");
     if (conflict !== null) {
-      for (const field of ["arbiterElems", "arbiterWhere", "onConflictWhere"])
-        inside(conflict.kept(field), scope, condition);
+      for (const element of nodesOf(conflict, "arbiterElems"))
+        bare(exprOf(element), scope, level.owner ? "owner" : "arbiter");
+      inside(conflict.kept("arbiterWhere"), scope, condition);
+      const only = nodeOf(conflict, "onConflictWhere");
+      if (only !== null) where(only, scope, condition, level.plainWhere);
       assigns(scope, nodesOf(conflict, "onConflictSet"), level.owner);
     }
     if (scope.command !== "select") targets(scope, level, nodesOf(node, "returningList"));
@@ -333,6 +356,12 @@ export function findUses(
     }
   }
 
+  /** What DELETE and MERGE need beside what they say: rows to be found again by. */
+  function junk(scope: Scope, condition: Position): void {
+    for (const entry of nodesOf(scope.query, "targetList"))
+      expression(exprOf(entry), scope, isTriggersRow(entry) ? "owner" : condition);
+  }
+
   function wait(scope: Scope, number: number, read: () => void): void {
     const entries = waiting.get(scope) ?? new Map<number, () => void>();
     entries.set(number, read);
@@ -344,7 +373,7 @@ export function findUses(
     for (const entry of entries) {
       const expr = exprOf(entry);
       if (boolOf(entry, "resjunk")) {
-        expression(expr, scope, "predicate");
+        expression(expr, scope, isTriggersRow(entry) ? "owner" : "predicate");
         continue;
       }
       bare(expr, scope, "assigned");
@@ -449,7 +478,10 @@ export function findUses(
     const base: Position = added ? "predicate" : target && scope.command === "select" ? "assigned" : "output";
     query(scope, { base, owner: false, lazy: false, compared: false, plainWhere: true, exists: false });
     // What the statement returns is read.
-    if (base !== "assigned") tracer.output(scope, 0);
+    if (base !== "assigned") {
+      const rows = tracer.output(scope, 0);
+      if (added) beside.push(...sourcesOf(rows));
+    }
     if (base !== "assigned") continue;
     for (const entry of nodesOf(scope.query, "targetList")) {
       if (boolOf(entry, "resjunk")) continue;
@@ -462,9 +494,18 @@ export function findUses(
     uses: [...found.values()],
     inspected: inspector?.found() ?? [],
     assignments,
+    beside,
     tracer,
     scopes: tops,
   };
+}
+
+/**
+ * The row that a view's INSTEAD OF trigger gets as OLD (ApplyRetrieveRule() and preptlist.c, "wholerow"). As with triggers of tables, what
+ * is done with it is the owner's; a statement cannot name it.
+ */
+function isTriggersRow(entry: ServerNode): boolean {
+  return boolOf(entry, "resjunk") && textOf(entry, "resname") === "wholerow" && isWholeRow(exprOf(entry));
 }
 
 /** The columns of a flow, in order. */

@@ -1,5 +1,5 @@
 /** Records of the audit trail → statements that can be decided again. */
-import { type Entry, isObject, type Json, list, text, withBlobs } from "../../audit/read/leaves.ts";
+import { at, type Entry, isObject, type Json, list, text, withBlobs } from "../../audit/read/leaves.ts";
 import type { Effect } from "../../facts/effects.ts";
 import type { Principal } from "../../facts/principal.ts";
 import type { Claimed } from "../../facts/session.ts";
@@ -48,6 +48,9 @@ export function recordedStatement(entry: Entry, outcome: Json | null): RecordedS
     sealedIntent: claimed.intent !== undefined,
     sql: text(whole, "statement.sql"),
     facts: factsOf(whole),
+    ...formOf(whole),
+    wouldCode: text(whole, "decision.would.code"),
+    syntaxError: isSyntaxError(whole, outcome),
     verdict,
     rule: text(whole, "decision.rule"),
     code: text(whole, "decision.code"),
@@ -69,6 +72,17 @@ function factsOf(whole: Json): RecordedStatement["facts"] {
     facts.effects = given;
     // What writes nothing is no unbounded write; of what writes, the record does not say.
     if (!given.includes("write")) facts.unboundedWrite = false;
+    // It has no query in it: conditions saw that it touches nothing.
+    if (list(whole, "statement.columns") === null)
+      Object.assign(facts, { reads: [], writes: [], columns: [], functions: [] });
+  }
+  const clauses = list(whole, "statement.clauses");
+  if (clauses !== null) {
+    facts.unboundedWrite = clauses.includes("unbounded_write");
+    facts.hasWhere = clauses.includes("where");
+    facts.hasLimit = clauses.includes("limit");
+    const count = at(whole, "statement.statements");
+    facts.statements = typeof count === "number" ? count : 1;
   }
   for (const name of ["reads", "writes", "columns", "functions"] as const) {
     const names = list(whole, `statement.${name}`);
@@ -78,6 +92,24 @@ function factsOf(whole: Json): RecordedStatement["facts"] {
   const state = text(whole, "statement.transaction.state");
   if (state !== null) facts.inTransaction = state !== "I";
   return facts;
+}
+
+/** The classes are those of PostgreSQL's own grammar and scanner (scan.l, gram.y). */
+function isSyntaxError(whole: Json, outcome: Json | null): boolean {
+  if (text(whole, "statement.kind") !== "unknown" || outcome === null) return false;
+  return text(outcome, "status") === "error" && /^(?:22|42|0A|54)/.test(text(outcome, "sqlstate") ?? "");
+}
+
+/** Records of earlier versions do not say it. */
+function formOf(whole: Json): Pick<RecordedStatement, "uses" | "severalWrites"> {
+  const clauses = list(whole, "statement.clauses");
+  if (clauses === null) return { uses: null, severalWrites: null };
+  const uses: { -readonly [Place in keyof NonNullable<RecordedStatement["uses"]>]: readonly string[] } = {};
+  for (const place of ["arbiter", "assigned", "derived", "equality", "predicate"] as const) {
+    const columns = list(whole, `statement.uses.${place}`);
+    if (columns !== null) uses[place] = columns;
+  }
+  return { uses, severalWrites: clauses.includes("several_writes") };
 }
 
 function actorsOf(whole: Json): Principal["actor"] {

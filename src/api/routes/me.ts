@@ -1,4 +1,6 @@
 /** GET /api/me, /api/login and POST /api/logout. */
+
+import type { Principal } from "../../facts/principal.ts";
 import { chooseLogin } from "../../gateway/logins.ts";
 import type { Caller } from "../env.ts";
 import { ApiError } from "../failure.ts";
@@ -28,6 +30,7 @@ export function meRoutes(deps: RestDeps): Route[] {
         databases: deps.databases
           .filter((database) => chooseLogin(database, principal) !== null)
           .map(({ name }) => ({ name })),
+        offers: roles.has("user") ? offersOf(deps, principal) : [],
         version: deps.version,
         node: deps.node,
         publicUrl: deps.publicUrl(),
@@ -68,4 +71,17 @@ export function endpointOf(deps: RestDeps): { readonly host: string; readonly po
   const any = found.host === "0.0.0.0" || found.host === "::";
   const host = any ? new URL(deps.publicUrl()).hostname.replace(/^\[|\]$/g, "") : found.host;
   return { host, port: found.port };
+}
+
+/** Every group with every database it is offered on. */
+function offersOf({ approvals, databases }: RestDeps, principal: Principal) {
+  const found = new Map<string, { database: string; group: string; maxSeconds: number }>();
+  for (const { group, databases: on, maxSeconds } of approvals?.offered(principal) ?? [])
+    for (const { name } of databases) {
+      if (!on.includes("*") && !on.includes(name)) continue;
+      const key = JSON.stringify([name, group]);
+      // As for a request: the first offer that names it counts.
+      if (!found.has(key)) found.set(key, { database: name, group, maxSeconds });
+    }
+  return [...found.values()];
 }

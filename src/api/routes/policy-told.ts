@@ -43,7 +43,7 @@ export async function explainText(
   return { ...strictest, statements };
 }
 
-function tell({ sql, facts, decision, rules, masks }: Explained): Explanation {
+function tell({ sql, facts, decision, rules, masks, refusal }: Explained): Explanation {
   const verdict = withMasks(decision, masks);
   const closed = masks !== null && !masks.ok ? masks : null;
   const { effects, reads, writes, columns, functions, labels, labelsInPredicates } = facts;
@@ -62,15 +62,18 @@ function tell({ sql, facts, decision, rules, masks }: Explained): Explanation {
       would: decision.would === null ? null : { ...decision.would },
     },
     rules: rules.map((rule) => ({ ...rule })),
-    touches: {
-      effects: [...effects],
-      reads: [...reads],
-      writes: [...writes],
-      columns: [...columns],
-      functions: [...functions],
-      labels: [...labels],
-      labelsInPredicates: [...labelsInPredicates],
-    },
+    touches:
+      refusal !== null
+        ? null
+        : {
+            effects: [...effects],
+            reads: [...reads],
+            writes: [...writes],
+            columns: [...columns],
+            functions: [...functions],
+            labels: [...labels],
+            labelsInPredicates: [...labelsInPredicates],
+          },
     masked: masks?.ok === true ? [...masks.masked] : null,
     outputs: outputsOf(masks),
     message: verdict.message,

@@ -57,6 +57,9 @@ export function policyRoutes(deps: RestDeps): PolicyRoutes {
   }
 
   const names = () => deps.databases.map(({ name }) => name);
+  const groups = () => [
+    ...new Set(deps.databases.flatMap(({ logins }) => logins.flatMap((login) => login.groups))),
+  ];
 
   function database(name: string) {
     const found = deps.databases.find((one) => one.name === name);
@@ -76,6 +79,7 @@ export function policyRoutes(deps: RestDeps): PolicyRoutes {
           default: "allow" as const,
           observe: "none" as const,
           databases: names(),
+          groups: groups(),
         };
       const { digest, rules, labels, observe } = policy;
       return {
@@ -98,6 +102,7 @@ export function policyRoutes(deps: RestDeps): PolicyRoutes {
         default: policy.default,
         observe,
         databases: names(),
+        groups: groups(),
       };
     }),
     route(getColumns, async ({ query }) => {

@@ -204,7 +204,10 @@ export const runSummary = z
     last: iso,
     statements: z.number(),
     denied: z.number(),
-    subject: z.string().nullable(),
+    subject: z.string().nullable().meta({ description: "Who sent its first statement." }),
+    others: z.number().meta({
+      description: "How many others have statements under this name: callers claim it, and anybody can.",
+    }),
     principalKind: z.string().nullable(),
     agent: z.string().nullable(),
     model: z.string().nullable(),

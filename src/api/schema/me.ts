@@ -23,6 +23,9 @@ export const me = z
     databases: z
       .array(z.object({ name: z.string() }))
       .meta({ description: "Those with a login for the caller." }),
+    offers: z
+      .array(z.object({ database: z.string(), group: z.string(), maxSeconds: z.number() }))
+      .meta({ description: "Groups that the caller may ask for with POST /api/access." }),
     version: z.string(),
     node: z.string(),
     publicUrl: z.string(),

@@ -70,6 +70,9 @@ export const getPolicy = {
       databases: z
         .array(z.string())
         .meta({ description: "All that the gateway stands before, to ask about." }),
+      groups: z
+        .array(z.string())
+        .meta({ description: "Those that have a login at one of them: to ask as their members." }),
     })
     .meta({ id: "Policy" }),
 } as const satisfies RouteSpec;
@@ -148,7 +151,10 @@ export const explanation = z
       limits: decisionLimits,
       approvers: z.array(approverDemand),
       unmask: z.array(z.string()),
-      would: z.object({ verdict: z.enum(["deny", "approve"]), rule: z.string().nullable() }).nullable(),
+      would: z
+        .object({ verdict: z.enum(["deny", "approve"]), rule: z.string().nullable(), code: z.string() })
+        .nullable()
+        .meta({ description: "What would be decided were nothing merely observed." }),
     }),
     rules: z.array(ruleVerdict),
     touches: z

@@ -41,14 +41,21 @@ const names: Readonly<Record<string, string>> = {
   "transaction.unknown": "Statements perhaps undone",
 };
 
+/** What some receivers take for the end of a line, though CEF knows two only, and what nobody can see. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it is for
+const invisible = /[\u0000-\u0009\u000b\u000c\u000e-\u001f\u007f-\u009f\u2028\u2029]/g;
+
 /** Bars and backslashes are escaped in the header; a line is one line. */
 function header(value: string): string {
-  return value.replace(/[\r\n]+/g, " ").replace(/[\\|]/g, "\\$&");
+  return value
+    .replace(/[\r\n]+/g, " ")
+    .replace(invisible, " ")
+    .replace(/[\\|]/g, "\\$&");
 }
 
 /** Backslashes, equals signs and line ends are escaped in the extension. */
 function extension(value: string): string {
-  return value.replace(/[\\=]/g, "\\$&").replace(/\r/g, "\\r").replace(/\n/g, "\\n");
+  return value.replace(/[\\=]/g, "\\$&").replace(/\r/g, "\\r").replace(/\n/g, "\\n").replace(invisible, " ");
 }
 
 export function toCef(record: ExportRecord, product: Product): string {

@@ -12,7 +12,7 @@ import type { ExportFormat, ExportRecord, Product } from "./record.ts";
 export function encodeOne(record: ExportRecord, format: ExportFormat, product: Product): string {
   switch (format) {
     case "jsonl":
-      return `{"log":${JSON.stringify(record.log)},"index":${record.index},${record.stored.slice(1)}`;
+      return `{${logOf(record)}"index":${record.index},${record.stored.slice(1)}`;
     case "ocsf":
       return JSON.stringify(toOcsf(record, product));
     case "ecs":
@@ -22,6 +22,11 @@ export function encodeOne(record: ExportRecord, format: ExportFormat, product: P
     case "otlp":
       return JSON.stringify(toOtlpRequest([record], product));
   }
+}
+
+/** log.opened says itself which log it is of, and receivers refuse an object that has a name twice. */
+function logOf({ log, leaf }: ExportRecord): string {
+  return Object.hasOwn(leaf, "log") ? "" : `"log":${JSON.stringify(log)},`;
 }
 
 /** Several records as the body of one request, with its media type. */

@@ -49,6 +49,8 @@ export class ExportSource {
   private readonly log: LogPlace;
   private position: LogPosition | null;
   private next: number;
+  /** The index that the next record has, unless retention took it. */
+  private due: number;
   private last: string | null;
   private readonly open = new Map<number, OpenIntent>();
   private openBytes = 0;
@@ -70,6 +72,7 @@ export class ExportSource {
       this.next = oldest;
       this.last = null;
     }
+    this.due = this.next;
   }
 
   /** A cursor at the end of the log: nothing that is there now is exported. */
@@ -127,6 +130,9 @@ export class ExportSource {
             throw new CursorMismatch(index);
           return;
         }
+        // The segments between were there when this began, and were pruned before they were read.
+        this.lost += index - this.due;
+        this.due = index + 1;
         const record = this.whole(leaf);
         // Long texts come back from their blobs.
         size += stop - start + (text(record, "statement.sql")?.length ?? 0);

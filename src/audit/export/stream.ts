@@ -69,6 +69,7 @@ export async function runStream(
     tell(state);
   };
   const pause = (ms: number) => sleep(ms, undefined, { signal }).catch(() => {});
+  let lost = source.lost;
   let most: number = batch.records;
   let delay: number = retryMs.first;
   say({});
@@ -81,8 +82,11 @@ export async function runStream(
         if (!(error instanceof CursorMismatch)) throw error;
         say({ problem: `${error.message}; it is exported from its beginning` });
         source = new ExportSource(log, null);
+        lost = source.lost;
         continue;
       }
+      if (source.lost > lost) say({ lost: state.lost + source.lost - lost });
+      lost = source.lost;
       if (records.length === 0) {
         say({ caughtUpMs: Date.now(), problem: null });
         await pause(pollMs);
@@ -92,7 +96,9 @@ export async function runStream(
         say({ problem: error.message });
         if (error.tooLarge) return true;
         // A little apart from others that failed at the same moment.
-        await pause(error.retryAfterMs ?? delay * (0.75 + Math.random() / 2));
+        // "At once" would be a storm when the receiver says it each time.
+        const asked = error.retryAfterMs === null ? null : Math.max(error.retryAfterMs, retryMs.first);
+        await pause(asked ?? delay * (0.75 + Math.random() / 2));
         delay = Math.min(delay * 2, retryMs.most);
         return false;
       });
@@ -100,6 +106,7 @@ export async function runStream(
         if (done.tooLarge) {
           most = Math.max(1, Math.floor(most / 2));
           source = new ExportSource(log, readCursor(settings.dir, target.name));
+          lost = source.lost;
         }
         continue;
       }

@@ -57,8 +57,9 @@ export function openToWrite(dir: string, cacheKiB = usualCacheKiB): DatabaseSync
   const db = new DatabaseSync(indexPath(dir), { timeout: 10_000 });
   try {
     // What a power cut takes is made again; only a torn file would be worse, and WAL with NORMAL has none.
+    // What retention removes must not stay behind in pages that are free.
     db.exec(
-      `PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -${cacheKiB}; PRAGMA temp_store = MEMORY`,
+      `PRAGMA secure_delete = ON; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -${cacheKiB}; PRAGMA temp_store = MEMORY`,
     );
     const found = versionOf(db);
     if (found !== version) {

@@ -58,7 +58,25 @@ export function prune(db: DatabaseSync, log: LogPlace, first: number): void {
       typeof position === "string" ? (JSON.parse(position) as LogPosition).index : 0,
     );
     setMeta(db, "generation", crypto.randomUUID());
+    setMeta(db, "unswept", 1);
   });
+}
+
+/**
+ * Ends what `prune()` began: words that only removed records had leave the full-text table, which keeps them until it is merged, and
+ * the old pages leave the write-ahead log. Beside a reader the latter waits for another time. Throws what SQLite throws.
+ */
+export function sweep(db: DatabaseSync): void {
+  if (meta(db, "unswept") !== 1) return;
+  db.exec("INSERT INTO term (term) VALUES ('optimize')");
+  // Not waiting for readers: the index has other work.
+  const { timeout } = db.prepare("PRAGMA busy_timeout").get() ?? {};
+  db.exec("PRAGMA busy_timeout = 0");
+  try {
+    if (db.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get()?.busy === 0) setMeta(db, "unswept", 0);
+  } finally {
+    db.exec(`PRAGMA busy_timeout = ${Number(timeout)}`);
+  }
 }
 
 /** Empties the places before `first` of the block that it stands in; what the block says of its times is that of the records left. */
@@ -121,8 +139,10 @@ function dropParts(db: DatabaseSync, blocks: BlockStore, cut: number): void {
 export function forgetDestroyedDays(db: DatabaseSync, dir: string): void {
   const next = db.prepare("SELECT day FROM value WHERE day > ? ORDER BY day LIMIT 1");
   for (let row = next.get(""); row !== undefined; row = next.get(String(row.day)))
-    if (!existsSync(join(dir, "keys", `${String(row.day)}.key`)))
+    if (!existsSync(join(dir, "keys", `${String(row.day)}.key`))) {
       db.prepare("DELETE FROM value WHERE day = ?").run(String(row.day));
+      setMeta(db, "unswept", 1);
+    }
 }
 
 function inTransaction(db: DatabaseSync, work: () => void): void {

@@ -27,7 +27,7 @@ import {
 } from "./document.ts";
 import { idKey } from "./ids.ts";
 import { type Part, PartStore } from "./parts.ts";
-import { forgetDestroyedDays, prune } from "./prune.ts";
+import { forgetDestroyedDays, prune, sweep } from "./prune.ts";
 import { Recogniser } from "./recognise.ts";
 import { SealedValues } from "./sealed.ts";
 import { linkOf, noStatus, statusCode } from "./status.ts";
@@ -121,6 +121,7 @@ export class IndexWriter {
   tend(): void {
     prune(this.db, this.log, segmentsOf(this.log.dir)[0] ?? 0);
     forgetDestroyedDays(this.db, this.log.dir);
+    sweep(this.db);
   }
 
   /** Records in the index: the index of the next one. */

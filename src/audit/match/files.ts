@@ -1,6 +1,6 @@
 /** Copies of a result as people keep them, read into rows of possible values. */
 
-/** What a cell of a copy may stand for, as the server would have sent it. */
+/** What a cell of a copy may stand for, as the server would have sent it in text form. */
 export interface Cell {
   readonly values: readonly (Buffer | null)[];
   /** The copy cannot say which of them it is: NULL or ''. */
@@ -9,6 +9,7 @@ export interface Cell {
   readonly unsure: boolean;
 }
 
+/** One way of reading a copy. */
 export interface Copy {
   readonly rows: readonly (readonly Cell[])[];
   /** Column names, where the copy has them. */
@@ -20,24 +21,54 @@ export interface CopyColumn {
   readonly type: string;
 }
 
-export type CopyFormat = "csv" | "jsonl" | "raw" | "copy";
+export type CopyFormat = "csv" | "unaligned" | "jsonl" | "raw" | "copy";
+
+/** How psql was told to write (`\pset null`, `csv_fieldsep`, `fieldsep`). */
+export interface CopyStyle {
+  /** What stands for NULL; "" is psql's own way. */
+  readonly null: string;
+  /** What stands between two values; null: as psql does by itself. */
+  readonly separator: string | null;
+}
+
+export const plainStyle: CopyStyle = { null: "", separator: null };
 
 /** What the file seems to be. `isCopy`: the result was that of a COPY. */
 export function guessFormat(file: Buffer, isCopy: boolean): CopyFormat {
   if ((file[0] === 0x44 || file[0] === 0x64) && file.length >= 5 && file.readUInt32BE(1) < file.length)
     return "raw";
   if (isCopy) return "copy";
-  return /^\s*[{[]/.test(file.toString("latin1", 0, 64)) ? "jsonl" : "csv";
+  return /^(?:\u00ef\u00bb\u00bf)?\s*[{[]/.test(file.toString("latin1", 0, 64)) ? "jsonl" : "csv";
 }
 
-function certain(value: Buffer | null): Cell {
+/** Without the mark that some programs put before UTF-8. */
+export function withoutMark(file: Buffer): Buffer {
+  return file[0] === 0xef && file[1] === 0xbb && file[2] === 0xbf ? file.subarray(3) : file;
+}
+
+/** Windows' shells write what a program prints as UTF-16. */
+export function isUtf16(file: Buffer): boolean {
+  return (file[0] === 0xff && file[1] === 0xfe) || (file[0] === 0xfe && file[1] === 0xff);
+}
+
+export function certain(value: Buffer | null): Cell {
   return { values: [value], ambiguous: false, unsure: false };
 }
 
-/** psql's CSV, and that of COPY: RFC 4180. `names`: of the result; a first line of just these is the header. null: no CSV. */
-export function readCsv(file: Buffer, names: readonly string[]): Copy | null {
+/** A cell without quotes: what stands for NULL may be that text as well. `text`: bytes one to one. */
+function bare(text: string, nullText: string): Cell {
+  const value = Buffer.from(text, "latin1");
+  return text === nullText ? { values: [null, value], ambiguous: true, unsure: false } : certain(value);
+}
+
+const latin1 = (text: string) => Buffer.from(text, "utf8").toString("latin1");
+
+/** psql's CSV, and that of COPY: RFC 4180. Gives its lines, the header's among them. null: no CSV. */
+export function readCsv(file: Buffer, style: CopyStyle = plainStyle): (readonly Cell[])[] | null {
   // Bytes one to one: values are compared as bytes.
   const text = file.toString("latin1");
+  const comma = latin1(style.separator ?? ",");
+  const nullText = latin1(style.null);
   const rows: Cell[][] = [];
   let row: Cell[] = [];
   let at = 0;
@@ -52,103 +83,88 @@ export function readCsv(file: Buffer, names: readonly string[]): Copy | null {
         if (text[at] !== '"') break;
         value += '"';
       }
-      row.push(certain(Buffer.from(value, "latin1")));
+      // psql quotes what stands for NULL, too, where it needs quotes.
+      row.push(nullText === "" ? certain(Buffer.from(value, "latin1")) : bare(value, nullText));
     } else {
-      const end = /[,\n]/g;
-      end.lastIndex = at;
-      const found = end.exec(text)?.index ?? text.length;
-      let value = text.slice(at, found);
-      at = found;
-      if (text[at] !== "," && value.endsWith("\r")) value = value.slice(0, -1);
-      row.push(
-        value === ""
-          ? { values: [null, Buffer.alloc(0)], ambiguous: true, unsure: false }
-          : certain(Buffer.from(value, "latin1")),
-      );
+      const line = text.indexOf("\n", at);
+      const rest = text.slice(at, line < 0 ? text.length : line);
+      const length = rest.indexOf(comma);
+      let value = length < 0 ? rest : rest.slice(0, length);
+      at += value.length;
+      if (!text.startsWith(comma, at) && value.endsWith("\r")) value = value.slice(0, -1);
+      row.push(bare(value, nullText));
     }
     if (text[at] === "\r" && text[at + 1] === "\n") at++;
     if (at >= text.length || text[at] === "\n") {
       rows.push(row);
       row = [];
       at++;
-    } else if (text[at] === ",") {
-      at++;
+    } else if (text.startsWith(comma, at)) {
+      at += comma.length;
       // A comma at the very end: one more empty value.
       if (at >= text.length) {
-        row.push({ values: [null, Buffer.alloc(0)], ambiguous: true, unsure: false });
+        row.push(bare("", nullText));
         rows.push(row);
       }
     } else return null;
   }
-  const first = rows[0];
-  const header =
-    first !== undefined &&
-    first.length === names.length &&
-    first.every((cell, i) => cell.values.some((v) => v?.toString("utf8") === names[i]));
-  return header ? { rows: rows.slice(1), names } : { rows, names: null };
+  return rows;
 }
 
-/** One JSON object or array a line, or one array of such. null: no such JSON. */
-export function readJsonLines(file: Buffer, columns: readonly CopyColumn[]): Copy | null {
-  const text = file.toString("utf8");
-  try {
-    const records: unknown[] = [];
-    if (/^\s*\[\s*[{[]/.test(text) && !/^\s*\[.*\]\s*\n\s*\[/.test(text)) {
-      const all = parse(text);
-      if (!Array.isArray(all)) return null;
-      records.push(...all);
-    } else for (const line of text.split("\n")) if (line.trim() !== "") records.push(parse(line));
-    let names: readonly string[] | null = null;
-    const rows = records.map((record) => {
-      if (Array.isArray(record)) return record.map((value, i) => jsonCell(value, columns[i]?.type ?? ""));
-      if (typeof record !== "object" || record === null || record instanceof Raw) throw new Error("no row");
-      const found = new Map(Object.entries(record));
-      names ??= [...found.keys()];
-      if (found.size !== columns.length || columns.some(({ name }) => !found.has(name))) return [];
-      return columns.map(({ name, type }) => jsonCell(found.get(name), type));
-    });
-    return { rows, names: names === null ? null : sameNames(names, columns) };
-  } catch {
-    return null;
+/** Lines with the header or without: what has the names may be a row of these. */
+export function headedOrNot(
+  lines: readonly (readonly Cell[])[],
+  names: readonly string[] | null,
+): readonly Copy[] {
+  const whole = { rows: lines, names: null };
+  const first = lines[0];
+  if (first === undefined) return [whole];
+  const is = (cell: Cell, i: number) => cell.values.some((v) => v?.toString("utf8") === names?.[i]);
+  if (names !== null && (first.length !== names.length || !first.every(is))) return [whole];
+  const header = first.map(({ values }) => values.at(-1)?.toString("utf8") ?? "");
+  return [{ rows: lines.slice(1), names: names ?? header }, whole];
+}
+
+/**
+ * psql's unaligned output (`-A`, with or without `-t`): nothing is quoted. `rows`: how many were delivered. null: it cannot be told
+ * where its values end. `sure`: it can be read in no other way.
+ */
+export function readUnaligned(
+  file: Buffer,
+  names: readonly string[],
+  rows: number,
+  style: CopyStyle,
+): readonly (Copy & { readonly sure: boolean })[] | null {
+  const separator = latin1(style.separator ?? "|");
+  const nullText = latin1(style.null);
+  const lines = linesOf(file).map((line) => line.toString("latin1"));
+  const header = names.map(latin1).join(separator);
+  const copies: (Copy & { readonly sure: boolean })[] = [];
+  const headed = lines[0] === header;
+  const footed = headed && lines.length > 1 && lines.at(-1) === footerOf(rows);
+  for (const [from, to] of [...(footed ? [[1, -1]] : []), ...(headed ? [[1]] : []), [0]]) {
+    const body = lines.slice(from, to);
+    const cells = body.map((line) => (names.length === 1 ? [line] : line.split(separator)));
+    // With names and count around it there is no doubt where it begins and ends.
+    const sure = to !== undefined || (from === 0 && body.length === rows);
+    if (body.length === rows && cells.every((row) => row.length === names.length))
+      copies.push({ rows: cells.map((row) => row.map((v) => bare(v, nullText))), names: null, sure });
   }
+  return copies.length > 0 ? copies : null;
 }
 
-/** The result's order of names when an object's are the same set: JSON objects have no order. */
-function sameNames(names: readonly string[], columns: readonly CopyColumn[]): readonly string[] {
-  const own = columns.map(({ name }) => name);
-  const same = names.length === own.length && own.every((name) => names.includes(name));
-  return same ? own : names;
+export function footerOf(rows: number): string {
+  return rows === 1 ? "(1 row)" : `(${rows} rows)`;
 }
 
-/** A number with the digits it was written with. */
-class Raw {
-  readonly text: string;
-  constructor(text: string) {
-    this.text = text;
+/** Lines without their ends; the last one may lack it. */
+export function linesOf(file: Buffer): Buffer[] {
+  const lines: Buffer[] = [];
+  for (let at = 0; at < file.length; ) {
+    const found = file.indexOf(0x0a, at);
+    const end = found < 0 ? file.length : found;
+    lines.push(file.subarray(at, end));
+    at = end + 1;
   }
-}
-
-function parse(text: string): unknown {
-  const reviver = (_key: string, value: unknown, context?: { source?: string }) =>
-    typeof value === "number" ? new Raw(context?.source ?? String(value)) : value;
-  return JSON.parse(text, reviver as (key: string, value: unknown) => unknown);
-}
-
-function jsonCell(value: unknown, type: string): Cell {
-  const bytes = (text: string) => Buffer.from(text, "utf8");
-  if (value === null || value === undefined) return certain(null);
-  if (typeof value === "boolean") {
-    const values = type === "bool" ? [value ? "t" : "f"] : [String(value), value ? "t" : "f"];
-    return { values: values.map(bytes), ambiguous: false, unsure: type !== "bool" };
-  }
-  if (value instanceof Raw)
-    // 1e3 and 1000, 1.50 and 1.5: writers of JSON differ.
-    return { values: [bytes(value.text)], ambiguous: false, unsure: !/^-?\d+$/.test(value.text) };
-  if (typeof value === "string") {
-    const time = /^(date|time|timetz|timestamp|timestamptz|interval|float4|float8|numeric)$/.test(type);
-    const values = [value, value.replace("T", " ")].slice(0, time && value.includes("T") ? 2 : 1);
-    return { values: values.map(bytes), ambiguous: false, unsure: time };
-  }
-  // Objects and lists: json as the server wrote it, or arrays, in spacing and order that is lost.
-  return { values: [], ambiguous: false, unsure: true };
+  return lines;
 }

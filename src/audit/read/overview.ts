@@ -131,7 +131,8 @@ class Sums {
       this.statements += n;
       const bucket = this.bucket(Number(hour) * unit);
       if (verdict === "allow" || verdict === "deny" || verdict === "approve") bucket[verdict] += n;
-      add(this.rules, rule === "" ? "(default)" : rule, n, verdict);
+      // Labels, the default or the gateway itself decided: no rule is to be blamed, and none can be looked for.
+      if (rule !== "") add(this.rules, rule, n, verdict);
       const ended = status === "" ? "none" : status;
       this.statuses.set(ended, (this.statuses.get(ended) ?? 0) + n);
     }

@@ -2,7 +2,7 @@
 import { readCapture } from "../capture/read.ts";
 import type { DeliveredResult } from "../match/match.ts";
 import { strictBase64 } from "../verify/note.ts";
-import { at, isObject, type LogPlace, number, text } from "./leaves.ts";
+import { at, isObject, type LogPlace, list, number, text } from "./leaves.ts";
 import { type Shown, showRequest } from "./show.ts";
 
 export interface RequestResult {
@@ -26,16 +26,22 @@ export function readResults(log: LogPlace, origin: string, request: string, keys
     if (result === null) continue;
     const rows = number(result, "rows") ?? 0;
     const columns = at(result, "columns");
-    if (rows === 0 && !Array.isArray(columns)) continue;
     const intent = shown.find((s) => s.index === at(record, "intent.index") && s.log === outcome.log);
     const captured = readCapture(log.dir, origin, keys, result.capture);
     const open = captured?.state === "open" ? captured : null;
     // What COPY sent has no columns, though the record may name those that were masked.
     const copy = text(intent?.record, "statement.protocol") === "copy";
+    // A copy of no rows has an end that says so, and one into a table is no result.
+    const none =
+      copy && record.tag === "COPY 0" && !(list(intent?.record, "statement.effects") ?? []).includes("write");
+    if (rows === 0 && !Array.isArray(columns) && !none) continue;
+    const formats = at(result, "formats");
     results.push({
       outcome: outcome.index,
       part: number(intent?.record, "statement.index") ?? 0,
       result: {
+        copy,
+        formats: Array.isArray(formats) ? formats.map((format) => (format === 1 ? 1 : 0)) : null,
         columns:
           Array.isArray(columns) && !copy
             ? columns.map((c) => ({ name: text(c, "name") ?? "", type: text(c, "type") ?? "" }))
@@ -43,6 +49,7 @@ export function readResults(log: LogPlace, origin: string, request: string, keys
         rows,
         bytes: number(result, "bytes") ?? 0,
         complete: at(result, "complete") === true,
+        suspended: record.status === "ok" && at(result, "complete") === false,
         digest: text(result, "digests.delivered.value"),
         salt: saltOf(outcome, intent),
         captured: rows === 0 ? Buffer.alloc(0) : open?.complete === true ? open.messages : null,

@@ -11,7 +11,10 @@ export interface RunSummary {
   readonly last: string;
   readonly statements: number;
   readonly denied: number;
+  /** Who sent its first statement. */
   readonly subject: string | null;
+  /** How many others have statements under this name: it is what callers claim, and anybody can claim it. */
+  readonly others: number;
   readonly principalKind: string | null;
   readonly agent: string | null;
   readonly model: string | null;
@@ -34,7 +37,7 @@ export function listRuns(
 ): { readonly runs: readonly RunSummary[]; readonly notices: readonly string[] } {
   const runs = new Map<
     string,
-    { -readonly [K in keyof RunSummary]: RunSummary[K] } & { databases: string[] }
+    { -readonly [K in keyof RunSummary]: RunSummary[K] } & { databases: string[]; subjects: Set<string> }
   >();
   const notices: string[] = [];
   for (const log of logs) {
@@ -49,6 +52,7 @@ export function listRuns(
       const time = text(leaf, "time") ?? "";
       const database = text(leaf, "database.name") ?? "";
       const denied = text(leaf, "decision.verdict") === "deny" ? 1 : 0;
+      const subject = text(leaf, "principal.subject");
       const known = runs.get(key);
       if (known === undefined) {
         runs.set(key, {
@@ -57,7 +61,9 @@ export function listRuns(
           last: time,
           statements: 1,
           denied,
-          subject: text(leaf, "principal.subject"),
+          subject,
+          others: 0,
+          subjects: new Set([subject ?? ""]),
           principalKind: text(leaf, "principal.kind"),
           agent: text(leaf, "claimed.agent"),
           model: text(leaf, "claimed.model"),
@@ -66,6 +72,7 @@ export function listRuns(
         continue;
       }
       known.statements++;
+      known.others = known.subjects.add(subject ?? "").size - 1;
       known.denied += denied;
       if (time < known.first) known.first = time;
       if (time > known.last) known.last = time;
@@ -73,7 +80,9 @@ export function listRuns(
     }
   }
   return {
-    runs: [...runs.values()].sort((a, b) => (a.last < b.last ? 1 : a.last > b.last ? -1 : 0)),
+    runs: [...runs.values()]
+      .map(({ subjects: _, ...run }) => run)
+      .sort((a, b) => (a.last < b.last ? 1 : a.last > b.last ? -1 : 0)),
     notices,
   };
 }

@@ -1,4 +1,5 @@
 /** Records as a person reads them. */
+import { adminSentence } from "./adminsentence.ts";
 import { approvalSentence } from "./approvalsentence.ts";
 import { at, type Json, list, number, text } from "./leaves.ts";
 import type { Undone } from "./undone.ts";
@@ -123,7 +124,11 @@ function say(leaf: Json, intent: Json | null, outcome: Json | null): string {
       const by = rule === null ? "" : ` by ${printable(rule)}`;
       const verdict = text(leaf, "decision.verdict");
       const sql = sqlOf(leaf);
-      if (verdict === "deny") return `${person(leaf)} was denied${by} on ${database}: ${sql}`;
+      if (verdict === "deny") {
+        const code = text(leaf, "decision.code");
+        const why = rule !== null || code === null ? by : ` (${printable(code)})`;
+        return `${person(leaf)} was denied${why} on ${database}: ${sql}`;
+      }
       const held = verdict === "approve" ? `, which needs approval${by}` : "";
       const end = outcome === null ? "" : ` — ${became(outcome)}`;
       return `${person(leaf)} asked ${database}${held}: ${sql}${end}`;
@@ -163,7 +168,12 @@ function say(leaf: Json, intent: Json | null, outcome: Json | null): string {
     case "approval.expired":
     case "approval.used":
     case "admin.action":
-      return printable(approvalSentence(leaf, person(leaf), database) ?? other(leaf));
+      return printable(
+        approvalSentence(leaf, person(leaf), database) ?? adminSentence(leaf, person(leaf)) ?? other(leaf),
+      );
+    case "config.changed":
+    case "policy.changed":
+      return printable(adminSentence(leaf, person(leaf)) ?? other(leaf));
     default:
       return other(leaf);
   }

@@ -92,12 +92,24 @@ export function statementContext(record: StatementRecord, store: StoreBlob): Sta
     if (list.length > longText / 8) list = store(list);
     facts += `"${name}":${list},`;
   }
+  facts += formText(record, store);
   return {
     kind: "statement",
     sql: Buffer.from(`,"sql":${sql},"sealed":`, "utf8"),
     facts: Buffer.from(`,${facts}"search_path":null,"transaction":{"state":"`, "utf8"),
     last: null,
   };
+}
+
+function formText({ form }: StatementRecord, store: StoreBlob): string {
+  if (form === undefined) return "";
+  const { clauses, statements, uses } = form;
+  const places = JSON.stringify(uses);
+  return (
+    `"clauses":${JSON.stringify(clauses)},` +
+    `${statements === 1 ? "" : `"statements":${statements},`}` +
+    `${places === "{}" ? "" : `"uses":${places.length > longText / 8 ? store(places) : places},`}`
+  );
 }
 
 /** A decision as every intent under it shows it. */
@@ -121,14 +133,19 @@ function approvalText(approval: DecisionRecord["approval"]): string {
   return JSON.stringify({ id, approvers, ...(breakGlass === true ? { break_glass: true } : {}) });
 }
 
-/** The columns of a result as they were delivered. */
-export function columnsContext(columns: readonly ColumnRecord[], store: StoreBlob): ColumnsContext {
+/** The columns of a result as they were delivered; `formats`: of its values, where they are known with the columns. */
+export function columnsContext(
+  columns: readonly ColumnRecord[],
+  store: StoreBlob,
+  formats?: readonly number[],
+): ColumnsContext {
   const text = JSON.stringify(
     columns.map((c) => ({ name: c.name, type: c.type, origin: c.origin, masked: c.masked })),
   );
   return {
     kind: "columns",
     text: Buffer.from(text.length > longText ? store(text) : text, "utf8"),
+    formats: formats === undefined ? null : formats.some((format) => format !== 0) ? formats : [],
     last: null,
   };
 }

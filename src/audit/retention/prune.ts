@@ -1,5 +1,5 @@
 /** Retention: the oldest whole segments go, after the log has recorded their root and range. */
-import { existsSync, rmSync, unlinkSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, statSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { replaceDurably, syncFolder } from "../files.ts";
 import { segmentFirsts } from "../recover.ts";
@@ -40,12 +40,30 @@ export async function prune(log: Prunable, cutoff: number, reason: string): Prom
   const { size, root, until, segments } = plan;
   const names = await blobsIn(dir, segments);
   for (const name of waitingBlobs(dir)) names.add(name);
-  await log.record({ first: before, size, root, until, reason });
+  const aside = oldQuarantine(dir, cutoff);
+  await log.record({
+    first: before,
+    size,
+    root,
+    until,
+    reason,
+    ...(aside.length === 0 ? {} : { quarantine: aside }),
+  });
   replaceDurably(join(dir, "pruned"), plan.manifest(log.nextFrame()), 0o640);
   removeSegments(dir, segments);
+  for (const name of aside) rmSync(join(dir, "quarantine", name), { force: true });
   const used = await blobsIn(dir, segmentFirsts(dir));
   const blobs = removeBlobs(dir, names, used, since);
   return { records: size - before, segments: segments.length, blobs, until };
+}
+
+/** What was set aside before the cutoff: nobody was told that it was recorded, but it is as old as what goes. */
+function oldQuarantine(dir: string, cutoff: number): string[] {
+  const folder = join(dir, "quarantine");
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder)
+    .filter((name) => statSync(join(folder, name)).mtimeMs < cutoff)
+    .sort();
 }
 
 /** Newest first: a crash in between leaves a log that begins with leaf 0 and a gap, which `finishPruning` knows. */

@@ -42,6 +42,12 @@ export function localVerdict(func: Facts, means: VerdictMeans): LocalVerdict {
     : { verdict: safe, calls };
 }
 
+/**
+ * What CREATE TYPE … AS RANGE makes beside the type (manual, "Range Functions"); nobody but a superuser can make functions in this
+ * language otherwise. Bounds are values of the subtype when they come here.
+ */
+const constructs = /^(?:range_constructor[23]|multirange_constructor[012])$/;
+
 /** What needs no look at other functions; null: it depends on them. */
 function settledVerdict(func: Facts, means: VerdictMeans): FunctionVerdict | null {
   if (means.isTrusted(func)) return safe;
@@ -50,6 +56,7 @@ function settledVerdict(func: Facts, means: VerdictMeans): FunctionVerdict | nul
   if (func.securityDefiner) return refused("runs with its owner's rights (SECURITY DEFINER)");
   if (!func.config.every(isHarmlessSetting)) return refused("changes settings while it runs");
   if (func.kind === "a") return null;
+  if (func.language === "internal" && func.body !== null && constructs.test(func.body)) return safe;
   if (func.extension !== null && (func.language === "c" || func.language === "internal"))
     return means.isSuperusers(func) && isHarmlessInExtension(func.extension, func.name, func.volatility)
       ? safe

@@ -96,8 +96,8 @@ export function showText(one: Approval, now: number): string {
             `  ${seen.parameters.length > 1 ? `statement ${index + 1} ` : ""}$${at + 1} from ${printable(least)} to ${printable(most)} (${distinct} values)`,
           );
   }
-  if (one.estimate !== null) say("estimate", `${one.estimate.rows} rows, cost ${one.estimate.cost}`);
-  if (one.limits.affectedRows !== null) say("limit", `at most ${one.limits.affectedRows} rows changed`);
+  if (one.estimate !== null) say("estimate", `${rowsText(one.estimate.rows)}, cost ${one.estimate.cost}`);
+  if (one.limits.affectedRows !== null) say("limit", `at most ${rowsText(one.limits.affectedRows)} changed`);
   for (const { code, text } of one.warnings) say("WARNING", `${text} (${code})`);
   if (one.preview !== null) lines.push("", ...previewLines(one.preview));
   lines.push("");
@@ -125,7 +125,9 @@ function block(sql: string): string[] {
 /** What it would change. */
 export function previewLines(preview: EffectPreview): string[] {
   if (preview.refused !== null) return [`preview     refused: ${printable(preview.refused)}`];
-  const lines = [`preview     ${preview.rowsAffected ?? "?"} rows (run and rolled back ${preview.time})`];
+  const lines = [
+    `preview     ${preview.rowsAffected === null ? "? rows" : rowsText(preview.rowsAffected)} (run and rolled back ${preview.time})`,
+  ];
   for (const note of preview.notes) lines.push(`            ${printable(note)}`);
   const { sample } = preview;
   if (sample === null) return lines;
@@ -148,4 +150,8 @@ export function previewLines(preview: EffectPreview): string[] {
   part("after", sample.after);
   if (sample.truncated) lines.push("  … and more");
   return lines;
+}
+
+function rowsText(count: number): string {
+  return `${count} row${count === 1 ? "" : "s"}`;
 }

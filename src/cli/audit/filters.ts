@@ -73,5 +73,6 @@ export function moment(option: string, value: string, usage: string): number {
   if (unit !== undefined) return Date.now() - Number(ago?.[1]) * unit;
   const time = /^\d{4}-\d\d-\d\d/.test(value) ? Date.parse(value) : Number.NaN;
   if (Number.isNaN(time)) throw new UsageError(`${option}: neither a time nor a span like 15m`, usage);
-  return time;
+  // A day as the upper bound is the whole day.
+  return option === "--until" && /^\d{4}-\d\d-\d\d$/.test(value) ? time + 86_399_999 : time;
 }

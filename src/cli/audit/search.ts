@@ -63,6 +63,7 @@ export async function search(args: string[]): Promise<number> {
   hits.sort((a, b) => String(a.leaf.time).localeCompare(String(b.leaf.time)));
   for (const hit of hits.slice(-limit))
     process.stdout.write(values.json === true ? `${asJson(hit)}\n` : asText(hit));
+  if (values.json !== true && hits.length === 0) process.stderr.write("nothing found\n");
   if (values.json !== true && hits.length >= limit)
     process.stderr.write(`the latest ${limit}; there may be more (--limit)\n`);
   return hits.length > 0 && !tampered ? 0 : 1;

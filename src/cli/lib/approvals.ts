@@ -32,8 +32,8 @@ export async function openApprovals(
     publicUrl,
     logger,
     notify: (event, approval) => webhooks.tell(event, approval),
-    async record({ type, fields }) {
-      audit.event(type, fields);
+    async record({ type, fields, sealed }) {
+      audit.event(type, fields, sealed);
       await new Promise<void>((done, fail) =>
         audit.whenSafe(settings.audit.durability, { auditSafe: done, auditFailed: fail }),
       );

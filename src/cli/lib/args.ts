@@ -29,7 +29,9 @@ export function readArgs<const Options extends ParseArgsOptionsConfig>(
   try {
     parsed = parse(args, options);
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : "wrong arguments", usage);
+    // What Node adds is about arguments that begin with a dash: few of ours do.
+    const [said = "wrong arguments"] = error instanceof Error ? error.message.split(". To specify") : [];
+    throw new UsageError(said, usage);
   }
   if ((parsed.values as { help?: boolean }).help === true) {
     process.stdout.write(usage);

@@ -13,6 +13,7 @@ import type { CompiledPolicy } from "../../policy/index.ts";
 import type { Store } from "../../store/index.ts";
 import { keepAnchored, tellOpenNews } from "./anchor.ts";
 import { openApprovals } from "./approvals.ts";
+import { withinDescriptors } from "./descriptors.ts";
 import { openIdentity } from "./identity.ts";
 import { openPolicy, readPolicy } from "./policy.ts";
 import { compareSettings } from "./reload.ts";
@@ -112,7 +113,7 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
   });
   const protection = createProtection(settings.identity.lockout);
   opened.defer(() => identity.close());
-  const gateway = await startGateway(settings.gateway, {
+  const gateway = await startGateway(withinDescriptors(settings.gateway, logger), {
     identity,
     protection,
     audit,
@@ -172,7 +173,7 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
     approvals,
     http,
     async reload(next) {
-      const { tls, providers, applied, waiting } = compareSettings(current, next);
+      const { tls, providers, applied: taken, waiting } = compareSettings(current, next);
       // Whatever cannot be taken over is found before anything is.
       const fresh = policy === null || next.policy === null ? null : readPolicy(next.policy);
       if (providers !== null) {
@@ -185,9 +186,11 @@ export async function composeGateway(settings: Settings, logger: pino.Logger): P
         gateway.reloadTls(tls);
         http?.reloadTls(tls);
       }
+      const applied = [...taken];
       if (policy !== null && fresh !== null && fresh.digest !== policy.policies.current.digest) {
         recordPolicy(audit, fresh, policy.policies.current);
         policy.policies.current = fresh;
+        applied.push("policy");
       }
       audit.event("config.changed", { digest: next.digest, previous: current.digest, applied, waiting });
       current = {

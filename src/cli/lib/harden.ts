@@ -10,6 +10,7 @@ import {
   quoteIdentifier,
   type Relation,
 } from "../../catalog/index.ts";
+import { exposing } from "../../gateway/analyst/exposure.ts";
 
 /** Of the schemas that hold masking views. */
 export const maskedSuffix = "_masked";
@@ -150,7 +151,7 @@ export function hardenConditions(posture: LoginPosture): Condition[] {
   const { catalog, protectedSet, findings, readable, readOnly } = posture;
   const none = (...codes: HardenFinding["code"][]) => !findings.some(({ code }) => codes.includes(code));
   const { superuser } = catalog.login;
-  const total = protectedSet.columns.filter(({ relation }) => !protectedSet.isView(relation)).length;
+  const total = exposing(protectedSet, catalog).length;
   return [
     {
       what: "is no superuser, has no administrative attributes and roles",

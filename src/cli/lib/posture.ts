@@ -45,7 +45,7 @@ export async function readPosture(
   const asked = found.trees ? await analyst.ask(probeText, [], null) : null;
   // What a view shows is what it reads: hardenFindings() tells of those that read past the login's grants.
   const stored = protectedSet.columns.filter(({ relation }) => !protectedSet.isView(relation));
-  const readable = await readableColumns(query, protectedSet);
+  const readable = await readableColumns(query, protectedSet, catalog);
   const grants = await loadGrants(query);
   const findings = hardenFindings(catalog, grants, { readOnly, protectedColumns: stored }).filter(
     (finding) => !isMaskingView(finding, catalog, protectedSet),

@@ -58,7 +58,7 @@ export async function explain(args: string[], openAnalyser: OpenAnalyser | null)
     const opened = await openAnalyser(place.settings);
     try {
       const analysed = await opened.analyse({ database, sql, principal, policy: place.policy });
-      if (!analysed.ok) return refused(analysed.code, analysed.message, json === true);
+      if (!analysed.ok) return refusedText(analysed.code, analysed.message, json === true);
       const session = given(analysed.session);
       const explained: Explained[] = [];
       for (const one of analysed.statements) {
@@ -72,23 +72,25 @@ export async function explain(args: string[], openAnalyser: OpenAnalyser | null)
   });
 }
 
-function refused(code: string, message: string, json: boolean): number {
+function refusedText(code: string, message: string, json: boolean): number {
   const line = json
     ? JSON.stringify({ verdict: "deny", code, message })
-    : `DENY  ${code}: ${printable(message)}\n      the statement cannot be understood, so no rule is asked`;
+    : `DENY     ${code}: ${printable(message)}\n         nothing of it would run there, so no rule is asked`;
   process.stdout.write(`${line}\n`);
   return 1;
 }
 
 function tell(explained: readonly Explained[], json: boolean): number {
   if (explained.length === 0 && !json) process.stdout.write("ALLOW    the text holds no statement\n");
-  for (const one of explained)
-    process.stdout.write(
-      json
-        ? `${JSON.stringify({ ...one, decision: { ...one.decision, relax: Object.fromEntries(one.decision.relax) } })}\n`
-        : asText(one),
-    );
+  for (const one of explained) process.stdout.write(json ? `${JSON.stringify(asJson(one))}\n` : asText(one));
   return explained.every((one) => verdictOf(one) === "allow") ? 0 : 1;
+}
+
+/** What comes of it first, then how. */
+function asJson(one: Explained) {
+  const { verdict, code, message } = withMasks(one.decision, one.masks);
+  const decision = { ...one.decision, relax: Object.fromEntries(one.decision.relax) };
+  return { verdict, code, message, ...one, decision };
 }
 
 function verdictOf({ decision, masks }: Explained): PolicyDecision["verdict"] {
@@ -96,12 +98,14 @@ function verdictOf({ decision, masks }: Explained): PolicyDecision["verdict"] {
 }
 
 function asText(one: Explained): string {
-  const { decision, facts, masks, rules } = one;
+  const { decision, facts, masks, rules, refusal } = one;
   const lines: string[] = [];
   const line = (text: string) => lines.push(printable(text));
-  if (masks !== null && !masks.ok) {
-    line(`DENY     ${masks.code}: ${masks.message}`);
-    if (masks.hint !== null) line(`         ${masks.hint}`);
+  const refused = refusal ?? (masks !== null && !masks.ok ? masks : null);
+  if (refused !== null) {
+    line(`DENY     ${refused.code}: ${refused.message}`);
+    if (refused.hint !== null) line(`         ${refused.hint}`);
+    if (refusal !== null) line("         the gateway itself refuses it, so no rule is asked");
   } else {
     const by = decision.rule === null ? "by the default" : `by ${decision.rule}`;
     line(
@@ -111,7 +115,7 @@ function asText(one: Explained): string {
   }
   if (decision.would !== null)
     line(
-      `         would be: ${decision.would.verdict} by ${decision.would.rule ?? "the default"} (only observed)`,
+      `         would be: ${decision.would.verdict}${decision.would.rule === null ? "" : ` by ${decision.would.rule}`} (${decision.would.code}; only observed)`,
     );
   for (const { rule, groups, count, withinMs, ticket } of decision.approvers)
     line(
@@ -138,6 +142,7 @@ function asText(one: Explained): string {
     rule.rule,
     rule.observe ? "observed" : "",
   ]);
+  if (refusal !== null) return `${lines.join("\n")}\n`;
   return `${lines.join("\n")}${formatTable(["RULE SAYS", "THEN", "RULE", ""], rows)}${outputs(masks)}\n`;
 }
 

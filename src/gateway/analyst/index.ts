@@ -7,13 +7,19 @@ import { encodeAsk } from "../../analysis/ask.ts";
 import { EstimateReader, encodeEstimate } from "../../analysis/ask-estimate.ts";
 import { AskReader, type AskResult } from "../../analysis/ask-read.ts";
 import { type ProtectedSet, resolveProtected } from "../../analysis/protected.ts";
-import { type Catalog, type CatalogSnapshot, createCatalog, type LoadOptions } from "../../catalog/index.ts";
+import {
+  type Catalog,
+  type CatalogQuery,
+  type CatalogSnapshot,
+  createCatalog,
+  type LoadOptions,
+} from "../../catalog/index.ts";
 import type { CompiledPolicy, Estimate, LabelMatcher } from "../../policy/index.ts";
 import { encodeQuery } from "../../protocol/index.ts";
 import { parseSql } from "../../sql/index.ts";
 import type { DatabaseSettings, LoginSettings } from "../settings.ts";
 import { connectUpstream } from "../upstream/connect.ts";
-import { mustBeHardened, readableColumns } from "./exposure.ts";
+import { type KnownReadable, mustBeHardened, readableColumns } from "./exposure.ts";
 import { queryRows } from "./rows.ts";
 import { createTalk, type Talk, TalkLost } from "./talk.ts";
 
@@ -49,7 +55,7 @@ export interface Analyst {
   view(policy: CompiledPolicy): View | null;
   /** Rejects when the catalog cannot be loaded. */
   ready(policy: CompiledPolicy): Promise<View>;
-  /** DDL was seen: the catalog is loaded again before the next statement is judged. */
+  /** DDL was seen: the catalogs of all logins of the database are looked at again before the next statement is judged. */
   bump(): void;
   /** `searchPath`: null for the login's own. Rejects when the server cannot be asked. */
   ask(text: string, types: readonly number[], searchPath: string | null): Promise<AskResult>;
@@ -66,6 +72,8 @@ export interface Analyst {
 const questionMs = 15_000;
 const answerBytes = 64 * 1024 * 1024;
 const connectMs = 10_000;
+/** All sessions ask on one connection: whoever must wait for a lock asks again instead (statement/ask.ts). */
+const lockMs = 50;
 /** How often the catalog's digest is looked at. */
 const catalogMs = 5_000;
 
@@ -81,13 +89,15 @@ function literal(text: string): string {
 /** How a configuration says that a database's functions are to be judged. */
 function trustOf({ functions }: DatabaseSettings): LoadOptions {
   const { trusted, readBodies } = functions ?? { trusted: [], readBodies: true };
-  return { trusted, parse: readBodies ? parseSql : null, kept: { system: [] } };
+  return { trusted, parse: readBodies ? parseSql : null, kept: { own: null, other: null } };
 }
 
+/** @param siblings what tells the other logins' catalogs of the same database that something has changed; shared by their analysts. */
 export function createAnalyst(
   database: DatabaseSettings,
   login: LoginSettings,
   logger: pino.Logger,
+  siblings: Set<() => void> = new Set(),
 ): Analyst {
   const trust = trustOf(database);
   const asking = line(async () => undefined);
@@ -103,6 +113,7 @@ export function createAnalyst(
       of: null,
       found: new Map(),
     };
+  const readableIn: KnownReadable = new WeakMap();
   /** The view whose exposure was looked at, and how many columns it is. */
   let examined: { readonly view: View; readonly exposed: number } | null = null;
 
@@ -148,9 +159,24 @@ export function createAnalyst(
     return queryRows((request, onFrame) => talk.run(request, onFrame), sql);
   }
 
+  /** One transaction: what the catalog is compared by, and what is read of it, are of one moment. */
+  async function atOnce<T>(use: (query: CatalogQuery) => Promise<T>): Promise<T> {
+    const talk = await reading.get();
+    return talk.alone(async (run) => {
+      const ask = (sql: string) => queryRows(run, sql);
+      await ask("begin isolation level repeatable read, read only");
+      try {
+        return await use(ask);
+      } finally {
+        if (talk.open) await ask("rollback");
+      }
+    });
+  }
+
   function loaded(): Catalog {
     catalog ??= createCatalog(query, {
       intervalMs: catalogMs,
+      atOnce,
       ...trust,
       onError: (error) =>
         logger.warn({ database: database.name, err: error }, "the catalog cannot be refreshed"),
@@ -166,7 +192,7 @@ export function createAnalyst(
 
   async function examine(laid: View): Promise<void> {
     if (examined?.view === laid) return;
-    const readable = laid.protectedSet.empty ? [] : await readableColumns(query, laid.protectedSet);
+    const readable = await readableColumns(query, laid.protectedSet, laid.catalog, readableIn);
     const exposed =
       login.hardened === "secrets"
         ? readable.filter(({ labels }) => labels.some(({ access }) => access === "none")).length
@@ -180,6 +206,9 @@ export function createAnalyst(
       );
     examined = { view: laid, exposed };
   }
+
+  const bumpOwn = () => catalog?.bump();
+  siblings.add(bumpOwn);
 
   return {
     trust,
@@ -202,13 +231,14 @@ export function createAnalyst(
       return laid;
     },
     bump() {
-      catalog?.bump();
+      for (const one of siblings) one();
     },
     async ask(text, types, searchPath) {
       const talk = await asking.get();
       const quietLog = loaded().current.login.mayQuietLog;
       const reader = new AskReader();
-      await talk.run(encodeAsk({ text, parameterTypes: types, searchPath, quietLog }), ({ type, body }) => {
+      const question = { text, parameterTypes: types, searchPath, quietLog, lockTimeoutMs: lockMs };
+      await talk.run(encodeAsk(question), ({ type, body }) => {
         reader.push(type, body);
       });
       if (reader.result === null) throw new TalkLost("a question without an answer");
@@ -247,6 +277,7 @@ export function createAnalyst(
     query,
     close() {
       closed = true;
+      siblings.delete(bumpOwn);
       catalog?.close();
       asking.close();
       reading.close();

@@ -8,10 +8,12 @@ import type { Analyse, Analysed } from "../../policy/lab/analyser.ts";
 import { plainSession } from "../../policy/lab/person.ts";
 import { createSqlReader } from "../../sql/index.ts";
 import { chooseLogin } from "../logins.ts";
+import { readsOnly } from "../readonly.ts";
 import type { DatabaseSettings, LoginSettings } from "../settings.ts";
 import { UpstreamError } from "../upstream/errors.ts";
+import { mustBeHardened } from "./exposure.ts";
 import { type Analyst, createAnalyst, type View } from "./index.ts";
-import { OfflineUnavailable, Reading, Refused } from "./reading.ts";
+import { OfflineUnavailable, Reading } from "./reading.ts";
 import { QuestionRefused } from "./rows.ts";
 
 export { OfflineUnavailable };
@@ -57,15 +59,14 @@ export function createOffline(databases: readonly DatabaseSettings[], logger: pi
       if (login === null)
         return refusedText("NO_LOGIN", `none of the principal's groups has a login for database "${name}"`);
       const opened = await view(database, login, policy);
-      const reading = new Reading(opened.analyst, opened.view, policy, reader);
+      const session = { ...plainSession(name), role: login.user };
+      const reading = new Reading(opened.analyst, opened.view, policy, reader, {
+        readOnly: readsOnly(policy, principal, session),
+        hardened: mustBeHardened(login),
+      });
       return asking(database, login, async () => {
-        try {
-          const statements = await reading.read(await reader.readLarge(sql));
-          return { ok: true, statements, session: { ...plainSession(name), role: login.user } };
-        } catch (error) {
-          if (!(error instanceof Refused)) throw error;
-          return refusedText(error.reason.code, error.reason.message.replace(/^policy: /, ""));
-        }
+        const statements = await reading.read(await reader.readLarge(sql));
+        return { ok: true, statements, session };
       });
     },
     async close() {

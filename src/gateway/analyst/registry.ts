@@ -44,7 +44,7 @@ export function createJudging(
     string,
     { analyst: Analyst; answers: ByteCache<Answer>; changes: Changes; database: string; login: string }
   >();
-  const changing = new Map<string, Changes>();
+  const places = new Map<string, { readonly changes: Changes; readonly siblings: Set<() => void> }>();
   return {
     policies,
     budgets,
@@ -59,11 +59,11 @@ export function createJudging(
         // The configuration may have one database under several names.
         const { host, port, dbname } = database.server;
         const place = JSON.stringify([host, port, dbname]);
-        const changes = changing.get(place) ?? noChanges();
-        changing.set(place, changes);
+        const { changes, siblings } = places.get(place) ?? { changes: noChanges(), siblings: new Set() };
+        places.set(place, { changes, siblings });
         one = {
           changes,
-          analyst: createAnalyst(database, login, logger),
+          analyst: createAnalyst(database, login, logger, siblings),
           answers,
           database: database.name,
           login: login.user,

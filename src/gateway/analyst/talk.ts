@@ -4,6 +4,7 @@
  */
 import type { Socket } from "node:net";
 import { type Frame, FrameReader } from "../../protocol/index.ts";
+import { destroyAfter } from "../linger.ts";
 
 export interface Talk {
   /**
@@ -11,6 +12,8 @@ export interface Talk {
    * call only. Rejects when the connection is lost, the answer is too large, or takes too long; it is closed then.
    */
   run(request: Buffer, onFrame: (frame: Frame) => void): Promise<void>;
+  /** Lets `use` send request after request, with nobody else's in between. `use` must use what it is handed, or wait for ever. */
+  alone<T>(use: (run: Talk["run"]) => Promise<T>): Promise<T>;
   readonly open: boolean;
   close(): void;
 }
@@ -97,12 +100,18 @@ export function createTalk(socket: Socket, limits: TalkLimits, onNotification: (
     });
   }
 
+  function inTurn<T>(use: () => Promise<T>): Promise<T> {
+    const mine = turn.then(use);
+    turn = mine.then(
+      () => undefined,
+      () => undefined,
+    );
+    return mine;
+  }
+
   return {
-    run(request, onFrame) {
-      const mine = turn.then(() => send(request, onFrame));
-      turn = mine.catch(() => undefined);
-      return mine;
-    },
+    run: (request, onFrame) => inTurn(() => send(request, onFrame)),
+    alone: (use) => inTurn(() => use(send)),
     get open() {
       return open;
     },
@@ -110,7 +119,7 @@ export function createTalk(socket: Socket, limits: TalkLimits, onNotification: (
       if (!open) return;
       open = false;
       socket.end();
-      setTimeout(() => socket.destroy(), 1_000).unref();
+      destroyAfter(socket, 1_000);
     },
   };
 }

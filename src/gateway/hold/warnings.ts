@@ -1,6 +1,8 @@
 /** What an approver should look at: consequences in other tables, code that will run, and texts that deceive. */
 import { createHash } from "node:crypto";
 import type { ApprovalWarning, HeldStatement } from "../../facts/approval.ts";
+import { parseSql } from "../../sql/index.ts";
+import { objectAt, stringAt } from "../../sql/tree.ts";
 import { characterWarnings } from "./characters.ts";
 import { type Query, relationsCte } from "./definitions.ts";
 
@@ -96,11 +98,12 @@ async function ofStatement(query: Query, statement: HeldStatement): Promise<Appr
   const bits = eventsOf(statement);
   const deletes = (bits & (events.delete | events.truncate)) !== 0;
   const updates = (bits & events.update) !== 0;
+  const sets = columnsSet(statement);
   const rows = await query(`WITH ${relationsCte(statement.writes)},
   named(oid, name) AS (
     SELECT c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_class c
       JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace)
-  SELECT 'trigger', w.name, t.tgname, pg_catalog.format('%I.%I', s.nspname, f.proname), NULL
+  SELECT 'trigger', w.name, t.tgname, pg_catalog.format('%I.%I', s.nspname, f.proname), NULL, NULL
     FROM pg_catalog.pg_trigger t JOIN rels ON rels.oid OPERATOR(pg_catalog.=) t.tgrelid
     JOIN named w ON w.oid OPERATOR(pg_catalog.=) t.tgrelid
     JOIN pg_catalog.pg_proc f ON f.oid OPERATOR(pg_catalog.=) t.tgfoid
@@ -108,19 +111,29 @@ async function ofStatement(query: Query, statement: HeldStatement): Promise<Appr
    WHERE NOT t.tgisinternal AND t.tgenabled OPERATOR(pg_catalog.<>) 'D'
      AND (t.tgtype::pg_catalog.int4 OPERATOR(pg_catalog.&) ${bits}) OPERATOR(pg_catalog.<>) 0
   UNION ALL
-  SELECT 'reference', w.name, other.name, k.conname, pg_catalog.concat(k.confdeltype, k.confupdtype)
+  SELECT 'reference', w.name, other.name, k.conname, pg_catalog.concat(k.confdeltype, k.confupdtype),
+         (SELECT pg_catalog.json_agg(a.attname)::pg_catalog.text FROM pg_catalog.pg_attribute a
+           WHERE a.attrelid OPERATOR(pg_catalog.=) k.confrelid AND a.attnum OPERATOR(pg_catalog.=) ANY (k.confkey))
     FROM pg_catalog.pg_constraint k JOIN rels ON rels.oid OPERATOR(pg_catalog.=) k.confrelid
     JOIN named w ON w.oid OPERATOR(pg_catalog.=) k.confrelid
     JOIN named other ON other.oid OPERATOR(pg_catalog.=) k.conrelid
    WHERE k.contype OPERATOR(pg_catalog.=) 'f' AND k.conparentid OPERATOR(pg_catalog.=) 0
   UNION ALL
-  SELECT 'key', w.name, other.name, k.conname, NULL
+  SELECT 'key', w.name, other.name, k.conname, NULL,
+         (SELECT pg_catalog.json_agg(a.attname)::pg_catalog.text FROM pg_catalog.pg_attribute a
+           WHERE a.attrelid OPERATOR(pg_catalog.=) k.conrelid AND a.attnum OPERATOR(pg_catalog.=) ANY (k.conkey))
     FROM pg_catalog.pg_constraint k JOIN rels ON rels.oid OPERATOR(pg_catalog.=) k.conrelid
     JOIN named w ON w.oid OPERATOR(pg_catalog.=) k.conrelid
     JOIN named other ON other.oid OPERATOR(pg_catalog.=) k.confrelid
    WHERE k.contype OPERATOR(pg_catalog.=) 'f' AND k.conparentid OPERATOR(pg_catalog.=) 0
   UNION ALL
-  SELECT 'sequence', w.name, a.attname, NULL, NULL
+  SELECT 'elsewhere', NULL, NULL, NULL, NULL, NULL
+    FROM pg_catalog.pg_class c JOIN rels ON rels.oid OPERATOR(pg_catalog.=) c.oid
+   WHERE c.relkind OPERATOR(pg_catalog.<>) ALL (ARRAY['r', 'p']::pg_catalog."char"[]) OR c.relhasrules
+      OR EXISTS (SELECT 1 FROM pg_catalog.pg_attribute a
+                  WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attgenerated OPERATOR(pg_catalog.<>) '')
+  UNION ALL
+  SELECT 'sequence', w.name, a.attname, NULL, NULL, NULL
     FROM pg_catalog.pg_attribute a JOIN rels ON rels.oid OPERATOR(pg_catalog.=) a.attrelid
     JOIN named w ON w.oid OPERATOR(pg_catalog.=) a.attrelid
     LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid OPERATOR(pg_catalog.=) a.attrelid
@@ -129,7 +142,11 @@ async function ofStatement(query: Query, statement: HeldStatement): Promise<Appr
       OR pg_catalog.strpos(pg_catalog.pg_get_expr(d.adbin, d.adrelid), 'nextval(') OPERATOR(pg_catalog.>) 0)
   ORDER BY 1, 2, 3, 4 LIMIT 200`);
   const warnings: ApprovalWarning[] = [];
-  for (const [what, table, other, detail, kinds] of rows) {
+  // Triggers, rules and generated columns may change others than those that the statement names.
+  const only = rows.some(([what]) => what === "trigger" || what === "elsewhere") ? null : sets;
+  for (const [what, table, other, detail, kinds, key] of rows) {
+    if (only !== null && key != null && !(JSON.parse(key) as string[]).some((name) => only.has(name)))
+      continue;
     if (what === "trigger")
       warnings.push({
         code: "TRIGGER",
@@ -176,4 +193,24 @@ async function ofStatement(query: Query, statement: HeldStatement): Promise<Appr
       object: null,
     });
   return warnings;
+}
+
+/** The columns that a plain UPDATE of one table sets; null: it is another statement, or nobody can say. */
+function columnsSet({ kind, sql, prepared, writes }: HeldStatement): ReadonlySet<string> | null {
+  if (kind !== "update" || prepared !== undefined || writes.length !== 1) return null;
+  const [only, ...more] = parseSql(sql) ?? [];
+  const update = objectAt(only, "UpdateStmt");
+  if (update === undefined || more.length > 0 || update.withClause !== undefined) return null;
+  // A view's columns may have other names than the table's.
+  const relation = stringAt(objectAt(update, "relation"), "relname");
+  const written = writes[0] ?? "";
+  if (!written.endsWith(`.${relation}`) && !written.endsWith(`."${relation.replaceAll('"', '""')}"`))
+    return null;
+  const names = new Set<string>();
+  for (const target of Array.isArray(update.targetList) ? update.targetList : []) {
+    const name = stringAt(objectAt(target, "ResTarget"), "name");
+    if (name === "") return null;
+    names.add(name);
+  }
+  return names.size === 0 ? null : names;
 }

@@ -73,7 +73,7 @@ export function createPreviews(
       deps.audit.event("admin.action", {
         action: "approval.preview",
         approval: id,
-        by: { issuer: principal.issuer, subject: principal.subject, email: principal.email },
+        by: { issuer: principal.issuer, subject: principal.subject },
         database: approval.database,
         login: approval.login,
       });

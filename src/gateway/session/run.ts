@@ -14,6 +14,7 @@ import {
 } from "../../protocol/index.ts";
 import { describeSession } from "../describe.ts";
 import { followGrants } from "../granted.ts";
+import { destroyAfter } from "../linger.ts";
 import type { AuthenticatedClient, UpstreamConnection } from "../ports.ts";
 import { cancelWaiting, noteOver } from "../statement/ask.ts";
 import { concludeUnknown } from "../statement/conclude.ts";
@@ -134,6 +135,7 @@ export function runSession(parts: SessionParts, deps: SessionDeps): Session {
   const cancelKey = deps.cancelKeys.add({
     minor: client.minor,
     ip: client.ip,
+    pid: upstream.pid,
     async cancel() {
       if (!cancelWaiting(walk)) await cancel();
     },
@@ -229,7 +231,7 @@ export function runSession(parts: SessionParts, deps: SessionDeps): Session {
     if (whole && !socket.destroyed)
       socket.write(encodeError({ severity: "FATAL", code: why.sqlstate, message: why.message }));
     socket.end();
-    setTimeout(() => socket.destroy(), 1_000).unref();
+    destroyAfter(socket, 1_000);
     onClientClose();
   }
 
@@ -251,8 +253,9 @@ export function runSession(parts: SessionParts, deps: SessionDeps): Session {
     if (linger !== null) clearTimeout(linger);
     grants?.stop();
     abandon(walk, endWhenIdle?.restart === true ? "restart" : "disconnect");
-    deps.cancelKeys.remove(cancelKey.pid);
+    cancelKey.remove();
     if (queueLength(walk.queue) > 0) void cancelUpstream(database, upstream.pid, upstream.key, cancelMs);
+    walk.large.free(walk);
     walk.own?.lost();
     noteEnd(walk);
     if (walk.guard !== null) noteOver(walk.guard);
@@ -281,7 +284,7 @@ export function runSession(parts: SessionParts, deps: SessionDeps): Session {
     if (last !== null && !socket.destroyed) socket.write(last);
     if (!socket.destroyed) {
       socket.end();
-      setTimeout(() => socket.destroy(), 5_000).unref();
+      destroyAfter(socket, 5_000);
     }
     resolveClosed();
   }
@@ -418,7 +421,6 @@ export function runSession(parts: SessionParts, deps: SessionDeps): Session {
   server.on("close", onServerClose);
   server.on("end", onServerEnd);
   server.on("drain", readOn);
-  walk.toldPid = cancelKey.pid;
   walk.toClient.write([greeting(client, upstream, cancelKey.pid, cancelKey.key)], null);
   if (client.replication !== "off") tunnel(walk, client.rest, guarded);
   else {

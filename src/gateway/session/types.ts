@@ -11,6 +11,7 @@ import type { CancelKeys } from "../cancel.ts";
 import type { SessionDescription } from "../describe.ts";
 import type { ApprovalDesk } from "../hold/desk.ts";
 import type { GatewaySettings } from "../settings.ts";
+import type { LargeMessages } from "../statement/gather.ts";
 import type { Shape } from "../statement/names.ts";
 import type { Counters } from "../statement/state.ts";
 import type { UpstreamPool } from "../upstream/pool.ts";
@@ -24,6 +25,8 @@ export interface SessionDeps {
   readonly allowed: DecisionContext;
   readonly contexts: WeakMap<Shape, StatementContext>;
   readonly columnsCache: Map<string, ColumnsContext>;
+  /** What all clients send at the same time. */
+  readonly large: LargeMessages;
   readonly cancelKeys: CancelKeys;
   readonly pools: ReadonlyMap<string, UpstreamPool>;
   /** null: no policy; every statement is forwarded and recorded. */

@@ -60,6 +60,7 @@ export function createWalk(parts: SessionParts, deps: SessionDeps, to: SessionSt
     allowed: deps.allowed,
     contexts: deps.contexts,
     columnsCache: deps.columnsCache,
+    large: deps.large,
     counters: { statements: 0, denied: 0, errors: 0, bytesIn: 0, bytesOut: 0 },
     guard:
       deps.judging === null || client.replication !== "off"
@@ -112,7 +113,6 @@ export function createWalk(parts: SessionParts, deps: SessionDeps, to: SessionSt
     gatherOver: false,
     deadline: to.deadline,
     serverPid: upstream.pid,
-    toldPid: upstream.pid,
     tickets: client.approvals.tickets,
     breakGlass: client.approvals.breakGlass,
     stalled: [],

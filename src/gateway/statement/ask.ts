@@ -11,10 +11,11 @@ import { encodeClose, sync } from "../../protocol/index.ts";
 import { type View, viewOf } from "../analyst/index.ts";
 import { queryRows } from "../analyst/rows.ts";
 import { touchedBy } from "../analyst/touching.ts";
-import { noteChange, noteSettled } from "./changes.ts";
-import { aborted, unavailable, unknowable } from "./facts.ts";
+import { changesNow, noteChange, noteSettled } from "./changes.ts";
+import { aborted, locked, unavailable, unknowable } from "./facts.ts";
 import { type Guarding, type Judgement, type Question, unsettle } from "./judgement.ts";
 import { comeToRest, exchange } from "./own.ts";
+import { lockNotAvailable, patiently } from "./patience.ts";
 import { queueHead, queueLength } from "./queue.ts";
 import type { Reason, Walk } from "./state.ts";
 
@@ -55,12 +56,13 @@ export function askFirst(walk: Walk, guard: Guarding, questions: readonly Questi
 }
 
 /**
- * The client cancels. While its message waits to be judged the server has nothing of it, and would forget the request: then
- * the message is refused when it is looked at again. false: the server must be told, as well or alone.
+ * The client cancels. While its message waits to be read or judged the server has nothing of it, and would forget the request:
+ * then the message is refused when it is looked at again. false: the server must be told, as well or alone.
  */
 export function cancelWaiting(walk: Walk): boolean {
   const { guard, own } = walk;
-  if (guard === null || walk.stall?.until !== "judged" || walk.hold !== null) return false;
+  const waits = walk.stall?.until === "judged" || walk.stall?.until === "read";
+  if (guard === null || !waits || walk.hold !== null) return false;
   const head = queueHead(walk.queue);
   const unsent = head === undefined || own !== null;
   // What is before it in the same batch may be over at once (a Parse), or what takes so long.
@@ -70,6 +72,7 @@ export function cancelWaiting(walk: Walk): boolean {
 
 async function answers(walk: Walk, guard: Guarding, questions: readonly Question[]): Promise<void> {
   const policy = guard.policies.current;
+  guard.asked ??= changesNow(guard.changes);
   const here = guard.alone || questions.length > 0;
   if (guard.localView !== null && guard.localBase !== (await guard.analyst.ready(policy)))
     guard.localView = null;
@@ -95,10 +98,13 @@ async function answer(walk: Walk, guard: Guarding, view: View, question: Questio
     guard.fresh.set(key, { kind: "estimate", estimate });
     return;
   }
-  const asked =
-    guard.local === "none"
-      ? await guard.analyst.ask(text, types, guard.searchPath)
-      : await askHere(walk, text, types, view.catalog.login.mayQuietLog);
+  const asked = await patiently(
+    () =>
+      guard.local === "none"
+        ? guard.analyst.ask(text, types, guard.searchPath)
+        : askHere(walk, text, types, view.catalog.login.mayQuietLog),
+    () => !guard.cancelled && !walk.client.destroyed && !mayBeOwnLock(walk, guard),
+  );
   if (asked.ok) {
     const touched = await touchedBy(asked, { ...question, kind }, view, guard.analyst, {
       local: guard.local !== "none",
@@ -114,14 +120,15 @@ async function answer(walk: Walk, guard: Guarding, view: View, question: Questio
     }
     return;
   }
-  if (asked.sqlstate === lockNotAvailable && guard.local === "none" && walk.transaction === "T") {
-    // The lock may be this session's own: then it can be asked, and its transaction's end gives the lock back.
+  if (asked.sqlstate === lockNotAvailable && mayBeOwnLock(walk, guard)) {
+    // Then the session can be asked itself, and its transaction's end gives the lock back.
     guard.local = "transaction";
     guard.ddl = Math.max(guard.ddl, walk.batch - 1);
     guard.localView = null;
     unsettle(guard);
     return;
   }
+  if (asked.sqlstate === lockNotAvailable) throw new CannotAsk(locked);
   if (unknowable(asked)) throw new CannotAsk(unavailable);
   guard.fresh.set(key, {
     kind: "refused",
@@ -133,7 +140,10 @@ async function answer(walk: Walk, guard: Guarding, view: View, question: Questio
   });
 }
 
-const lockNotAvailable = "55P03";
+/** A lock that its own transaction holds keeps the gateway's connection out, but not the session. */
+function mayBeOwnLock({ transaction }: Walk, { local }: Guarding): boolean {
+  return local === "none" && transaction === "T";
+}
 
 function isStale({ code }: { readonly code: string }): boolean {
   return code === "CATALOG_STALE";

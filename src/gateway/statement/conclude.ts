@@ -128,6 +128,7 @@ function record(
       maskedColumns(walk, part.guard) ??
       result.columns ??
       (result.rows > 0 ? (entry.statement?.columns ?? null) : null),
+    formats: part.formats ?? result.columns?.formats ?? null,
     rows: result.rows,
     bytes: result.bytes,
     // What was written to a connection that is gone was not delivered.
@@ -215,7 +216,7 @@ function applyFailed(walk: Walk, { shape }: PreparedStatement, level: number): v
   for (const effect of shape.names) {
     if (effect.name === null) continue;
     if (effect.kind === "prepare" && !statements.has(effect.name))
-      setStatement(walk.names, effect.name, innerStatement(walk, effect.text ?? "", shape.secret));
+      setStatement(walk.names, effect.name, innerStatement(walk, effect, shape.secret));
     else if (effect.kind === "execute")
       executed(walk, shape, effect.name, level, (used) => applyFailed(walk, used, level + 1));
   }
@@ -248,7 +249,7 @@ function applyNames(
     switch (effect.kind) {
       case "prepare":
         if (effect.name !== null)
-          setStatement(names, effect.name, innerStatement(walk, effect.text ?? "", shape.secret));
+          setStatement(names, effect.name, innerStatement(walk, effect, shape.secret));
         break;
       case "deallocate":
         if (effect.name !== null) setStatement(names, effect.name, undefined);
@@ -262,12 +263,13 @@ function applyNames(
         break;
       case "declare":
         if (effect.name !== null) {
-          const statement = innerStatement(walk, effect.text ?? "", shape.secret);
+          const statement = innerStatement(walk, effect, shape.secret);
           // Its parameters are those of DECLARE: other types would name other functions.
           statement.declared = declared;
           setPortal(names, effect.name, {
             statement,
             values: null,
+            formats: null,
             typesJson: "[]",
             batch: entry.batch,
             cursor: true,

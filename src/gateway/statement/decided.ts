@@ -4,7 +4,10 @@ import type { DecisionRecord } from "../../facts/audit.ts";
 import type { PolicyDecision } from "../../policy/index.ts";
 import type { Walk } from "./state.ts";
 
-/** `code`: why it does not run; null: it does. */
+/**
+ * `code`: why it does not run; null: it does. A rule is named where it decided: what a rule allowed and masking then
+ * refused, no rule has denied.
+ */
 export function decisionOf(
   walk: Walk,
   decision: PolicyDecision | null,
@@ -13,11 +16,12 @@ export function decisionOf(
   masked: readonly string[],
   approval: DecisionRecord["approval"] = null,
 ): DecisionContext {
+  const byRule = code === null || verdict === "approve" || code === decision?.code;
   const shown: Record<string, number> = {};
   for (const [name, value] of Object.entries(decision?.limits ?? {})) if (value !== null) shown[name] = value;
   return walk.audit.decision({
     verdict,
-    rule: decision?.rule ?? null,
+    rule: byRule ? (decision?.rule ?? null) : null,
     rules: decision?.rules ?? [],
     code,
     policy: walk.guard?.policies.current.digest ?? null,

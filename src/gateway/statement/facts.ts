@@ -17,12 +17,28 @@ export const unavailable: Reason = {
   retryable: true,
 };
 
+export const locked: Reason = {
+  sqlstate: "55P03",
+  code: "LOCKED",
+  message:
+    "policy: another session locks what the statement names: it could not be analysed, and was not run",
+  hint: "Try again once that session has ended its transaction.",
+  retryable: true,
+};
+
 /** `hardened: true` in postern.yaml, and the database would not refuse by itself. */
 export const hardeningLost: Reason = {
   sqlstate: "42501",
   code: "HARDENING_LOST",
   message: "policy: this login may read protected columns in the database itself, which it must not",
   hint: "Tell the operator: postern check --harden prints the SQL that takes the right away.",
+};
+
+export const staysReadOnly: Reason = {
+  sqlstate: "25006",
+  code: "READ_ONLY",
+  message: "policy: this session only reads, and its transactions stay read-only",
+  hint: "Leave READ WRITE out.",
 };
 
 export const aborted: Reason = {
@@ -124,11 +140,22 @@ export function refusedStatically(shape: Shape, leeway: Leeway): Reason | null {
         sqlstate: "42501",
         code: "SETTING_REFUSED",
         message: `policy: the setting ${name === null ? "" : `"${name}" `}may not be changed here: ${judgement.reason}`,
-        hint: "Leave it as it is; Postern relies on it.",
+        hint:
+          name?.includes(".") === true && !name.startsWith(ownSettings)
+            ? "Leave it out: settings of an application's own carry what row-level security goes by, and the operator sets them for each session (docs/rls.md)."
+            : "Leave it as it is; Postern relies on it.",
         object: name,
       };
   }
   return null;
+}
+
+/**
+ * Classes that PostgreSQL's own grammar and scanner give their errors (scan.l, gram.y): 22 (escapes, bytes that are no UTF-8),
+ * 42, 0A (what the grammar knows, but the server does not do) and 54 (too deep, too long).
+ */
+export function ofParser(sqlstate: string): boolean {
+  return /^(?:22|42|0A|54)/.test(sqlstate);
 }
 
 /** set_config() with a name out of a relation that is not PostgreSQL's own pg_settings. */

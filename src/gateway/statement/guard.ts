@@ -12,7 +12,6 @@ import {
 } from "../../masking/index.ts";
 import type { FieldDescription } from "../../protocol/index.ts";
 import type { CopyFacts } from "../../sql/index.ts";
-import { changesNow } from "./changes.ts";
 import type { Judgement } from "./judgement.ts";
 import type { Portal } from "./names.ts";
 import type { Refusal } from "./refuse.ts";
@@ -41,7 +40,7 @@ export interface Guard {
   /** A limit was reached: nothing more of it is delivered, and this is what the client is told. */
   cut: Refusal | null;
   timer: NodeJS.Timeout | null;
-  /** Others' changes of the database when it was sent (changes.ts). */
+  /** Others' changes of the database when it was judged (changes.ts). */
   readonly since: number;
   /** The server was asked for one row more than the limit at most, and stops by itself. */
   bounded: boolean;
@@ -242,7 +241,7 @@ export const notCountable: Reason = {
   hint: "Send a plain INSERT, UPDATE, DELETE or MERGE in a message of its own.",
 };
 
-/** The state of others' changes as a statement is sent. */
-export function sentAt({ guard }: Walk): number {
-  return guard === null ? 0 : changesNow(guard.changes);
+/** The state of others' changes by which the statement was judged that is sent now. */
+export function judgedAt({ guard }: Walk): number {
+  return guard === null ? 0 : guard.asof;
 }

@@ -31,14 +31,14 @@ const bearing: ReadonlySet<string> = new Set([
 
 /** Functions that write definitions of what is built on columns. */
 const defining =
-  /^pg_catalog\.(?:pg_get_|pg_describe_object$|pg_identify_object|row_to_json$|to_jsonb?$|jsonb?_populate_record|query_to_xml|table_to_xml|schema_to_xml|database_to_xml|(?:col|obj|shobj)_description$)/;
+  /^pg_catalog\.(?:pg_get_|pg_describe_object$|pg_identify_object|query_to_xml|table_to_xml|schema_to_xml|database_to_xml|(?:col|obj|shobj)_description$)/;
 /** Those of them that may write a column's name: `disguising` around them is refused. */
 const describing =
   /^pg_catalog\.(?:pg_get_(?:indexdef|constraintdef|expr|triggerdef|partkeydef|partition_constraintdef|statisticsobjdef)|pg_describe_object$|pg_identify_object|(?:col|obj|shobj)_description$)/;
 /** What tools do with definitions: JDBC takes the quotes off a column of an index. */
 const customary: ReadonlySet<string> = new Set(["btrim"]);
-/** Functions that write the names of a row's columns. */
-const writing = /^pg_catalog\.(?:jsonb?_(?:build_|object_|agg)|jsonb?_agg_|array_to_json$)/;
+/** Functions that write the names of a row's columns: of those that functions of the database give, nobody knows the names. */
+const writing = /^pg_catalog\.(?:row_to_json|to_jsonb?)$/;
 
 /** Functions that make something of a name in which it cannot be found again. */
 const disguising: ReadonlySet<string> = new Set(
@@ -61,8 +61,8 @@ const opaqueTypes: ReadonlySet<number> = new Set([17, 1001, 1560, 1561, 1562, 15
 
 interface Hidden {
   readonly names: readonly string[];
-  /** A cast to the row type of a relation that has such columns. */
-  readonly rows: RegExp;
+  /** Values of this type are rows of a relation that has such columns, or hold some. */
+  readonly rows: (type: number) => boolean;
   readonly words: NameMask;
   readonly parts: NameMask;
 }
@@ -79,7 +79,7 @@ function hiddenOf(view: View): Hidden | null {
         ? { names: [] }
         : {
             names,
-            rows: rowCasts(view),
+            rows: rowHolders(view),
             words: createNameMask(names, false),
             parts: createNameMask(names, true),
           };
@@ -92,13 +92,30 @@ function closedOf({ protectedSet }: View) {
   return protectedSet.columns.filter(({ labels }) => labels.some(({ access }) => access === "none"));
 }
 
-/** Written as SQL may write it, comments aside; what is taken for one wrongly is only looked through. */
-function rowCasts(view: View): RegExp {
-  const relations = new Set(
-    closedOf(view).map(({ relation }) => view.catalog.relation(relation)?.name ?? ""),
-  );
-  const names = [...relations].map((name) => name.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, "\\$&"));
-  return new RegExp(`(?:::|\\bas\\b)[^,;()]{0,140}?(?:${names.join("|")})`, "i");
+/** By oid, remembered; a type that the catalog does not hold may be any. */
+function rowHolders(view: View): (type: number) => boolean {
+  const { catalog } = view;
+  const closed = new Set(closedOf(view).map(({ relation }) => relation));
+  const told = new Map<number, boolean>();
+  function holds(type: number): boolean {
+    const seen = new Set([type]);
+    for (const oid of seen) {
+      const facts = catalog.type(oid);
+      if (facts === undefined || closed.has(facts.relation)) return true;
+      const columns = catalog.relation(facts.relation)?.columns ?? [];
+      for (const part of [facts.element, facts.base, ...columns.map((column) => column.type)])
+        if (part !== 0) seen.add(part);
+    }
+    return false;
+  }
+  return (type) => {
+    let known = told.get(type);
+    if (known === undefined) {
+      known = holds(type);
+      told.set(type, known);
+    }
+    return known;
+  };
 }
 
 function namesOf(view: View): string[] {
@@ -162,7 +179,10 @@ export function keepNames(
   const looks =
     explain ||
     functions.some((name) => defining.test(name)) ||
-    (functions.some((name) => writing.test(name)) && texts.some((text) => hidden.rows.test(text))) ||
+    (functions.some((name) => writing.test(name)) &&
+      functions.some((name) => !name.startsWith("pg_catalog."))) ||
+    // JSON of a row has the names of all its columns, whichever way it is made.
+    touched.some(({ valueTypes }) => valueTypes === undefined || valueTypes.some(hidden.rows)) ||
     touched.some((one) => one.reads.some((name) => /^(?:pg_catalog|information_schema)\./.test(name)));
   if (!looks) return null;
   const described = functions.find((name) => describing.test(name));

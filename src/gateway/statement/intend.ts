@@ -7,7 +7,14 @@ import { createHash } from "node:crypto";
 import type { DecisionContext, StatementContext } from "../../audit/index.ts";
 import type { StatementProtocol } from "../../facts/audit.ts";
 import { decodeParameter, typeName } from "../../protocol/index.ts";
-import { emptyFacts, type MessageText, opaqueFacts, type StatementShape } from "../../sql/index.ts";
+import {
+  emptyFacts,
+  looksSecret,
+  type MessageText,
+  type NameEffect,
+  opaqueFacts,
+  type StatementShape,
+} from "../../sql/index.ts";
 import { getPortal, type PreparedStatement, type Shape, undecided } from "./names.ts";
 import type { Expected, Part, Run } from "./queue.ts";
 import { settled, unsettling } from "./settings.ts";
@@ -15,6 +22,8 @@ import type { Walk } from "./state.ts";
 
 /** A single parameter value above this is recorded by digest and size. */
 const parameterBytes = 1024 * 1024;
+/** Connection strings and statements about roles are not longer; what is may be a document that speaks of passwords. */
+const connectionText = 4096;
 
 export function run(
   request: string,
@@ -133,6 +142,7 @@ export function prepare(
     // The bytes of a text that was not read are valid now only.
     sealed: raw === null ? null : sealedText(walk, text, shape, raw),
     text,
+    asked: text,
     bytes: text.length,
     syntaxError: false,
     hides: raw !== null ? nameWord.test(text) : shape.kind === "do" && dynamicWord.test(text),
@@ -165,11 +175,14 @@ function sealedText(walk: Walk, text: string, shape: Shape, raw: Buffer | null):
   return `{"sql":${JSON.stringify(raw === null ? text : raw.toString("utf8"))}`;
 }
 
-/** PREPARE and DECLARE: what the new name stands for. */
-export function innerStatement(walk: Walk, text: string, secret: boolean): PreparedStatement {
-  const message = walk.reader.read(text);
+/** PREPARE and DECLARE: what the new name stands for. It is asked about with its parameters' types, and recorded as it was written. */
+export function innerStatement(walk: Walk, effect: NameEffect, secret: boolean): PreparedStatement {
+  const { text = "", typed = text } = effect;
+  let message = walk.reader.read(typed);
+  // The casts can make it too long to be read here; what it is does not depend on them.
+  if (!message.parsed && typed !== text) message = walk.reader.read(text);
   const shape = message.statements[0]?.shape ?? opaqueShape;
-  return prepare(walk, text, secret ? { ...shape, secret } : shape, null);
+  return { ...prepare(walk, text, secret ? { ...shape, secret } : shape, null), asked: typed };
 }
 
 /** A statement parsed by the protocol may itself be an EXECUTE or FETCH; nobody needs more levels than this. */
@@ -235,7 +248,7 @@ export class Use {
       } else {
         this.changes = true;
         if (name === null || (kind !== "prepare" && kind !== "declare")) continue;
-        const made = innerStatement(this.walk, effect.text ?? "", shape.secret);
+        const made = innerStatement(this.walk, effect, shape.secret);
         (kind === "prepare" ? this.prepared : this.declared).set(name, made);
       }
     }
@@ -286,7 +299,13 @@ export function valuesJson(
     if (bytes === null || bytes === undefined) json += "null";
     else if (walk.parameters === "digest" || bytes.length > parameterBytes) {
       json += `{"bytes":${bytes.length},"sha256":"${createHash("sha256").update(bytes).digest("hex")}"}`;
-    } else json += JSON.stringify(decodeParameter(statement.types[i] ?? 0, format, bytes));
+    } else {
+      const value = decodeParameter(statement.types[i] ?? 0, format, bytes);
+      // As a literal of the same text would be.
+      if (typeof value === "string" && value.length <= connectionText && looksSecret(value))
+        json += `{"bytes":${bytes.length},"redacted":true}`;
+      else json += JSON.stringify(value);
+    }
   }
   return `${json}]`;
 }

@@ -183,6 +183,10 @@ export interface Guarding {
    * null: nothing was loaded for it.
    */
   awaited: View | null;
+  /** Others' changes (changes.ts) when the server was first asked about the message that waits; null: it was not asked. */
+  asked: number | null;
+  /** The same for the message that was judged last; without questions, when it was judged. */
+  asof: number;
   /** Judgements by shape or text, kept while `stand` is the same. */
   readonly judged: Map<string, Judgement>;
   /** Answers for the message that waits. */
@@ -265,6 +269,8 @@ export function createGuarding(
     localView: null,
     localBase: null,
     awaited: null,
+    asked: null,
+    asof: 0,
     judged: new Map(),
     fresh: new Map(),
     alone: false,

@@ -72,8 +72,8 @@ export function outdatedPortal(bound: Judgement | null, now: Judgement): Reason 
 }
 
 /**
- * Errors of what writes show whole rows and keys: those of the relations that are written, and of others that foreign keys
- * and triggers reach. Names in utility statements are not resolved; any relation called so counts.
+ * Errors of what writes show whole rows and keys: those of the relations that are written, and of others that foreign keys,
+ * triggers and code in checks, generated columns and indexes reach. Names in utility statements are not resolved; any relation called so counts.
  */
 export function mayTell(
   view: View,
@@ -100,10 +100,7 @@ function tellingRelations(view: View): {
 } {
   let known = telling.get(view);
   if (known === undefined) {
-    const all = [...view.catalog.relations()].filter(
-      ({ oid, kind, hasTriggers, hasRules }) =>
-        hasTriggers || (hasRules && kind !== "v") || holdsProtected(view, oid),
-    );
+    const all = [...view.catalog.relations()].filter(({ oid }) => tells(view, oid));
     known = {
       telling: new Set(all.map(({ oid }) => relationText(view.catalog, oid))),
       names: new Set(all.map(({ name }) => name)),
@@ -113,12 +110,15 @@ function tellingRelations(view: View): {
   return known;
 }
 
-/** It, or a partition or child of it: a write to the parent shows the rows of those. */
-function holdsProtected(view: View, relation: number): boolean {
+/** It, or a partition or child of it, whose rows go through a write to the parent, and whose code that runs. */
+function tells(view: View, relation: number): boolean {
   const seen = new Set([relation]);
   for (const oid of seen) {
     if (view.protectedSet.ofRelation(oid).length > 0) return true;
-    for (const child of view.catalog.relation(oid)?.children ?? []) seen.add(child);
+    const known = view.catalog.relation(oid);
+    if (known === undefined) continue;
+    if (known.runsCode || (known.hasRules && known.kind !== "v")) return true;
+    for (const child of known.children) seen.add(child);
   }
   return false;
 }

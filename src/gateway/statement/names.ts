@@ -22,6 +22,8 @@ export interface PreparedStatement {
   /** JSON object text without its closing brace, ready for parameters: `{"sql":"…"`; null: not needed yet (sealedOf). */
   sealed: string | null;
   readonly text: string;
+  /** What the server is asked about: the text, or the same with casts where PREPARE gave types to parameters. */
+  readonly asked: string;
   readonly bytes: number;
   /** PostgreSQL's grammar refuses it, as far as we know. */
   syntaxError: boolean;
@@ -52,6 +54,8 @@ export interface Portal {
   readonly statement: PreparedStatement;
   /** JSON array text of the parameter values, null when there are none. */
   readonly values: string | null;
+  /** The formats of its columns that Bind asked for; null: opened by SQL. */
+  readonly formats: readonly number[] | null;
   readonly typesJson: string;
   readonly batch: number;
   /** Opened by DECLARE CURSOR rather than by Bind. */

@@ -36,6 +36,8 @@ export interface Part {
   readonly guard: Guard | null;
   /** Analysis proved that it changes nothing. */
   readonly harmless: boolean;
+  /** The formats its Bind asked for; null: RowDescription tells, or nobody knows. */
+  readonly formats: readonly number[] | null;
 }
 
 /** What one Query or Execute is doing. */
@@ -90,10 +92,11 @@ export interface Special {
 }
 
 /**
- * Messages that may wait for their answers before no more are read of the client, which could send them without end. The
- * server answers far more than this without being asked to flush, so that nobody waits for the other.
+ * Messages that may wait for their answers before no more are read of the client, which could send them without end: each costs most of a
+ * kilobyte. It is read again when half of them are answered. The server holds back 8 KiB of answers unless it is asked to flush, which is
+ * 1,638 of the shortest: half must be more than that, so that nobody waits for the other.
  */
-export const maxQueued = 16 * 1024;
+export const maxQueued = 4 * 1024;
 
 export interface ReplyQueue {
   items: (Expected | undefined)[];

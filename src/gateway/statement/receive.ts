@@ -4,18 +4,12 @@
  */
 import type { Durability } from "../../facts/audit.ts";
 import { flush, frontendLimits, ProtocolError } from "../../protocol/index.ts";
-import {
-  awaitNames,
-  endSegment,
-  onBind,
-  onClose,
-  onDescribe,
-  onExecute,
-  onFunctionCall,
-  onParse,
-  onSync,
-  refuseLargeParse,
-} from "./extended.ts";
+import { onExecute } from "./extended/execute.ts";
+import { onFunctionCall } from "./extended/function.ts";
+import { onParse, refuseLargeParse } from "./extended/parse.ts";
+import { onBind, onClose, onDescribe } from "./extended/portal.ts";
+import { endSegment, onSync } from "./extended/sync.ts";
+import { awaitNames } from "./extended/waits.ts";
 import { holdCost, maxHeld } from "./forward.ts";
 import { collect, gather } from "./gather.ts";
 import { gatherOn } from "./heldbatch.ts";
@@ -102,6 +96,7 @@ function scan(walk: Walk, first: Buffer): void {
     if (whole === null) return;
     chunk = whole;
     walk.frontend = null;
+    walk.large.free(walk);
   }
 
   let run = pos;
@@ -147,6 +142,8 @@ function scan(walk: Walk, first: Buffer): void {
       continue;
     }
     if (next > end) {
+      if (!walk.large.take(walk, length))
+        throw new ProtocolError("too many large messages are on their way through the gateway", "53200");
       walk.frontend = collect(chunk, pos, next - end);
       break;
     }

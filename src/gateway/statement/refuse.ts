@@ -143,7 +143,7 @@ export function recordRefusal(
   request: string = uuidv7(),
 ): Refusal {
   walk.counters.denied++;
-  const decision = judgement?.decisionRecord ?? denial(walk, reason.code);
+  const decision = judgement?.decisionRecord ?? denial(walk, reason.code, reason.rule);
   const context = judgement?.statementRecord ?? contextOf(walk, statement?.shape ?? opaqueShape);
   const sealed = statement === null ? "{}" : `${sealedOf(walk, statement)}}`;
   const index = intent(walk, request, context, protocol, 0, "", "", sealed, "[]", decision);
@@ -157,11 +157,11 @@ function toldAs(walk: Walk, reason: Reason, statement: PreparedStatement | null)
   return remember(walk, allowed === undefined ? reason : { ...reason, allowed }, statement);
 }
 
-/** A denial that no rule of a policy is behind. */
-function denial(walk: Walk, code: string): DecisionContext {
+/** A denial that no verdict of the policy is behind; `rule`: whose rate or budget is used up. */
+function denial(walk: Walk, code: string, rule: string | null = null): DecisionContext {
   return walk.audit.decision({
     verdict: "deny",
-    rule: null,
+    rule,
     rules: [],
     code,
     policy: walk.guard?.policies.current.digest ?? null,
@@ -186,7 +186,7 @@ export function recordMessage(
     const refused = judgement?.refusal != null || index === at;
     const decision = refused
       ? judgement?.refusal == null
-        ? denial(walk, reason.code)
+        ? denial(walk, reason.code, reason.rule)
         : judgement.decisionRecord
       : denial(walk, "OTHER_PART_DENIED");
     const context = judgement?.statementRecord ?? contextOf(walk, statement.shape);

@@ -7,7 +7,7 @@
 import { AuditUnavailable } from "../../audit/index.ts";
 import type { Durability } from "../../facts/audit.ts";
 import { backendLimits, ProtocolError } from "../../protocol/index.ts";
-import { answer } from "./answer.ts";
+import { answer } from "./answer/index.ts";
 import { changedMeanwhile, changedSince } from "./changes.ts";
 import { collect, gather } from "./gather.ts";
 import { copyMaskerOf, type Guard, limitReached, maskerOf } from "./guard.ts";

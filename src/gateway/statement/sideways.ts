@@ -2,6 +2,7 @@
  * Ways out of the database that analysed queries do not show: code that is not read, and definitions that run or keep expressions
  * over protected columns, or take away the names that labels go by.
  */
+import { shownType } from "../../analysis/lineage/types.ts";
 import type { ProtectedColumn } from "../../analysis/protected.ts";
 import { opaque } from "../../analysis/refuse.ts";
 import { type FunctionFacts, relationText } from "../../catalog/index.ts";
@@ -26,13 +27,14 @@ export function unreadCode(
     return reason(
       "UNSAFE_FUNCTION",
       `${kind === "do" ? "DO" : "CALL"} runs code that is not read, and columns are protected here`,
-      "Send the statements that it holds themselves.",
+      "Send the statements that it holds themselves, or ask the owner of the policy to unmask the columns for whoever runs migrations.",
     );
   if (definition === null) return null;
   return (
     madeUnread(definition) ??
     callsUnsafe(definition, view) ??
     looksInto(definition, view, held) ??
+    tries(definition, view, held) ??
     takesAway(definition, view, held)
   );
 }
@@ -132,14 +134,76 @@ function looksInto(
     const name = view.catalog.column(column.relation, column.attribute)?.name ?? "";
     const relation = view.catalog.relation(column.relation)?.name ?? "";
     if (!words.has(name) && !words.has(relation)) continue;
-    return reason(
-      "PROTECTED_PREDICATE",
-      `column ${column.name} (${column.labels[0]?.label ?? ""}) is protected and may not be used in an expression of a definition`,
-      askOwner,
-      column.name,
-    );
+    return lookedInto(column, "may not be used in an expression of a definition");
   }
   return null;
+}
+
+function lookedInto(column: ProtectedColumn, why: string): Reason {
+  return reason(
+    "PROTECTED_PREDICATE",
+    `column ${column.name} (${column.labels[0]?.label ?? ""}) is protected and ${why}`,
+    askOwner,
+    column.name,
+  );
+}
+
+/**
+ * Whether it succeeds tells of values that are there, or it has them written elsewhere: keys that are referenced (ON UPDATE CASCADE),
+ * conversions that may fail, checks of domains.
+ */
+function tries(
+  { references, retyped, subjects, attributes, domain }: Definition,
+  view: View,
+  held: readonly ProtectedColumn[],
+): Reason | null {
+  const { catalog } = view;
+  const domains = new Set(
+    (domain === null ? [] : catalog.typesNamed(domain.name))
+      .filter(({ schema }) => domain?.schema === null || domain?.schema === schema)
+      .map(({ oid }) => oid),
+  );
+  for (const column of held) {
+    const known = catalog.column(column.relation, column.attribute);
+    if (known === undefined) continue;
+    const { name, type, inPrimaryKey } = known;
+    if (
+      references.some(
+        ({ relation, columns }) =>
+          isNamed(column, view, relation) && (columns.length === 0 ? inPrimaryKey : columns.includes(name)),
+      )
+    )
+      return lookedInto(column, "may not be referenced by a new foreign key");
+    const narrowed = retyped.some(({ column: of, to }) => of === name && !takesAll(to, type, view));
+    if (narrowed && subjects.some((subject) => isNamed(column, view, subject)))
+      return lookedInto(
+        column,
+        "may only be given a type that takes all its values, as text does: another conversion fails by them",
+      );
+    if (attributes.includes(name))
+      return lookedInto(column, "an attribute of this name may belong to the type of its table");
+    // The server itself refuses where values of the domain stand in arrays or rows.
+    for (let at = type; at !== 0; at = catalog.type(at)?.base ?? 0)
+      if (domains.has(at)) return lookedInto(column, "may not be tried by a check of its domain");
+  }
+  return null;
+}
+
+/** pg_type.oid of int2, int4, int8 and numeric, by the types without a precision that take all their values. */
+const wider: ReadonlyMap<string, readonly number[]> = new Map([
+  ["int8", [20, 21, 23]],
+  ["numeric", [20, 21, 23, 1700]],
+]);
+
+/** PostgreSQL's own types that take every value of another one; text takes everything, written as one. */
+function takesAll(to: QualifiedName | null, from: number, { catalog }: View): boolean {
+  if (to === null) return false;
+  const { schema, name } = to;
+  const own =
+    schema === "pg_catalog" ||
+    (schema === null && catalog.typesNamed(name).every((type) => type.schema === "pg_catalog"));
+  if (name === "text" || name === "varchar") return own;
+  return own && (wider.get(name)?.includes(shownType(from, catalog)) ?? false);
 }
 
 /** Labels go by names, and reach children through their parents. */
@@ -159,6 +223,9 @@ function takesAway(
         return isSubject;
       case "relation":
         return isSubject && labelled;
+      // Tables that are of the type are not named.
+      case "attribute":
+        return names.includes(view.catalog.column(column.relation, column.attribute)?.name ?? "");
       case "column":
         return (
           isSubject && names.includes(view.catalog.column(column.relation, column.attribute)?.name ?? "")

@@ -6,7 +6,7 @@ import type { MessageText, StatementText } from "../../sql/index.ts";
 import { askFirst, noteForwarded } from "./ask.ts";
 import { concludeSkipped } from "./conclude.ts";
 import { holdCost } from "./forward.ts";
-import { type Delivered, guardOf, sentAt } from "./guard.ts";
+import { type Delivered, guardOf, judgedAt } from "./guard.ts";
 import { agreed, holdQuery } from "./heldquery.ts";
 import { withdraw } from "./holdend.ts";
 import type { Pass } from "./holding.ts";
@@ -102,6 +102,8 @@ export function aside(walk: Walk, text: string, then: (message: MessageText) => 
         const buffers = then(message);
         walk.toServer.write(buffers, walk.asked ?? walk.durability);
       }
+      // A cancel request meant this message, whatever became of it.
+      if (walk.guard !== null) walk.guard.cancelled = false;
       walk.resume();
     });
   walk.reader
@@ -173,6 +175,7 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
         sql: "",
         guard: null,
         harmless: true,
+        formats: null,
       });
     }
     for (let index = 0; index < statements.length; index++) {
@@ -218,9 +221,10 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
           judgement,
           shape.facts.copy,
           protocol === "cursor" ? cursor(walk, name) : null,
-          sentAt(walk),
+          judgedAt(walk),
         ),
         harmless: judgement !== null && harmless(judgement),
+        formats: null,
       });
     }
   } catch (error) {

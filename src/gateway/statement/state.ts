@@ -16,7 +16,7 @@ import type { Watch, WireSocket } from "../ports.ts";
 import type { Limits } from "../settings.ts";
 import type { Fate } from "./fate.ts";
 import type { Gate } from "./forward.ts";
-import type { Collecting } from "./gather.ts";
+import type { Collecting, LargeMessages } from "./gather.ts";
 import type { Holding, Pass } from "./holding.ts";
 import type { Guarding } from "./judgement.ts";
 import type { Names, Shape } from "./names.ts";
@@ -64,6 +64,7 @@ export interface Walk {
   readonly contexts: WeakMap<Shape, StatementContext>;
   /** The records' pre-serialised result columns, by the bytes of the RowDescription. */
   readonly columnsCache: Map<string, ColumnsContext>;
+  readonly large: LargeMessages;
   readonly counters: Counters;
   /** null: no policy is loaded; every statement is forwarded and recorded. */
   readonly guard: Guarding | null;
@@ -139,8 +140,6 @@ export interface Walk {
   deadline(): number;
   /** The server process of this session. */
   readonly serverPid: number;
-  /** What the client takes for it: the number that it was told at connect, for cancel requests. */
-  toldPid: number;
   /** The client cannot wait for people. */
   readonly tickets: boolean;
   /** Why the client wants to go ahead without them; null: it does not. */

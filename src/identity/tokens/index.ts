@@ -3,109 +3,36 @@
  * for and never outlive it. The store holds only their SHA-256 and what SCRAM needs.
  */
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
-import type { Actor, Principal, TokenSource } from "../../facts/principal.ts";
+import type { Principal, TokenSource } from "../../facts/principal.ts";
 import type { Store, StoredDocument } from "../../store/types.ts";
 import { sha256 } from "../compact.ts";
-import type { CallContext } from "../context.ts";
 import { IdentityError } from "../errors.ts";
+import { checkBinding, delegated, narrowed } from "./bounds.ts";
 import { isId, newToken, readToken, userOf } from "./format.ts";
-import { type Audience, decodeRecord, encodeRecord, principalOf, type TokenRecord } from "./record.ts";
-import { mockScramSecret, type ScramSecret, saltOf, scramSecret } from "./scram.ts";
+import { decodeRecord, encodeRecord, principalOf, type TokenRecord } from "./record.ts";
+import { mockScramSecret, saltOf, scramSecret } from "./scram.ts";
 import { defaultTokenSettings, shortestSeconds, type TokenSettings } from "./settings.ts";
+import {
+  type IssuedToken,
+  IssueError,
+  type PosternTokens,
+  type TokenFound,
+  type TokenListing,
+} from "./types.ts";
+
+export { namedAgentIssuer } from "./bounds.ts";
+export {
+  type IssuedToken,
+  IssueError,
+  type IssueRequest,
+  type PosternTokens,
+  type TokenFound,
+  type TokenListing,
+} from "./types.ts";
 
 const collection = "tokens";
 /** Where nothing else is said. */
 const defaultMaxActors = 4;
-const maxSources = 16;
-/** The issuer of an actor that a person named when the token was made: nobody but that person vouches for it. */
-export const namedAgentIssuer = "urn:postern:agent";
-
-export interface IssueRequest {
-  /** null: any. */
-  readonly audience?: readonly Audience[] | null;
-  readonly database?: string | null;
-  /** The agent it is made for: becomes the nearest actor, and the principal an agent. */
-  readonly agent?: string | null;
-  /** Who acts for the principal from here on, as verified by a token of its own (RFC 8693 section 2.1, actor_token). */
-  readonly actor?: Principal | null;
-  /** Wanted lifetime; cut to what is allowed. */
-  readonly seconds?: number | null;
-  /** base64url SHA-256 of a client certificate. */
-  readonly certificate?: string | null;
-  /** What the token of `principal` is itself bound to, when it is a Postern token: the new one is bound at least as tightly. */
-  readonly within?: Pick<TokenFound, "audience" | "database" | "certificate"> | null;
-}
-
-export interface IssuedToken {
-  readonly token: string;
-  readonly id: string;
-  /** The startup `user` with which SCRAM-SHA-256 is offered for it. */
-  readonly user: string;
-  /** Seconds since the epoch. */
-  readonly issued: number;
-  readonly expires: number;
-  readonly audience: readonly Audience[] | null;
-  readonly database: string | null;
-  readonly principal: Principal;
-}
-
-/** A token as its owner may see it. */
-export interface TokenListing {
-  readonly id: string;
-  readonly audience: readonly Audience[] | null;
-  readonly database: string | null;
-  readonly agent: string | null;
-  readonly certificate: string | null;
-  readonly issued: number;
-  readonly expires: number;
-  readonly actor: readonly Actor[];
-}
-
-export interface TokenFound {
-  readonly id: string;
-  /** The first of the tokens that took each other's place: revoking it revokes them all. */
-  readonly head: string;
-  readonly principal: Principal;
-  readonly audience: readonly Audience[] | null;
-  readonly database: string | null;
-  readonly agent: string | null;
-  readonly certificate: string | null;
-}
-
-/** A token shall not be issued. `code` is an error code of RFC 6749 section 5.2 or RFC 8693 section 2.2.2. */
-export class IssueError extends Error {
-  override readonly name = "IssueError";
-  readonly code: "invalid_request" | "invalid_grant" | "invalid_target" | "invalid_scope" | "slow_down";
-  constructor(code: IssueError["code"], message: string) {
-    super(message);
-    this.code = code;
-  }
-}
-
-export interface PosternTokens {
-  /** A token for a principal that was just authenticated. Throws IssueError; IdentityError STORE_UNAVAILABLE. */
-  issue(principal: Principal, request: IssueRequest): Promise<IssuedToken>;
-  /**
-   * A fresh token in the place of an old one, which ends with this; bound at least as tightly, and within the lifetime of
-   * what the first one was exchanged for. Throws IssueError, IdentityError.
-   */
-  rotate(token: string, request: IssueRequest, context: CallContext): Promise<IssuedToken>;
-  /** The principal of a token shown here. Throws IdentityError. */
-  lookup(token: string, context: CallContext): Promise<Principal>;
-  /** As lookup, with what the token is bound to; nothing of that is checked. */
-  inspect(token: string): Promise<TokenFound>;
-  /** What SCRAM needs for the token with this id, made up when there is none or it is no id at all. Throws IdentityError STORE_UNAVAILABLE. */
-  scram(id: string): Promise<ScramSecret>;
-  /** The principal of a token whose holder has proved it by SCRAM. Throws IdentityError. */
-  proved(id: string, context: CallContext): Promise<Principal>;
-  /** The living tokens of a principal, newest first. */
-  list(principal: Pick<Principal, "issuer" | "subject">): Promise<readonly TokenListing[]>;
-  /** The living token of this id; null: there is none (any more). */
-  find(id: string): Promise<TokenFound | null>;
-  /** Ends a token. Gives what it was, for the list of revocations; null: there is none (any more). */
-  end(id: string): Promise<TokenFound | null>;
-  readonly settings: TokenSettings;
-}
 
 export interface TokenOptions {
   readonly store: Store;
@@ -304,82 +231,6 @@ export function createPosternTokens(options: TokenOptions): PosternTokens {
       return found;
     },
   };
-}
-
-/** Actors, kind and sources of a token that is issued for a principal, perhaps to act for it. */
-function delegated(
-  principal: Principal,
-  request: IssueRequest,
-  maxActors: number,
-): { actor: Actor[]; kind: Principal["kind"]; from: TokenSource[] } {
-  const { agent = null, actor = null } = request;
-  const actors: Actor[] = [...principal.actor];
-  const from = sourcesOf(principal);
-  if (actor !== null) {
-    actors.unshift(...actor.actor, { subject: actor.subject, issuer: actor.issuer });
-    from.push(...sourcesOf(actor));
-  }
-  if (agent !== null) actors.unshift({ subject: agent, issuer: namedAgentIssuer });
-  if (actors.length > maxActors)
-    throw new IssueError("invalid_request", `a token may have at most ${maxActors} actors`);
-  if (from.length > maxSources) throw new IssueError("invalid_request", "exchanged too often");
-  // Whoever lets somebody act in his place hands on his groups, never the standing of a person.
-  const kind = agent === null && actor === null ? principal.kind : "agent";
-  return { actor: actors, kind, from };
-}
-
-function sourcesOf({ token }: Principal): TokenSource[] {
-  const { jti, sha256, input, twin, issued } = token;
-  const signed = { ...(input === undefined ? {} : { input }), ...(twin === undefined ? {} : { twin }) };
-  return [...(token.from ?? []), { jti, sha256, ...signed, issued }];
-}
-
-/**
- * What a token is bound to against where it is shown. `audience` false: it is shown to be exchanged, not to be used.
- * Throws IdentityError TOKEN_AUDIENCE, TOKEN_DATABASE or TOKEN_BOUND.
- */
-function checkBinding(record: TokenRecord, context: CallContext, audience: boolean): void {
-  const { audience: at = null, database = null, certificate = null } = context;
-  if (audience && record.audience !== null && (at === null || !record.audience.includes(at)))
-    throw new IdentityError(
-      "TOKEN_AUDIENCE",
-      `the Postern token is for ${record.audience.join(", ")}, not for ${at ?? "any place"}`,
-    );
-  if (record.database !== null && database !== null && record.database !== database)
-    throw new IdentityError("TOKEN_DATABASE", "the Postern token is for another database");
-  if (record.certificate !== null && record.certificate !== certificate)
-    throw new IdentityError(
-      "TOKEN_BOUND",
-      "the Postern token is bound to a client certificate that was not shown",
-    );
-}
-
-/** What is asked for, inside what there is. Throws IssueError invalid_target. */
-function narrowed(
-  held: Pick<TokenFound, "audience" | "database" | "certificate"> | null,
-  request: IssueRequest,
-): Pick<TokenRecord, "audience" | "database" | "certificate"> {
-  return {
-    audience: narrower(held?.audience ?? null, request.audience ?? null),
-    database: same("database", held?.database ?? null, request.database ?? null),
-    certificate: same("certificate", held?.certificate ?? null, request.certificate ?? null),
-  };
-}
-
-function narrower(old: readonly Audience[] | null, wanted: readonly Audience[] | null): Audience[] | null {
-  if (wanted === null) return old === null ? null : [...old];
-  if (old !== null && wanted.some((audience) => !old.includes(audience)))
-    throw new IssueError(
-      "invalid_target",
-      "a token is exchanged for one of the same audience, or a part of it",
-    );
-  return [...wanted];
-}
-
-function same(what: string, old: string | null, wanted: string | null): string | null {
-  if (old !== null && wanted !== null && old !== wanted)
-    throw new IssueError("invalid_target", `the token is bound to another ${what}`);
-  return old ?? wanted;
 }
 
 function foundOf(id: string, record: TokenRecord): TokenFound {

@@ -1,9 +1,9 @@
 /** What the gateway refused, as a tool result. */
 import type { CallToolResult } from "@modelcontextprotocol/server";
-import type { Judgement, Refusal } from "../../gateway/index.ts";
+import type { Judgement, Refusal, Unopened } from "../../gateway/index.ts";
 import { typeText } from "../../gateway/index.ts";
 import { typeName } from "../../protocol/index.ts";
-import { answer, databaseError, denied } from "./result.ts";
+import { answer, databaseError, denied, passing } from "./result.ts";
 
 export interface HeldApproval {
   readonly id: string;
@@ -45,6 +45,20 @@ export function refusedCall(refusal: Refusal, tool: string): CallToolResult {
       ...(held === null ? {} : { approval: held }),
     },
   );
+}
+
+/** The gateway began no session: its own words, not the database's. */
+export function refusedSession({ code, sqlstate, message }: Unopened): CallToolResult {
+  const elsewhere = code === "UNKNOWN_DATABASE" || code === "NO_LOGIN";
+  return denied({
+    code,
+    sqlstate,
+    message,
+    hint: elsewhere
+      ? "describe_access without arguments lists the databases that you may use."
+      : "Try again later; the operator finds the cause in the gateway's log.",
+    retryable: passing.test(sqlstate),
+  });
 }
 
 /** Who may approve it; null: nobody is named. */

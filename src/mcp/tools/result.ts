@@ -50,7 +50,7 @@ export function denied(denial: Denial, more: Record<string, unknown> = {}): Call
 }
 
 /** Classes of SQLSTATE after which the same statement may pass: transaction rollback, lock not available, resources, operator, connection. */
-const passing = /^(?:40|55P03|53|57P0|08)/;
+export const passing = /^(?:40|55P03|53|57P0|08)/;
 
 /** An error of the database itself: its words are data, too. */
 export function databaseError(fields: ReadonlyMap<string, string>): CallToolResult {

@@ -1,6 +1,6 @@
 /** A tool call's session: the same walk as on the wire, and what it says beside its stream. */
 import type { Claimed } from "../../facts/session.ts";
-import type { Judgement, Refusal } from "../../gateway/index.ts";
+import type { Judgement, Refusal, Unopened } from "../../gateway/index.ts";
 import type { Provenance } from "../claimed.ts";
 import type { Caller, McpDeps } from "../deps.ts";
 import { type RunLimits, type RunResult, runStatement } from "../sql/run.ts";
@@ -16,6 +16,8 @@ export interface Told {
   readonly result: RunResult;
   /** What the gateway itself refused; null: an error in `result`, if any, is the database's. */
   readonly refusal: Refusal | null;
+  /** Why the gateway began no session; null: it did. */
+  readonly unopened: Unopened | null;
   /** The last judgement; null: no policy, or it never came so far. */
   readonly judgement: Judgement | null;
 }
@@ -31,6 +33,7 @@ export async function inSession(
   execute: boolean,
 ): Promise<Told> {
   let refusal: Refusal | null = null;
+  let unopened: Unopened | null = null;
   let judgement: Judgement | null = null;
   const { principal, ip, port, tls } = caller;
   const stream = deps.gateway.attach({
@@ -57,8 +60,11 @@ export async function inSession(
       refused: (next) => {
         refusal ??= next;
       },
+      unopened: (why) => {
+        unopened = why;
+      },
     },
   });
   const result = await runStatement(stream, asked.sql, asked.parameters, limits, signal, execute);
-  return { result, refusal, judgement };
+  return { result, refusal, unopened, judgement };
 }

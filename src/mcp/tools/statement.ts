@@ -3,7 +3,7 @@ import type { CallToolResult } from "@modelcontextprotocol/server";
 import type { Provenance } from "../claimed.ts";
 import type { Caller, McpDeps } from "../deps.ts";
 import type { RunResult } from "../sql/run.ts";
-import { columnType, refusedCall } from "./refusals.ts";
+import { columnType, refusedCall, refusedSession } from "./refusals.ts";
 import { answer, databaseError, unfinished, untrusted } from "./result.ts";
 import { type Asked, inSession, type Told } from "./session.ts";
 
@@ -35,8 +35,9 @@ export function runWanted(
 
 /** A statement's rows, error or refusal as the tool tells them. */
 export function resultOf(told: Told): CallToolResult {
-  const { result, refusal } = told;
+  const { result, refusal, unopened } = told;
   if (refusal !== null) return refusedCall(refusal, queryTool);
+  if (unopened !== null) return refusedSession(unopened);
   switch (result.kind) {
     case "done":
       return answer(rowsOf(result, told));

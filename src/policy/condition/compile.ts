@@ -68,6 +68,7 @@ export function compileCondition(text: string): CompileResult {
     return refuse(`the condition is of type ${type}, not bool`, hint);
   }
 
+  const splits = /\bsplit\b/.test(text);
   const condition: Condition = {
     text,
     facts,
@@ -76,9 +77,9 @@ export function compileCondition(text: string): CompileResult {
     needsEstimate: facts.some((fact) => fact.startsWith("estimate.")),
     passing: facts.some((fact) => passingFacts.includes(fact)),
     ask(given) {
-      if (nested && longest(given, facts) > maxLoopedItems)
+      if (nested && longest(given, facts, splits) > maxLoopedItems)
         return { is: "error", detail: "too_many_items_for_nested_loops" };
-      const views = [given.principal, given.session, given.statement, given.estimate];
+      const views = [given.principal, given.session, given.statement, given.estimate, given.clock];
       for (const view of views) view.asked = false;
       try {
         const value: unknown = evaluate(given as unknown as Record<string, unknown>);
@@ -94,35 +95,29 @@ export function compileCondition(text: string): CompileResult {
   return { ok: true, labels, condition };
 }
 
-/** Length of the longest list among the facts used. */
-function longest(given: Facts, facts: readonly string[]): number {
+/** Length of the longest list among the facts used; `splits`: texts may be made into lists. */
+function longest(given: Facts, facts: readonly string[], splits: boolean): number {
   let most = 0;
   for (const fact of facts) {
-    let length = 0;
-    if (fact === "principal.groups") length = given.principal.groups.length;
-    else if (fact.startsWith("statement.")) length = statementLength(given, fact);
-    most = Math.max(most, length);
+    const path = fact.split(".");
+    let value: unknown = given;
+    try {
+      for (const name of path) value = (value as Readonly<Record<string, unknown>>)[name];
+    } catch {
+      // What is not known is no list yet.
+      continue;
+    }
+    most = Math.max(most, lengthOf(value, splits));
   }
   return most;
 }
 
-function statementLength({ statement }: Facts, fact: string): number {
-  try {
-    switch (fact) {
-      case "statement.reads":
-        return statement.reads.length;
-      case "statement.writes":
-        return statement.writes.length;
-      case "statement.columns":
-        return statement.columns.length;
-      case "statement.functions":
-        return statement.functions.length;
-      default:
-        return 0;
-    }
-  } catch {
-    return 0;
-  }
+/** Of the longest list in it. Claims are bounded by the size of a token, and by the depth that they are taken to. */
+function lengthOf(value: unknown, splits: boolean): number {
+  if (typeof value === "string") return splits ? value.length : 0;
+  if (typeof value !== "object" || value === null) return 0;
+  const items = Array.isArray(value) ? value : value instanceof Map ? [...value.values()] : [];
+  return items.reduce((most: number, item) => Math.max(most, lengthOf(item, splits)), items.length);
 }
 
 function told(error: unknown, otherwise: string): { summary: string; at: number } {

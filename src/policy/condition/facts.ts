@@ -19,6 +19,13 @@ export const effectNames = Object.keys(isEffect) as readonly Effect[];
 export const principalKinds: readonly PrincipalKind[] = ["human", "agent", "service"];
 export const vias: readonly Via[] = ["wire", "mcp", "api"];
 
+/** What `statement.kind` may be: every kind that sql/ tells apart, and what is no SQL. */
+export const statementKindNames: readonly string[] = [
+  ...["select", "insert", "update", "delete", "merge", "copy", "truncate", "ddl", "transaction", "session"],
+  ...["utility", "call", "do", "prepare", "execute", "deallocate", "declare", "fetch", "close", "explain"],
+  ...["lock", "notify", "listen", "unknown", "empty", "function", "replication"],
+];
+
 /** CEL types of every fact. Those that may be absent are texts, then empty. */
 export const factTypes = {
   principal: {

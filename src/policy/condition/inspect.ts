@@ -3,7 +3,7 @@ import { isIP } from "node:net";
 import { maxLoops } from "../limits.ts";
 import { nearest } from "../yaml/reader.ts";
 import { functionNames, loops, parseNetwork, takesTime } from "./environment.ts";
-import { claimedTypes, effectNames, factTypes, principalKinds, vias } from "./facts.ts";
+import { claimedTypes, effectNames, factTypes, principalKinds, statementKindNames, vias } from "./facts.ts";
 import { isTree, pathOf, type Tree, texts } from "./tree.ts";
 
 export interface Fault {
@@ -36,6 +36,7 @@ const values: Readonly<Record<string, readonly string[]>> = {
   "principal.kind": principalKinds,
   "session.via": vias,
   "statement.effects": effectNames,
+  "statement.kind": statementKindNames,
 };
 const labelFacts = ["statement.labels", "statement.labels_in_predicates"];
 
@@ -227,6 +228,8 @@ class Inspector {
   private value(node: Tree, fact: string, text: string): void {
     this.literals.push({ fact, text });
     if (labelFacts.includes(fact)) this.labels.push({ label: text, at: node.start });
+    if (fact === "statement.command" && text !== text.toUpperCase())
+      this.fault(node, `${fact} is never ${JSON.stringify(text)}`, JSON.stringify(text.toUpperCase()));
     const known = values[fact];
     if (known === undefined || known.includes(text)) return;
     const near = nearest(text, known);

@@ -222,11 +222,27 @@ export class EstimateView {
   }
 }
 
+/** The moment; null: unknown, as where it is asked what may ever be. */
+export class ClockView {
+  private readonly moment: Date | null;
+  asked = false;
+  constructor(moment: Date | null) {
+    this.moment = moment;
+  }
+  get now(): Date {
+    if (this.moment !== null) return this.moment;
+    this.asked = true;
+    throw unknownFact;
+  }
+}
+
 /** All that a condition is evaluated against. */
 export interface Facts {
   readonly principal: PrincipalView;
   readonly session: SessionView;
   readonly statement: StatementView;
   readonly estimate: EstimateView;
+  readonly clock: ClockView;
+  /** Throws where the moment is unknown. */
   readonly now: Date;
 }

@@ -59,6 +59,7 @@ export function judge(set: RuleSet, input: PartialInput): Judgement {
   const answers = askAll(set.rules, input);
   const whole: DecideInput = {
     ...input,
+    now: input.now ?? new Date(0),
     principal: { claims: {}, email: null, ...input.principal },
     statement: { ...blank, ...input.statement },
   };
@@ -85,7 +86,7 @@ export function judge(set: RuleSet, input: PartialInput): Judgement {
   const facts = open.flatMap((rule) => rule.condition.facts);
   const missing = facts.filter((fact) => {
     const [root, field = ""] = fact.split(".");
-    if (root === "estimate") return true;
+    if (root === "estimate" || (root === "now" && input.now === null)) return true;
     if (fact === "principal.claims") return input.principal.claims === undefined;
     if (fact === "principal.email") return input.principal.email === undefined;
     if (fact === "session.claimed.intent") return input.sealedIntent === true;
@@ -136,9 +137,11 @@ function wouldBe(
   real: Combined,
 ): PolicyDecision["would"] {
   if (!set.observeDefault && !set.rules.some((rule) => rule.observe)) return null;
-  const { outcome } = combine(set, answers, input, everyRule, set.default);
+  const { outcome, matched } = combine(set, answers, input, everyRule, set.default);
   if (outcome.verdict === "allow" || outcome.verdict === real.outcome.verdict) return null;
-  return { verdict: outcome.verdict, rule: outcome.by?.name ?? null };
+  const held = matched.filter((rule) => rule.then === "approve");
+  const { code } = tell(set, outcome, held, input);
+  return { verdict: outcome.verdict, rule: outcome.by?.name ?? null, code: code ?? "POLICY_DENIED" };
 }
 
 function verdictOf(rule: CompiledRule, answer: RuleAnswer | undefined): RuleVerdict {

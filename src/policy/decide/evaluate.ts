@@ -1,6 +1,13 @@
 /** Asking every rule about one statement. */
 import type { Answer } from "../condition/compile.ts";
-import { EstimateView, type Facts, PrincipalView, SessionView, StatementView } from "../condition/views.ts";
+import {
+  ClockView,
+  EstimateView,
+  type Facts,
+  PrincipalView,
+  SessionView,
+  StatementView,
+} from "../condition/views.ts";
 import type { DecideInput, Estimate, PartialInput } from "../types.ts";
 import type { CompiledRule } from "./rules.ts";
 
@@ -11,12 +18,16 @@ export type RuleAnswer = Answer | { readonly is: "skipped" };
 export type Answers = readonly RuleAnswer[];
 
 function factsOf(input: PartialInput, estimate: Estimate | null): Facts {
+  const clock = new ClockView(input.now);
   return {
     principal: new PrincipalView(input.principal),
     session: new SessionView(input.session, input.sealedIntent === true),
     statement: new StatementView(input.statement),
     estimate: new EstimateView(estimate),
-    now: input.now,
+    clock,
+    get now() {
+      return clock.now;
+    },
   };
 }
 
@@ -72,6 +83,7 @@ export function mayAllowAnything(rule: CompiledRule, input: PartialInput): "yes"
   if (rule.then !== "allow" && rule.then !== "approve") return "no";
   const facts = factsOf({ ...input, statement: {} }, null);
   const answer = rule.condition.ask(facts);
-  if (answer.is === "unknown") return facts.principal.asked || facts.session.asked ? "unknown" : "yes";
+  const { principal, session, clock } = facts;
+  if (answer.is === "unknown") return principal.asked || session.asked || clock.asked ? "unknown" : "yes";
   return answer.is === "true" ? "yes" : "no";
 }

@@ -49,7 +49,7 @@ export function tell(
           return {
             code: "NO_RULE",
             message: `no rule allows this: ${describe(input)}`,
-            hint: allowedHint(set, input),
+            hint: `${resetHint(input)}${allowedHint(set, input)}`,
             object: single(input.statement.writes) ?? single(input.statement.reads),
           };
       }
@@ -86,6 +86,22 @@ function describe(input: DecideInput): string {
   const touched = [...new Set([...statement.writes, ...statement.reads])];
   const names = touched.slice(0, 3).join(", ") + (touched.length > 3 ? ", …" : "");
   return `it would ${what}${names === "" ? "" : ` (${names})`}`;
+}
+
+const resets: ReadonlySet<string> = new Set([
+  "DEALLOCATE ALL",
+  "DISCARD ALL",
+  "DISCARD SEQUENCES",
+  "DISCARD TEMP",
+  "RESET",
+]);
+
+/** Pools and drivers send these by themselves when a connection comes back to them, or when their cache of statements is full. */
+function resetHint({ statement: { command, effects, functions } }: DecideInput): string {
+  const releases = functions.length === 1 && functions[0] === "pg_catalog.pg_advisory_unlock_all";
+  return releases || (effects.length === 1 && effects[0] === "session" && resets.has(command))
+    ? "Postern resets a connection itself when its session ends: have the driver or pool leave this out (docs/policy.md, Pools of agents). "
+    : "";
 }
 
 function allowedHint(set: RuleSet, input: DecideInput): string {

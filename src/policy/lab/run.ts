@@ -2,6 +2,7 @@
 import type { CompiledPolicy, DecideInput, PolicyDecision } from "../types.ts";
 import type { Analyse, AnalysedStatement, MaskReport } from "./analyser.ts";
 import type { TestCase } from "./cases.ts";
+import { refusedDecision } from "./explain.ts";
 
 /** What a whole text comes to: the strictest of its statements, as one denied part keeps all from running. */
 export interface Verdict {
@@ -72,6 +73,8 @@ async function verdictOf(
   session: TestCase["session"],
   statement: AnalysedStatement,
 ): Promise<Verdict> {
+  const { refusal } = statement;
+  if (refusal !== null) return withMasks(refusedDecision(refusal), null);
   const input = await withEstimate(
     policy,
     { ...inputOf(test, session), statement: statement.facts },
@@ -87,8 +90,9 @@ export async function withEstimate(
   input: DecideInput,
   statement: AnalysedStatement,
 ): Promise<DecideInput> {
-  if (input.estimate !== undefined || statement.estimate === undefined || !policy.wantsEstimate(input))
+  if (input.estimate !== undefined || statement.estimate === undefined || statement.refusal !== null)
     return input;
+  if (!policy.wantsEstimate(input)) return input;
   const estimate = await statement.estimate();
   return estimate === null ? input : { ...input, estimate: () => estimate };
 }

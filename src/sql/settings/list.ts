@@ -181,7 +181,11 @@ const rules: { readonly [name: string]: Rule } = {
     reset: tracked("Decides which relations and functions names stand for."),
   },
   role: always(tracked("Another role's rights, and other row filters.", true)),
-  session_authorization: always(refused("The login is the gateway's choice.")),
+  session_authorization: {
+    judge: () => refused("The login is the gateway's choice."),
+    // Nothing can have changed it. It implies SET ROLE NONE, which is tracked alike.
+    reset: tracked("The login itself, in no other role. Pools reset connections with it (Npgsql).", true),
+  },
   row_security: within(
     is(true),
     "The default.",

@@ -10,9 +10,6 @@ const login: Known = {
   "wrong password": "Postern checks tokens, with one generic message",
 };
 
-const processIds =
-  "the process id that a client is told at connect is the gateway's own, unguessable one (for cancel requests); the server's is in pg_backend_pid() and in notifications of others";
-
 const replication = "refused unless the database says `replication: true`";
 
 const known: Readonly<Record<string, Known>> = {
@@ -27,8 +24,6 @@ const known: Readonly<Record<string, Known>> = {
       "the driver writes a message that cannot be read; PostgreSQL fails the statement, Postern ends the session (08P01 both)",
     "a custom setting of an earlier session is null again, not empty":
       "connections are used again after DISCARD ALL, which leaves custom settings empty rather than unknown; `pool: { reset: close }` avoids it",
-    "a notification names the sender's process id as the sender knows it": processIds,
-    "the process id of the connection is pg_backend_pid()": processIds,
   },
   "postgres.js": {
     ...login,

@@ -71,6 +71,10 @@ export const ada: Me = {
   csrf: "csrf-of-the-double",
   expires: new Date(Date.now() + 7 * 3600_000).toISOString(),
   databases: [{ name: "shop" }, { name: "billing" }],
+  offers: [
+    { database: "shop", group: "oncall", maxSeconds: 14_400 },
+    { database: "billing", group: "oncall", maxSeconds: 14_400 },
+  ],
   version: "0.1.0",
   node: "gw-1",
   publicUrl: "http://127.0.0.1:8432",

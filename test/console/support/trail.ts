@@ -239,6 +239,7 @@ function fits(hit: AuditHit, search: URLSearchParams): boolean {
   const since = search.get("since");
   const until = search.get("until");
   return (
+    same("type", hit.type) &&
     same("subject", hit.principal.subject) &&
     same("verdict", hit.verdict) &&
     same("status", hit.status) &&
@@ -279,6 +280,7 @@ function runsOf(records: readonly Json[]): RunSummary[] {
       statements: (known?.statements ?? 0) + 1,
       denied: (known?.denied ?? 0) + (text(record, "decision.verdict") === "deny" ? 1 : 0),
       subject: text(record, "principal.subject"),
+      others: 0,
       principalKind: text(record, "principal.kind"),
       agent: text(record, "claimed.agent"),
       model: text(record, "claimed.model"),
@@ -293,7 +295,7 @@ export function serveTrail(double: Double, data: TrailData, hits: readonly Audit
   const key = readFileSync(join(data.place.dir, "log.vkey"), "utf8").trim();
   const records = data.stored.map((one) => withBlobs(data.place.dir, JSON.parse(one) as Json) as Json);
   double.on("GET /api/audit", ({ search }) => {
-    const fitting = hits.length > 10_000 && search.size <= 2 ? hits : hits.filter((hit) => fits(hit, search));
+    const fitting = hits.length > 10_000 && search.size <= 3 ? hits : hits.filter((hit) => fits(hit, search));
     const from = Number(search.get("after") ?? 0);
     // Many are given faster than the gateway would: it is the page that is tried.
     const most = hits.length > 10_000 ? 5000 : Number(search.get("limit") ?? 50);
@@ -451,6 +453,7 @@ function servePolicy(double: Double, data: TrailData): void {
       default: active.default,
       observe: active.observe,
       databases: ["shop", "billing"],
+      groups: ["agents", "data-stewards"],
     },
   }));
   double.on("GET /api/policy/columns", () => ({

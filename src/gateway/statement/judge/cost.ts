@@ -1,10 +1,10 @@
 /** What a decision counts: the planner's estimate, and comparisons with protected columns. */
-import type { Touched } from "../../../facts/effects.ts";
+import type { Effect, Touched } from "../../../facts/effects.ts";
 import { type Budget, type DecideInput, type Estimate, equalityBudget } from "../../../policy/index.ts";
 import type { View } from "../../analyst/index.ts";
 import { planned } from "../facts.ts";
 import type { Guarding, Question } from "../judgement.ts";
-import type { PreparedStatement } from "../names.ts";
+import type { PreparedStatement, Shape } from "../names.ts";
 
 /** What the planner guesses, where a rule cannot be decided without it; "open": it must be asked first. */
 export function estimateFor(
@@ -16,14 +16,9 @@ export function estimateFor(
   questions: Question[],
 ): Estimate | null | "open" {
   if (!view.policy.needs.estimate || !view.policy.wantsEstimate(input)) return null;
-  const [only] = touched;
-  // Planning runs functions: only those that are known to be harmless may.
-  // Transaction control and settings have no plan, and cost nothing.
-  if (only === undefined && input.statement.effects.every((effect) => effect === "session"))
-    return { rows: 0, cost: 0 };
-  if (only === undefined || touched.length > 1 || only.unsafe.length > 0 || only.problems.length > 0)
-    return null;
-  if (!planned.has(statement.shape.kind)) return null;
+  const plan = plannable(statement.shape, touched, input.statement.effects);
+  if (plan === null || "cost" in plan) return plan;
+  const { only } = plan;
   const key = `\0estimate\0${only.parameterTypes.join()}\0${statement.text}`;
   const answer = guard.fresh.get(key);
   if (answer?.kind === "estimate") return answer.estimate;
@@ -35,6 +30,23 @@ export function estimateFor(
     settledSettings: 0,
   });
   return "open";
+}
+
+/**
+ * What the planner may be asked about: `only`, or nothing, since the estimate is known without it. null: there is none. Planning
+ * runs functions: only those that are known to be harmless may.
+ */
+export function plannable(
+  { kind }: Pick<Shape, "kind">,
+  touched: readonly Touched[],
+  effects: readonly Effect[],
+): Estimate | { readonly only: Touched } | null {
+  const [only] = touched;
+  // Transaction control and settings have no plan, and cost nothing.
+  if (only === undefined && effects.every((effect) => effect === "session")) return { rows: 0, cost: 0 };
+  if (only === undefined || touched.length > 1 || only.unsafe.length > 0 || only.problems.length > 0)
+    return null;
+  return planned.has(kind) ? { only } : null;
 }
 
 /** Comparisons with protected columns that the policy counts (`use: equality`). */

@@ -6,7 +6,7 @@ import type { Guarding, Judgement } from "../judgement.ts";
 import type { PreparedStatement } from "../names.ts";
 import { inBlock } from "../place.ts";
 import type { Reason, Walk } from "../state.ts";
-import { currentView, done, ending, maxAttempts, stopped } from "./one.ts";
+import { currentView, done, ending, maxAttempts, overtaken, stopped } from "./one.ts";
 import { refusedBefore } from "./refused.ts";
 import { decided } from "./verdict.ts";
 
@@ -17,6 +17,7 @@ export function judgeFunction(
   statement: PreparedStatement,
   oid: number,
 ): Judgement | null {
+  overtaken(guard);
   const policy = guard.policies.current;
   const view = currentView(guard, policy);
   if (

@@ -4,7 +4,7 @@ import type { Guarding, Judgement, Question } from "../judgement.ts";
 import type { PreparedStatement } from "../names.ts";
 import { changesNames, endsTransaction, inBlock, inBlockBehind } from "../place.ts";
 import type { Reason, Walk } from "../state.ts";
-import { done, judge, stopped, unasked, withoutEffects } from "./one.ts";
+import { done, judge, overtaken, stopped, unasked, withoutEffects } from "./one.ts";
 import { refusedBefore } from "./refused.ts";
 
 const noMessage: Reason = {
@@ -32,6 +32,7 @@ export function judgeMessage(
   statements: readonly PreparedStatement[],
   questions: Question[],
 ): Verdicts | null {
+  overtaken(guard);
   const judgements: (Judgement | null)[] = [];
   const paused = stopped(walk, guard);
   if (paused !== null && !statements.every(withoutEffects)) {
@@ -92,6 +93,7 @@ export function judgeBatch(
   statements: readonly PreparedStatement[],
   questions: Question[],
 ): readonly Judgement[] | null {
+  overtaken(guard);
   const judgements: Judgement[] = [];
   let inTransaction = inBlock(walk, guard);
   let open = false;

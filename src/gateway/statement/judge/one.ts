@@ -8,7 +8,7 @@ import type { Touched } from "../../../facts/effects.ts";
 import type { CompiledPolicy } from "../../../policy/index.ts";
 import { setsRow, settledSettings } from "../../../sql/index.ts";
 import type { View } from "../../analyst/index.ts";
-import { othersChange } from "../changes.ts";
+import { changesNow, othersChange } from "../changes.ts";
 import {
   aborted,
   cancelledBefore,
@@ -17,7 +17,9 @@ import {
   type Leeway,
   leewayOf,
   loosened,
+  ofParser,
   refusedStatically,
+  staysReadOnly,
   unavailable,
 } from "../facts.ts";
 import { type Answer, type Guarding, type Judgement, type Question, unsettle } from "../judgement.ts";
@@ -33,12 +35,8 @@ import { decided } from "./verdict.ts";
 const maxJudged = 4096;
 /** Messages are looked at this often before the gateway gives up understanding them. */
 export const maxAttempts = 6;
-const staysReadOnly: Reason = {
-  sqlstate: "25006",
-  code: "READ_ONLY",
-  message: "policy: this session only reads, and its transactions stay read-only",
-  hint: "Leave READ WRITE out.",
-};
+/** Of these, as many may be lost to changes of others. */
+const maxOvertaken = 3;
 
 const ids = new WeakMap<Shape, string>();
 let lastId = 0;
@@ -46,11 +44,11 @@ let lastId = 0;
 const keptLength = 16_384;
 
 /** Tells shapes apart. Where each reading of one text gives a shape of its own, its text is told by a digest. */
-function idOf({ shape, text }: PreparedStatement): string {
+function idOf({ shape, asked }: PreparedStatement): string {
   let id = ids.get(shape);
   if (id === undefined) {
-    const fleeting = shape.secret || text.length > keptLength;
-    id = fleeting ? `#${hash("sha256", text, "base64url")}` : `#${(++lastId).toString(36)}`;
+    const fleeting = shape.secret || asked.length > keptLength;
+    id = fleeting ? `#${hash("sha256", asked, "base64url")}` : `#${(++lastId).toString(36)}`;
     ids.set(shape, id);
   }
   return id;
@@ -189,7 +187,7 @@ function judgeAnew(
         open = true;
         questions.push({
           key,
-          text: inner ?? one.text,
+          text: inner ?? one.asked,
           types: one.declared,
           kind,
           settledSettings: settledSettings(one.shape),
@@ -206,7 +204,11 @@ function judgeAnew(
         if (checked && setsRow(one.shape.facts) && answer.touched.settingRow !== true)
           return refuse(hiddenSetting);
         // Functions of bare expressions count; what they give goes nowhere.
-        own.push(kind === "expressions" ? { ...answer.touched, outputs: null } : answer.touched);
+        own.push(
+          kind === "expressions" || kind === "copy-in"
+            ? { ...answer.touched, outputs: null }
+            : answer.touched,
+        );
       }
     }
     const bound = used.bound[nth] ?? null;
@@ -216,14 +218,6 @@ function judgeAnew(
   }
   if (open) return null;
   return decided(walk, guard, by, statement, place, used.statements, touched, questions);
-}
-
-/**
- * Classes that PostgreSQL's own grammar and scanner give their errors (scan.l, gram.y): 22 (escapes, bytes that are no UTF-8),
- * 42, 0A (what the grammar knows, but the server does not do) and 54 (too deep, too long).
- */
-function ofParser(sqlstate: string): boolean {
-  return /^(?:22|42|0A|54)/.test(sqlstate);
 }
 
 /** A judgement without asking what the statement touches; null: something depends on that. */
@@ -266,8 +260,22 @@ export function withoutEffects({ shape: { facts, names, kind } }: PreparedStatem
   );
 }
 
+/**
+ * Others' changes have come into force while the server was asked about the message that waits: what it said, and the catalog that
+ * was loaded, may be of the time before. It is asked once more; when that goes on, rows are kept back instead (relay.ts).
+ */
+export function overtaken(guard: Guarding): void {
+  if (guard.asked === null || guard.asked === changesNow(guard.changes) || guard.attempts > maxOvertaken)
+    return;
+  guard.asked = null;
+  guard.awaited = null;
+  guard.fresh.clear();
+}
+
 /** The message that waited has been judged, or is skipped. */
 export function done(guard: Guarding): void {
+  guard.asof = guard.asked ?? changesNow(guard.changes);
+  guard.asked = null;
   guard.attempts = 0;
   guard.unavailable = null;
   guard.awaited = null;

@@ -1,4 +1,5 @@
 /** Statements that are refused before the policy is asked, and how judgements are written down. */
+import type { StatementForm } from "../../../facts/audit.ts";
 import type { StatementFacts } from "../../../facts/effects.ts";
 import type { PolicyDecision } from "../../../policy/index.ts";
 import type { View } from "../../analyst/index.ts";
@@ -10,6 +11,7 @@ import type { PreparedStatement } from "../names.ts";
 import type { Place } from "../place.ts";
 import { queueLength } from "../queue.ts";
 import type { Reason, Walk } from "../state.ts";
+import { formOf } from "./form.ts";
 
 /** A statement that is refused before the policy is asked. */
 export function refusedBefore(
@@ -29,7 +31,7 @@ export function refusedBefore(
     durability: walk.durability,
     awaits: false,
     refusal: reason,
-    ...records(walk, statement, facts, null, reason, [], false),
+    ...records(walk, statement, facts, null, reason, [], false, formOf(facts, [statement], [], null)),
     plan: null,
     watched: null,
     names: null,
@@ -51,6 +53,7 @@ export function records(
   reason: Reason | null,
   masked: readonly string[],
   analysed: boolean,
+  form: StatementForm,
 ): Pick<Judgement, "statementRecord" | "decisionRecord"> {
   const known = <T>(list: T): T | null => (analysed ? list : null);
   const verdict =
@@ -67,6 +70,7 @@ export function records(
       columns: known(facts.columns),
       functions: known(facts.functions),
       labels: known(facts.labels),
+      form,
     }),
     decisionRecord: decisionOf(walk, decision, verdict, reason?.code ?? null, masked),
   };

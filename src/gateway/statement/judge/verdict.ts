@@ -1,34 +1,23 @@
 /** What the policy says of a statement of which it is known what it touches, and what that means for its rows. */
-import { planMasks } from "../../../analysis/plan.ts";
+import { type MaskOutcome, planMasks } from "../../../analysis/plan.ts";
 import type { Effect, StatementFacts, Touched } from "../../../facts/effects.ts";
-import { createPlanMask } from "../../../masking/index.ts";
-import type { Budget, PolicyDecision } from "../../../policy/index.ts";
-import { type StaticFacts, setsRow } from "../../../sql/index.ts";
+import type { PolicyDecision } from "../../../policy/index.ts";
+import { setsRow } from "../../../sql/index.ts";
 import type { View } from "../../analyst/index.ts";
-import {
-  changesSettings,
-  factsOf,
-  givesRows,
-  leewayOf,
-  loosens,
-  mayWrite,
-  notUnderstood,
-  unmaskable,
-} from "../facts.ts";
-import { keepNames, refusalWithoutNames } from "../hidden.ts";
+import { changesSettings, factsOf, givesRows, loosens, mayWrite } from "../facts.ts";
+import { refusalWithoutNames } from "../hidden.ts";
 import type { Guarding, Judgement, Question } from "../judgement.ts";
 import { uncountable } from "../limits.ts";
 import { mayTell } from "../meaning.ts";
-import type { PreparedStatement } from "../names.ts";
+import type { PreparedStatement, Shape } from "../names.ts";
 import { endsTransaction, type Place } from "../place.ts";
-import { unreadCode } from "../sideways.ts";
 import type { Reason, Walk } from "../state.ts";
-import { equalityBudgets, estimateFor } from "./cost.ts";
+import { estimateFor } from "./cost.ts";
+import { formOf } from "./form.ts";
+import { hide } from "./hide.ts";
 import { copiedColumns, watch } from "./outputs.ts";
 import { records } from "./refused.ts";
-
-/** What planning the masks of one part of a statement gave. */
-type Masks = ReturnType<typeof planMasks>;
+import { wouldBe } from "./would.ts";
 
 /** Lays the policy over what is known. `analysed` null: nobody asked what the statement touches. null: the server must be asked first. */
 export function decided(
@@ -46,15 +35,16 @@ export function decided(
   const bare = factsOf(shape, touched, used, inTransaction, statements, statement.bytes);
   const own = bare.effects;
   const explain = shape.facts.explain !== null;
-  const runs = runsOf(shape.facts.explain);
+  const serialize = shape.facts.explain?.serialize === true;
+  const analyze = shape.facts.explain?.analyze === true;
   const writable = (name: string): boolean => mayWrite(view, name);
   const first = touched.map((one) =>
-    planMasks(one, view.protectedSet, { unmask: [], explain, runs, mayWrite: writable }),
+    planMasks(one, view.protectedSet, { unmask: [], explain, serialize, analyze, mayWrite: writable }),
   );
   const protects = first.some(({ labels }) => labels.length > 0);
   const observed = view.observedSet.empty
     ? []
-    : touched.map((one) => planMasks(one, view.observedSet, { unmask: [], explain, runs }));
+    : touched.map((one) => planMasks(one, view.observedSet, { unmask: [], explain }));
   const facts: StatementFacts = {
     ...bare,
     effects: analysed === null ? unknownEffects(own, used) : own,
@@ -69,20 +59,17 @@ export function decided(
     unmask.length === 0 && relax.size === 0
       ? first
       : touched.map((one) =>
-          planMasks(one, view.protectedSet, { unmask, relax, explain, runs, mayWrite: writable }),
+          planMasks(one, view.protectedSet, {
+            unmask,
+            relax,
+            explain,
+            serialize,
+            analyze,
+            mayWrite: writable,
+          }),
         );
-  const masks = masksOf(view, outcomes);
-  const texts = [statement, ...used].map(({ text }) => text);
-  const bound = used.length === 1 && shape.kind !== "prepare" && shape.kind !== "declare";
-  const kept = keepNames(view, touched, explain, bound, texts);
-  const named = kept !== null && "mask" in kept ? kept.mask : null;
-  const hides = outcomes.some((outcome) => outcome.ok && outcome.plan !== null);
-  const names = runs !== null && hides ? createPlanMask(named) : named;
-  let reason = notReadable(view, touched) ?? masks.reason;
-  for (const one of used) reason ??= unreadCode(one.shape, view, unmask);
-  if (kept !== null && "refusal" in kept) reason ??= kept.refusal;
-  if ((masks.plan !== null || names !== null) && shape.facts.copy?.direction === "out")
-    reason ??= unmaskable(shape.facts.copy, masks.masked[0] ?? null);
+  const { texts, masks, kept, names, ...hidden } = hide(view, statement, used, touched, outcomes, unmask);
+  let { reason } = hidden;
   // Before people are asked: it could not run even then.
   if (decision.verdict !== "deny") reason ??= uncountable([statement], [{ decision, facts }]);
   // People cannot agree to what nobody understands, or what cannot be masked.
@@ -91,6 +78,8 @@ export function decided(
   const awaits = agreeable && shape.kind !== "prepare";
   // A rule that denies says more than that the statement is not understood.
   if (awaits || decision.verdict === "deny") reason = ofDecision(decision);
+  const input = estimate === null ? asked : { ...asked, estimate: () => estimate };
+  const would = wouldBe(view, statement, used, touched, input, decision, reason);
   return {
     view,
     stand: guard.stand,
@@ -108,10 +97,11 @@ export function decided(
       walk,
       statement,
       analysed === null ? { ...facts, effects: null } : facts,
-      decision,
+      { ...decision, would },
       reason,
       masks.masked,
       touched.length > 0,
+      formOf(facts, used, touched, view),
     ),
     patterns: kept !== null && "patterns" in kept ? kept.patterns : [],
     ...rowsOf(view, statement, touched, masks.plan, names),
@@ -125,54 +115,11 @@ export function decided(
   };
 }
 
-function runsOf(explain: StaticFacts["explain"]): "analyze" | "serialize" | null {
-  if (explain?.analyze !== true) return null;
-  return explain.serialize ? "serialize" : "analyze";
-}
-
-/** What of it nobody can follow, where the policy depends on that. */
-function notReadable(view: View, touched: readonly Touched[]): Reason | null {
-  if (leewayOf(view.policy, !view.protectedSet.empty) !== "none") return null;
-  const problem = touched.find(({ problems }) => problems.length > 0)?.problems[0];
-  return problem === undefined ? null : notUnderstood(problem.code, problem.message, problem.object);
-}
-
-function labelsOf(outcomes: readonly Masks[]): Pick<StatementFacts, "labels" | "labelsInPredicates"> {
+function labelsOf(outcomes: readonly MaskOutcome[]): Pick<StatementFacts, "labels" | "labelsInPredicates"> {
   return {
     labels: [...new Set(outcomes.flatMap(({ labels }) => labels))].sort(),
     labelsInPredicates: [...new Set(outcomes.flatMap((one) => one.labelsInPredicates))].sort(),
   };
-}
-
-/** The masks of all parts: one plan, the columns' names, what they cost, and why they cannot be. */
-function masksOf(
-  view: View,
-  outcomes: readonly Masks[],
-): {
-  readonly plan: Judgement["plan"];
-  readonly masked: readonly string[];
-  readonly budgets: readonly Budget[];
-  readonly reason: Reason | null;
-} {
-  const masked = new Set<string>();
-  const budgets: Budget[] = [];
-  let plan: Judgement["plan"] = null;
-  let reason: Reason | null = null;
-  for (const outcome of outcomes) {
-    if (outcome.ok) {
-      budgets.push(...equalityBudgets(view, outcome.equalities));
-      for (const column of outcome.masked) masked.add(column);
-      if (outcome.plan?.columns.some((column) => column !== null) === true) plan ??= outcome.plan;
-    } else
-      reason ??= {
-        sqlstate: "42501",
-        code: outcome.code,
-        message: `policy: ${outcome.message}`,
-        hint: outcome.hint,
-        object: outcome.column,
-      };
-  }
-  return { plan, masked: [...masked].sort(), budgets, reason };
 }
 
 /** What is done with the rows it sends. */
@@ -215,8 +162,11 @@ function ofDecision(decision: PolicyDecision): Reason {
   };
 }
 
-/** Whatever functions it calls may do; only what has no query in it has no effects. */
-function unknownEffects(own: readonly Effect[], used: readonly PreparedStatement[]): readonly Effect[] {
+/** Of what nobody asked about. Whatever functions it calls may do; only what has no query in it has no effects. */
+export function unknownEffects(
+  own: readonly Effect[],
+  used: readonly { readonly shape: Shape }[],
+): readonly Effect[] {
   if (used.every(({ shape }) => shape.facts.tree.length === 0)) return own;
   return [...new Set<Effect>([...own, "execute", "read"])].sort();
 }

@@ -1,0 +1,94 @@
+/**
+ * What a definition compares or converts of values that are there, by names of columns alone: keys of foreign keys and exclusion
+ * constraints, columns and attributes that get another type, domains that get a check.
+ */
+import type { Definition } from "./facts.ts";
+import { named } from "./relations.ts";
+import { flagAt, isObject, type JsonObject, objectAt, stringAt, wordsOf } from "./tree.ts";
+
+type Checked = Pick<Definition, "references" | "retyped" | "attributes" | "domain"> & {
+  /** Columns of its own subject. */
+  readonly columns: readonly string[];
+};
+
+/** Reads them from the statement with top node `name`. Not recursive: expressions may be deep. */
+export function checkedBy(name: string, node: JsonObject): Checked {
+  const references: Definition["references"][number][] = [];
+  const columns: string[] = [];
+  const open: unknown[] = [node];
+  for (let at = open.pop(); at !== undefined; at = open.pop()) {
+    if (Array.isArray(at)) {
+      for (const item of at) open.push(item);
+      continue;
+    }
+    if (!isObject(at)) continue;
+    const constraint = objectAt(at, "Constraint");
+    if (constraint !== undefined) {
+      if (isObject(constraint.pktable))
+        references.push({ relation: named(constraint.pktable), columns: wordsOf(constraint.pk_attrs) });
+      // Ranges that overlap, and what other operators find: more than that two values are equal.
+      if (flagAt(constraint, "without_overlaps")) columns.push(...wordsOf(constraint.keys));
+      if (stringAt(constraint, "contype") === "CONSTR_EXCLUSION")
+        columns.push(...excluded(constraint.exclusions));
+    }
+    for (const value of Object.values(at)) if (typeof value === "object" && value !== null) open.push(value);
+  }
+  return { references, columns: [...columns, ...seenByTrigger(name, node)], ...ofTypes(name, node) };
+}
+
+/** What PostgreSQL's own trigger functions do with the columns that they are given, and with rows that do not change, is seen. */
+function seenByTrigger(name: string, node: JsonObject): string[] {
+  if (name !== "CreateTrigStmt") return [];
+  const compares = wordsOf(node.funcname).at(-1) === "suppress_redundant_updates_trigger";
+  return [...wordsOf(node.args), ...(compares ? [stringAt(objectAt(node, "relation"), "relname")] : [])];
+}
+
+/** Columns of an exclusion constraint that stand by themselves; expressions are read with all others. */
+function excluded(exclusions: unknown): string[] {
+  const pairs: readonly unknown[] = Array.isArray(exclusions) ? exclusions : [];
+  return pairs.flatMap((pair) => {
+    const items = objectAt(pair, "List")?.items;
+    const column = stringAt(objectAt(Array.isArray(items) ? items[0] : undefined, "IndexElem"), "name");
+    return column === "" ? [] : [column];
+  });
+}
+
+function ofTypes(name: string, node: JsonObject): Pick<Checked, "retyped" | "attributes" | "domain"> {
+  const nothing = { retyped: [], attributes: [], domain: null };
+  switch (name) {
+    case "AlterDomainStmt": {
+      // alterdomain: "C" adds a constraint, "V" validates one (parsenodes.h).
+      const words = wordsOf(node.typeName);
+      const last = words.at(-1);
+      const checks = ["C", "V"].includes(stringAt(node, "subtype")) && last !== undefined;
+      return checks ? { ...nothing, domain: { schema: words.at(-2) ?? null, name: last } } : nothing;
+    }
+    case "AlterTableStmt": {
+      const retyped = retypedBy(node);
+      // Tables of that type have its attributes as columns.
+      return stringAt(node, "objtype") === "OBJECT_TYPE"
+        ? { ...nothing, attributes: retyped.map(({ column }) => column) }
+        : { ...nothing, retyped };
+    }
+    default:
+      return nothing;
+  }
+}
+
+function retypedBy(node: JsonObject): Definition["retyped"] {
+  const commands: readonly unknown[] = Array.isArray(node.cmds) ? node.cmds : [];
+  return commands.flatMap((item) => {
+    const command = objectAt(item, "AlterTableCmd");
+    if (command === undefined || stringAt(command, "subtype") !== "AT_AlterColumnType") return [];
+    const type = objectAt(objectAt(command.def, "ColumnDef"), "typeName");
+    const words = wordsOf(type?.names);
+    const last = words.at(-1);
+    const plain = type?.typmods === undefined && type?.arrayBounds === undefined && last !== undefined;
+    return [
+      {
+        column: stringAt(command, "name"),
+        to: plain ? { schema: words.at(-2) ?? null, name: last } : null,
+      },
+    ];
+  });
+}
