@@ -7,8 +7,10 @@ export interface MaskOptions {
   readonly unmask: readonly string[];
   /** It is an EXPLAIN: estimates tell of the values that conditions compare with. */
   readonly explain: boolean;
-  /** It is an EXPLAIN that runs the statement: sizes in the plan tell of what was worked out, with SERIALIZE of every output. */
-  readonly runs?: "analyze" | "serialize" | null;
+  /** EXPLAIN (SERIALIZE): it prints how many bytes the rows are. Default false. */
+  readonly serialize?: boolean;
+  /** EXPLAIN ANALYZE: it prints how much memory sorts and hashes took. Default false. */
+  readonly analyze?: boolean;
   /** Uses that a rule allows the principal instead of the label's own. */
   readonly relax?: ReadonlyMap<string, LabelUse>;
   /** The principal may write rows of the relation ("schema.relation"), so that a hash could be looked up by writing guesses. */

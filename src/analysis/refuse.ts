@@ -185,9 +185,11 @@ const gravity: readonly Position[] = [
 ];
 
 function strictly(position: Position, label: LabelMatcher, options: MaskOptions): MaskRefusalCode | null {
+  // How many bytes the values are is what SERIALIZE prints.
+  if (options.serialize === true && (position === "output" || position === "derived"))
+    return "PROTECTED_EXPLAIN";
   switch (position) {
     case "output":
-      return options.runs === "serialize" ? "PROTECTED_EXPLAIN" : null;
     case "owner":
     // The index would find the value in the row that is written without being named, too: docs/masking.md, Residuals.
     case "arbiter":
@@ -199,7 +201,7 @@ function strictly(position: Position, label: LabelMatcher, options: MaskOptions)
       if (options.explain) return "PROTECTED_EXPLAIN";
       break;
     case "derived":
-      if (options.runs != null) return "PROTECTED_EXPLAIN";
+      if (options.analyze === true) return "PROTECTED_EXPLAIN";
       break;
   }
   const use = options.relax?.get(label.label) ?? label.use;
@@ -251,11 +253,11 @@ function explained(
   const message =
     code === "PROTECTED_EXPLAIN"
       ? sized
-        ? `${named} is protected: sizes that this EXPLAIN tells of tell of its values`
+        ? `${named} is protected and may not be in the rows of EXPLAIN (SERIALIZE), nor inside an expression in EXPLAIN ANALYZE: sizes tell of its values`
         : `${named} is protected and may not be compared in EXPLAIN: estimates tell of its values`
       : `${named} is protected and may not be used ${places[where]}${part}`;
   const hint = sized
-    ? "Leave ANALYZE and SERIALIZE out, or the column."
+    ? "Leave SERIALIZE or ANALYZE out, or the column."
     : use.attribute === 0
       ? "Name the columns you need instead of the row; protected ones come back masked."
       : where === "derived"

@@ -190,12 +190,10 @@ export const limits = z
     message_bytes: size(65_536, 1023 * mebi)
       .prefault("64MiB")
       .meta({ description: "Longest message of a client." }),
-    connections: whole(1, 100_000)
-      .default(1000)
-      .meta({
-        description:
-          "Client connections at a time. Fewer where the system allows fewer open files: a quarter of those, less 16.",
-      }),
+    connections: whole(1, 100_000).default(1000).meta({
+      description:
+        "Client connections at a time. Fewer where the system allows fewer open files: a quarter of those, less 16.",
+    }),
     connections_per_principal: whole(1, 100_000)
       .default(50)
       .meta({ description: "Of these, for one principal." }),

@@ -4,7 +4,7 @@ import type { Mask, OutputColumn, StatementFacts, Touched } from "../../facts/ef
 import type { PolicyDecision } from "../../policy/index.ts";
 import type { MaskReport, OutputReport, StatementRefusal } from "../../policy/lab/analyser.ts";
 import type { StatementText } from "../../sql/index.ts";
-import { givesRows, mayWrite, runsOf } from "../statement/facts.ts";
+import { givesRows, mayWrite } from "../statement/facts.ts";
 import { refusalWithoutNames } from "../statement/hidden.ts";
 import { hide } from "../statement/judge/hide.ts";
 import { uncountable } from "../statement/limits.ts";
@@ -46,7 +46,8 @@ export function refusalOf(
     unmask,
     relax,
     explain: statement.shape.facts.explain !== null,
-    runs: runsOf(statement.shape.facts.explain),
+    serialize: statement.shape.facts.explain?.serialize === true,
+    analyze: statement.shape.facts.explain?.analyze === true,
     mayWrite: (relation: string) => mayWrite(view, relation),
   };
   const outcomes = touched.map((one) => planMasks(one, view.protectedSet, options));

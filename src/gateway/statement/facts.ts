@@ -260,9 +260,3 @@ export function unmaskable({ format, encoding }: CopyFacts, column: string | nul
     object: column,
   };
 }
-
-/** Whether it is an EXPLAIN that runs its statement, and in which way. */
-export function runsOf(explain: StaticFacts["explain"]): "analyze" | "serialize" | null {
-  if (explain?.analyze !== true) return null;
-  return explain.serialize ? "serialize" : "analyze";
-}

@@ -4,6 +4,7 @@
  */
 import type { MaskOutcome } from "../../../analysis/plan.ts";
 import type { Touched } from "../../../facts/effects.ts";
+import { createPlanMask } from "../../../masking/index.ts";
 import type { Budget } from "../../../policy/index.ts";
 import type { View } from "../../analyst/index.ts";
 import { leewayOf, notUnderstood, unmaskable } from "../facts.ts";
@@ -47,7 +48,9 @@ export function hide(
   const texts = used.map(({ text }) => text);
   const bound = used.length === 1 && shape.kind !== "prepare" && shape.kind !== "declare";
   const kept = keepNames(view, touched, shape.facts.explain !== null, bound, texts);
-  const names = kept !== null && "mask" in kept ? kept.mask : null;
+  const named = kept !== null && "mask" in kept ? kept.mask : null;
+  const hides = outcomes.some((outcome) => outcome.ok && outcome.plan !== null);
+  const names = hides && shape.facts.explain?.analyze === true ? createPlanMask(named) : named;
   let reason = notReadable(view, touched) ?? masks.reason;
   for (const one of used) reason ??= unreadCode(one.shape, view, unmask);
   if (kept !== null && "refusal" in kept) reason ??= kept.refusal;

@@ -1,11 +1,10 @@
 /** What the policy says of a statement of which it is known what it touches, and what that means for its rows. */
 import { type MaskOutcome, planMasks } from "../../../analysis/plan.ts";
 import type { Effect, StatementFacts, Touched } from "../../../facts/effects.ts";
-import { createPlanMask } from "../../../masking/index.ts";
 import type { PolicyDecision } from "../../../policy/index.ts";
 import { setsRow } from "../../../sql/index.ts";
 import type { View } from "../../analyst/index.ts";
-import { changesSettings, factsOf, givesRows, loosens, mayWrite, runsOf } from "../facts.ts";
+import { changesSettings, factsOf, givesRows, loosens, mayWrite } from "../facts.ts";
 import { refusalWithoutNames } from "../hidden.ts";
 import type { Guarding, Judgement, Question } from "../judgement.ts";
 import { uncountable } from "../limits.ts";
@@ -36,15 +35,16 @@ export function decided(
   const bare = factsOf(shape, touched, used, inTransaction, statements, statement.bytes);
   const own = bare.effects;
   const explain = shape.facts.explain !== null;
-  const runs = runsOf(shape.facts.explain);
+  const serialize = shape.facts.explain?.serialize === true;
+  const analyze = shape.facts.explain?.analyze === true;
   const writable = (name: string): boolean => mayWrite(view, name);
   const first = touched.map((one) =>
-    planMasks(one, view.protectedSet, { unmask: [], explain, runs, mayWrite: writable }),
+    planMasks(one, view.protectedSet, { unmask: [], explain, serialize, analyze, mayWrite: writable }),
   );
   const protects = first.some(({ labels }) => labels.length > 0);
   const observed = view.observedSet.empty
     ? []
-    : touched.map((one) => planMasks(one, view.observedSet, { unmask: [], explain, runs }));
+    : touched.map((one) => planMasks(one, view.observedSet, { unmask: [], explain }));
   const facts: StatementFacts = {
     ...bare,
     effects: analysed === null ? unknownEffects(own, used) : own,
@@ -59,17 +59,16 @@ export function decided(
     unmask.length === 0 && relax.size === 0
       ? first
       : touched.map((one) =>
-          planMasks(one, view.protectedSet, { unmask, relax, explain, runs, mayWrite: writable }),
+          planMasks(one, view.protectedSet, {
+            unmask,
+            relax,
+            explain,
+            serialize,
+            analyze,
+            mayWrite: writable,
+          }),
         );
-  const {
-    texts,
-    masks,
-    kept,
-    names: named,
-    ...hidden
-  } = hide(view, statement, used, touched, outcomes, unmask);
-  const hides = outcomes.some((outcome) => outcome.ok && outcome.plan !== null);
-  const names = runs !== null && hides ? createPlanMask(named) : named;
+  const { texts, masks, kept, names, ...hidden } = hide(view, statement, used, touched, outcomes, unmask);
   let { reason } = hidden;
   // Before people are asked: it could not run even then.
   if (decision.verdict !== "deny") reason ??= uncountable([statement], [{ decision, facts }]);

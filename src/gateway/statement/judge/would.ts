@@ -5,7 +5,7 @@ import type { Touched } from "../../../facts/effects.ts";
 import type { DecideInput, PolicyDecision } from "../../../policy/index.ts";
 import { type View, viewOf } from "../../analyst/index.ts";
 import { readsOnly } from "../../readonly.ts";
-import { mayWrite, refusedStatically, runsOf, staysReadOnly } from "../facts.ts";
+import { mayWrite, refusedStatically, staysReadOnly } from "../facts.ts";
 import { uncountable } from "../limits.ts";
 import type { Reason } from "../state.ts";
 import { hide, type ReadStatement } from "./hide.ts";
@@ -72,7 +72,8 @@ function enforcing(
     unmask: decision.unmask,
     relax: decision.relax,
     explain: facts.explain !== null,
-    runs: runsOf(facts.explain),
+    serialize: facts.explain?.serialize === true,
+    analyze: facts.explain?.analyze === true,
     mayWrite: (name: string) => mayWrite(view, name),
   };
   const outcomes = touched.map((one) => planMasks(one, view.protectedSet, options));
