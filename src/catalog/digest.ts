@@ -55,8 +55,3 @@ export async function catalogState(query: CatalogQuery): Promise<CatalogState> {
   const all = JSON.stringify([first.login, first.others, ...parts.sort()]);
   return { digest: `sha256:${hash("sha256", all, "hex")}`, pieces, ...first };
 }
-
-/** The digest alone. Rejects as catalogState(). */
-export async function catalogDigest(query: CatalogQuery): Promise<string> {
-  return (await catalogState(query)).digest;
-}

@@ -1,5 +1,4 @@
 /** What the database has: the room's public face. */
-export { catalogDigest } from "./digest.ts";
 export { partReaders } from "./functions/effects.ts";
 export { loadGrants } from "./grants.ts";
 export { type HardenFinding, hardenFindings, predefinedRoles } from "./harden.ts";

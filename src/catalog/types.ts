@@ -179,7 +179,7 @@ export interface LoginFacts extends RoleFacts {
 
 export interface CatalogSnapshot {
   readonly epoch: number;
-  /** What catalogDigest() gave when it was taken. */
+  /** CatalogState.digest when it was taken. */
   readonly digest: string;
   /** server_version_num: 180004 is 18.4. */
   readonly serverVersion: number;
