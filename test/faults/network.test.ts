@@ -93,12 +93,12 @@ test.each([false, true])(
           return { kind: "cut", on, after };
       }
     };
-    const load = await under(gateway, plan, 80, policy ? 60 : 150);
+    const load = await under(gateway, plan, 30, policy ? 30 : 60);
     await stopped(gateway);
     await server.quiet();
     const found = await compare(server, site.trail(), [load], { concluded: true, graceful: false, policy });
     expect(found.problems).toEqual([]);
-    expect(found.logged).toBeGreaterThan(policy ? 15 : 40);
+    expect(found.logged).toBeGreaterThan(policy ? 5 : 15);
   },
   patience,
 );
@@ -138,7 +138,7 @@ test.each([false, true])(
     const gateway = await behindProxy(policy);
     const pick = numbers(policy ? 5 : 13);
     const plan = (): Fault => ({ kind: "garble", after: pick(pick(2) === 0 ? 900 : 12_000), bit: pick(8) });
-    await under(gateway, plan, 80, 30);
+    await under(gateway, plan, 30, 15);
     await stopped(gateway);
     const { statements } = site.trail();
     expect(statements.length).toBeGreaterThan(10);

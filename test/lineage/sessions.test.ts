@@ -12,7 +12,7 @@ import { roads, type Travel, travel } from "./roads.ts";
 import { randomSession } from "./sessions.ts";
 import { type LineageLab, startLineageLab } from "./support.ts";
 
-const rounds = Number(process.env.POSTERN_LINEAGE_ROUNDS ?? 80);
+const rounds = Number(process.env.POSTERN_LINEAGE_ROUNDS ?? 40);
 const firstSeed = Number(process.env.POSTERN_LINEAGE_SEED ?? 1);
 const { major } = await binaries();
 
