@@ -262,11 +262,12 @@ const watched: readonly Watched[] = [
   watch("casts", "cast", "pg_cast", "oid"),
 ];
 
-const written = "count(*), sum(xmin::text::bigint)";
+/** Of a plain sum two changes could take each other's part: whoever keeps an old transaction open may choose its number. */
+const written = "count(*), sum(pg_catalog.hashint8extended(xmin::text::bigint, 0))";
 
 /**
- * What the snapshot depends on, as one row and then one for each piece of each kind: how many rows each catalog has in it and the sum of the
- * transactions that wrote them, which a change of any row changes. Temporary objects are left out: sessions make and drop them all the
+ * What the snapshot depends on, as one row and then one for each piece of each kind: how many rows each catalog has in it and a sum over
+ * hashes of the transactions that wrote them, which a change of any row changes. Temporary objects are left out: sessions make and drop them all the
  * time, and no other session may use them. The first row: server, database and role; what the role may do as another, by which privileges
  * are decided; schemas and roles; and whether this very transaction has written something, whose rows it could change once more unseen.
  */
@@ -281,7 +282,7 @@ pieces as (${watched
   .join("\nunion all ")})
 select null, pg_catalog.concat_ws(' ', pg_catalog.current_setting('server_version_num'), pg_catalog.current_database(), current_user,
     (select pg_catalog.concat_ws('/', oid, rolsuper, rolbypassrls, rolcreaterole, rolcreatedb, rolreplication, rolinherit) from me),
-    (select pg_catalog.md5(pg_catalog.string_agg(pg_catalog.concat_ws('/', oid, pg_catalog.pg_has_role(oid, 'USAGE')), ' ' order by oid))
+    (select pg_catalog.md5(pg_catalog.string_agg(pg_catalog.concat_ws('/', oid, rolsuper, pg_catalog.pg_has_role(oid, 'USAGE')), ' ' order by oid))
       from pg_catalog.pg_roles where not (select rolsuper from me) and pg_catalog.pg_has_role(oid, 'MEMBER'))),
   pg_catalog.concat_ws(' ', (select pg_catalog.concat_ws('/', ${written}) from pg_catalog.pg_namespace where oid not in ${temporarySchemas}),
     (select pg_catalog.concat_ws('/', ${written}) from pg_catalog.pg_auth_members),

@@ -183,6 +183,19 @@ describe("a catalog that is read in pieces", () => {
   const kept: KeptCatalog = { own: null, other: null };
   let shared: Connection | null = null;
 
+  it("is read anew when a role that the login may act as becomes a superuser", async () => {
+    const one = await open();
+    const helper = `helper_${login}`;
+    await cluster.query(database, `create role ${helper}; grant ${helper} to ${login}`);
+    try {
+      const before = await catalogState(one.query);
+      await cluster.query(database, `alter role ${helper} superuser`);
+      expect((await catalogState(one.query)).login).not.toBe(before.login);
+    } finally {
+      await cluster.query(database, `drop role ${helper}`);
+    }
+  });
+
   it("reads what is near the change, and shares all else with the snapshot before", async () => {
     const one = await open();
     const kept: KeptCatalog = { own: null, other: null };

@@ -31,6 +31,7 @@ import { serverRefusal } from "../statement/judge/refused.ts";
 import { unknownEffects } from "../statement/judge/verdict.ts";
 import { wouldBe } from "../statement/judge/would.ts";
 import { needsNoAnalysis } from "../statement/meaning.ts";
+import { patiently } from "../statement/patience.ts";
 import { inBlockBehind } from "../statement/place.ts";
 import type { Reason } from "../statement/state.ts";
 import type { Analyst, View } from "./index.ts";
@@ -49,6 +50,9 @@ export interface SessionTerms {
   /** Nothing runs unless the database itself refuses the protected columns to its login. */
   readonly hardened: boolean;
 }
+
+/** How long the tools wait for what other sessions have locked. */
+const lockPatienceMs = 3_000;
 
 /** EXECUTE of a statement that is itself an EXECUTE, and so on. */
 const maxUsed = 4;
@@ -212,7 +216,11 @@ export class Reading {
     for (let attempt = 1; ; attempt++) {
       const touched: Touched[] = [];
       for (const { text, kind, settledSettings, checked } of texts) {
-        const asked = await this.#analyst.ask(text, [], null);
+        const asked = await patiently(
+          () => this.#analyst.ask(text, [], null),
+          () => true,
+          lockPatienceMs,
+        );
         if (!asked.ok) {
           if (unknowable(asked))
             throw new OfflineUnavailable(`a statement could not be analysed (SQLSTATE ${asked.sqlstate})`);

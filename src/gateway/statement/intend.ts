@@ -178,10 +178,12 @@ function sealedText(walk: Walk, text: string, shape: Shape, raw: Buffer | null):
 /** PREPARE and DECLARE: what the new name stands for. It is asked about with its parameters' types, and recorded as it was written. */
 export function innerStatement(walk: Walk, effect: NameEffect, secret: boolean): PreparedStatement {
   const { text = "", typed = text } = effect;
-  let message = walk.reader.read(typed);
-  // The casts can make it too long to be read here; what it is does not depend on them.
-  if (!message.parsed && typed !== text) message = walk.reader.read(text);
-  const shape = message.statements[0]?.shape ?? opaqueShape;
+  const message = walk.reader.read(typed);
+  let shape: Shape = message.statements[0]?.shape ?? opaqueShape;
+  // The casts can make it too long to be read here. What it is does not depend on them, but what the server says of it does: so this
+  // shape is its own.
+  if (!message.parsed && typed !== text)
+    shape = { ...(walk.reader.read(text).statements[0]?.shape ?? opaqueShape) };
   return { ...prepare(walk, text, secret ? { ...shape, secret } : shape, null), asked: typed };
 }
 
