@@ -249,7 +249,7 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
     startClocks(walk, entry);
     const [only] = judgements;
     if (only !== undefined && judgements.length === 1 && mustTakeBack(only)) {
-      entry.special = { swallow: false, portal: null, reissued: true, alone: true };
+      entry.special = { swallow: false, portal: null, reissued: true, alone: true, tag: null };
       walk.stall = { until: "answered", entry };
       return reissue(bytes);
     }

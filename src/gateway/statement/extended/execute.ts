@@ -223,13 +223,13 @@ function forwardGuarded(walk: Walk, guarding: Guarding, sent: Sent, body: Buffer
       // Its answer tells how the rows look that are to be masked; drivers that know their statements do not ask.
       portal.described = true;
       const describe = expected(Kind.describePortal, walk.batch, null, null, statement);
-      describe.special = { swallow: true, portal, reissued: false, alone: false };
+      describe.special = { swallow: true, portal, reissued: false, alone: false, tag: null };
       push(walk.queue, describe);
       before.push(encodeDescribe("portal", name));
     }
   }
   const alone = mustStandAlone(walk, judgement, entry);
-  entry.special = { swallow: false, portal: null, reissued: false, alone };
+  entry.special = { swallow: false, portal: null, reissued: false, alone, tag: null };
   walk.lastRun = walk.batch;
   push(walk.queue, entry);
   startClocks(walk, entry);
