@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { type Database, sharedCluster } from "../support/cluster.ts";
 import { startTestPostern, type TestPostern } from "../support/postern.ts";
 import { type RawClient, type RawMessage, rawLogin } from "../support/raw.ts";
-import { field, query, types } from "./messages.ts";
+import { bind, execute, field, functionCall, parse, query, sync, types } from "./messages.ts";
 
 const policy = `
 version: 1
@@ -97,4 +97,105 @@ it("a limited write whose commit fails is answered once, as an error, and what i
     ["ok", null],
     ["ok", null],
   ]);
+});
+
+it("a row limit holds for all that a cursor gives, by whatever EXECUTE it is fetched", async () => {
+  const client = await login("few");
+  try {
+    await say(client, "begin");
+    await say(client, "declare c cursor for select n from nums");
+    await say(client, parse("f", "fetch 2 from c"), parse("again", "execute f"), sync);
+    const forms = ["execute f", [parse("", "execute f"), bind("", ""), execute(""), sync]] as const;
+    const given: string[] = [];
+    for (const form of forms)
+      given.push(types(await say(client, ...(typeof form === "string" ? [form] : form))));
+    expect(given).toEqual(["TDDCZ", "12DEZ"]);
+    await say(client, "rollback");
+    await say(client, "begin");
+    await say(client, "declare c cursor for select n from nums");
+    expect(types(await say(client, "execute again"))).toBe("TDDCZ");
+    expect(types(await say(client, "fetch 2 from c"))).toBe("TDEZ");
+  } finally {
+    await client.end();
+  }
+});
+
+it("what touches nothing is decided by the policy in force, though the catalog is being looked at again", async () => {
+  const [maker, client] = [await login("makers"), await login("makers")];
+  try {
+    await say(client, "select id from people");
+    await say(maker, "create table later(i int)");
+    postern.setPolicy(
+      policy.replace(
+        "rules:\n",
+        `rules:\n  - { name: quiet, when: '"session" in statement.effects', then: deny }\n`,
+      ),
+    );
+    expect(types(await say(client, "notify x"))).toBe("EZ");
+    expect(types(await say(client, "begin"))).toBe("CZ");
+    expect(types(await say(client, "rollback"))).toBe("CZ");
+  } finally {
+    postern.setPolicy(policy);
+    await Promise.all([maker.end(), client.end()]);
+  }
+});
+
+it("a statement that waited for a lock is judged by what its owner has left behind", async () => {
+  const client = await login("makers");
+  const owner = new pg.Client(cluster.url(dbname));
+  await owner.connect();
+  try {
+    await say(client, "select id from plain");
+    for (const [text, change] of [
+      ["select ssn from plain", "rename column note to ssn"],
+      [
+        "select * from plain",
+        "add column ssn_old text, drop column ssn; alter table plain rename column code to ssn",
+      ],
+    ] as const) {
+      await owner.query("begin; lock table plain");
+      client.send(query(text));
+      const answer = client.ready();
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      await owner.query(`alter table plain ${change}; commit`);
+      expect(Buffer.concat((await answer).map(({ body }) => body)).toString("latin1")).not.toContain(
+        "canary",
+      );
+    }
+  } finally {
+    await Promise.all([client.end(), owner.end()]);
+  }
+});
+
+it("changes that cannot come into force, or are of one other table, cut nobody's rows off", async () => {
+  const [maker, reader] = [await login("makers"), await login("makers")];
+  const owner = new pg.Client(cluster.url(dbname));
+  await owner.connect();
+  const read = async () => types(await say(reader, "select id, email from people"));
+  try {
+    await say(maker, "begin");
+    await say(maker, "create view shown as select name from people");
+    await say(maker, "savepoint s");
+    await say(maker, "rollback to s");
+    expect(await read()).toBe("TDCZ");
+    await say(maker, "rollback");
+    expect(await read()).toBe("TDCZ");
+    await owner.query("begin; lock table apart");
+    maker.send(query("alter table apart add column x int"));
+    const altered = maker.ready();
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(await read()).toBe("TDCZ");
+    await owner.query("rollback");
+    expect(types(await altered)).toBe("CZ");
+    expect(await read()).toBe("TDCZ");
+    // What names stand for may change with it.
+    await owner.query("begin; lock table apart");
+    maker.send(query("alter table apart rename to apart_too"));
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(await read()).toBe("TEZ");
+    await owner.query("rollback");
+    await maker.ready();
+  } finally {
+    await Promise.all([maker.end(), reader.end(), owner.end()]);
+  }
 });
