@@ -199,3 +199,38 @@ it("changes that cannot come into force, or are of one other table, cut nobody's
     await Promise.all([maker.end(), reader.end(), owner.end()]);
   }
 });
+
+it("a time limit holds for a function that is called by FunctionCall", async () => {
+  const client = await login("slow");
+  try {
+    const [row] = await cluster.query(dbname, "select 'pg_sleep'::regproc::oid::int as oid");
+    const answer = await say(client, functionCall(Number(row?.oid), ["20"]));
+    expect([types(answer), code(answer)]).toEqual(["EZ", "57014"]);
+    expect(types(await say(client, functionCall(Number(row?.oid), ["0"])))).toBe("VZ");
+    expect(types(await say(client, "select 1"))).toBe("TDCZ");
+  } finally {
+    await client.end();
+  }
+  const ends = (await postern.records()).filter(({ type }) => type === "statement.outcome").slice(-3);
+  expect(ends.map(({ status }) => status)).toEqual(["cut", "ok", "ok"]);
+});
+
+it("a text that is being read while what it means changes ends the session", async () => {
+  await cluster.query(
+    dbname,
+    `create function backslashes() returns void language plpgsql as
+     $$begin perform pg_sleep(0.05); execute 'set standard_conforming_strings = off'; end$$`,
+  );
+  const { host, port, superuser: user, password } = cluster;
+  const open = await startTestPostern({ server: { host, port, user, password }, dbname });
+  try {
+    const client = await rawLogin(open, await open.token());
+    // Read in a worker for longer than the server needs for what is before it.
+    const long = `select '\\'; ${"select 1; ".repeat(150_000)} --'`;
+    client.send(query("select backslashes()"), query(long));
+    const answer = await client.until(({ type, body }) => type === "E" && body.includes("FATAL"), 15_000);
+    expect(code(answer)).toBe("0A000");
+  } finally {
+    await open.stop();
+  }
+});
