@@ -215,6 +215,18 @@ it("a time limit holds for a function that is called by FunctionCall", async () 
   expect(ends.map(({ status }) => status)).toEqual(["cut", "ok", "ok"]);
 });
 
+it("a FunctionCall that is refused is recorded as one", async () => {
+  const client = await login("few");
+  try {
+    const [row] = await cluster.query(dbname, "select 'lo_creat'::regproc::oid::int as oid");
+    expect(types(await say(client, functionCall(Number(row?.oid), ["-1"])))).toBe("EZ");
+  } finally {
+    await client.end();
+  }
+  const intent = (await postern.records()).findLast(({ type }) => type === "statement.intent");
+  expect(intent).toMatchObject({ decision: { verdict: "deny" }, statement: { protocol: "function" } });
+});
+
 it("a text that is being read while what it means changes ends the session", async () => {
   await cluster.query(
     dbname,

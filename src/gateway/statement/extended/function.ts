@@ -31,6 +31,7 @@ export function onFunctionCall(walk: Walk, body: Buffer): Verdict {
     return refuseQuery(walk, functionCallRefused, "function");
   }
   const statement = prepare(walk, "", { ...opaqueShape, kind: "function" }, null);
+  statement.sealed = `{"function":${call.oid}`;
   let judgement: Judgement | null = null;
   if (walk.guard !== null) {
     const verdicts = judgeFunction(walk, walk.guard, statement, call.oid);
@@ -42,7 +43,7 @@ export function onFunctionCall(walk: Walk, body: Buffer): Verdict {
   }
   const request = uuidv7();
   const values = valuesJson(walk, statement, call.arguments, call.argumentFormats);
-  const sealed = `{"function":${call.oid}${values === null ? "" : `,"parameters":${values}`}}`;
+  const sealed = `${statement.sealed}${values === null ? "" : `,"parameters":${values}`}}`;
   let index: number;
   try {
     index = intent(
