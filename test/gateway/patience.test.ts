@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { AskFailure, AskResult } from "../../src/analysis/ask-read.ts";
-import { patiently } from "../../src/gateway/statement/patience.ts";
+import { patiently, pauseOf } from "../../src/gateway/statement/patience.ts";
 
 const failed = (sqlstate: string): AskFailure => ({
   ok: false,
@@ -36,6 +36,14 @@ describe("a question about what is locked", () => {
     const { asked, ask } = server(locked);
     expect(await patiently(ask, () => true, 30)).toBe(locked);
     expect(asked.times).toBeGreaterThan(1);
+  });
+
+  test("is asked the less often the more of them wait", () => {
+    const pauses = Array.from({ length: 8 }, (_, attempt) => pauseOf(attempt, 1));
+    expect(pauses).toEqual([...pauses].sort((a, b) => a - b));
+    // A question that gets no lock takes 50 ms of the one connection.
+    for (const waiting of [2, 3, 10, 100])
+      expect((waiting * 50) / pauseOf(8, waiting)).toBeLessThanOrEqual(0.5);
   });
 
   test("is not asked again for nobody", async () => {

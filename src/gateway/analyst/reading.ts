@@ -215,9 +215,13 @@ export class Reading {
     );
     for (let attempt = 1; ; attempt++) {
       const touched: Touched[] = [];
+      let times = 0;
       for (const { text, kind, settledSettings, checked } of texts) {
         const asked = await patiently(
-          () => this.#analyst.ask(text, [], null),
+          () => {
+            times++;
+            return this.#analyst.ask(text, [], null);
+          },
           () => true,
           lockPatienceMs,
         );
@@ -236,7 +240,10 @@ export class Reading {
         // Functions of bare expressions count; what they give goes nowhere.
         touched.push(kind === "expressions" || kind === "copy-in" ? { ...found, outputs: null } : found);
       }
-      if (attempt > attempts || touched.every((one) => one.problems.length === 0)) return { touched };
+      // Whoever had a lock that was waited for may have changed what the catalog said before.
+      const waited = times > texts.length;
+      if (attempt > attempts || (!waited && touched.every((one) => one.problems.length === 0)))
+        return { touched };
       this.#analyst.bump();
       this.#view = await this.#analyst.ready(this.#policy);
     }

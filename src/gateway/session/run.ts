@@ -150,8 +150,9 @@ export function runSession(parts: SessionParts, deps: SessionDeps): Session {
     }
     walk.cancelling++;
     try {
-      // What is to be cancelled may still wait for its record.
-      await new Promise<void>((resolve) => walk.toServer.whenWritten(resolve));
+      // What is to be cancelled may still wait for its record, and the session be over before that.
+      await Promise.race([new Promise<void>((resolve) => walk.toServer.whenWritten(resolve)), closed]);
+      if (finished) return;
       await cancelUpstream(database, upstream.pid, upstream.key, cancelMs);
     } finally {
       walk.cancelling--;

@@ -5,11 +5,8 @@ import type { Requester } from "../../facts/approval.ts";
 import type { Principal } from "../../facts/principal.ts";
 import type { BoundValues, HeldMessage, HeldPart } from "./holding.ts";
 import type { Guarding, Judgement } from "./judgement.ts";
-import { getPortal, type PreparedStatement } from "./names.ts";
+import { getPortal, maxLevels, type PreparedStatement } from "./names.ts";
 import type { Walk } from "./state.ts";
-
-/** EXECUTE and FETCH may name a statement that is one again. */
-const maxLevels = 4;
 
 /** The texts that a statement runs: its own, and those of the statements and cursors that it names. */
 export function textsOf(walk: Walk, statement: PreparedStatement, level = 0): string[] {

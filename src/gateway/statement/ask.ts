@@ -86,25 +86,36 @@ async function answers(walk: Walk, guard: Guarding, questions: readonly Question
     // Nobody waits for the answers any more.
     if (walk.client.destroyed) throw new CannotAsk(unavailable);
     // Statements of one shape in one message have one answer.
-    if (!guard.fresh.has(question.key)) await answer(walk, guard, view, question);
+    if (!guard.fresh.has(question.key) && !(await answer(walk, guard, view, question))) return;
   }
 }
 
-async function answer(walk: Walk, guard: Guarding, view: View, question: Question): Promise<void> {
+/** false: what was found out before holds no longer; the message is to be looked at anew. */
+async function answer(walk: Walk, guard: Guarding, view: View, question: Question): Promise<boolean> {
   const { text, types, key, kind } = question;
   if (kind === "estimate") {
     const estimate =
       guard.local === "none" ? await guard.analyst.estimate(text, types, guard.searchPath) : null;
     guard.fresh.set(key, { kind: "estimate", estimate });
-    return;
+    return true;
   }
+  let times = 0;
   const asked = await patiently(
-    () =>
-      guard.local === "none"
+    () => {
+      times++;
+      return guard.local === "none"
         ? guard.analyst.ask(text, types, guard.searchPath)
-        : askHere(walk, text, types, view.catalog.login.mayQuietLog),
+        : askHere(walk, text, types, view.catalog.login.mayQuietLog);
+    },
     () => !guard.cancelled && !walk.client.destroyed && !mayBeOwnLock(walk, guard),
   );
+  if (asked.ok && times > 1) {
+    // Whoever had the lock may have changed what the catalog said before.
+    guard.analyst.bump();
+    guard.awaited = null;
+    guard.localView = null;
+    return false;
+  }
   if (asked.ok) {
     const touched = await touchedBy(asked, { ...question, kind }, view, guard.analyst, {
       local: guard.local !== "none",
@@ -118,7 +129,7 @@ async function answer(walk: Walk, guard: Guarding, view: View, question: Questio
       guard.analyst.bump();
       guard.awaited = null;
     }
-    return;
+    return true;
   }
   if (asked.sqlstate === lockNotAvailable && mayBeOwnLock(walk, guard)) {
     // Then the session can be asked itself, and its transaction's end gives the lock back.
@@ -126,7 +137,7 @@ async function answer(walk: Walk, guard: Guarding, view: View, question: Questio
     guard.ddl = Math.max(guard.ddl, walk.batch - 1);
     guard.localView = null;
     unsettle(guard);
-    return;
+    return true;
   }
   if (asked.sqlstate === lockNotAvailable) throw new CannotAsk(locked);
   if (unknowable(asked)) throw new CannotAsk(unavailable);
@@ -138,6 +149,7 @@ async function answer(walk: Walk, guard: Guarding, view: View, question: Questio
       fields: asked.fields,
     },
   });
+  return true;
 }
 
 /** A lock that its own transaction holds keeps the gateway's connection out, but not the session. */

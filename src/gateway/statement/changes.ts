@@ -3,17 +3,21 @@
  * session, is read by the server when it runs: by then its names may stand for something else than when it was judged.
  */
 import type { Judgement } from "./judgement.ts";
+import type { Shape } from "./names.ts";
 import type { Reason } from "./state.ts";
 
 /** Of one database, shared by all logins. */
 export interface Changes {
-  /** Sessions with changes that the server has not said to be committed or taken back. */
-  readonly open: Set<object>;
-  /** Those of them whose transaction's end, or only statement, is on its way. */
+  /** Sessions with changes that the server has not said to be committed or taken back, and what these are confined to. */
+  readonly open: Map<object, Reach>;
+  /** Those of them whose commit, or only statement, is on its way. */
   readonly ending: Set<object>;
   /** How many sessions' changes have come to an end. */
   settled: number;
 }
+
+/** Names of the relations that a change is confined to; null: other names may stand for something else behind it. */
+export type Reach = ReadonlySet<string> | null;
 
 /** One session's share. */
 export interface OwnChanges {
@@ -23,7 +27,7 @@ export interface OwnChanges {
 }
 
 export function noChanges(): Changes {
-  return { open: new Set(), ending: new Set(), settled: 0 };
+  return { open: new Map(), ending: new Set(), settled: 0 };
 }
 
 /**
@@ -53,9 +57,32 @@ export function noteChange(own: OwnChanges, { after, facts, inTransaction }: Jud
     after.objects &&
     !meaningless.has(facts.command) &&
     facts.effects.some((effect) => effect === "ddl" || effect === "admin" || effect === "execute");
-  if (changes) open.add(own);
-  if (open.has(own) && ((changes && !inTransaction) || after.ends)) ending.add(own);
+  if (changes) open.set(own, together(open.get(own), after.within));
+  if (open.has(own) && ((changes && !inTransaction) || after.commits)) ending.add(own);
 }
+
+function together(before: Reach | undefined, more: Reach): Reach {
+  if (before === undefined) return more;
+  return before === null || more === null ? null : new Set([...before, ...more]);
+}
+
+/**
+ * What a definition is confined to: what it says of one table, however long it waits for that or rewrites it, changes nothing for
+ * statements about others.
+ */
+export function reachOf({ command, facts: { relations, definition } }: Shape): Reach {
+  if (command !== "ALTER TABLE" || relations.length === 0 || definition?.moved != null) return null;
+  return new Set(relations.map(({ name }) => name));
+}
+
+/** Whether what a change is confined to is touched by a statement. */
+function reaches(reach: Reach | undefined, { effects, reads, writes }: Judgement["facts"]): boolean {
+  if (reach == null || effects.includes("execute")) return true;
+  const named = (text: string) => !plainName.test(text) || reach.has(text.slice(text.indexOf(".") + 1));
+  return reads.some(named) || writes.some(named);
+}
+
+const plainName = /^[^."]+\.[^."]+$/;
 
 /** The session is outside of a transaction, or over: everybody sees what it changed, or nobody does. */
 export function noteSettled(own: OwnChanges): void {
@@ -76,10 +103,13 @@ export function changesNow(own: OwnChanges): number {
   return own.shared.settled - own.settled;
 }
 
-/** Whether others' changes may have come into force since then. */
-export function changedSince(own: OwnChanges, then: number): boolean {
-  const { ending } = own.shared;
-  return changesNow(own) !== then || ending.size > (ending.has(own) ? 1 : 0);
+/** Whether others' changes may have come into force since then that a statement depends on. */
+export function changedSince(own: OwnChanges, then: number, { facts }: Judgement): boolean {
+  if (changesNow(own) !== then) return true;
+  const { open, ending } = own.shared;
+  if (ending.size > 0)
+    for (const other of ending) if (other !== own && reaches(open.get(other), facts)) return true;
+  return false;
 }
 
 export const changedMeanwhile: Reason = {

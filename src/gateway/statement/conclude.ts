@@ -8,12 +8,13 @@ import type { ContentGuard } from "../../masking/index.ts";
 import { typeName } from "../../protocol/index.ts";
 import { noteDone } from "./fate.ts";
 import type { Guard } from "./guard.ts";
-import { innerStatement, maxLevels, opaqueShape, prepare } from "./intend.ts";
+import { innerStatement, opaqueShape, prepare } from "./intend.ts";
 import type { Judgement } from "./judgement.ts";
 import {
   dropCursors,
   dropStatements,
   forget,
+  maxLevels,
   type PreparedStatement,
   type Shape,
   setPortal,

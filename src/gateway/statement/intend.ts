@@ -15,7 +15,7 @@ import {
   opaqueFacts,
   type StatementShape,
 } from "../../sql/index.ts";
-import { getPortal, type PreparedStatement, type Shape, undecided } from "./names.ts";
+import { getPortal, maxLevels, type PreparedStatement, type Shape, undecided } from "./names.ts";
 import type { Expected, Part, Run } from "./queue.ts";
 import { settled, unsettling } from "./settings.ts";
 import type { Walk } from "./state.ts";
@@ -186,9 +186,6 @@ export function innerStatement(walk: Walk, effect: NameEffect, secret: boolean):
     shape = { ...(walk.reader.read(text).statements[0]?.shape ?? opaqueShape) };
   return { ...prepare(walk, text, secret ? { ...shape, secret } : shape, null), asked: typed };
 }
-
-/** A statement parsed by the protocol may itself be an EXECUTE or FETCH; nobody needs more levels than this. */
-export const maxLevels = 4;
 
 /** The message that decides what a name stands for which a statement of this shape uses, if it has no answer yet. */
 export function openName(walk: Walk, { names }: Pick<Shape, "names">, level = 0): Expected | null {

@@ -19,7 +19,7 @@ import type { AnswerCache, Judging } from "../analyst/registry.ts";
 import type { ApprovalDesk } from "../hold/desk.ts";
 import type { AuthenticatedClient } from "../ports.ts";
 import type { DatabaseSettings, LoginSettings } from "../settings.ts";
-import type { OwnChanges } from "./changes.ts";
+import type { OwnChanges, Reach } from "./changes.ts";
 import { fresh, type RefusalMemory, type Remembered } from "./refusals.ts";
 import type { Reason } from "./state.ts";
 
@@ -115,6 +115,10 @@ export interface Aftermath {
   readonly temporary: boolean;
   /** The end of a transaction, or a return to a savepoint: settings and objects may be what they were before. */
   readonly ends: boolean;
+  /** The end of a transaction that may bring its changes into force. */
+  readonly commits: boolean;
+  /** What the changes of objects are confined to. */
+  readonly within: Reach;
   /** It passed only because the policy could refuse nothing. */
   readonly loosens: boolean;
 }

@@ -177,6 +177,20 @@ export function getPortal(names: Names, name: string): Portal | undefined {
   return name === "" ? names.unnamed : names.portals.get(name);
 }
 
+/** A statement that EXECUTE names may itself be an EXECUTE or FETCH; nobody needs more levels than this. */
+export const maxLevels = 4;
+
+/** The cursor whose rows a statement sends: of its FETCH, or of the one that it EXECUTEs. Limits hold for all that a cursor gives. */
+export function cursorIn(names: Names, shape: Pick<Shape, "names">, level = 0): Portal | undefined {
+  for (const { kind, name } of shape.names) {
+    if (name === null) continue;
+    if (kind === "fetch") return getPortal(names, name);
+    const used = kind === "execute" && level < maxLevels ? names.statements.get(name) : undefined;
+    if (used !== undefined) return cursorIn(names, used.shape, level + 1);
+  }
+  return undefined;
+}
+
 export function setPortal(names: Names, name: string, portal: Portal | undefined): NameChange {
   const before = getPortal(names, name);
   putPortal(names, name, portal, before);

@@ -29,6 +29,11 @@ export function endsTransaction({ facts: { transaction } }: Shape): boolean {
   );
 }
 
+/** What it changed may be seen by others behind it. */
+export function mayCommit({ facts: { transaction } }: Shape): boolean {
+  return transaction === "commit" || transaction === "prepare";
+}
+
 /** Whether a transaction block is open behind the statement; null: as before it. */
 export function inBlockBehind({ facts: { transaction, chain } }: Shape): boolean | null {
   if (transaction === "begin") return true;

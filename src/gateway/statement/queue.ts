@@ -89,6 +89,8 @@ export interface Special {
   readonly reissued: boolean;
   /** Nothing was sent behind it: what it did can be taken back by a refusal. */
   readonly alone: boolean;
+  /** What the server said of a reissued Query when it was carried out; the client is told once its Sync has committed it. */
+  tag: string | null;
 }
 
 /**

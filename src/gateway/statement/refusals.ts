@@ -86,6 +86,7 @@ const harmless: ReadonlySet<string> = new Set([
   "APPROVAL_GONE",
   "APPROVAL_EXPIRED",
   "ANALYSIS_UNAVAILABLE",
+  "LOCKED",
   "CANCELLED",
   "AUDIT_UNAVAILABLE",
   "RATE_LIMITED",

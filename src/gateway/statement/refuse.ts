@@ -190,7 +190,7 @@ export function recordMessage(
         : judgement.decisionRecord
       : denial(walk, "OTHER_PART_DENIED");
     const context = judgement?.statementRecord ?? contextOf(walk, statement.shape);
-    const protocol = extended ? "extended" : statement.shape.copy === null ? "simple" : "copy";
+    const protocol = extended ? "extended" : protocolOf(statement.shape);
     const leaf = intent(
       walk,
       request,
@@ -206,6 +206,11 @@ export function recordMessage(
     recordDenied(walk, request, leaf, judgement?.refusal?.sqlstate ?? reason.sqlstate);
   }
   return { ...toldAs(walk, reason, statements[at] ?? null), request };
+}
+
+/** What came as a message of its own. */
+function protocolOf({ kind, copy }: PreparedStatement["shape"]): StatementProtocol {
+  return kind === "function" ? "function" : copy === null ? "simple" : "copy";
 }
 
 function recordDenied(walk: Walk, request: string, index: number, sqlstate: string): void {

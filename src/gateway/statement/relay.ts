@@ -231,7 +231,11 @@ function digestRows(walk: Walk, chunk: Buffer, from: number, to: number): void {
 
 /** Others changed objects while it waited, and what it tells may not be what was analysed. */
 function outdatedBy({ guard: own }: Walk, { judgement, since }: Guard): boolean {
-  return own !== null && judgement.view?.protectedSet.empty === false && changedSince(own.changes, since);
+  return (
+    own !== null &&
+    judgement.view?.protectedSet.empty === false &&
+    changedSince(own.changes, since, judgement)
+  );
 }
 
 /** Whether one more row of `bytes` bytes may be delivered; if not, the statement is cut off. */

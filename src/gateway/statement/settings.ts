@@ -67,6 +67,8 @@ export function onSetting(walk: Walk, name: string, value: string): void {
 }
 
 function misread(walk: Walk): boolean {
+  // One that is read aside has not been sent, but what it says is being worked out.
+  if (walk.stall?.until === "read") return true;
   const { items, head } = walk.queue;
   for (let i = head; i < items.length; i++) {
     const entry = items[i];

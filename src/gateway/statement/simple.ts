@@ -6,7 +6,7 @@ import type { MessageText, StatementText } from "../../sql/index.ts";
 import { askFirst, noteForwarded } from "./ask.ts";
 import { concludeSkipped } from "./conclude.ts";
 import { holdCost } from "./forward.ts";
-import { type Delivered, guardOf, judgedAt } from "./guard.ts";
+import { guardOf, judgedAt } from "./guard.ts";
 import { agreed, holdQuery } from "./heldquery.ts";
 import { withdraw } from "./holdend.ts";
 import type { Pass } from "./holding.ts";
@@ -26,7 +26,7 @@ import {
 import { judgeMessage } from "./judge/message.ts";
 import { askDurability, harmless, type Judgement, type Question } from "./judgement.ts";
 import { charge, startClocks, uncountable } from "./limits.ts";
-import { getPortal, type PreparedStatement, roomForNames } from "./names.ts";
+import { cursorIn, type PreparedStatement, roomForNames } from "./names.ts";
 import { expected, Kind, type Part, push, queueHead } from "./queue.ts";
 import type { Verdict } from "./receive.ts";
 import {
@@ -220,7 +220,7 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
         guard: guardOf(
           judgement,
           shape.facts.copy,
-          protocol === "cursor" ? cursor(walk, name) : null,
+          names.length === 0 ? null : (cursorIn(walk.names, shape)?.delivered ?? null),
           judgedAt(walk),
         ),
         harmless: judgement !== null && harmless(judgement),
@@ -249,7 +249,7 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
     startClocks(walk, entry);
     const [only] = judgements;
     if (only !== undefined && judgements.length === 1 && mustTakeBack(only)) {
-      entry.special = { swallow: false, portal: null, reissued: true, alone: true };
+      entry.special = { swallow: false, portal: null, reissued: true, alone: true, tag: null };
       walk.stall = { until: "answered", entry };
       return reissue(bytes);
     }
@@ -258,9 +258,4 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
   const blocks = walk.guard !== null && prepared.some(({ shape }) => shape.facts.transaction !== null);
   if (changes || blocks) walk.stall = { until: "answered", entry };
   return "forward";
-}
-
-/** What the cursor has given so far; limits hold for all FETCHes of it together. */
-function cursor(walk: Walk, name: string): Delivered | null {
-  return getPortal(walk.names, name)?.delivered ?? null;
 }

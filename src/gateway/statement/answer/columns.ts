@@ -1,6 +1,6 @@
 /** Descriptions of results for the record. */
 import type { ColumnsContext } from "../../../audit/index.ts";
-import { columnText } from "../../../catalog/index.ts";
+import { type CatalogSnapshot, columnText } from "../../../catalog/index.ts";
 import { decodeRowDescription, typeName } from "../../../protocol/index.ts";
 import type { Judgement } from "../judgement.ts";
 import type { Walk } from "../state.ts";
@@ -8,6 +8,19 @@ import type { Walk } from "../state.ts";
 /** The same result descriptions come over and over: one pre-serialised record for each, bounded. */
 const maxColumnsCache = 4096;
 const maxColumnsKey = 16 * 1024;
+
+/** Each database and login counts the epochs of its catalogs for itself; the cache is one for all. */
+const ids = new WeakMap<CatalogSnapshot, number>();
+let lastId = 0;
+
+function idOf(catalog: CatalogSnapshot): number {
+  let id = ids.get(catalog);
+  if (id === undefined) {
+    id = ++lastId;
+    ids.set(catalog, id);
+  }
+  return id;
+}
 
 export function columnsOf(
   walk: Walk,
@@ -21,7 +34,7 @@ export function columnsOf(
   const hidden = plan === null ? "" : plan.columns.map((column) => (column === null ? 0 : 1)).join("");
   const key =
     end - start <= maxColumnsKey
-      ? `${catalog === null ? "" : catalog.epoch}|${hidden}|${chunk.toString("latin1", start, end)}`
+      ? `${catalog === null ? "" : idOf(catalog)}|${hidden}|${chunk.toString("latin1", start, end)}`
       : null;
   if (key !== null) {
     const known = walk.columnsCache.get(key);

@@ -1,5 +1,5 @@
 /** CommandComplete and ReadyForQuery: a statement or a batch is over. */
-import { ProtocolError, sync } from "../../../protocol/index.ts";
+import { encodeBackend, encodeReadyForQuery, ProtocolError, sync } from "../../../protocol/index.ts";
 import { noteIdle } from "../ask.ts";
 import { conclude, concludeUnknown } from "../conclude.ts";
 import { noteReady } from "../fate.ts";
@@ -18,7 +18,12 @@ export function commandComplete(walk: Walk, tag: string): Buffer | null {
   if (cut !== undefined) return cut;
   const back = takenBack(walk, head, tag);
   if (back !== null) return back;
-  if (head.special?.reissued === true) walk.toServer.write([...reissueEnd, sync], null);
+  if (head.special?.reissued === true) {
+    // Its commit may still fail, as that of a Query's only statement may before it has a tag.
+    head.special.tag = tag;
+    walk.toServer.write([...reissueEnd, sync], null);
+    return nothing;
+  }
   walk.copyIn = false;
   if (head.kind === Kind.query) {
     if (head.copying) dropCopyEnd(walk.queue);
@@ -41,8 +46,10 @@ export function readyForQuery(walk: Walk, chunk: Buffer, start: number, end: num
   else if (status === 0x54) walk.transaction = "T";
   else if (status === 0x45) walk.transaction = "E";
   else throw new ProtocolError("the server sent an unknown transaction status");
+  const tag = head.errored ? null : (head.special?.tag ?? null);
   if (head.run !== null && !head.errored) {
-    if (head.kind === Kind.functionCall) conclude(walk, head, "ok", null, null, true);
+    if (tag !== null) conclude(walk, head, "ok", null, tag, true);
+    else if (head.kind === Kind.functionCall) conclude(walk, head, "ok", null, null, true);
     // The parser told more statements apart than the server answered: what became of them was not seen.
     else concludeUnknown(walk, head);
   }
@@ -60,10 +67,15 @@ export function readyForQuery(walk: Walk, chunk: Buffer, start: number, end: num
     walk.mustAbort = null;
     if (walk.transaction === "T") return abortHere(walk, refusal);
   }
-  if (queueLength(walk.queue) > 0) return null;
+  const told = tag === null ? null : withTag(tag, walk.transaction);
+  if (queueLength(walk.queue) > 0) return told;
   walk.unsynced = false;
   walk.onIdle();
-  return null;
+  return told;
+}
+
+function withTag(tag: string, transaction: Walk["transaction"]): Buffer {
+  return Buffer.concat([encodeBackend({ type: "commandComplete", tag }), encodeReadyForQuery(transaction)]);
 }
 
 /** The client was told of an error in a block that the server knows nothing of: it is made to fail, too. */

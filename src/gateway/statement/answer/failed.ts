@@ -44,7 +44,9 @@ export function errorResponse(walk: Walk, body: Buffer): Buffer | null {
     noteFailed(walk, "commit_failed", sqlstate, "");
     return scrubbed(walk, body, head?.run?.request);
   }
-  if (head.special?.reissued === true && head.refusal === null) walk.toServer.write([sync], null);
+  // Behind a tag its Sync is on its way: that is what failed.
+  const { reissued = false, tag = null } = head.special ?? {};
+  if (reissued && tag === null && head.refusal === null) walk.toServer.write([sync], null);
   // Planning, too, takes its time: then it is the Bind that fails.
   const running = sqlstate === "57014" ? firstRun(queue) : null;
   const cut = running === null ? null : (runningGuard(running)?.cut ?? null);
@@ -52,7 +54,7 @@ export function errorResponse(walk: Walk, body: Buffer): Buffer | null {
   const failing = head.run?.parts[head.run.at] ?? null;
   noteFailed(
     walk,
-    failing === null ? "error" : causeOf(failing),
+    tag !== null ? "commit_failed" : failing === null ? "error" : causeOf(failing),
     refusal?.sqlstate ?? sqlstate,
     head.run?.request ?? refusal?.request ?? "",
   );

@@ -5,7 +5,7 @@ import { decodeExecute, encodeDescribe, encodeFrontend, flush } from "../../../p
 import { opaqueFacts } from "../../../sql/index.ts";
 import { askFirst, noteForwarded } from "../ask.ts";
 import { unknownPortal } from "../facts.ts";
-import { type Delivered, type Guard, guardOf, judgedAt } from "../guard.ts";
+import { type Guard, guardOf, judgedAt } from "../guard.ts";
 import { stillAgreed } from "../heldbatch.ts";
 import { agreedRecord } from "../heldquery.ts";
 import type { Pass } from "../holding.ts";
@@ -26,11 +26,11 @@ import { askDurability, type Guarding, harmless, type Judgement, type Question }
 import { charge, startClocks } from "../limits.ts";
 import { outdatedPortal } from "../meaning.ts";
 import {
+  cursorIn,
   getPortal,
   type Portal,
   type PreparedStatement,
   roomForNames,
-  type Shape,
   undecided,
 } from "../names.ts";
 import { inBlockBehind } from "../place.ts";
@@ -103,7 +103,12 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
     walk.unsettledBatch = walk.batch;
     changes = true;
   }
-  const guard = guardOf(judgement, shape.facts.copy, deliveredOf(walk, shape, portal), judgedAt(walk));
+  const guard = guardOf(
+    judgement,
+    shape.facts.copy,
+    cursorIn(names, shape)?.delivered ?? portal?.delivered ?? null,
+    judgedAt(walk),
+  );
   const part = {
     intent: index,
     statement,
@@ -169,13 +174,6 @@ function check(
   return stop(refuseExtended(walk, reason, statement, judgement?.refusal == null ? null : judgement));
 }
 
-/** What the portal or cursor behind a statement has given so far. */
-function deliveredOf(walk: Walk, shape: Shape, portal: Portal | undefined): Delivered | null {
-  for (const { kind, name } of shape.names)
-    if (kind === "fetch" && name !== null) return getPortal(walk.names, name)?.delivered ?? null;
-  return portal?.delivered ?? null;
-}
-
 /** An Execute of this batch whose rows are limited, and that has no answer yet: if it is cut off, this one must not run. */
 function limitedBefore({ queue, lastRun, batch }: Walk): Expected | null {
   if (lastRun !== batch) return null;
@@ -223,13 +221,13 @@ function forwardGuarded(walk: Walk, guarding: Guarding, sent: Sent, body: Buffer
       // Its answer tells how the rows look that are to be masked; drivers that know their statements do not ask.
       portal.described = true;
       const describe = expected(Kind.describePortal, walk.batch, null, null, statement);
-      describe.special = { swallow: true, portal, reissued: false, alone: false };
+      describe.special = { swallow: true, portal, reissued: false, alone: false, tag: null };
       push(walk.queue, describe);
       before.push(encodeDescribe("portal", name));
     }
   }
   const alone = mustStandAlone(walk, judgement, entry);
-  entry.special = { swallow: false, portal: null, reissued: false, alone };
+  entry.special = { swallow: false, portal: null, reissued: false, alone, tag: null };
   walk.lastRun = walk.batch;
   push(walk.queue, entry);
   startClocks(walk, entry);

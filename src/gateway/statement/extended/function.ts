@@ -2,10 +2,11 @@
 import { AuditUnavailable, uuidv7 } from "../../../audit/index.ts";
 import { decodeFunctionCall } from "../../../protocol/index.ts";
 import { askFirst, noteForwarded } from "../ask.ts";
+import { guardOf, judgedAt } from "../guard.ts";
 import { contextOf, intent, opaqueShape, prepare, run, typesJson, valuesJson } from "../intend.ts";
 import { judgeFunction } from "../judge/function.ts";
 import type { Judgement } from "../judgement.ts";
-import { charge } from "../limits.ts";
+import { charge, startClocks } from "../limits.ts";
 import { type Expected, expected, Kind, push, pushCopyEnd, queueHead, type ReplyQueue } from "../queue.ts";
 import type { Verdict } from "../receive.ts";
 import {
@@ -30,6 +31,7 @@ export function onFunctionCall(walk: Walk, body: Buffer): Verdict {
     return refuseQuery(walk, functionCallRefused, "function");
   }
   const statement = prepare(walk, "", { ...opaqueShape, kind: "function" }, null);
+  statement.sealed = `{"function":${call.oid}`;
   let judgement: Judgement | null = null;
   if (walk.guard !== null) {
     const verdicts = judgeFunction(walk, walk.guard, statement, call.oid);
@@ -41,7 +43,7 @@ export function onFunctionCall(walk: Walk, body: Buffer): Verdict {
   }
   const request = uuidv7();
   const values = valuesJson(walk, statement, call.arguments, call.argumentFormats);
-  const sealed = `{"function":${call.oid}${values === null ? "" : `,"parameters":${values}`}}`;
+  const sealed = `${statement.sealed}${values === null ? "" : `,"parameters":${values}`}}`;
   let index: number;
   try {
     index = intent(
@@ -61,9 +63,11 @@ export function onFunctionCall(walk: Walk, body: Buffer): Verdict {
   }
   walk.counters.statements++;
   walk.texts = 0;
-  const part = { intent: index, statement, sql: null, guard: null, harmless: false, formats: null };
+  const guard = guardOf(judgement, null, null, judgedAt(walk));
+  const part = { intent: index, statement, sql: null, guard, harmless: false, formats: null };
   const entry = expected(Kind.functionCall, walk.batch++, run(request, [part], true), null, null);
   push(walk.queue, entry);
+  startClocks(walk, entry);
   // Nothing says what the function does.
   walk.stall = { until: "answered", entry };
   return "forward";

@@ -91,7 +91,7 @@ export function onDescribe(walk: Walk, body: Buffer): Verdict {
   if (walk.guard !== null && target === "portal") {
     const portal = getPortal(walk.names, name) ?? null;
     if (portal !== null) portal.described = true;
-    entry.special = { swallow: false, portal, reissued: false, alone: false };
+    entry.special = { swallow: false, portal, reissued: false, alone: false, tag: null };
   }
   push(walk.queue, entry);
   return "forward";

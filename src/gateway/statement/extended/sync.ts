@@ -7,6 +7,7 @@ import type { Walk } from "../state.ts";
 /** A Flush, a Sync, or what is not of the extended protocol. */
 export function endSegment(walk: Walk): void {
   walk.gathered = false;
+  walk.gatherOver = false;
   walk.pass = null;
 }
 

@@ -7,7 +7,7 @@ import { hash } from "node:crypto";
 import type { Touched } from "../../../facts/effects.ts";
 import type { CompiledPolicy } from "../../../policy/index.ts";
 import { setsRow, settledSettings } from "../../../sql/index.ts";
-import type { View } from "../../analyst/index.ts";
+import { type View, viewOf } from "../../analyst/index.ts";
 import { changesNow, othersChange } from "../changes.ts";
 import {
   aborted,
@@ -70,6 +70,15 @@ export function currentView(guard: Guarding, policy: CompiledPolicy): View | nul
     unsettle(guard);
   }
   return view;
+}
+
+/** What the session was judged by last, under the policy that is in force now. */
+function lastView(guard: Guarding, policy: CompiledPolicy): View | null {
+  const { view } = guard;
+  if (view === null || view.policy === policy) return view;
+  guard.view = viewOf(policy, view.catalog, guard.session.database);
+  unsettle(guard);
+  return guard.view;
 }
 
 /** Judges one statement; null: as judgeMessage. */
@@ -139,7 +148,7 @@ function judgeAnew(
     // Behind BEGIN, in the same batch, the server cannot be asked any more.
     (guard.uncertain && shape.facts.transaction === "begin" && walk.transaction === "I" && !walk.unsynced);
   // What touches nothing needs no catalog: COMMIT and ROLLBACK must pass where nothing can be asked.
-  const by = view ?? (asks ? null : (guard.analyst.view(policy) ?? guard.view));
+  const by = view ?? (asks ? null : (guard.analyst.view(policy) ?? lastView(guard, policy)));
   if (asks && guard.hardened && by !== null && guard.analyst.exposed !== 0) return refuse(hardeningLost);
   if (by === null || (guard.uncertain && asks)) {
     guard.alone = asks;

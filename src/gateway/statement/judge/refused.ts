@@ -40,10 +40,20 @@ export function refusedBefore(
     masked: [],
     facts,
     scrub: false,
-    after: { settings: false, objects: false, temporary: false, ends: false, loosens: false },
+    after: nothingAfter,
     touched: [],
   };
 }
+
+const nothingAfter: Judgement["after"] = {
+  settings: false,
+  objects: false,
+  temporary: false,
+  ends: false,
+  commits: false,
+  within: null,
+  loosens: false,
+};
 
 export function records(
   walk: Walk,

@@ -4,13 +4,14 @@ import type { Effect, StatementFacts, Touched } from "../../../facts/effects.ts"
 import type { PolicyDecision } from "../../../policy/index.ts";
 import { setsRow } from "../../../sql/index.ts";
 import type { View } from "../../analyst/index.ts";
+import { reachOf } from "../changes.ts";
 import { changesSettings, factsOf, givesRows, loosens, mayWrite } from "../facts.ts";
 import { refusalWithoutNames } from "../hidden.ts";
 import type { Guarding, Judgement, Question } from "../judgement.ts";
 import { uncountable } from "../limits.ts";
 import { mayTell } from "../meaning.ts";
 import type { PreparedStatement, Shape } from "../names.ts";
-import { endsTransaction, type Place } from "../place.ts";
+import { endsTransaction, mayCommit, type Place } from "../place.ts";
 import type { Reason, Walk } from "../state.ts";
 import { estimateFor } from "./cost.ts";
 import { formOf } from "./form.ts";
@@ -179,6 +180,7 @@ function aftermath(
   const unchecked = !touched.some(({ settingRow }) => settingRow === true);
   // Nobody knows what a function does that is not on the list.
   const opaque = effects.includes("execute");
+  const [only] = used;
   return {
     settings: opaque || used.some(({ shape }) => changesSettings(shape)),
     objects:
@@ -189,6 +191,8 @@ function aftermath(
       used.some(({ shape }) => shape.kind === "lock" || shape.kind === "truncate"),
     temporary: opaque || used.some(({ shape }) => shape.facts.temporary),
     ends: used.some(({ shape }) => endsTransaction(shape)),
+    commits: used.some(({ shape }) => mayCommit(shape)),
+    within: !opaque && only !== undefined && used.length === 1 ? reachOf(only.shape) : null,
     loosens: used.some((one) => loosens(one) || (unchecked && setsRow(one.shape.facts))),
   };
 }
