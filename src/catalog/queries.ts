@@ -267,6 +267,8 @@ const watched: readonly Watched[] = [
   watch("relations", "policy", "pg_policy", "polrelid", ofHeld("polrelid")),
   watch("relations", "inherits", "pg_inherits", "inhrelid", ofHeld("inhrelid")),
   watch("functions", "proc", "pg_proc", "oid"),
+  // Their bodies are printed with the names that other objects bear at the time.
+  watch("functions", "body", "pg_proc", "oid", `prosqlbody is not null and oid >= ${firstNormalOid}`),
   watch("functions", "aggregate", "pg_aggregate", "aggfnoid::oid"),
   // Which functions belong to an extension.
   watch(
