@@ -5,6 +5,7 @@
 import { type CatalogSnapshot, columnText, relationText } from "../catalog/index.ts";
 import type { Attribute, Mask } from "../facts/effects.ts";
 import { byNameOf, closureOf, namesAny, relatives } from "./closure.ts";
+import { refreshedBy } from "./refreshed.ts";
 import { emptiedColumns, type RefusedRelation, refusedRelations } from "./systemcolumns.ts";
 
 /** What a label allows beside plain output columns. */
@@ -80,6 +81,7 @@ export function resolveProtected(
   const refused = once(() => (named ? refusedRelations(catalog) : []));
   const emptied = once(() => (named ? emptiedColumns(catalog) : null));
   const refusedBy = once(() => new Map(refused().map((entry) => [entry.relation, entry])));
+  const looked = once(() => refreshedBy(catalog));
   const columnOf = (relation: number, attribute: number) =>
     byRelation.get(relation)?.find((column) => column.attribute === attribute);
   return {
@@ -98,7 +100,7 @@ export function resolveProtected(
       const entry = refusedBy().get(relation);
       return entry === undefined || attribute < 0 || entry.readable.has(attribute) ? null : entry.reason;
     },
-    tried: (relation, attribute) => isTried(catalog, relation, attribute),
+    tried: (relation, attribute) => isTried(catalog, relation, attribute, looked()),
     nameOf: (attribute) => columnText(catalog, attribute.relation, attribute.attribute),
     readable(relation) {
       const known = catalog.relation(relation)?.columns ?? [];
@@ -112,18 +114,34 @@ export function resolveProtected(
   };
 }
 
-function isTried(catalog: CatalogSnapshot, relation: number, attribute: number): boolean {
+/** @param refreshed what materialized views that the login may have made look at. */
+function isTried(
+  catalog: CatalogSnapshot,
+  relation: number,
+  attribute: number,
+  refreshed: ReadonlyMap<number, ReadonlySet<number>>,
+): boolean {
   const name = catalog.column(relation, attribute)?.name;
-  const seen = new Set([relation]);
-  for (const oid of seen) {
+  return [...family(catalog, relation)].some((oid) => {
     const known = catalog.relation(oid);
-    if (known === undefined) continue;
+    if (known === undefined) return false;
     const own = known.columns.find((column) => column.name === name)?.attnum ?? attribute;
-    const looks = known.conditioned.includes(own) || known.conditioned.includes(0);
-    if (looks && (known.temporary || known.privileges.owns)) return true;
-    for (const child of known.children) seen.add(child);
-  }
-  return false;
+    if (refreshed.get(oid)?.has(own) === true || refreshed.get(oid)?.has(0) === true) return true;
+    const looks =
+      known.conditioned.includes(own) ||
+      known.conditioned.includes(0) ||
+      known.columns.some((column) => column.generatedFrom.includes(own));
+    return looks && (known.temporary || known.privileges.owns);
+  });
+}
+
+/** Where its rows may come to lie, and of which it is a part. */
+function family(catalog: CatalogSnapshot, relation: number): ReadonlySet<number> {
+  const below = new Set([relation]);
+  for (const oid of below) for (const child of catalog.relation(oid)?.children ?? []) below.add(child);
+  const above = new Set([relation]);
+  for (const oid of above) for (const parent of catalog.relation(oid)?.parents ?? []) above.add(parent);
+  return new Set([...below, ...above]);
 }
 
 /** Worked out when it is first asked for. */

@@ -152,22 +152,25 @@ export function refusedUse(
   return null;
 }
 
-/** A copy in a table of one's own: its conditions tell of the value, by what fails or where the row comes to lie. */
+/** A copy in a table of one's own: what looks at it there tells of the value, by what fails or where the row comes to lie, or copies it on. */
 function triedOut(touched: Touched, set: ProtectedSet, options: MaskOptions, active: Active): Refused | null {
   for (const { target, sources } of touched.assignments) {
-    if (target === null || !set.tried(target.relation, target.attribute)) continue;
+    if (target === null) continue;
     for (const source of sources) {
       if (source.relation === target.relation && source.attribute === target.attribute) continue;
       for (const column of protectedAt(source, set))
         for (const label of active(column))
-          if (!allowed[options.relax?.get(label.label) ?? label.use].includes("predicate"))
+          if (
+            !allowed[options.relax?.get(label.label) ?? label.use].includes("predicate") &&
+            set.tried(target.relation, target.attribute)
+          )
             return {
               code: "PROTECTED_PREDICATE",
               column: column.name,
               label: label.label,
               where: "assigned",
-              message: `column ${column.name} (${label.label}) is protected and may not be copied to ${set.nameOf(target)}: conditions of that table, which the login owns, look at what is written`,
-              hint: "Copy it to a table without checks, policies, partitions and indexed expressions, or to one that others own.",
+              message: `column ${column.name} (${label.label}) is protected and may not be copied to ${set.nameOf(target)}: what belongs to that table and to the login (conditions, generated columns, keys, statistics, triggers, materialized views) looks at what is written`,
+              hint: "Copy it to a table that has none of these, or to one that others own.",
             };
     }
   }

@@ -89,9 +89,11 @@ async function loadOnce(
   // The names of schemas stand in what is kept.
   const known = kept !== null && sameNames(kept.schemas, schemas) ? kept.pieces : null;
   const relations = outdated("relations", state, known);
-  const functions = outdated("functions", state, known);
   const operators = outdated("operators", state, known);
   const types = outdated("types", state, known);
+  const renamed = operators.length + types.length + outdated("functions", state, known).length > 0;
+  // Bodies that are kept as trees are printed with today's names: what bears another one now may be anything.
+  const functions = outdated("functions", state, known, renamed ? "body" : null);
   const casts = outdated("casts", state, known);
   await fetcher.checkSizes({ relations, functions, types });
   const pieces: Pieces = {

@@ -41,11 +41,19 @@ export interface Kept {
 /** Beyond it everything is read in one go: a condition must not grow without bound. */
 const maxRanges = 64;
 
-/** What must be read of one kind so that its pieces are those of `state`: nothing, some oids, or all. */
-export function outdated(kind: Kind, state: CatalogState, kept: Pieces | null): Range[] {
+/**
+ * What must be read of one kind so that its pieces are those of `state`: nothing, some oids, or all.
+ * @param mark pieces that have rows of this catalog are read whatever their state.
+ */
+export function outdated(
+  kind: Kind,
+  state: CatalogState,
+  kept: Pieces | null,
+  mark: string | null = null,
+): Range[] {
   const known = kept?.[kind];
   const read = [...state.pieces[kind]]
-    .filter(([piece, now]) => known?.get(piece)?.state !== now)
+    .filter(([piece, now]) => known?.get(piece)?.state !== now || (mark !== null && isMarked(now, mark)))
     .map(([piece]) => piece)
     .sort((a, b) => a - b);
   const ranges: { from: number; to: number }[] = [];
@@ -87,8 +95,12 @@ export function joined<F>(
 /** Whether what is to be read has rows of a catalog that initdb's own objects need none of. */
 export function hasRows(state: ReadonlyMap<number, string>, ranges: readonly Range[], mark: string): boolean {
   for (const [piece, text] of state)
-    if (piece !== systemPiece && ` ${text}`.includes(` ${mark}/`) && inRanges(ranges, piece)) return true;
+    if (piece !== systemPiece && isMarked(text, mark) && inRanges(ranges, piece)) return true;
   return false;
+}
+
+function isMarked(state: string, mark: string): boolean {
+  return ` ${state}`.includes(` ${mark}/`);
 }
 
 /** Objects that initdb made only. */

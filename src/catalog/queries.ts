@@ -133,14 +133,28 @@ export const inheritanceQuery = (limit: number, part: Part) => `
 select i.inhrelid, i.inhparent from pg_catalog.pg_inherits i join pg_catalog.pg_class c on c.oid = i.inhrelid
 where c.relkind in ${relationKinds} and ${ofRelation(part)} limit ${limit + 1}`;
 
-/** Columns that conditions of a table look at; 0: the condition's expression is not taken apart. */
+/** Foreign keys that write something else to the rows which name a key, when it changes. */
+const writesOn = "contype = 'f' and confupdtype in ('c', 'n', 'd')";
+
+/**
+ * Columns that conditions of a table look at, or that it has copied elsewhere; 0: the expression is not taken apart. Not what only tells
+ * that two values are equal: but some collations take different texts for equal. (PostgreSQL's own trigger functions copy columns that
+ * their arguments name.)
+ */
 export const conditionsQuery = (limit: number, part: Part) => `
 select k.relation, k.attribute from (
   select conrelid, pg_catalog.unnest(conkey) from pg_catalog.pg_constraint where contype in ('c', 'x')
   union select partrelid, pg_catalog.unnest(partattrs) from pg_catalog.pg_partitioned_table
+  union select confrelid, pg_catalog.unnest(confkey) from pg_catalog.pg_constraint where ${writesOn}
   union select indrelid, 0::smallint from pg_catalog.pg_index where indexprs is not null or indpred is not null
+  union select indrelid, pg_catalog.unnest(indkey::int2[]) from pg_catalog.pg_index where indisexclusion
+  union select i.indrelid, n.attnum from pg_catalog.pg_index i,
+    rows from (pg_catalog.unnest(i.indkey::int2[]), pg_catalog.unnest(i.indcollation::oid[])) n(attnum, compared)
+    join pg_catalog.pg_collation o on o.oid = n.compared where i.indisunique and not o.collisdeterministic
+  union select stxrelid, 0::smallint from pg_catalog.pg_statistic_ext where stxexprs is not null
   union select polrelid, 0::smallint from pg_catalog.pg_policy
-  union select tgrelid, 0::smallint from pg_catalog.pg_trigger where tgqual is not null and not tgisinternal
+  union select tgrelid, 0::smallint from pg_catalog.pg_trigger
+    where not tgisinternal and (tgqual is not null or tgfoid < ${firstNormalOid})
 ) k(relation, attribute) join pg_catalog.pg_class c on c.oid = k.relation
 where c.oid >= ${firstNormalOid} and ${ofRelation(part)} limit ${limit + 1}`;
 
@@ -227,13 +241,13 @@ const watched: readonly Watched[] = [
   watch("relations", "default", "pg_attrdef", "adrelid", ofHeld("adrelid")),
   watch("relations", "rewrite", "pg_rewrite", "ev_class", ofHeld("ev_class")),
   watch("relations", "trigger", "pg_trigger", "tgrelid", ofHeld("tgrelid")),
-  // Of primary keys the columns are told, and whether code of users stands in an index.
+  // Of primary keys the columns are told, of all whether they look at more than that values are equal.
   watch(
     "relations",
     "index",
     "pg_index",
     "indrelid",
-    `(indisprimary or indexprs is not null or indpred is not null) and ${ofHeld("indrelid")}`,
+    `(indisunique or indisexclusion or indexprs is not null or indpred is not null) and ${ofHeld("indrelid")}`,
   ),
   watch(
     "relations",
@@ -242,9 +256,19 @@ const watched: readonly Watched[] = [
     "conrelid",
     `contype in ('c', 'x') and ${ofHeld("conrelid")}`,
   ),
+  watch("relations", "cascade", "pg_constraint", "confrelid", `${writesOn} and ${ofHeld("confrelid")}`),
+  watch(
+    "relations",
+    "statistics",
+    "pg_statistic_ext",
+    "stxrelid",
+    `stxexprs is not null and ${ofHeld("stxrelid")}`,
+  ),
   watch("relations", "policy", "pg_policy", "polrelid", ofHeld("polrelid")),
   watch("relations", "inherits", "pg_inherits", "inhrelid", ofHeld("inhrelid")),
   watch("functions", "proc", "pg_proc", "oid"),
+  // Their bodies are printed with the names that other objects bear at the time.
+  watch("functions", "body", "pg_proc", "oid", `prosqlbody is not null and oid >= ${firstNormalOid}`),
   watch("functions", "aggregate", "pg_aggregate", "aggfnoid::oid"),
   // Which functions belong to an extension.
   watch(

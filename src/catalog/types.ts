@@ -40,7 +40,10 @@ export interface Relation {
   /** Oids of what it inherits from or is a partition of, and of what inherits from it; direct ones only. */
   readonly parents: readonly number[];
   readonly children: readonly number[];
-  /** Attribute numbers that conditions of its own look at: checks, partition keys, indexes, triggers, policies. 0: any of them. */
+  /**
+   * Attribute numbers that conditions of its own look at (checks, partition keys, indexes, statistics, triggers, policies), or that foreign
+   * keys and triggers of PostgreSQL's own copy elsewhere. 0: any of them.
+   */
   readonly conditioned: readonly number[];
   readonly rowSecurity: boolean;
   readonly forceRowSecurity: boolean;

@@ -33,14 +33,58 @@ export function checkedBy(name: string, node: JsonObject): Checked {
     }
     for (const value of Object.values(at)) if (typeof value === "object" && value !== null) open.push(value);
   }
-  return { references, columns: [...columns, ...seenByTrigger(name, node)], ...ofTypes(name, node) };
+  columns.push(...seenByTrigger(name, node), ...foldedByIndex(name, node));
+  return { references, columns, ...ofTypes(name, node) };
+}
+
+/** Columns of a unique index that are compared by another collation than their own: it may take many texts for one. */
+function foldedByIndex(name: string, node: JsonObject): string[] {
+  if (name !== "IndexStmt" || !flagAt(node, "unique")) return [];
+  const params: readonly unknown[] = Array.isArray(node.indexParams) ? node.indexParams : [];
+  return params.flatMap((item) => {
+    const element = objectAt(item, "IndexElem");
+    const column = stringAt(element, "name");
+    return column === "" || tellsApart(element?.collation) ? [] : [column];
+  });
+}
+
+/** Collations of PostgreSQL's own under which different texts are never equal; none: the column's. */
+const telling: ReadonlySet<string> = new Set(["C", "POSIX", "default", "ucs_basic"]);
+
+function tellsApart(collation: unknown): boolean {
+  const words = wordsOf(collation);
+  const [schema] = words.length > 1 ? words : ["pg_catalog"];
+  return words.length === 0 || (schema === "pg_catalog" && telling.has(words.at(-1) ?? ""));
 }
 
 /** What PostgreSQL's own trigger functions do with the columns that they are given, and with rows that do not change, is seen. */
 function seenByTrigger(name: string, node: JsonObject): string[] {
   if (name !== "CreateTrigStmt") return [];
-  const compares = wordsOf(node.funcname).at(-1) === "suppress_redundant_updates_trigger";
+  const compares =
+    wordsOf(node.funcname).at(-1) === "suppress_redundant_updates_trigger" || namesRows(node.whenClause);
   return [...wordsOf(node.args), ...(compares ? [stringAt(objectAt(node, "relation"), "relname")] : [])];
+}
+
+/** OLD and NEW as a whole, or `.*` of them, in WHEN. Not recursive: expressions may be deep. */
+function namesRows(condition: unknown): boolean {
+  const open: unknown[] = [condition];
+  for (let at = open.pop(); at !== undefined; at = open.pop()) {
+    if (Array.isArray(at)) {
+      for (const item of at) open.push(item);
+      continue;
+    }
+    if (!isObject(at)) continue;
+    const fields = objectAt(at, "ColumnRef")?.fields;
+    // A star is no word.
+    if (
+      Array.isArray(fields) &&
+      ["old", "new"].includes(wordsOf(fields)[0] ?? "") &&
+      wordsOf(fields).length < 2
+    )
+      return true;
+    for (const value of Object.values(at)) if (typeof value === "object" && value !== null) open.push(value);
+  }
+  return false;
 }
 
 /** Columns of an exclusion constraint that stand by themselves; expressions are read with all others. */
@@ -83,7 +127,11 @@ function retypedBy(node: JsonObject): Definition["retyped"] {
     const type = objectAt(objectAt(command.def, "ColumnDef"), "typeName");
     const words = wordsOf(type?.names);
     const last = words.at(-1);
-    const plain = type?.typmods === undefined && type?.arrayBounds === undefined && last !== undefined;
+    const plain =
+      type?.typmods === undefined &&
+      type?.arrayBounds === undefined &&
+      last !== undefined &&
+      tellsApart(objectAt(objectAt(command.def, "ColumnDef"), "collClause")?.collname);
     return [
       {
         column: stringAt(command, "name"),

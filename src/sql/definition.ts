@@ -88,8 +88,12 @@ function movedBy(name: string, node: JsonObject): Definition["moved"] {
   }
 }
 
-/** What leaves its parent leaves the parent's labels; what becomes a partition is checked against bounds. */
+/**
+ * What leaves its parent leaves the parent's labels; what becomes a partition is checked against bounds, and what belongs to a new
+ * parent (policies, statistics, materialized views) looks at its values.
+ */
 const leaving: ReadonlySet<string> = new Set([
+  "AT_AddInherit",
   "AT_DropInherit",
   "AT_DetachPartition",
   "AT_DetachPartitionFinalize",

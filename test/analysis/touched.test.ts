@@ -8,6 +8,7 @@ import { type Analyst, analyst, assignmentsOf, lineageSchema, outputsOf, usesOf 
 const { major } = await binaries();
 const extra = `
   create role touched_reader login password 'x';
+  create collation own_order (provider = icu, locale = 'und-u-ks-level1', deterministic = false);
   create table idt (id int generated always as identity, v int);
   create table guarded (id int, owner text, secret text);
   alter table guarded enable row level security;
@@ -564,6 +565,13 @@ describe("expressions that tell of a value by more than their own", () => {
     "(string_to_array(email, '@'))[id]",
     "row(email, id) < row('a', 1)",
     "concat_ws(', ', email, name, id::text, now())",
+    "string_to_array(email, '@') && array[name]",
+    "greatest(array[email], array[name])",
+    "(email, name) < ('a', 'b')",
+    "strpos(lower(email), 'a')",
+    "to_char(length(email), '999')",
+    "email collate own_order = name collate own_order",
+    ...(major >= 16 ? ["email is json", "to_jsonb(email) is json object"] : []),
     "(select array[x, name]::text from (select upper(u.email) as x) s)",
     "array(select email from users)",
   ])("%s does not", async (expression) => {
@@ -629,6 +637,26 @@ describe("expressions that tell of a value by more than their own", () => {
     "lpad(email, 900000000)",
     "quote_literal(quote_literal(quote_literal(quote_literal(quote_literal(email)))))",
     "array(select substring(email from '^a') from generate_series(1, 100000000))",
+    // Rows are compared column by column: what cannot be compared is found where those before are equal.
+    "row(email, 1)::record = (select row('a', 'b'))",
+    "row(email, 1)::record is distinct from (select row('a', 'b'))",
+    "array[row(email, 1)] = array[row('a', 'b')]",
+    "array[row(email, 1)] && array[row('a', 'b')]",
+    "greatest(row(email, 1), (select row('a', 'b')))",
+    "nullif(row(email, 1), (select row('a', 'b')))",
+    // A collation that is not decided fails where two texts are compared.
+    ...[
+      "string_to_array(email || c, 'a') = array[p]",
+      "nullif(email || c, 'a') = p",
+      "upper(nullif(email || c, 'a') || p)",
+      "(email, c) < ('a', p)",
+      "greatest(nullif(email || c, 'a'), p)",
+    ].map((one) => `(select ${one} from (select name collate "C" c, name collate "POSIX" p from users) s)`),
+    // Some collations do not search, others take many texts for one.
+    "strpos(email collate own_order, 'aaaaaaaaaaaaaaaaaaaa')",
+    "starts_with(nullif(email, 'a') collate own_order, 'b')",
+    "to_char(length(email), '9V99999999')",
+    ...(major >= 16 ? ["('[' || translate(left(email, 1), 'ab', '1x') || ',[[[') is json"] : []),
     ...(major >= 16 ? ["json_array(email returning varchar(5))"] : []),
     ...(major >= 17 ? ["json_value(to_jsonb(email), '$')", "json_exists(to_jsonb(email), '$.a')"] : []),
   ])("%s does", async (expression) => {

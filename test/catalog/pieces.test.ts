@@ -154,6 +154,37 @@ describe("a catalog that is read in pieces", () => {
     ["another role", () => `create role other_${login}; alter table app.base owner to other_${login}`],
     ["a role that becomes a superuser", () => `alter role other_${login} superuser`],
     ["a role that is gone", () => `alter table app.base owner to postgres; drop role other_${login}`],
+    [
+      "a key that is written elsewhere",
+      "create table app.cites (n text unique, m text references app.cites (n) on update cascade)",
+    ],
+    [
+      "one under another order",
+      "create collation app.coarse (provider = icu, locale = 'und-u-ks-level1', deterministic = false); create unique index on app.cites (m collate app.coarse)",
+    ],
+    ["statistics", "create statistics app.lengths on (length(m)), n from app.cites"],
+    ["their end", "drop statistics app.lengths"],
+    [
+      "a body that calls another function",
+      "create function app.bad() returns int volatile language sql return 1; create function app.good() returns int immutable language sql return 1",
+    ],
+    [
+      "objects between them",
+      "do $$ begin for i in 1 .. 140 loop execute format('create type other.e_%s as enum ()', i); end loop; end $$",
+    ],
+    [
+      "a body that is kept as a tree",
+      "create function app.calls() returns int stable language sql return app.bad()",
+    ],
+    [
+      "more objects between them",
+      "do $$ begin for i in 1 .. 140 loop execute format('drop type other.e_%s', i); end loop; end $$",
+    ],
+    [
+      "another function of that name",
+      "alter function app.bad rename to worse; alter function app.good rename to bad",
+    ],
+    ["the end of that body", "drop function app.calls()"],
     ["a new schema", "create schema made; create table made.t (a int)"],
     ["a renamed schema", "alter schema app rename to renamed"],
     ["its old name", "alter schema renamed rename to app"],

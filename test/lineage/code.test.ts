@@ -329,6 +329,16 @@ describe("definitions", () => {
       "create trigger made before insert or update on users for each row execute function tsvector_update_trigger(words, 'pg_catalog.simple', name, email)",
     ],
     [
+      "a trigger's condition on the row",
+      "create trigger made before update on users for each row when (old::text like '%a%') execute function tsvector_update_trigger(words, 'pg_catalog.simple', name)",
+    ],
+    [
+      "a trigger's condition on all columns",
+      "create trigger made before update on users for each row when (row(new.*)::text like '%a%') execute function tsvector_update_trigger(words, 'pg_catalog.simple', name)",
+    ],
+    ["a key under another collation", "create unique index on users (name, email collate folded)"],
+    ["another collation", "alter table users alter column email type text collate folded"],
+    [
       "a trigger of PostgreSQL's own that compares",
       "create trigger made before update on users for each row execute function pg_catalog.suppress_redundant_updates_trigger()",
     ],
@@ -423,8 +433,14 @@ describe("definitions", () => {
     expect(codes.at(-2)).toBe("PROTECTED_WRITE");
   });
 
+  test("that make it part of a table of which other things are", async () => {
+    expect(await run("alter table users inherit orders")).toEqual(["PROTECTED_WRITE"]);
+  });
+
   test("that do none of this run", async () => {
     const texts = [
+      'create unique index made_c on users (email collate "C", id); drop index made_c',
+      'alter table parent alter column email type text collate pg_catalog."C"',
       "alter table users add column k int default 1 check (k > 0)",
       "alter table users alter column name set default 'x'",
       "create index on users (name)",

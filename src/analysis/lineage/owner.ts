@@ -1,8 +1,10 @@
 /** Conditions whose form matters: what an owner wrote and a caller cannot reach, and plain equalities. */
 import { intOf, nodesOf, type ServerNode, textOf } from "../../sql/servertree/index.ts";
+import { isComparable } from "./comparing.ts";
 import { textConstant } from "./constants.ts";
 import type { CatalogFacts } from "./facts.ts";
 import { childrenOf, tagOf } from "./nodes.ts";
+import { typeOf } from "./types.ts";
 
 /** Functions of pg_catalog that give what a caller may have set in the session. */
 const sessionReaders: ReadonlySet<string> = new Set([
@@ -48,6 +50,8 @@ export function isSingleEquality(qual: ServerNode, facts: CatalogFacts): ServerN
   if (operator === undefined || !operator.system || operator.name !== "=") return null;
   const [left, right, more] = nodesOf(qual, "args");
   if (left === undefined || right === undefined || more !== undefined) return null;
+  // Whether two rows fail to compare tells which of their first columns are equal.
+  if (![left, right].every((side) => isComparable(typeOf(side, facts.catalog), facts.catalog))) return null;
   if (isConstant(right)) return isConstant(left) ? null : left;
   return tag === "OPEXPR" && isConstant(left) ? right : null;
 }

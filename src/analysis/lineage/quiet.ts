@@ -4,14 +4,16 @@
  * arithmetic overflows, casts and patterns fail, and CASE goes one way or the other.
  */
 import { intOf, nodeOf, nodesOf, type ServerNode, textOf } from "../../sql/servertree/index.ts";
+import { comparesColumns, isCollated, isComparable, isOwnCollation } from "./comparing.ts";
 import { isTrue, textConstant } from "./constants.ts";
 import type { CatalogFacts } from "./facts.ts";
 import { childrenOf, tagOf } from "./nodes.ts";
+import { typeOf } from "./types.ts";
 
 /** Nodes that hand on, or put together, what stands in them. */
 const plain: ReadonlySet<string> = new Set(
   `RELABELTYPE COLLATEEXPR NAMEDARGEXPR RETURNINGEXPR FIELDSELECT FIELDSTORE ROWEXPR BOOLEANTEST
-  CONVERTROWTYPEEXPR JSONVALUEEXPR JSONFORMAT JSONRETURNING JSONISPREDICATE`.split(/\s+/),
+  CONVERTROWTYPEEXPR JSONVALUEEXPR JSONFORMAT JSONRETURNING`.split(/\s+/),
 );
 
 /** Of pg_catalog, whatever the arguments are. None makes much more of a text than it was: sizes are seen. */
@@ -72,6 +74,14 @@ const widening: ReadonlyMap<string, readonly number[]> = new Map([
 /** Types that any text can be written into. */
 const texts: ReadonlySet<number> = new Set([18, 19, 25, 1042, 1043, 2275]);
 const patterns = /^(?:regexp_|text(?:ic)?regex)/;
+/** They compare values of any type part by part. */
+const inParts = /^(?:(?:array|record)_(?:eq|ne|lt|le|gt|ge)|arraycontain(?:s|ed)|arrayoverlap)$/;
+/** They look for one text in another, which fails by the length of it under some collations (PostgreSQL 14 to 17, varlena.c). */
+const searching = /^(?:strpos|position|textpos|starts_with|string_to_array|split_part)$/;
+/** By pg_type oid: smallint, integer, bigint. */
+const integers: ReadonlySet<number> = new Set([20, 21, 23]);
+/** By pg_type oid: json, jsonb. */
+const jsons: ReadonlySet<number> = new Set([114, 3802]);
 /** How long a match with these takes depends on the value (PostgreSQL manual, section 9.7.3). */
 const backReference = /\\[1-9mM]/;
 const int4 = 23;
@@ -114,8 +124,19 @@ export function quietChildren(node: ServerNode, facts: CatalogFacts, isStored: I
       const args = nodesOf(node, "args");
       return only(...args.filter((arg, i) => i === args.length - 1 || isStored(bare(arg))));
     }
-    case "MINMAXEXPR":
-      return intOf(node, "minmaxtype") <= lastSystemOid ? "all" : none;
+    case "MINMAXEXPR": {
+      const type = intOf(node, "minmaxtype");
+      const alike =
+        isComparable(type, facts.catalog) && isCollated(node, nodesOf(node, "args"), facts.catalog);
+      return type <= lastSystemOid && alike ? "all" : none;
+    }
+    case "JSONISPREDICATE": {
+      // Of a text that is put together, a part may decide how deep the rest is read.
+      const arg = nodeOf(node, "expr");
+      return arg !== null && (jsons.has(typeOf(arg, facts.catalog)) || isSimple(arg, isStored))
+        ? "all"
+        : none;
+    }
     case "COERCEVIAIO":
       return texts.has(intOf(node, "resulttype")) ? "all" : none;
     case "ARRAYCOERCEEXPR": {
@@ -139,7 +160,8 @@ export function quietChildren(node: ServerNode, facts: CatalogFacts, isStored: I
         : none;
     case "ROWCOMPAREEXPR":
       // From left to right, as far as the columns are equal.
-      return [...nodesOf(node, "largs"), ...nodesOf(node, "rargs")].every((one) => isSimple(one, isStored))
+      return comparesColumns(node, facts.catalog) &&
+        [...nodesOf(node, "largs"), ...nodesOf(node, "rargs")].every((one) => isSimple(one, isStored))
         ? "all"
         : none;
     case "OPEXPR":
@@ -166,6 +188,7 @@ function ofFunction(oid: number, node: ServerNode, facts: CatalogFacts, isStored
   if (func === undefined || !func.system || func.schema !== "pg_catalog") return none;
   const { name } = func;
   const args = nodesOf(node, "args");
+  if (failsByParts(name, node, args, facts)) return none;
   if (comparison.test(name)) return "all";
   if (total.has(name) && (arity.get(name) ?? args.length) === args.length)
     return cutsShort(name, args) ? "all" : none;
@@ -176,6 +199,11 @@ function ofFunction(oid: number, node: ServerNode, facts: CatalogFacts, isStored
   const place = inOne.get(name);
   if (place === undefined || first === undefined) return none;
   const value = args[place];
+  // PostgreSQL 14 to 17 multiply integers by what stands behind the V.
+  if (name === "to_char" && integers.has(func.arguments[0] ?? 0)) {
+    const format = args[1] === undefined ? null : textConstant(bare(args[1]));
+    if (format === null || /v/i.test(format)) return none;
+  }
   if (value === undefined || !args.every((arg) => arg === value || bare(arg).tag === "CONST")) return none;
   if (patterns.test(name) || (name === "substring" && func.arguments[1] === text)) {
     const [, pattern] = args;
@@ -184,6 +212,18 @@ function ofFunction(oid: number, node: ServerNode, facts: CatalogFacts, isStored
   }
   // A constant that does not suit fails, but not for NULL: which values are NULL must be known anyway.
   return isNullAsStored(value, facts, isStored) ? only(value) : none;
+}
+
+/** What it compares, or how, may turn out to be impossible when the first parts are found equal, or two texts meet at all. */
+function failsByParts(
+  name: string,
+  node: ServerNode,
+  args: readonly ServerNode[],
+  { catalog }: CatalogFacts,
+) {
+  if (!isCollated(node, args, catalog)) return true;
+  if (searching.test(name) && isOwnCollation(node)) return true;
+  return inParts.test(name) && !args.every((arg) => isComparable(typeOf(arg, catalog), catalog));
 }
 
 /** Casts to varchar(n) and char(n) cut where they are written as casts, and fail elsewhere. */

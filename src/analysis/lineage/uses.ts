@@ -14,6 +14,7 @@ import {
   textOf,
 } from "../../sql/servertree/index.ts";
 import { emptiedOf } from "../emptied.ts";
+import { comparesAsStored } from "./comparing.ts";
 import type { CatalogFacts } from "./facts.ts";
 import { attributeOf, type Flow, isRowKey, keyOf } from "./flow.ts";
 import { boundedGrowth, createGrowth } from "./growth.ts";
@@ -467,7 +468,8 @@ export function findUses(
       return;
     }
     const operand = plainWhere ? isSingleEquality(quals, facts) : null;
-    if (operand === null) expression(quals, scope, condition);
+    if (operand === null || !comparesAsStored(quals, operand, scope, scopes))
+      expression(quals, scope, condition);
     else bare(operand, scope, "equality");
   }
 
