@@ -107,7 +107,8 @@ export class GroupCommit {
   /** The segment is full: nothing is written until the checkpoint under way is durable and the next segment begins. */
   private hold = false;
   private ended = false;
-  private lastCheckpoint = Date.now();
+  /** Of the same clock, as every time in here: one that is set back would end checkpoints for as long. */
+  private lastCheckpoint = performance.now();
   private processWaiters: SafeWaiter[] = [];
   private diskWaiters: SafeWaiter[] = [];
   private inflight: SafeWaiter[] = [];
@@ -275,7 +276,7 @@ export class GroupCommit {
 
   /** Writes what has gathered and starts its fdatasync; under a checkpoint when that is due, or `sign` asks for it. */
   private sync(sign: boolean): void {
-    const now = Date.now();
+    const now = performance.now();
     const full = this.full(now, this.bytes);
     const signs = sign || full || now - this.lastCheckpoint >= this.limits.signMs;
     // What was written without waiting has its line already; one without leaves must be a checkpoint.
@@ -362,7 +363,7 @@ export class GroupCommit {
   /** Once a second: the heartbeat checkpoint, the watch over a hanging disk, leaf hashes of a busy log. */
   private tend(): void {
     if (this.failure !== null || this.ended) return;
-    const now = Date.now();
+    const now = performance.now();
     if (this.syncing) {
       const tookMs = Math.round(performance.now() - this.syncStarted);
       if (tookMs > this.limits.stallMs) this.fail("fdatasync does not return", new Error(`${tookMs} ms`));

@@ -92,7 +92,9 @@ export class OpenLog implements AuditLog, Appender {
   private life = 0;
   private care: LogCare | null = null;
   private readonly since = Date.now();
+  /** By performance.now(), as is `sinceMono`. */
   private pruneAt = 0;
+  private readonly sinceMono = performance.now();
   private lastDurable: { readonly size: number; readonly note: Buffer } | null = null;
   private rotating: Promise<string> | null = null;
   private closing: Promise<void> | null = null;
@@ -164,9 +166,12 @@ export class OpenLog implements AuditLog, Appender {
         : this.prune(errand.before, errand.reason),
     );
     const { retentionMs } = this.parts;
-    if (retentionMs === null || Date.now() < this.pruneAt) return;
-    this.pruneAt = Date.now() + pruneEveryMs;
-    await this.prune(Date.now() - retentionMs, "audit.retention");
+    const now = performance.now();
+    if (retentionMs === null || now < this.pruneAt) return;
+    this.pruneAt = now + pruneEveryMs;
+    // A clock that jumps ahead must not take records before their time.
+    const today = Math.min(Date.now(), this.since + now - this.sinceMono);
+    await this.prune(today - retentionMs, "audit.retention");
   }
 
   async erase(day: string, reason: string): Promise<void> {

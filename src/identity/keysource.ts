@@ -55,7 +55,8 @@ function keySource(plan: LoadPlan, options: SourceOptions, close: () => void): K
   let loadedAt = 0;
   let loads = 0;
   let failure: string | null = null;
-  let retryAt = Number.NEGATIVE_INFINITY;
+  /** When a load failed last. */
+  let triedAt = Number.NEGATIVE_INFINITY;
   let unknownKeyAt = Number.NEGATIVE_INFINITY;
   let pending: Promise<void> | null = null;
 
@@ -69,12 +70,12 @@ function keySource(plan: LoadPlan, options: SourceOptions, close: () => void): K
           loadedAt = now();
           loads += 1;
           failure = null;
-          retryAt = Number.NEGATIVE_INFINITY;
+          triedAt = Number.NEGATIVE_INFINITY;
         },
         (error: unknown) => {
           failure =
             error instanceof FetchError || error instanceof SyntaxError ? error.message : "could not be read";
-          retryAt = now() + (set === null ? plan.retryWithoutKeysMs : plan.retryWithKeysMs);
+          triedAt = now();
         },
       )
       .finally(() => {
@@ -83,9 +84,18 @@ function keySource(plan: LoadPlan, options: SourceOptions, close: () => void): K
     return pending;
   }
 
+  /** Whether `ms` have passed since `time`. Of a clock that was set back nobody knows: then they have. */
+  function past(time: number, ms: number): boolean {
+    const since = now() - time;
+    return since >= ms || since < 0;
+  }
+
+  function mayLoad(): boolean {
+    return pending !== null || past(triedAt, set === null ? plan.retryWithoutKeysMs : plan.retryWithKeysMs);
+  }
+
   function due(): boolean {
-    const age = now() - loadedAt;
-    return set === null || age >= plan.refreshMs || age < 0;
+    return set === null || past(loadedAt, plan.refreshMs);
   }
 
   function unavailable(why: string): IdentityError {
@@ -93,7 +103,7 @@ function keySource(plan: LoadPlan, options: SourceOptions, close: () => void): K
   }
 
   async function current(): Promise<KeySet> {
-    if (due() && (pending !== null || now() >= retryAt)) await refresh();
+    if (due() && mayLoad()) await refresh();
     if (set === null) throw unavailable(failure ?? "not loaded");
     if (now() - loadedAt >= maxStaleMs)
       throw unavailable(`not refreshed for a day (${failure ?? "unknown"})`);
@@ -102,7 +112,7 @@ function keySource(plan: LoadPlan, options: SourceOptions, close: () => void): K
 
   async function renew(): Promise<boolean> {
     if (pending === null) {
-      if (now() - unknownKeyAt < unknownKeyCooldownMs) return false;
+      if (!past(unknownKeyAt, unknownKeyCooldownMs)) return false;
       unknownKeyAt = now();
     }
     const before = loads;
@@ -128,7 +138,7 @@ function keySource(plan: LoadPlan, options: SourceOptions, close: () => void): K
     },
     renew,
     holds(id) {
-      if (due() && pending === null && now() >= retryAt) void refresh();
+      if (due() && pending === null && mayLoad()) void refresh();
       return set?.holds(id) ?? false;
     },
     close,

@@ -503,6 +503,25 @@ describe("streaming", () => {
     expect(stream.state.problem).toBe("the receiver answered 429");
   });
 
+  test("what was taken is not sent again while that cannot be written down", {
+    timeout: 60_000,
+  }, async () => {
+    const seen: string[] = [];
+    const url = await http((_request, body, response) => {
+      seen.push(...ids(body));
+      response.writeHead(200).end();
+    });
+    // A file in the place of the cursors' folder.
+    writeFileSync(join(at.dir, "exports"), "");
+    const stream = start(target({ url }));
+    await until(() => /cannot be written down \(E[A-Z]+\)/.test(stream.state.problem ?? ""));
+    await new Promise((wake) => setTimeout(wake, 100));
+    rmSync(join(at.dir, "exports"));
+    await until(() => stream.state.caughtUpMs !== null);
+    expect(seen).toEqual(wanted());
+    expect(stream.state).toMatchObject({ next: wanted().length, problem: null });
+  });
+
   test("a batch that is too large is halved", { timeout: 60_000 }, async () => {
     const seen: string[] = [];
     const url = await http((_request, body, response) => {

@@ -239,6 +239,19 @@ describe("rotation and outage", () => {
     expect(idp.requests).toBe(6);
   });
 
+  test("a clock that was set back does not keep a new key waiting", async () => {
+    const { now, advance } = clock(Date.now() + 3_600_000);
+    const identity = await open({}, { now });
+    const mint = (kid?: string) =>
+      idp.mint({}, { expiresIn: 100_000, ...(kid === undefined ? {} : { header: { kid } }) });
+    await identity.authenticate(await mint());
+    await refused(identity.authenticate(await mint("unknown")), "TOKEN_SIGNATURE");
+    advance(-3_600_000);
+    await identity.authenticate(await mint());
+    await idp.rotateKey();
+    await identity.authenticate(await mint());
+  });
+
   test("an unknown key id in the very first token causes no second fetch", async () => {
     const identity = await open();
     await refused(identity.authenticate(await idp.mint({}, { header: { kid: "k" } })), "TOKEN_SIGNATURE");

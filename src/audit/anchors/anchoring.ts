@@ -55,9 +55,9 @@ export function startAnchoring(
   const { everyMs, everyRecords, leastMs } = { ...defaults, ...limits };
   const told = new Map<string, number>();
   const news = (runner: AnchorRunner, what: AnchorNews) => {
-    const now = Date.now();
+    const now = performance.now();
     if (what.kind === "failed") {
-      if (what.attempts > 1 && now - (told.get(what.anchor) ?? 0) < repeatMs) return;
+      if (what.attempts > 1 && now - (told.get(what.anchor) ?? Number.NEGATIVE_INFINITY) < repeatMs) return;
       told.set(what.anchor, now);
     }
     tell({ ...what, unanchored: log.size - runner.anchored });
@@ -68,7 +68,7 @@ export function startAnchoring(
   });
   let last: Buffer | null = null;
   let lastSize = 0;
-  let offeredAt = 0;
+  let offeredAt = Number.NEGATIVE_INFINITY;
 
   const offer = (now: number): void => {
     const { checkpoint } = log;
@@ -80,12 +80,12 @@ export function startAnchoring(
     for (const runner of runners) runner.offer(note);
   };
   const tick = (): void => {
-    const now = Date.now();
+    // A clock that is set back must not silence the anchors.
+    const now = performance.now();
     const since = now - offeredAt;
     const fresh = (log.checkpoint?.size ?? 0) - lastSize;
-    // A clock that was set back must not silence the anchors.
-    if (since >= everyMs || since < 0 || (fresh >= everyRecords && since >= leastMs)) offer(now);
-    for (const runner of runners) runner.go(now);
+    if (since >= everyMs || (fresh >= everyRecords && since >= leastMs)) offer(now);
+    for (const runner of runners) runner.go();
   };
   const timer = setInterval(tick, Math.min(tickMs, everyMs));
   timer.unref();
@@ -109,7 +109,7 @@ export function startAnchoring(
     },
     stop(ms = stopMs) {
       clearInterval(timer);
-      offer(Date.now());
+      offer(performance.now());
       stopping ??= Promise.all(runners.map((runner) => runner.finish(ms))).then(states);
       return stopping;
     },

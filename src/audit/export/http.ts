@@ -7,7 +7,9 @@ import type { ExportRecord, Product } from "./record.ts";
 import type { StreamTarget } from "./settings.ts";
 import { type Sink, SinkError } from "./sink.ts";
 
+/** What is read of an answer's body: its status alone decides. */
 const maxAnswer = 64 * 1024;
+const answerMs = 5_000;
 const longestWaitMs = 300_000;
 
 interface Answer {
@@ -57,7 +59,7 @@ export class HttpSink implements Sink {
     if (this.target.authorization !== null) headers.authorization = this.target.authorization;
     const answer = await this.post(Buffer.from(body, "utf8"), headers);
     const { status } = answer;
-    if (status >= 200 && status < 300) {
+    if (isTaken(status)) {
       if (this.target.kind === "otlp") this.partial(answer.body);
       return;
     }
@@ -83,22 +85,51 @@ export class HttpSink implements Sink {
 
   private post(body: Buffer, headers: Readonly<Record<string, string>>): Promise<Answer> {
     const send = this.url.protocol === "https:" ? httpsRequest : httpRequest;
-    return new Promise((resolve, reject) => {
-      const fail = (error: NodeJS.ErrnoException) =>
-        reject(new SinkError(`the receiver cannot be reached (${error.code ?? "error"})`));
-      const request = send(
-        this.url,
-        {
-          method: "POST",
-          agent: this.agent,
-          headers: { ...headers, "content-length": body.length },
-          signal: AbortSignal.timeout(this.timeoutMs),
-        },
-        (answer) => read(answer).then(resolve, fail),
-      );
-      request.on("error", fail);
-      request.end(body);
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+    const request = send(this.url, {
+      method: "POST",
+      agent: this.agent,
+      headers: { ...headers, "content-length": body.length },
     });
+    const late = new SinkError("the receiver did not answer in time");
+    const timer = setTimeout(() => request.destroy(late), this.timeoutMs);
+    let status: number | null = null;
+    let answered: Answer | null = null;
+    const done = (): void => {
+      if (status === null) return;
+      // Whoever says "taken" before the last byte has left, and is gone then, has not taken it.
+      if (isTaken(status) && !request.writableFinished) return;
+      clearTimeout(timer);
+      if (answered !== null) resolve(answered);
+    };
+    request.on("response", (answer) => {
+      const heard = answer.statusCode ?? 0;
+      const retryAfter = answer.headers["retry-after"];
+      status = heard;
+      done();
+      read(answer, Math.min(answerMs, this.timeoutMs)).then((text) => {
+        answered = { status: heard, retryAfter, body: text };
+        done();
+      }, reject);
+    });
+    request.on("finish", done);
+    request.on("upgrade", (answer, socket) => {
+      socket.destroy();
+      reject(new SinkError(`the receiver answered ${answer.statusCode ?? 0}`));
+    });
+    // Behind an answer an error says no more than that the connection cannot be used again.
+    request.on("error", (error: NodeJS.ErrnoException) => {
+      if (error instanceof SinkError) reject(error);
+      else if (status === null)
+        reject(new SinkError(`the receiver cannot be reached (${error.code ?? "error"})`));
+    });
+    request.on("close", () => {
+      if (status === null) reject(new SinkError("the receiver did not answer"));
+      else if (isTaken(status) && !request.writableFinished)
+        reject(new SinkError("the receiver ended the connection"));
+    });
+    request.end(body);
+    return promise.finally(() => clearTimeout(timer));
   }
 
   close(): void {
@@ -106,18 +137,27 @@ export class HttpSink implements Sink {
   }
 }
 
-async function read(answer: IncomingMessage): Promise<Answer> {
+const isTaken = (status: number): boolean => status >= 200 && status < 300;
+
+/** The beginning of an answer's body. One that is too long, too slow or cut ends there, and its connection with it. */
+function read(answer: IncomingMessage, ms: number): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of answer) {
-    bytes += (chunk as Buffer).length;
-    if (bytes <= maxAnswer) chunks.push(chunk as Buffer);
-  }
-  return {
-    status: answer.statusCode ?? 0,
-    retryAfter: answer.headers["retry-after"],
-    body: Buffer.concat(chunks).toString("utf8"),
-  };
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      resolve(Buffer.concat(chunks).toString("utf8"));
+    };
+    const timer = setTimeout(() => answer.destroy(), ms);
+    answer.on("data", (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes <= maxAnswer) chunks.push(chunk);
+      else answer.destroy();
+    });
+    answer.on("error", () => {});
+    answer.on("end", end);
+    answer.on("close", end);
+  });
 }
 
 /** Retry-After (RFC 9110 section 10.2.3): seconds, or a date. */

@@ -51,10 +51,8 @@ export async function runStream(
   const { batch = defaults.batch, pollMs = defaults.pollMs, retryMs = defaults.retryMs, target } = settings;
   const sink = makeSink(settings);
   let cursor = readCursor(settings.dir, target.name);
-  if (cursor === null && target.start === "now") {
-    cursor = ExportSource.atEnd(log);
-    writeCursor(settings.dir, target.name, cursor);
-  }
+  const fromNow = cursor === null && target.start === "now";
+  if (fromNow) cursor = ExportSource.atEnd(log);
   let source = new ExportSource(log, cursor);
   let state: StreamState = {
     next: cursor?.next ?? 0,
@@ -69,11 +67,24 @@ export async function runStream(
     tell(state);
   };
   const pause = (ms: number) => sleep(ms, undefined, { signal }).catch(() => {});
+  /** What was acknowledged is not sent again, however long it takes until that can be written down. */
+  const keep = async (reached: ExportCursor): Promise<void> => {
+    for (let wait = retryMs.first; !signal.aborted; wait = Math.min(wait * 2, retryMs.most)) {
+      try {
+        writeCursor(settings.dir, target.name, reached);
+        return;
+      } catch (error) {
+        say({ problem: `how far it was taken cannot be written down (${codeOf(error)})` });
+        await pause(wait);
+      }
+    }
+  };
   let lost = source.lost;
   let most: number = batch.records;
   let delay: number = retryMs.first;
   say({});
   try {
+    if (fromNow && cursor !== null) await keep(cursor);
     while (!signal.aborted) {
       let records: ReturnType<ExportSource["read"]>;
       try {
@@ -112,13 +123,17 @@ export async function runStream(
       }
       delay = retryMs.first;
       const reached: ExportCursor = source.cursor();
-      writeCursor(settings.dir, target.name, reached);
+      await keep(reached);
       say({ next: reached.next, sent: state.sent + records.length, problem: null, rejected: sink.rejected });
       if (most < batch.records) most = Math.min(batch.records, most * 2);
     }
   } finally {
     sink.close();
   }
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "error";
 }
 
 /** Sends the same records until they are acknowledged, the receiver finds them too large, or the stream ends. */
