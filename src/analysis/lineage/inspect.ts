@@ -7,10 +7,12 @@ import { intOf, nodeOf, nodesOf, type ServerNode } from "../../sql/servertree/in
 import type { CatalogFacts } from "./facts.ts";
 import { attributeOf, type Flow } from "./flow.ts";
 import { childrenOf, tagOf } from "./nodes.ts";
-import { exprOf, type Scope } from "./scope.ts";
-import type { Tracer } from "./trace.ts";
+import { exprOf, type Scope, type Scopes } from "./scope.ts";
+import { createTracer, type Tracer } from "./trace.ts";
 import { typeOf } from "./types.ts";
 
+/** pg_type's oid of name. */
+const nameType = 19;
 /** Types of which a text can come out again as it went in: json, xml, jsonb, record. */
 const carriers: ReadonlySet<number> = new Set([114, 142, 3802, 2249]);
 /** "char", bytea and their arrays hold a part of a text, or its bytes. */
@@ -29,9 +31,30 @@ export interface Inspector {
 }
 
 /** Finds where a statement looks into names of the catalogs, expression by expression. Throws NotUnderstood as the tracer does. */
-export function createInspector(tracer: Tracer, facts: CatalogFacts): Inspector {
+export function createInspector(tracer: Tracer, scopes: Scopes, facts: CatalogFacts): Inspector {
   const { catalog } = facts;
   const found = new Map<string, Inspection>();
+  /** As `tracer`, but a name that is cast to text or to a domain is the name: it sorts as it did. */
+  const names = createTracer(scopes, { onOutput() {}, same: recast });
+
+  /** What text(name) and a cast to a domain are given. */
+  function recast(expr: ServerNode): ServerNode | null {
+    if (tagOf(expr) === "COERCETODOMAIN") return nodeOf(expr, "arg");
+    if (tagOf(expr) !== "FUNCEXPR") return null;
+    const func = catalog.func(intOf(expr, "funcid"));
+    const [arg, ...others] = nodesOf(expr, "args");
+    if (func?.system !== true || func.name !== "text" || arg === undefined || others.length > 0) return null;
+    return typeOf(arg, catalog) === nameType ? arg : null;
+  }
+
+  /** One column's own values, and nothing else: views between do not count. */
+  function alone({ keys, pure }: Flow): boolean {
+    if (keys.size === 0) return true;
+    const columns = [...keys.keys()].filter(
+      (key) => catalog.relation(attributeOf(key).relation)?.kind !== "v",
+    );
+    return pure && columns.length <= 1 && [...keys.values()].every(Boolean);
+  }
 
   function note(flow: Flow, by: string, parameter: number | null = null): void {
     for (const key of flow.keys.keys()) {
@@ -137,8 +160,8 @@ export function createInspector(tracer: Tracer, facts: CatalogFacts): Inspector 
         if (!carries(typeOf(exprOf(entry), catalog))) continue;
         const flow =
           nodeOf(scope.query, "setOperations") === null
-            ? tracer.flow(exprOf(entry), scope)
-            : tracer.output(scope, intOf(entry, "resno", -1));
+            ? names.flow(exprOf(entry), scope)
+            : names.output(scope, intOf(entry, "resno", -1));
         if (windows.has(reference)) note(flow, "ORDER BY in a window");
         // Among themselves names may be sorted; beside other texts their order tells what they are.
         else if (!alone(flow)) note(flow, "ORDER BY among other values");
@@ -146,11 +169,6 @@ export function createInspector(tracer: Tracer, facts: CatalogFacts): Inspector 
     },
     found: () => [...found.values()],
   };
-}
-
-/** One column's own values, and nothing else. */
-function alone({ keys, pure }: Flow): boolean {
-  return keys.size === 0 || (pure && [...keys.values()].every(Boolean));
 }
 
 /** LIKE with a pattern that takes everything, or one name: "harmless"; the number of the parameter that holds the pattern; else "unknown". */

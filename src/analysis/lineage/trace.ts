@@ -45,6 +45,8 @@ export interface Tracer {
 export interface TraceHooks {
   /** Column `number` of the rows of a query is read by another. */
   onOutput(scope: Scope, number: number): void;
+  /** What an expression holds unchanged, beyond other types and collations for the same bytes; null: it may change it. */
+  same?(expr: ServerNode): ServerNode | null;
 }
 
 /** primnodes.h, SubLinkType. */
@@ -67,6 +69,8 @@ export function createTracer(scopes: Scopes, hooks: TraceHooks, steps = defaultS
 
   function flow(expr: ServerNode, scope: Scope): Flow {
     step();
+    const same = hooks.same?.(expr) ?? null;
+    if (same !== null) return flow(same, scope);
     const tag = tagOf(expr);
     switch (tag) {
       case "VAR":

@@ -103,7 +103,7 @@ export function findUses(
   });
 
   const growth = createGrowth(scopes, facts, isStored);
-  const inspector = inspect ? createInspector(tracer, facts) : null;
+  const inspector = inspect ? createInspector(tracer, scopes, facts) : null;
   /** Inside of PostgreSQL's own views: nobody's condition. */
   const settled = new WeakSet<Scope>();
 
