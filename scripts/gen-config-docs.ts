@@ -49,6 +49,8 @@ A secret never stands in the file. It is read when it is needed, and once at the
 | \`{ env: NAME }\` | an environment variable |
 | \`{ file: PATH }\` | a file of at most 64 KiB; one line end at its end is cut off |
 | \`{ command: [PROGRAM, ARGUMENT, …] }\` | what a program prints; run without a shell, at most 10 seconds and 64 KiB |
+| \`{ vault: "MOUNT/PATH#FIELD" }\` | only passwords of logins: in HashiCorp Vault; more in [secrets.md](secrets.md) |
+| \`{ aws_rds_iam: true }\` | only passwords of logins: a token of AWS RDS IAM, made for each connection |
 
 ## Changing it while Postern runs
 

@@ -46,6 +46,8 @@ export async function serve(args: string[]): Promise<number> {
   } catch (error) {
     process.off("SIGHUP", noteReload);
     await close();
+    // The same as below: whatever supervises us must see that it did not start.
+    setTimeout(() => process.exit(), lastWordMs).unref();
     if (error instanceof IdentityConfigError) {
       const { asConfigError } = await import("./lib/identity.ts");
       throw await asConfigError(error, file);

@@ -28,6 +28,27 @@ export async function providerError(
   const index = Array.isArray(list) ? list.findIndex((one) => valueAt(one, ["name"]) === provider) : -1;
   const path: Path = ["identity", "providers", ...(index < 0 ? [] : [index, ...tail])];
   return new ConfigError([
-    { file, ...source.place(path, "value"), key: formatPath(path), what, expected: "" },
+    { file, ...source.place(path, "value"), key: formatPath(path), what, expected: expectedOf(tail) },
   ]);
+}
+
+const condition = "a CEL condition over claims and groups, such as '\"employees\" in claims.groups'";
+
+/** What the setting should be, by its last name. */
+function expectedOf(tail: Path): string {
+  switch (tail.findLast((part) => typeof part === "string")) {
+    case "when":
+    case "require":
+      return condition;
+    case "value":
+      return "a CEL expression for one or more groups, such as '\"repo/\" + claims.repository'";
+    case "metadata":
+      return "the identity provider's SAML 2.0 metadata: a file, or an https URL";
+    case "token_types":
+      return "types of tokens that are made for logins, such as at+jwt";
+    case "jwks":
+      return 'a JSON Web Key Set: { "keys": [public keys] }';
+    default:
+      return "";
+  }
 }

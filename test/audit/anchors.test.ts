@@ -2,7 +2,7 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } f
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type AnchoringLimits, startAnchoring } from "../../src/audit/anchors/anchoring.ts";
 import { fileAnchor } from "../../src/audit/anchors/file.ts";
 import { postgresAnchor } from "../../src/audit/anchors/postgres.ts";
@@ -425,6 +425,19 @@ describe("a table of another role", () => {
     ]);
     const wrong = postgresAnchor(secret(server.url(database, "postern_anchor_test", "nonsense")));
     expect((await run([wrong]))[0]).toMatchObject({ why: expect.stringMatching(/refused the login|failed/) });
+    const silent = new URL(server.url(database, "postern_anchor_test", "pw"));
+    silent.password = "";
+    expect((await run([postgresAnchor(secret(silent.href))]))[0]).toMatchObject({
+      why: "the server asks for a password, and the URL has none",
+    });
+    await vi.waitFor(async () => {
+      expect(
+        await server.query(
+          "postgres",
+          "select 1 from pg_stat_activity where usename = 'postern_anchor_test'",
+        ),
+      ).toEqual([]);
+    });
     const nobody = postgresAnchor(secret("postgres://u:p@127.0.0.1:1/x"));
     expect((await run([nobody]))[0]).toMatchObject({ why: "failed (ECONNREFUSED)" });
   });

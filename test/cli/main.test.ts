@@ -125,3 +125,18 @@ describe("keys show", () => {
     });
   });
 });
+
+describe("a provider's setting that only the identity room can judge", () => {
+  test.each(["serve", "check"])("%s: one line with its place and what is expected, exit 2", async (verb) => {
+    const text = minimal().replace(
+      "audience: postern",
+      "audience: postern\n      kinds: [{ kind: agent, when: claim.x }]",
+    );
+    dir.write("cel.yaml", `${text}listen: { postgres: 127.0.0.1:0 }\naudit: { dir: cel-audit }\nstore: sqlite:cel.db\n`);
+    const { code, stderr } = await postern([verb, "-c", "cel.yaml"], { cwd: dir.path, env: { PW: "x" } });
+    expect([code, stderr]).toEqual([
+      2,
+      `cel.yaml:8:36 identity.providers[0].kinds[0].when: Unknown variable: claim in "claim.x"; expected a CEL condition over claims and groups, such as '"employees" in claims.groups'\n`,
+    ]);
+  });
+});

@@ -15,6 +15,7 @@ beforeAll(async () => {
   await writeFile(join(folder, "server.crt"), server.cert);
   await writeFile(join(folder, "server.key"), server.key);
   await writeFile(join(folder, "clients.pem"), authority.cert);
+  await writeFile(join(folder, "idp.xml"), "<a/>");
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
@@ -70,6 +71,11 @@ describe("SAML", () => {
 
   test.each([
     ["metadata without TLS", "metadata: http://idp.example.com/m, audience: a", "cannot be fetched safely"],
+    [
+      "no metadata there",
+      "metadata: m.xml, audience: a",
+      "metadata: the file does not exist; expected the identity",
+    ],
     ["no audience", "metadata: m.xml", "audience: is missing"],
     ["an unsafe acs", "metadata: m.xml, audience: a, acs: http://p.example.com/x", "is no safe address"],
     [

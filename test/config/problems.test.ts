@@ -418,9 +418,11 @@ describe("databases", () => {
     databases(`  - { name: a, server: { host: h }, logins: [{ groups: [g], user: u, password: ${form} }] }`);
   const key = "databases[0].logins[0].password";
   const readable = `a secret that can be read: ${secretForms}`;
+  const elsewhere =
+    "where to read it, not the secret itself: { env: NAME }, { file: PATH }, { command: [PROGRAM, ARGUMENT, …] }, { vault: … } or { aws_rds_iam: true }";
   const secrets: readonly [form: string, ...problems: string[]][] = [
-    ["‸hunter2", `${key}: is a text; expected where to read it, not the secret itself: ${secretForms}`],
-    ["‸1234", `${key}: is 1234; expected where to read it, not the secret itself: ${secretForms}`],
+    ["‸hunter2", `${key}: is a text; expected ${elsewhere}`],
+    ["‸1234", `${key}: is 1234; expected ${elsewhere}`],
     ["‸{ env: NOT_SET }", `${key}: the environment variable NOT_SET is not set; expected ${readable}`],
     ["‸{ env: EMPTY }", `${key}: env EMPTY: it is empty; expected ${readable}`],
     [

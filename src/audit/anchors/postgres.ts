@@ -26,7 +26,13 @@ export function postgresAnchor(url: SecretSource): Anchor {
     fresh.on("error", () => {
       if (client === fresh) client = null;
     });
-    await fresh.connect();
+    try {
+      await fresh.connect();
+    } catch (error) {
+      // A login that failed on our side leaves the connection open, and it would keep the process from ending.
+      void fresh.end().catch(() => {});
+      throw error;
+    }
     client = fresh;
     return fresh;
   }
@@ -84,6 +90,8 @@ function explain(error: unknown): string {
     case "28000":
       return `the server refused the login (${code})`;
     case null:
+      if (error instanceof Error && error.message.includes("password must be"))
+        return "the server asks for a password, and the URL has none";
       return "no answer in time, or the connection was lost";
     default:
       return `failed (${code})`;

@@ -42,9 +42,10 @@ export async function readNamed(
   path: Path,
   name: string,
   expected: string,
+  maxBytes = 1024 * 1024,
 ): Promise<string> {
   try {
-    return await readText(resolve(context.folder, name), 1024 * 1024);
+    return await readText(resolve(context.folder, name), maxBytes);
   } catch (error) {
     if (!(error instanceof FileFault)) throw error;
     context.problem(path, `the file ${error.message}`, expected);

@@ -31,6 +31,8 @@ import { checkCertificates, checkPrivateKey } from "./pem.ts";
 import { checkSecret } from "./secret.ts";
 
 const base: Path = ["identity", "providers"];
+/** What the identity room takes of metadata; federations' are large. */
+const maxMetadataBytes = 4 * 1024 * 1024;
 
 /** Names of all providers, valid or not: what a login may refer to. */
 export function providerNames(context: Context): readonly string[] {
@@ -226,7 +228,19 @@ async function buildSaml(context: Context, input: SamlInput, path: Path): Promis
         "metadata cannot be fetched safely from there",
         "an https URL (or http on loopback), or a file",
       );
-  } else metadata = resolve(context.folder, metadata);
+  } else {
+    metadata = resolve(context.folder, metadata);
+    const file = metadata;
+    context.later(async () => {
+      await readNamed(
+        context,
+        [...path, "metadata"],
+        file,
+        "the identity provider's metadata: a file, or an https URL",
+        maxMetadataBytes,
+      );
+    });
+  }
   if (input.acs !== undefined && !isSafeUrl(input.acs))
     context.problem([...path, "acs"], "is no safe address", "an https URL (or http on loopback)");
   return {

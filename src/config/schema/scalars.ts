@@ -172,7 +172,10 @@ const rds = z
 /** Where a secret comes from. A secret itself is never written into postern.yaml. */
 export const secret = z.union([env, file, command], { error: secretExpected });
 /** Where a login's password comes from. */
-export const password = z.union([env, file, command, vault, rds], { error: secretExpected });
+export const password = z.union([env, file, command, vault, rds], {
+  error:
+    "where to read it, not the secret itself: { env: NAME }, { file: PATH }, { command: [PROGRAM, ARGUMENT, …] }, { vault: … } or { aws_rds_iam: true }",
+});
 export type SecretInput = z.output<typeof secret>;
 export type PasswordInput = z.output<typeof password>;
 export type VaultInput = z.output<typeof vault>["vault"];
