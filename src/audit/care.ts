@@ -72,7 +72,8 @@ export class LogCare {
   }
 
   private async tryToHeal(failure: AuditUnavailable): Promise<void> {
-    const now = Date.now();
+    // A step of the wall clock must not keep a log from going on.
+    const now = performance.now();
     if (this.failedAt === 0) {
       this.failedAt = now;
       // Who waited is told first, and what PostgreSQL has open is ended.
@@ -91,7 +92,7 @@ export class LogCare {
         seconds: Math.round((now - this.failedAt) / 1000),
       });
     } catch (error) {
-      this.healAt = Date.now() + this.wait;
+      this.healAt = performance.now() + this.wait;
       this.wait = Math.min(this.wait * 2, longestWaitMs);
       const why = error instanceof Error ? error.message : "failed";
       if (why !== this.lastWhy) this.tell({ kind: "not-recovered", why });

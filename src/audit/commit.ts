@@ -96,7 +96,7 @@ export class GroupCommit {
     if (!this.armed) this.arm();
   });
   private syncing = false;
-  /** Of the clock that nobody sets (performance.now). */
+  /** This and all times here are of the clock that nobody sets (performance.now): after a step back of the other nothing may stop for as long. */
   private syncStarted = 0;
   /** Leaves were written or gathered since the last fdatasync began. */
   private dirty = false;
@@ -107,7 +107,7 @@ export class GroupCommit {
   /** The segment is full: nothing is written until the checkpoint under way is durable and the next segment begins. */
   private hold = false;
   private ended = false;
-  private lastCheckpoint = Date.now();
+  private lastCheckpoint = performance.now();
   private processWaiters: SafeWaiter[] = [];
   private diskWaiters: SafeWaiter[] = [];
   private inflight: SafeWaiter[] = [];
@@ -275,7 +275,7 @@ export class GroupCommit {
 
   /** Writes what has gathered and starts its fdatasync; under a checkpoint when that is due, or `sign` asks for it. */
   private sync(sign: boolean): void {
-    const now = Date.now();
+    const now = performance.now();
     const full = this.full(now, this.bytes);
     const signs = sign || full || now - this.lastCheckpoint >= this.limits.signMs;
     // What was written without waiting has its line already; one without leaves must be a checkpoint.
@@ -286,7 +286,7 @@ export class GroupCommit {
     this.dirty = false;
     this.unsigned = note === null;
     this.syncing = true;
-    this.syncStarted = performance.now();
+    this.syncStarted = now;
     this.inflight = this.diskWaiters;
     this.diskWaiters = [];
     let signed: Signed | null = null;
@@ -362,9 +362,9 @@ export class GroupCommit {
   /** Once a second: the heartbeat checkpoint, the watch over a hanging disk, leaf hashes of a busy log. */
   private tend(): void {
     if (this.failure !== null || this.ended) return;
-    const now = Date.now();
+    const now = performance.now();
     if (this.syncing) {
-      const tookMs = Math.round(performance.now() - this.syncStarted);
+      const tookMs = Math.round(now - this.syncStarted);
       if (tookMs > this.limits.stallMs) this.fail("fdatasync does not return", new Error(`${tookMs} ms`));
     } else if (now - this.lastCheckpoint >= this.limits.idleMs) {
       this.guarded(() => this.sync(true));

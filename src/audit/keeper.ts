@@ -7,8 +7,8 @@ import { grow } from "./record/bytes.ts";
 import { type Resume, writeResume } from "./resume.ts";
 
 export class Keeper {
-  /** When `save()` was last called, milliseconds since the epoch. */
-  savedMs = 0;
+  /** When `save()` was last called, by performance.now(). */
+  savedMs = Number.NEGATIVE_INFINITY;
   private readonly dir: string;
   private readonly tail: Buffer;
   private readonly fd: number;
@@ -37,7 +37,7 @@ export class Keeper {
 
   /** Leaf hashes first: a saved checkpoint never speaks of leaves whose hashes are not there. Throws WriteFailed. */
   save(note: Buffer, resume: Resume): void {
-    this.savedMs = Date.now();
+    this.savedMs = performance.now();
     const bytes = this.used;
     this.used = 0;
     try {

@@ -164,8 +164,8 @@ export class OpenLog implements AuditLog, Appender {
         : this.prune(errand.before, errand.reason),
     );
     const { retentionMs } = this.parts;
-    if (retentionMs === null || Date.now() < this.pruneAt) return;
-    this.pruneAt = Date.now() + pruneEveryMs;
+    if (retentionMs === null || performance.now() < this.pruneAt) return;
+    this.pruneAt = performance.now() + pruneEveryMs;
     await this.prune(Date.now() - retentionMs, "audit.retention");
   }
 

@@ -10,7 +10,7 @@ export class SegmentFile {
   first: number;
   /** Bytes it holds, as far as whole writes went. */
   bytes: number;
-  /** Milliseconds since the epoch. */
+  /** By performance.now(); of a file that was there before it may be negative. */
   createdMs: number;
   private readonly folder: string;
   private readonly io: AuditIo;
@@ -24,7 +24,8 @@ export class SegmentFile {
     this.bytes = bytes;
     const path = join(this.folder, segmentName(first));
     const { birthtimeMs, mtimeMs } = statSync(path);
-    this.createdMs = birthtimeMs > 0 ? birthtimeMs : mtimeMs;
+    const age = Date.now() - (birthtimeMs > 0 ? birthtimeMs : mtimeMs);
+    this.createdMs = performance.now() - Math.max(0, age);
     this.fd = openSync(path, "a");
   }
 
@@ -62,7 +63,7 @@ export class SegmentFile {
     syncFolder(this.folder);
     this.first = first;
     this.bytes = 0;
-    this.createdMs = Date.now();
+    this.createdMs = performance.now();
   }
 
   close(): void {

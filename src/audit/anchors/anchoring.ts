@@ -1,4 +1,7 @@
-/** Brings the log's checkpoints to its anchors: every 10 seconds or 1,000 records, and at close. Never in the way of the log. */
+/**
+ * Brings the log's checkpoints to its anchors: every 10 seconds or 1,000 records, and at close. Never in the way of the log. Times are of
+ * performance.now(): a wall clock that was set back must not silence the anchors.
+ */
 import { type AnchorNews, AnchorRunner } from "./runner.ts";
 import type { Anchor } from "./types.ts";
 
@@ -55,9 +58,9 @@ export function startAnchoring(
   const { everyMs, everyRecords, leastMs } = { ...defaults, ...limits };
   const told = new Map<string, number>();
   const news = (runner: AnchorRunner, what: AnchorNews) => {
-    const now = Date.now();
+    const now = performance.now();
     if (what.kind === "failed") {
-      if (what.attempts > 1 && now - (told.get(what.anchor) ?? 0) < repeatMs) return;
+      if (what.attempts > 1 && now - (told.get(what.anchor) ?? Number.NEGATIVE_INFINITY) < repeatMs) return;
       told.set(what.anchor, now);
     }
     tell({ ...what, unanchored: log.size - runner.anchored });
@@ -68,7 +71,7 @@ export function startAnchoring(
   });
   let last: Buffer | null = null;
   let lastSize = 0;
-  let offeredAt = 0;
+  let offeredAt = Number.NEGATIVE_INFINITY;
 
   const offer = (now: number): void => {
     const { checkpoint } = log;
@@ -80,11 +83,10 @@ export function startAnchoring(
     for (const runner of runners) runner.offer(note);
   };
   const tick = (): void => {
-    const now = Date.now();
+    const now = performance.now();
     const since = now - offeredAt;
     const fresh = (log.checkpoint?.size ?? 0) - lastSize;
-    // A clock that was set back must not silence the anchors.
-    if (since >= everyMs || since < 0 || (fresh >= everyRecords && since >= leastMs)) offer(now);
+    if (since >= everyMs || (fresh >= everyRecords && since >= leastMs)) offer(now);
     for (const runner of runners) runner.go(now);
   };
   const timer = setInterval(tick, Math.min(tickMs, everyMs));
@@ -109,7 +111,7 @@ export function startAnchoring(
     },
     stop(ms = stopMs) {
       clearInterval(timer);
-      offer(Date.now());
+      offer(performance.now());
       stopping ??= Promise.all(runners.map((runner) => runner.finish(ms))).then(states);
       return stopping;
     },

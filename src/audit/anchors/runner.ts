@@ -22,6 +22,7 @@ export class AnchorRunner {
   private readonly tell: (news: AnchorNews) => void;
   private next: AnchoredNote | null = null;
   private busy: Promise<void> | null = null;
+  /** By performance.now(). */
   private retryAt = 0;
   private readonly stop = new AbortController();
 
@@ -33,10 +34,10 @@ export class AnchorRunner {
   /** A newer checkpoint covers what an older one does: only the newest waits. */
   offer(checkpoint: AnchoredNote): void {
     this.next = checkpoint;
-    this.go(Date.now());
+    this.go(performance.now());
   }
 
-  /** Goes on with what waits, when it is time. */
+  /** Goes on with what waits, when it is time. `now`: of performance.now(). */
   go(now: number): void {
     if (this.busy !== null || this.next === null || now < this.retryAt) return;
     const checkpoint = this.next;
@@ -63,19 +64,19 @@ export class AnchorRunner {
       this.failing++;
       this.next ??= checkpoint;
       const wait = Math.min(longestBackOffMs, firstBackOffMs * 2 ** Math.min(this.failing - 1, 10));
-      this.retryAt = Date.now() + wait * (0.8 + Math.random() * 0.4);
+      this.retryAt = performance.now() + wait * (0.8 + Math.random() * 0.4);
       this.tell({ kind: "failed", anchor: this.anchor.name, why: why(error), attempts: this.failing });
     }
   }
 
   /** Tries what waits a last time, at once, for at most `ms`; then lets go. */
   async finish(ms: number): Promise<void> {
-    const end = Date.now() + ms;
+    const end = performance.now() + ms;
     const timer = setTimeout(() => this.stop.abort(), ms);
     try {
       await this.busy;
       this.retryAt = 0;
-      if (Date.now() < end) this.go(Date.now());
+      if (performance.now() < end) this.go(performance.now());
       await this.busy;
     } finally {
       clearTimeout(timer);
