@@ -96,7 +96,7 @@ export class GroupCommit {
     if (!this.armed) this.arm();
   });
   private syncing = false;
-  /** Of the clock that nobody sets (performance.now). */
+  /** This and all times here are of the clock that nobody sets (performance.now): after a step back of the other nothing may stop for as long. */
   private syncStarted = 0;
   /** Leaves were written or gathered since the last fdatasync began. */
   private dirty = false;
@@ -287,7 +287,7 @@ export class GroupCommit {
     this.dirty = false;
     this.unsigned = note === null;
     this.syncing = true;
-    this.syncStarted = performance.now();
+    this.syncStarted = now;
     this.inflight = this.diskWaiters;
     this.diskWaiters = [];
     let signed: Signed | null = null;
@@ -365,7 +365,7 @@ export class GroupCommit {
     if (this.failure !== null || this.ended) return;
     const now = performance.now();
     if (this.syncing) {
-      const tookMs = Math.round(performance.now() - this.syncStarted);
+      const tookMs = Math.round(now - this.syncStarted);
       if (tookMs > this.limits.stallMs) this.fail("fdatasync does not return", new Error(`${tookMs} ms`));
     } else if (now - this.lastCheckpoint >= this.limits.idleMs) {
       this.guarded(() => this.sync(true));

@@ -12,6 +12,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { syncFolder, writeAll } from "./files.ts";
+import { isForeign } from "./present.ts";
 import { openCheckpoint, strictBase64, type VerifierKey } from "./verify/note.ts";
 import { segmentName } from "./verify/segment.ts";
 
@@ -26,21 +27,31 @@ const piece = 1024 * 1024;
 const overlap = 8192;
 const mark = Buffer.from("C ", "latin1");
 
-/** Whether a checkpoint under one of `keys` stands anywhere in the file from offset `from` on. */
-export function findCheckpoint(path: string, from: number, keys: readonly VerifierKey[]): boolean {
+/**
+ * Whether a checkpoint of the log whose keys these are stands anywhere in the file from offset `from` on: "ours" under one of `keys`; "foreign": none
+ * that is ours, but one that bears the log's name under another key. null: none.
+ */
+export function findCheckpoint(
+  path: string,
+  from: number,
+  keys: readonly VerifierKey[],
+): "ours" | "foreign" | null {
+  let found: "foreign" | null = null;
   const buf = Buffer.allocUnsafe(piece + overlap);
   const fd = openSync(path, "r");
   try {
     for (let at = from; ; at += piece) {
       const count = readSync(fd, buf, 0, buf.length, at);
-      if (count === 0) return false;
+      if (count === 0) return found;
       for (let i = buf.indexOf(mark); i >= 0 && i < count; i = buf.indexOf(mark, i + 1)) {
         const end = buf.indexOf(0x0a, i);
         if (end < 0 || end >= count || end - i > overlap) continue;
         const note = strictBase64(buf.toString("latin1", i + 2, end));
-        if (note !== null && note.length > 0 && openCheckpoint(note, keys).ok) return true;
+        if (note === null || note.length === 0) continue;
+        if (openCheckpoint(note, keys).ok) return "ours";
+        if (isForeign(note, keys)) found = "foreign";
       }
-      if (count < buf.length) return false;
+      if (count < buf.length) return found;
     }
   } finally {
     closeSync(fd);

@@ -7,10 +7,10 @@ import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, s
 import { join } from "node:path";
 import type { KeptNote } from "./anchors/compare.ts";
 import { blobPath } from "./blobs.ts";
-import { AuditOpenError } from "./errors.ts";
 import { writeAnew } from "./files.ts";
 import type { LogKeys } from "./keys.ts";
-import { findCheckpoint, type Quarantined, setAside } from "./quarantine.ts";
+import { type Quarantined, setAside } from "./quarantine.ts";
+import { corrupt, newerBeside, refuseDamage, refuseOtherKeys, refuseRollback } from "./refuse.ts";
 import { type Resume, readResume } from "./resume.ts";
 import { type OpenIntent, Unresolved } from "./unresolved.ts";
 import { type Checkpoint, openCheckpoint, strictBase64 } from "./verify/note.ts";
@@ -53,13 +53,6 @@ export function segmentFirsts(dir: string): number[] {
     firsts.push(first);
   }
   return firsts;
-}
-
-function corrupt(what: string): AuditOpenError {
-  return new AuditOpenError(
-    "AUDIT_CORRUPT",
-    `${what}. Nothing was changed. "postern audit verify" shows the first bad place; restore the log, or go on under another node name`,
-  );
 }
 
 /**
@@ -120,9 +113,15 @@ class Recovery implements SegmentVisitor {
       end = readSegment(this.path(first), from, this);
     }
     const later = firsts.slice(at + 1);
-    this.refuseDamage(first, end.good, later, end.fault?.problem ?? "a segment that does not follow");
-    const rolledBack = this.newerBeside(resume);
-    if (!this.rollback) this.refuseRollback(rolledBack);
+    const ends = {
+      segment: first,
+      good: end.good,
+      problem: end.fault?.problem ?? "a segment that does not follow",
+    };
+    refuseDamage(this.dir, this.keys, ends, later);
+    refuseOtherKeys(this.dir, firsts, this.checkpoint, this.keys);
+    const rolledBack = newerBeside(this.dir, this.keys, this.checkpoint, resume);
+    if (!this.rollback) refuseRollback(this.dir, this.checkpoint, rolledBack);
     const quarantined = setAside(this.dir, first, end.good, later);
     if (end.good > from.offset) this.makeSure(first, from.offset, end.good);
     return {
@@ -283,41 +282,5 @@ class Recovery implements SegmentVisitor {
     this.checkpointEnd = end;
     this.adopted = 0;
     return null;
-  }
-
-  /** A signed checkpoint behind the last good byte means that acknowledged records were changed or are gone: not ours to repair. */
-  private refuseDamage(first: number, good: number, later: readonly number[], problem: string): void {
-    const places = [{ first, from: good }, ...later.map((l) => ({ first: l, from: 0 }))];
-    for (const { first: place, from } of places) {
-      const path = this.path(place);
-      if (statSync(path).size > from && findCheckpoint(path, from, this.keys.ring))
-        throw corrupt(
-          `the audit log ${path} is damaged before its last checkpoint, at byte ${good} of ${segmentName(first)}: ${problem}`,
-        );
-    }
-  }
-
-  /** Checkpoints kept beside the segments were durable: a log that does not reach them was cut off or set back. */
-  private newerBeside(resume: Resume | null): KeptNote[] {
-    const path = join(this.dir, "checkpoint");
-    const notes = existsSync(path) ? [readFileSync(path)] : [];
-    if (resume !== null) notes.push(Buffer.from(resume.note, "base64"));
-    const present = this.checkpoint?.size ?? 0;
-    return notes.flatMap((note) => {
-      const read = openCheckpoint(note, this.keys.ring);
-      if (!read.ok) return [];
-      const { size, root } = read.value;
-      const lost = size > present || (size === present && !this.checkpoint?.root.equals(root));
-      return lost ? [{ anchor: "beside", note, checkpoint: read.value }] : [];
-    });
-  }
-
-  private refuseRollback([newer]: readonly KeptNote[]): void {
-    if (newer === undefined) return;
-    const { size, time } = newer.checkpoint;
-    throw new AuditOpenError(
-      "AUDIT_ROLLED_BACK",
-      `the audit log in ${this.dir} ends at ${this.checkpoint?.size ?? 0} records, but a checkpoint of ${time} covers ${size}: it was cut off or an old copy was put back. Nothing was changed; restore the newer log, or, after a genuine restore from a backup, go on with "postern audit fork --reason …", which is recorded`,
-    );
   }
 }

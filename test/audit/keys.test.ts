@@ -1,3 +1,4 @@
+import { hash, type KeyObject } from "node:crypto";
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -111,16 +112,28 @@ describe("changes of the signing key", () => {
 describe("what a thief of a key can do", () => {
   test("a key that the log did not certify signs nothing", async () => {
     await (await open(at)).close();
+    const own = readSigningKey(join(at.settings.keys, "signing.key"));
     prepareNextKey(at.settings.keys);
     const next = publicText(origin, readSigningKey(nextKeyPath(at.settings.keys)));
+    const stolen = readSigningKey(nextKeyPath(at.settings.keys));
     adoptNextKey(at.settings.keys, first(), next);
-    const log = await open(at);
-    intend(log, log.session(sessionRecord));
-    await log.close();
+    await expect(open(at)).rejects.toMatchObject({ code: "AUDIT_KEYS" });
+    // What it would have written: one more checkpoint, right in all but its key.
+    const report = verifyLog(at.dir);
+    const file = join(at.dir, "segments", readdirSync(join(at.dir, "segments"))[0] ?? "");
+    const text = readFileSync(file, "utf8");
+    const last = text.slice(text.lastIndexOf("\nC ") + 1);
+    const chain = /^chain (\S+)$/m.exec(Buffer.from(last.slice(2), "base64").toString())?.[1] ?? "";
+    const after = hash("sha256", Buffer.concat([Buffer.from(chain, "base64"), Buffer.from(last)]), "buffer");
+    const note = (key: string, signing: KeyObject) =>
+      createSigner(key, signing).note(report.size, Buffer.from(report.root ?? "", "base64"), after);
+    writeFileSync(file, `${text}C ${note(next, stolen).toString("base64")}\n`);
     expect(verifyLog(at.dir)).toMatchObject({
       ok: false,
       firstBadPlace: { problem: "the note is signed by another key" },
     });
+    writeFileSync(file, `${text}C ${note(first(), own).toString("base64")}\n`);
+    expect(verifyLog(at.dir).ok).toBe(true);
   });
 
   test("the old key signs nothing more once the new one has signed", async () => {

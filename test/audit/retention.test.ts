@@ -181,11 +181,46 @@ describe("pruning", () => {
     for (const name of names) copyFileSync(join(at.dir, "segments", name), `${kept}-${name}`);
     await log.prune(Date.now() + 1000, "test");
     await log.close();
-    // The newest of what was to go is gone, the rest is still there.
-    for (const name of names.slice(0, -2)) renameSync(`${kept}-${name}`, join(at.dir, "segments", name));
+    // The newest of what was to go is still there, then more, then all of it; a verifier does not mind.
+    for (const name of names.slice(0, -1).reverse()) {
+      renameSync(`${kept}-${name}`, join(at.dir, "segments", name));
+      // The oldest is the first to go, and the blobs that went last here are its own.
+      if (name !== names[0]) expect(verifyLog(at.dir), name).toMatchObject({ ok: true });
+    }
     await (await open(at)).close();
     expect(segments(at)).toEqual(names.slice(-1));
     expect(verifyLog(at.dir).ok).toBe(true);
+  });
+
+  test("blobs that a crash left behind go with the next pruning", async () => {
+    await written();
+    const named = new Set(blobs());
+    const log = await open(at, { limits: { segmentBytes: 6000 } });
+    // Nothing behind the segments goes, as if the process had ended there.
+    for (const name of named) {
+      const path = join(at.dir, "blobs", name);
+      renameSync(path, `${at.root}/${name.slice(3)}`);
+      mkdirSync(path);
+      utimesSync(path, new Date("2020-01-01"), new Date("2020-01-01"));
+    }
+    await expect(log.prune(Date.now() + 1000, "test")).rejects.toThrow();
+    for (const name of named) {
+      rmSync(join(at.dir, "blobs", name), { recursive: true });
+      renameSync(`${at.root}/${name.slice(3)}`, join(at.dir, "blobs", name));
+    }
+    const session = log.session(sessionRecord);
+    for (let i = 0; i < 12; i++) {
+      conclude(log, session, intend(log, session));
+      await log.settle();
+    }
+    expect(await log.prune(Date.now() + 1000, "test")).not.toBeNull();
+    await log.close();
+    const left = lines(at)
+      .map((l) => l.text)
+      .join();
+    expect(blobs().every((name) => left.includes(name.slice(3)))).toBe(true);
+    expect(blobs().length).toBeLessThan(named.size);
+    expect(verifyLog(at.dir)).toMatchObject({ ok: true });
   });
 
   test("who removes segments without a record, or changes what stands for them, is found", async () => {

@@ -1,4 +1,7 @@
-/** Brings the log's checkpoints to its anchors: every 10 seconds or 1,000 records, and at close. Never in the way of the log. */
+/**
+ * Brings the log's checkpoints to its anchors: every 10 seconds or 1,000 records, and at close. Never in the way of the log. Times are of
+ * performance.now(): a wall clock that was set back must not silence the anchors.
+ */
 import { type AnchorNews, AnchorRunner } from "./runner.ts";
 import type { Anchor } from "./types.ts";
 

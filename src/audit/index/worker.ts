@@ -52,7 +52,7 @@ async function run(): Promise<void> {
   const manners = new Manners();
   let answered = 0;
   try {
-    let tended = Date.now();
+    let tended = performance.now();
     while (!ended) {
       const ask = asked;
       const { bavail, bsize } = statfsSync(dir);
@@ -70,8 +70,8 @@ async function run(): Promise<void> {
       answered = ask;
       // Less than was asked for: all that stood in the segments when the step began is in.
       tell({ kind: "idle", records: writer.size, ask });
-      if (Date.now() - tended > tendMs) {
-        tended = Date.now();
+      if (performance.now() - tended > tendMs) {
+        tended = performance.now();
         writer.tend();
       }
       if (!ended && ask === asked) await pause(Math.max(pollMs, manners.pauseMs(took, 0)));

@@ -3,7 +3,7 @@ import { existsSync, readFileSync, statSync, unlinkSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { blobPath } from "../blobs.ts";
-import { replaceFile } from "../files.ts";
+import { replaceDurably } from "../files.ts";
 import { segmentName } from "../verify/segment.ts";
 
 const mark = Buffer.from('"blob":"', "latin1");
@@ -47,6 +47,12 @@ export function waitingBlobs(dir: string): string[] {
     : [];
 }
 
+/** Notes what has to go once nothing names it, durably. Throws what the file system throws. */
+export function noteWaiting(dir: string, names: readonly string[]): void {
+  if (names.length > 0 || existsSync(waitingPath(dir)))
+    replaceDurably(waitingPath(dir), `${names.join("\n")}\n`, 0o640);
+}
+
 /**
  * Removes those of `names` that nothing of the log names any more: `used` are the names in the segments that stay, `since`
  * (milliseconds since the epoch) the start of this process, which may be about to name once more what it has stored. What
@@ -70,7 +76,6 @@ export function removeBlobs(
       removed++;
     }
   }
-  if (waiting.length > 0 || existsSync(waitingPath(dir)))
-    replaceFile(waitingPath(dir), `${waiting.join("\n")}\n`);
+  noteWaiting(dir, waiting);
   return removed;
 }

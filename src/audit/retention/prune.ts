@@ -6,7 +6,7 @@ import { segmentFirsts } from "../recover.ts";
 import type { VerifierKey } from "../verify/note.ts";
 import { readPruned } from "../verify/pruned.ts";
 import { segmentName } from "../verify/segment.ts";
-import { blobsIn, removeBlobs, waitingBlobs } from "./blobs.ts";
+import { blobsIn, noteWaiting, removeBlobs, waitingBlobs } from "./blobs.ts";
 import { planPruning } from "./plan.ts";
 
 export interface PruneReport {
@@ -49,6 +49,8 @@ export async function prune(log: Prunable, cutoff: number, reason: string): Prom
     reason,
     ...(aside.length === 0 ? {} : { quarantine: aside }),
   });
+  // Once the segments are gone nothing else says which blobs were theirs.
+  noteWaiting(dir, [...names]);
   replaceDurably(join(dir, "pruned"), plan.manifest(log.nextFrame()), 0o640);
   removeSegments(dir, segments);
   for (const name of aside) rmSync(join(dir, "quarantine", name), { force: true });
@@ -66,9 +68,9 @@ function oldQuarantine(dir: string, cutoff: number): string[] {
     .sort();
 }
 
-/** Newest first: a crash in between leaves a log that begins with leaf 0 and a gap, which `finishPruning` knows. */
+/** Oldest first: a log that begins with leaf 0 is whole, and one that does not begins where `pruned` says, after a crash in between, too. */
 function removeSegments(dir: string, segments: readonly number[]): void {
-  for (const first of segments.toSorted((a, b) => b - a))
+  for (const first of segments.toSorted((a, b) => a - b))
     unlinkSync(join(dir, "segments", segmentName(first)));
   syncFolder(join(dir, "segments"));
 }
