@@ -1,26 +1,14 @@
 /** One client's session: both streams wired to the statement's walk, and its end. */
-import { AuditUnavailable } from "../../audit/index.ts";
 import type { Principal } from "../../facts/principal.ts";
-import { MaskError } from "../../masking/index.ts";
-import {
-  encodeAuthenticationOk,
-  encodeBackendKeyData,
-  encodeError,
-  encodeNotice,
-  encodeParameterStatus,
-  encodeReadyForQuery,
-  ProtocolError,
-  terminate,
-} from "../../protocol/index.ts";
+import { encodeError, encodeNotice, terminate } from "../../protocol/index.ts";
 import { describeSession } from "../describe.ts";
 import { followGrants } from "../granted.ts";
 import { destroyAfter } from "../linger.ts";
-import type { AuthenticatedClient, UpstreamConnection } from "../ports.ts";
-import { cancelWaiting, noteOver } from "../statement/ask.ts";
+import { noteOver } from "../statement/aftermath.ts";
+import { cancelWaiting } from "../statement/ask.ts";
 import { concludeUnknown } from "../statement/conclude.ts";
 import { noteEnd } from "../statement/fate.ts";
 import { maxHeld } from "../statement/forward.ts";
-import { Disagreement } from "../statement/guard.ts";
 import { abandon, drop } from "../statement/holdend.ts";
 import { queueLength, shift } from "../statement/queue.ts";
 import { ready, receive, resume } from "../statement/receive.ts";
@@ -28,31 +16,16 @@ import { relay } from "../statement/relay.ts";
 import type { Walk } from "../statement/state.ts";
 import { tunnel } from "../tunnel.ts";
 import { cancelUpstream } from "../upstream/connect.ts";
-import type { Deadline, EndReason, Session, SessionDeps } from "./types.ts";
+import { deadlineOf } from "./deadline.ts";
+import { auditLost, auditReason, faultOf, type Told } from "./faults.ts";
+import { greeting } from "./greeting.ts";
+import type { EndReason, Session, SessionDeps } from "./types.ts";
 import { createWalk, type SessionParts } from "./walk.ts";
 
 /** A cancel request that the server has not taken by then is given up. */
 const cancelMs = 5_000;
 /** How long a cancelled statement of a client that is gone may take to answer before the connection is dropped. */
 const lingerMs = 10_000;
-
-/** What the client gets when its session begins: PostgreSQL manual, "Start-up". */
-function greeting(
-  client: AuthenticatedClient,
-  upstream: UpstreamConnection,
-  pid: number,
-  key: Buffer,
-): Buffer {
-  const messages: Buffer[] = [encodeAuthenticationOk()];
-  for (const [name, value] of upstream.parameters) {
-    // Upstream the name is the gateway's; the client sees the one it gave.
-    messages.push(
-      encodeParameterStatus(name, name === "application_name" ? (client.application ?? "") : value),
-    );
-  }
-  messages.push(encodeBackendKeyData(pid, key), ...upstream.notices, encodeReadyForQuery("I"));
-  return Buffer.concat(messages);
-}
 
 /** Runs the session of a client that is connected upstream and on the record. */
 export function runSession(parts: SessionParts, deps: SessionDeps): Session {
@@ -69,16 +42,12 @@ export function runSession(parts: SessionParts, deps: SessionDeps): Session {
   let forced: EndReason | null = null;
   const principals: Principal[] = [client.principal];
   const beganAt = Date.now() / 1000;
-  let deadline = deadlineOf(client.principal);
+  let deadline = deadlineOf(client.principal, client, settings.limits, beganAt);
   let reason = "client closed the connection";
   let linger: NodeJS.Timeout | null = null;
   const { promise: closed, resolve: resolveClosed } = Promise.withResolvers<void>();
 
-  const auditFailed = () =>
-    fail(
-      { sqlstate: "58030", message: "the audit log is unavailable; the session ends" },
-      "audit unavailable",
-    );
+  const auditFailed = () => fail(auditLost, auditReason);
   const walk: Walk = createWalk(parts, deps, {
     auditFailed,
     readServer,
@@ -169,32 +138,21 @@ export function runSession(parts: SessionParts, deps: SessionDeps): Session {
     try {
       step();
     } catch (error) {
-      if (error instanceof Disagreement || error instanceof MaskError) {
+      const { told, reason: why, cause } = faultOf(error);
+      if (cause === "disagreement") {
         // Nothing of the result has been delivered; what the server has is not what was analysed.
         walk.guard?.analyst.bump();
-        deps.logger.warn({ session: id, cause: error.message }, "a result was not what the analysis said");
-        fail(
-          {
-            sqlstate: "XX000",
-            message: "policy: the result is not what the analysis of the statement said; the session ends",
-            hint: "Connect again and repeat the statement.",
-          },
-          `result and analysis disagree: ${error.message}`,
+        deps.logger.warn(
+          { session: id, cause: error instanceof Error ? error.message : why },
+          "a result was not what the analysis said",
         );
-      } else if (error instanceof ProtocolError)
-        fail({ sqlstate: error.code, message: error.message }, `protocol error: ${error.message}`);
-      else if (error instanceof AuditUnavailable) auditFailed();
-      else {
+      } else if (cause === "internal")
         deps.logger.error({ session: id, err: error }, "internal error in a session");
-        fail(
-          { sqlstate: "XX000", message: "internal error of the gateway; the session ends" },
-          "internal error",
-        );
-      }
+      fail(told, why);
     }
   }
 
-  function fail(error: { sqlstate: string; message: string; hint?: string }, why: string): void {
+  function fail(error: Told, why: string): void {
     if (finished) return;
     reason = why;
     const fatal = encodeError({
@@ -205,17 +163,6 @@ export function runSession(parts: SessionParts, deps: SessionDeps): Session {
     });
     // Only at a message boundary would the client understand it.
     finish(walk.toClient.whole ? fatal : null, false);
-  }
-
-  function deadlineOf(principal: Principal): Deadline {
-    let earliest: Deadline = { at: principal.token.expires, cause: "token" };
-    const { certificateExpires = null } = client;
-    const { sessionSeconds = null } = settings.limits;
-    if (certificateExpires !== null && certificateExpires < earliest.at)
-      earliest = { at: certificateExpires, cause: "certificate" };
-    if (sessionSeconds !== null && beganAt + sessionSeconds < earliest.at)
-      earliest = { at: beganAt + sessionSeconds, cause: "limit" };
-    return earliest;
   }
 
   /** To the client it is over at once; what the server still says of the statement that ran is for the record. */
@@ -475,7 +422,7 @@ export function runSession(parts: SessionParts, deps: SessionDeps): Session {
     notice,
     renew(principal) {
       principals.push(principal);
-      deadline = deadlineOf(principal);
+      deadline = deadlineOf(principal, client, settings.limits, beganAt);
     },
     closed,
   };

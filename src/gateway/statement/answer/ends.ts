@@ -1,6 +1,6 @@
 /** CommandComplete and ReadyForQuery: a statement or a batch is over. */
 import { encodeBackend, encodeReadyForQuery, ProtocolError, sync } from "../../../protocol/index.ts";
-import { noteIdle } from "../ask.ts";
+import { noteIdle } from "../aftermath.ts";
 import { conclude, concludeUnknown } from "../conclude.ts";
 import { noteReady } from "../fate.ts";
 import { dropPortals } from "../names.ts";

@@ -1,7 +1,8 @@
 /** FunctionCall (PostgreSQL manual, "Function Call"). */
 import { AuditUnavailable, uuidv7 } from "../../../audit/index.ts";
 import { decodeFunctionCall } from "../../../protocol/index.ts";
-import { askFirst, noteForwarded } from "../ask.ts";
+import { noteForwarded } from "../aftermath.ts";
+import { askFirst } from "../ask.ts";
 import { guardOf, judgedAt } from "../guard.ts";
 import { contextOf, intent, opaqueShape, prepare, run, typesJson, valuesJson } from "../intend.ts";
 import { judgeFunction } from "../judge/function.ts";
