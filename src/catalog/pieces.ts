@@ -4,10 +4,11 @@
  */
 import type { CatalogState } from "./digest.ts";
 import { tooLarge } from "./errors.ts";
-import { type Kind, pieceOf, type Range, rangeOf, systemPiece } from "./queries.ts";
+import { pieceOf, type Range, rangeOf, systemPiece } from "./queries.ts";
 import type { Aggregate } from "./read.ts";
 import type { RawFunction, RawOperator, RawType } from "./snapshot.ts";
 import type { CastFacts, Relation, RoleFacts } from "./types.ts";
+import type { Kind } from "./watched.ts";
 
 /** What a piece of each kind holds. */
 export interface Facts {
