@@ -5,8 +5,8 @@
 import { type CatalogSnapshot, columnText, relationText } from "../catalog/index.ts";
 import type { Attribute, Mask } from "../facts/effects.ts";
 import { byNameOf, closureOf, namesAny, relatives } from "./closure.ts";
-import { refreshedBy } from "./refreshed.ts";
 import { emptiedColumns, type RefusedRelation, refusedRelations } from "./systemcolumns.ts";
+import { unaskedLooks } from "./unasked.ts";
 
 /** What a label allows beside plain output columns. */
 export type LabelUse = "output" | "equality" | "derived" | "any";
@@ -81,7 +81,7 @@ export function resolveProtected(
   const refused = once(() => (named ? refusedRelations(catalog) : []));
   const emptied = once(() => (named ? emptiedColumns(catalog) : null));
   const refusedBy = once(() => new Map(refused().map((entry) => [entry.relation, entry])));
-  const looked = once(() => refreshedBy(catalog));
+  const looked = once(() => unaskedLooks(catalog));
   const columnOf = (relation: number, attribute: number) =>
     byRelation.get(relation)?.find((column) => column.attribute === attribute);
   return {
@@ -114,19 +114,19 @@ export function resolveProtected(
   };
 }
 
-/** @param refreshed what materialized views that the login may have made look at. */
+/** @param unasked what views that the login may have made look at. */
 function isTried(
   catalog: CatalogSnapshot,
   relation: number,
   attribute: number,
-  refreshed: ReadonlyMap<number, ReadonlySet<number>>,
+  unasked: ReadonlyMap<number, ReadonlySet<number>>,
 ): boolean {
   const name = catalog.column(relation, attribute)?.name;
   return [...family(catalog, relation)].some((oid) => {
     const known = catalog.relation(oid);
     if (known === undefined) return false;
     const own = known.columns.find((column) => column.name === name)?.attnum ?? attribute;
-    if (refreshed.get(oid)?.has(own) === true || refreshed.get(oid)?.has(0) === true) return true;
+    if (unasked.get(oid)?.has(own) === true || unasked.get(oid)?.has(0) === true) return true;
     const looks =
       known.conditioned.includes(own) ||
       known.conditioned.includes(0) ||

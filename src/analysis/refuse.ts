@@ -169,7 +169,7 @@ function triedOut(touched: Touched, set: ProtectedSet, options: MaskOptions, act
               column: column.name,
               label: label.label,
               where: "assigned",
-              message: `column ${column.name} (${label.label}) is protected and may not be copied to ${set.nameOf(target)}: what belongs to that table and to the login (conditions, generated columns, keys, statistics, triggers, materialized views) looks at what is written`,
+              message: `column ${column.name} (${label.label}) is protected and may not be copied to ${set.nameOf(target)}: what belongs to that table and to the login (conditions, generated columns, keys, statistics, triggers, views) looks at what is written`,
               hint: "Copy it to a table that has none of these, or to one that others own.",
             };
     }

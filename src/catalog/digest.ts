@@ -1,8 +1,8 @@
 /** A cheap answer to "has anything changed that the snapshot depends on, and where?" */
 import { hash } from "node:crypto";
 import { unreadable } from "./errors.ts";
-import { digestQuery, type Kind, kinds } from "./queries.ts";
 import type { CatalogQuery } from "./types.ts";
+import { digestQuery, type Kind, kinds } from "./watched.ts";
 
 export interface CatalogState {
   /** "sha256:…". Equal digests mean an unchanged catalog (temporary objects of sessions do not count). */

@@ -10,9 +10,11 @@ import {
   type Kept,
   outdated,
   type Pieces,
+  renames,
   sameNames,
   systemOnly,
 } from "./pieces.ts";
+import type { Range } from "./queries.ts";
 import { buildSnapshot, type FunctionTrust, noTemporary } from "./snapshot.ts";
 import type { CatalogQuery, CatalogSnapshot } from "./types.ts";
 
@@ -91,12 +93,18 @@ async function loadOnce(
   const relations = outdated("relations", state, known);
   const operators = outdated("operators", state, known);
   const types = outdated("types", state, known);
-  const renamed = operators.length + types.length + outdated("functions", state, known).length > 0;
-  // Bodies that are kept as trees are printed with today's names: what bears another one now may be anything.
-  const functions = outdated("functions", state, known, renamed ? "body" : null);
+  const functions = outdated("functions", state, known);
   const casts = outdated("casts", state, known);
   await fetcher.checkSizes({ relations, functions, types });
-  const pieces: Pieces = {
+  const functionsIn = async (ranges: readonly Range[]) =>
+    joined(
+      state.pieces.functions,
+      known?.functions,
+      ranges,
+      await fetcher.functions(ranges, hasRows(state.pieces.functions, ranges, "aggregate")),
+      { functions: [], aggregates: [] },
+    );
+  const read: Pieces = {
     relations: joined(
       state.pieces.relations,
       known?.relations,
@@ -108,13 +116,7 @@ async function loadOnce(
       ),
       [],
     ),
-    functions: joined(
-      state.pieces.functions,
-      known?.functions,
-      functions,
-      await fetcher.functions(functions, hasRows(state.pieces.functions, functions, "aggregate")),
-      { functions: [], aggregates: [] },
-    ),
+    functions: await functionsIn(functions),
     operators: joined(
       state.pieces.operators,
       known?.operators,
@@ -125,6 +127,11 @@ async function loadOnce(
     types: joined(state.pieces.types, known?.types, types, await fetcher.types(types), []),
     casts: joined(state.pieces.casts, known?.casts, casts, await fetcher.casts(casts), []),
   };
+  // Bodies that are kept as trees are printed with the names that are in force: what bears another one now may be anything.
+  const pieces =
+    known !== null && renames(known, read)
+      ? { ...read, functions: await functionsIn(outdated("functions", state, known, "body")) }
+      : read;
   checkSize(pieces, limits);
   // Whoever is the gateway has none, and nobody else may use them.
   const temporary = by === "gateway" ? noTemporary : await fetcher.temporary();

@@ -4,10 +4,11 @@
  */
 import type { CatalogState } from "./digest.ts";
 import { tooLarge } from "./errors.ts";
-import { type Kind, pieceOf, type Range, rangeOf, systemPiece } from "./queries.ts";
+import { pieceOf, type Range, rangeOf, systemPiece } from "./queries.ts";
 import type { Aggregate } from "./read.ts";
 import type { RawFunction, RawOperator, RawType } from "./snapshot.ts";
 import type { CastFacts, Relation, RoleFacts } from "./types.ts";
+import type { Kind } from "./watched.ts";
 
 /** What a piece of each kind holds. */
 export interface Facts {
@@ -182,4 +183,37 @@ export const sizeNames: Readonly<Record<keyof CatalogLimits, string>> = {
 export function sameNames(before: ReadonlyMap<number, string>, now: ReadonlyMap<number, string>): boolean {
   for (const [oid, name] of now) if ((before.get(oid) ?? name) !== name) return false;
   return true;
+}
+
+interface Named {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+}
+
+/** Whether a function, operator or type that is still there has another name, or lies in another schema. */
+export function renames(before: Pieces, now: Pieces): boolean {
+  const itself = (list: readonly Named[]) => list;
+  return (
+    renamesIn(before.functions, now.functions, ({ functions }) => functions) ||
+    renamesIn(before.operators, now.operators, itself) ||
+    renamesIn(before.types, now.types, itself)
+  );
+}
+
+function renamesIn<F>(
+  before: ReadonlyMap<number, Piece<F>>,
+  now: ReadonlyMap<number, Piece<F>>,
+  listed: (facts: F) => readonly Named[],
+): boolean {
+  for (const [piece, { facts }] of now) {
+    const old = before.get(piece)?.facts;
+    if (old === undefined || old === facts) continue;
+    const known = new Map(listed(old).map((one) => [one.oid, one]));
+    for (const { oid, schema, name } of listed(facts)) {
+      const was = known.get(oid);
+      if (was !== undefined && (was.name !== name || was.schema !== schema)) return true;
+    }
+  }
+  return false;
 }

@@ -112,6 +112,7 @@ export function readRelations(
       runsCode,
       hasRules,
       securityBarrier: hasOption(options, "security_barrier"),
+      checksRows: options.some((option) => option.startsWith("check_option=")),
       securityInvoker: hasOption(options, "security_invoker"),
       privileges: {
         owns: r.flag(),

@@ -54,6 +54,8 @@ export interface Relation {
   readonly runsCode: boolean;
   readonly hasRules: boolean;
   readonly securityBarrier: boolean;
+  /** A view WITH CHECK OPTION: rows that are written through it must be ones that it shows. */
+  readonly checksRows: boolean;
   readonly securityInvoker: boolean;
   /** What the login role may do with it: superuser rights and inherited ones count. */
   readonly privileges: RelationPrivileges;

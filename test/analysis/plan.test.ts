@@ -37,6 +37,8 @@ beforeAll(async () => {
        execute function tsvector_update_trigger(w, 'pg_catalog.simple', email);
      create table seen (id int, email text); create view seeing as select id, email as e from seen;
      create materialized view shown as select id from seeing where e like 'a%';
+     create table barred (id int, email text); create view bar with (security_barrier) as select id from barred where email like 'a%';
+     create table kept (id int, email text); create view keeping as select * from kept where email like 'a%' with check option;
      create table above (email text); create table below () inherits (above);
      create statistics sizes on (email::int), email from above;
      create table quiet (id int primary key, email text references named, n int generated always as (id + 1) stored);
@@ -411,7 +413,7 @@ describe("writing", () => {
     ],
     ["insert into checked(id) select id from users", " !"],
     ["insert into plain(id, email) select id, email from users", " !"],
-    ...["worked", "counted", "named", "folding", "words", "seen", "below"].map((own) => [
+    ...["worked", "counted", "named", "folding", "words", "seen", "below", "barred", "keeping"].map((own) => [
       `insert into ${own}(email) select email from users`,
       "PROTECTED_PREDICATE public.users.email",
     ]),
@@ -420,7 +422,7 @@ describe("writing", () => {
     "a copy is not tried by conditions of one's own table: %s",
     async (sql, expected) => {
       const own =
-        "users checked split indexed root plain worked counted named folding words seen above quiet".split(
+        "users checked split indexed root plain worked counted named folding words seen above barred kept quiet".split(
           " ",
         );
       const columns = own.map((name) => `public.${name}.email`).join(" ");

@@ -1,6 +1,7 @@
 /**
- * What materialized views look at to choose their rows: REFRESH runs their queries again, unasked, over values that have been written
- * since. Whoever has made one may learn of these values by the rows that are there afterwards, or by its failing.
+ * What views look at to choose their rows where no statement asks for it: REFRESH runs the query of a materialized view again, over
+ * values that have been written since; and the conditions of security-barrier views and WITH CHECK OPTION count as their owner's. Whoever
+ * has made one may learn of these values by the rows that are there afterwards, or by a failure.
  */
 import type { CatalogSnapshot, Relation } from "../catalog/index.ts";
 import type { Attribute, Position } from "../facts/effects.ts";
@@ -19,11 +20,15 @@ interface Looks {
 /** Where a column only gives a value. */
 const harmless: ReadonlySet<Position> = new Set(["output", "derived"]);
 
+function looksUnasked({ kind, securityBarrier, checksRows }: Relation): boolean {
+  return kind === "m" || (kind === "v" && (securityBarrier || checksRows));
+}
+
 /**
- * Columns by relation that materialized views of the login look at, themselves or through views; attribute 0: any of them. Views that
- * are not understood look at everything that they read.
+ * Columns by relation that such views of the login look at, themselves or through others; attribute 0: any of them. Views that are not
+ * understood look at everything that they read.
  */
-export function refreshedBy(catalog: CatalogSnapshot): ReadonlyMap<number, ReadonlySet<number>> {
+export function unaskedLooks(catalog: CatalogSnapshot): ReadonlyMap<number, ReadonlySet<number>> {
   const found = new Map<number, Set<number>>();
   const due: Attribute[] = [];
   function add(at: Attribute): void {
@@ -35,7 +40,7 @@ export function refreshedBy(catalog: CatalogSnapshot): ReadonlyMap<number, Reado
   }
   const views = new Set<Relation>();
   for (const relation of catalog.relations())
-    if (relation.kind === "m" && relation.privileges.owns) views.add(relation);
+    if (looksUnasked(relation) && relation.privileges.owns) views.add(relation);
   for (const view of views) {
     const { columns, reads } = looksOf(view, catalog);
     for (const at of columns) add(at);
