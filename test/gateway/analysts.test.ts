@@ -1,9 +1,13 @@
 /** The analysts of several logins of one database. */
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer } from "node:net";
 import pino from "pino";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createJudging, type Judging } from "../../src/gateway/analyst/registry.ts";
+import { createTalk } from "../../src/gateway/analyst/talk.ts";
 import type { LoginSettings } from "../../src/gateway/settings.ts";
 import { createBudgets, loadPolicy } from "../../src/policy/index.ts";
+import { encodeQuery } from "../../src/protocol/index.ts";
 import { type Database, sharedCluster } from "../support/cluster.ts";
 import { testDatabase } from "../support/postern.ts";
 
@@ -57,4 +61,40 @@ test("what one login changes is known to all of them before they judge another s
     const { protectedSet } = await analyst.ready(policy);
     expect(protectedSet.columns.map(({ name }) => name)).toEqual(["public.t.email"]);
   }
+});
+
+test("questions survive the end of the connection that they are asked on", async () => {
+  const { host, port, superuser: user, password } = cluster;
+  const database = testDatabase({ server: { host, port, user, password }, dbname: other, name: "ended" });
+  const { analyst } = judging.of(database, database.logins[0] as LoginSettings);
+  await analyst.ready(policy);
+  for (let round = 0; round < 4; round++) {
+    const asked = Array.from({ length: 30 }, (_, n) => analyst.ask(`select ${round * 30 + n}`, [], null));
+    analyst.bump();
+    const read = [analyst.ready(policy), analyst.query("select 1"), analyst.estimate("select 1", [], null)];
+    await cluster.query(
+      "postgres",
+      "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'postern:analysis' and datname = $1",
+      [other],
+    );
+    expect((await Promise.all(asked)).every(({ ok }) => ok)).toBe(true);
+    await Promise.all(read);
+  }
+});
+
+test("a question is over when the server has ended its side of the connection", async () => {
+  const server = createServer({ allowHalfOpen: true }, (socket) => socket.on("data", () => socket.end()));
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const { port } = server.address() as AddressInfo;
+  const socket = connect({ host: "127.0.0.1", port, allowHalfOpen: true });
+  await once(socket, "connect");
+  const talk = createTalk(socket, { timeoutMs: 60_000, answerBytes: 1000 });
+  await expect(talk.run(encodeQuery("select 1"), () => {})).rejects.toMatchObject({
+    name: "TalkLost",
+    ended: true,
+  });
+  expect(talk.open).toBe(false);
+  // One that has ended before anything was asked of it.
+  expect(createTalk(socket, { timeoutMs: 60_000, answerBytes: 1000 }).open).toBe(false);
+  server.close();
 });

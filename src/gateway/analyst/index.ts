@@ -92,6 +92,17 @@ function trustOf({ functions }: DatabaseSettings): LoadOptions {
   return { trusted, parse: readBodies ? parseSql : null, kept: { own: null, other: null } };
 }
 
+/** Questions change nothing: one whose connection was ended under it is asked once more, on the next one. */
+async function onOpen<T>(line: { get(): Promise<Talk> }, use: (talk: Talk) => Promise<T>): Promise<T> {
+  const talk = await line.get();
+  try {
+    return await use(talk);
+  } catch (error) {
+    if (!(error instanceof TalkLost) || !error.ended) throw error;
+    return use(await line.get());
+  }
+}
+
 /** @param siblings what tells the other logins' catalogs of the same database that something has changed; shared by their analysts. */
 export function createAnalyst(
   database: DatabaseSettings,
@@ -154,23 +165,23 @@ export function createAnalyst(
     };
   }
 
-  async function query(sql: string): Promise<(string | null)[][]> {
-    const talk = await reading.get();
-    return queryRows((request, onFrame) => talk.run(request, onFrame), sql);
+  function query(sql: string): Promise<(string | null)[][]> {
+    return onOpen(reading, (talk) => queryRows((request, onFrame) => talk.run(request, onFrame), sql));
   }
 
   /** One transaction: what the catalog is compared by, and what is read of it, are of one moment. */
-  async function atOnce<T>(use: (query: CatalogQuery) => Promise<T>): Promise<T> {
-    const talk = await reading.get();
-    return talk.alone(async (run) => {
-      const ask = (sql: string) => queryRows(run, sql);
-      await ask("begin isolation level repeatable read, read only");
-      try {
-        return await use(ask);
-      } finally {
-        if (talk.open) await ask("rollback");
-      }
-    });
+  function atOnce<T>(use: (query: CatalogQuery) => Promise<T>): Promise<T> {
+    return onOpen(reading, (talk) =>
+      talk.alone(async (run) => {
+        const ask = (sql: string) => queryRows(run, sql);
+        await ask("begin isolation level repeatable read, read only");
+        try {
+          return await use(ask);
+        } finally {
+          if (talk.open) await ask("rollback");
+        }
+      }),
+    );
   }
 
   function loaded(): Catalog {
@@ -233,30 +244,30 @@ export function createAnalyst(
     bump() {
       for (const one of siblings) one();
     },
-    async ask(text, types, searchPath) {
-      const talk = await asking.get();
-      const quietLog = loaded().current.login.mayQuietLog;
-      const reader = new AskReader();
-      const question = { text, parameterTypes: types, searchPath, quietLog, lockTimeoutMs: lockMs };
-      await talk.run(encodeAsk(question), ({ type, body }) => {
-        reader.push(type, body);
-      });
-      if (reader.result === null) throw new TalkLost("a question without an answer");
-      return reader.result;
-    },
-    async estimate(text, types, searchPath) {
-      const talk = await asking.get();
-      const quietLog = loaded().current.login.mayQuietLog;
-      const reader = new EstimateReader();
-      await talk.run(
-        encodeEstimate({ text, parameterTypes: types, searchPath, quietLog }),
-        ({ type, body }) => {
+    ask: (text, types, searchPath) =>
+      onOpen(asking, async (talk) => {
+        const quietLog = loaded().current.login.mayQuietLog;
+        const reader = new AskReader();
+        const question = { text, parameterTypes: types, searchPath, quietLog, lockTimeoutMs: lockMs };
+        await talk.run(encodeAsk(question), ({ type, body }) => {
           reader.push(type, body);
-        },
-      );
-      const { result } = reader;
-      return result?.ok === true ? { rows: result.rows, cost: result.cost } : null;
-    },
+        });
+        if (reader.result === null) throw new TalkLost("a question without an answer");
+        return reader.result;
+      }),
+    estimate: (text, types, searchPath) =>
+      onOpen(asking, async (talk) => {
+        const quietLog = loaded().current.login.mayQuietLog;
+        const reader = new EstimateReader();
+        await talk.run(
+          encodeEstimate({ text, parameterTypes: types, searchPath, quietLog }),
+          ({ type, body }) => {
+            reader.push(type, body);
+          },
+        );
+        const { result } = reader;
+        return result?.ok === true ? { rows: result.rows, cost: result.cost } : null;
+      }),
     async schemas(searchPath) {
       // Schemas and the rights to use them are the catalog's: what was found holds for one version of it.
       const of = loaded().current;

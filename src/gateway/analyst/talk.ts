@@ -27,6 +27,12 @@ export interface TalkLimits {
 
 export class TalkLost extends Error {
   override readonly name = "TalkLost";
+  /** The server, or what is between, has ended the connection: on another one the same may succeed. */
+  readonly ended: boolean;
+  constructor(message: string, ended = false) {
+    super(message);
+    this.ended = ended;
+  }
 }
 
 /**
@@ -40,12 +46,12 @@ export function createTalk(socket: Socket, limits: TalkLimits, onNotification: (
   let bytes = 0;
   let open = true;
 
-  function end(why: string): void {
+  function end(why: string, ended = false): void {
     open = false;
     socket.destroy();
     const waiting = current;
     current = null;
-    waiting?.reject(new TalkLost(why));
+    waiting?.reject(new TalkLost(why, ended));
   }
 
   socket.on("data", (chunk: Buffer) => {
@@ -75,16 +81,17 @@ export function createTalk(socket: Socket, limits: TalkLimits, onNotification: (
       end("the answer cannot be read");
     }
   });
-  socket.on("error", () => end("the connection broke"));
-  // Sockets to servers stay half open: this one has nothing more to say.
-  socket.on("end", () => end("the server closed the connection"));
-  socket.on("close", () => end("the connection was closed"));
+  socket.on("error", () => end("the connection broke", true));
+  // The other side of a socket may stay open when the server has ended its own: no answer comes on such a one.
+  socket.on("end", () => end("the connection was closed", true));
+  socket.on("close", () => end("the connection was closed", true));
+  if (socket.destroyed || socket.readableEnded) end("the connection was closed", true);
   socket.resume();
   // Questions must not keep a process alive that has nothing else to do.
   socket.unref();
 
   function send(request: Buffer, onFrame: (frame: Frame) => void): Promise<void> {
-    if (!open) return Promise.reject(new TalkLost("the connection is closed"));
+    if (!open) return Promise.reject(new TalkLost("the connection is closed", true));
     return new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => end("no answer in time"), limits.timeoutMs);
       current = {
