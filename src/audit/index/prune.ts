@@ -67,8 +67,10 @@ export function prune(db: DatabaseSync, log: LogPlace, first: number): void {
  * the old pages leave the write-ahead log. Beside a reader the latter waits for another time. Throws what SQLite throws.
  */
 export function sweep(db: DatabaseSync): void {
-  if (meta(db, "unswept") !== 1) return;
-  db.exec("INSERT INTO term (term) VALUES ('optimize')");
+  const state = meta(db, "unswept");
+  if (state !== 1 && state !== 2) return;
+  if (state === 1) db.exec("INSERT INTO term (term) VALUES ('optimize')");
+  setMeta(db, "unswept", 2);
   // Not waiting for readers: the index has other work.
   const { timeout } = db.prepare("PRAGMA busy_timeout").get() ?? {};
   db.exec("PRAGMA busy_timeout = 0");

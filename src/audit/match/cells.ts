@@ -1,7 +1,15 @@
 /** The rows of a copy against what was delivered: value by value where rows were captured, else by their digest. */
 import { decodeRows, encodeRow, type Row } from "../capture/read.ts";
 import type { Cell, Copy, CopyColumn, CopyStyle } from "./files.ts";
-import { binaryOf, kindOf, mayBeBinary, otherNumber, sameInBoth } from "./kinds.ts";
+import {
+  binaryNumber,
+  binaryOf,
+  isOtherNumber,
+  kindOf,
+  mayBeBinary,
+  sameInBoth,
+  textNumber,
+} from "./kinds.ts";
 import {
   type DeliveredResult,
   digestOf,
@@ -49,10 +57,13 @@ function inFormats(
   columns: readonly CopyColumn[],
   formats: readonly number[] | null,
 ): readonly (readonly Cell[])[] {
-  const binary = (c: number) => (formats?.length === 1 ? formats[0] : formats?.[c]) === 1;
   return rows.map((row) =>
-    row.map((cell, c) => (binary(c) ? inBinary : inText)(cell, columns[c]?.type ?? "")),
+    row.map((cell, c) => (isBinary(formats, c) ? inBinary : inText)(cell, columns[c]?.type ?? "")),
   );
+}
+
+function isBinary(formats: readonly number[] | null, column: number): boolean {
+  return (formats?.length === 1 ? formats[0] : formats?.[column]) === 1;
 }
 
 /** Without what no value of this type looks like. */
@@ -106,7 +117,8 @@ function matchRows(
       const delivered = rows[r]?.[c] ?? null;
       const where = `row ${r + 1}, column ${columns[c]?.name}`;
       const equal = cell.values.some((value) => equals(value, delivered));
-      if (!equal && (!cell.unsure || isOther(columns[c]?.type ?? "", cell, delivered)))
+      const read = isBinary(result.formats, c) ? binaryNumber : textNumber;
+      if (!equal && (!cell.unsure || isOther(columns[c]?.type ?? "", cell, delivered, read)))
         return no(`${where} differs${delivered === null ? ": delivered was NULL" : ""}`);
       if (!equal) unsure ??= where;
       else if (cell.ambiguous) ambiguous ??= where;
@@ -115,14 +127,16 @@ function matchRows(
 }
 
 /** Written in another form or not, it is another value. */
-function isOther(type: string, { values }: Cell, delivered: Buffer | null): boolean {
+function isOther(
+  type: string,
+  { values }: Cell,
+  delivered: Buffer | null,
+  read: (type: string, value: Buffer) => number | null,
+): boolean {
   if (delivered === null) return true;
   const [value] = values;
-  return (
-    kindOf(type) === "number" &&
-    value != null &&
-    otherNumber(delivered.toString("latin1"), value.toString("latin1"))
-  );
+  if (kindOf(type) !== "number" || value == null) return false;
+  return isOtherNumber(read(type, delivered), read(type, value));
 }
 
 function say(ambiguous: string | null, unsure: string | null, style: CopyStyle): Match {
@@ -162,7 +176,7 @@ function matchDigest(
   const open = cells.filter((cell) => cell.values.length > 1);
   const ways = open.reduce((product, cell) => product * cell.values.length, 1);
   const at = open.some((cell) => cell.ambiguous) ? whereAmbiguous(rows, columns) : null;
-  if (ways > maxWays || ways * bytes > maxHashed)
+  if (ways > maxWays || (ways > 1 && ways * bytes > maxHashed))
     return unknown(`${open.length} cells can be read in several ways, and no rows were captured`);
   for (let way = 0; way < ways; way++) {
     const sent = read(rows, way);

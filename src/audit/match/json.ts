@@ -104,8 +104,9 @@ function countNames(text: string): number {
 
 function jsonCell(value: unknown, type: string): Cell {
   const kind = kindOf(type);
+  // Half of a surrogate pair is no text that PostgreSQL has.
   const cell = (texts: readonly string[], unsure: boolean, ambiguous = false): Cell => ({
-    values: texts.map((text) => Buffer.from(text, "utf8")),
+    values: texts.filter((text) => text.isWellFormed()).map((text) => Buffer.from(text, "utf8")),
     ambiguous,
     unsure,
   });

@@ -141,11 +141,24 @@ function instant(type: "date" | "timestamp" | "timestamptz", text: string): Buff
   return out;
 }
 
+/** A number in text form; null: it is none, or not finite. */
+export function textNumber(_type: string, value: Buffer): number | null {
+  const text = value.toString("latin1");
+  if (!/^-?\d+(?:\.\d+)?(?:e[+-]?\d+)?$/i.test(text)) return null;
+  const number = Number(text);
+  return Number.isFinite(number) ? number : null;
+}
+
+/** A float in binary form; null: it is none, or not finite. */
+export function binaryNumber(type: string, value: Buffer): number | null {
+  if (value.length !== sizes.get(type)) return null;
+  const number =
+    type === "float4" ? value.readFloatBE() : type === "float8" ? value.readDoubleBE() : Number.NaN;
+  return Number.isFinite(number) ? number : null;
+}
+
 /** Whether a number as a program may have rewritten it is surely not the one delivered: programs keep 6 digits at the least. */
-export function otherNumber(delivered: string, copy: string): boolean {
-  const number = /^-?\d+(?:\.\d+)?(?:e[+-]?\d+)?$/i;
-  if (!number.test(delivered) || !number.test(copy)) return false;
-  const [a, b] = [Number(delivered), Number(copy)];
-  if (!Number.isFinite(a) || !Number.isFinite(b)) return false;
-  return Math.abs(a - b) > 1e-5 * Math.max(Math.abs(a), Math.abs(b));
+export function isOtherNumber(delivered: number | null, copy: number | null): boolean {
+  if (delivered === null || copy === null) return false;
+  return Math.abs(delivered - copy) > 1e-5 * Math.max(Math.abs(delivered), Math.abs(copy));
 }

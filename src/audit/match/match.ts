@@ -1,4 +1,5 @@
 /** Whether a copy of a result is what was delivered. */
+import { constants } from "node:buffer";
 import { decodeCopy, decodeRows, type Row } from "../capture/read.ts";
 import { matchCells } from "./cells.ts";
 import { copyMessages } from "./copyout.ts";
@@ -45,6 +46,8 @@ export function matchCopy(
     return matchCopyOut(file, result);
   }
   if (result.copy) return unknown("the result is that of a COPY: give its output as it is (--format copy)");
+  if (file.length > constants.MAX_STRING_LENGTH)
+    return unknown(`the file is larger than ${constants.MAX_STRING_LENGTH} bytes: give the raw messages`);
   if (isUtf16(file)) return unknown("the file is UTF-16: convert it to UTF-8");
   const bare = withoutMark(file);
   const texts = bare.length === file.length ? [file] : [bare, file];

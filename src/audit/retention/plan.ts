@@ -8,6 +8,7 @@ import { readPruned } from "../verify/pruned.ts";
 import type { Rotation } from "../verify/rotations.ts";
 import { readSegment, segmentName } from "../verify/segment.ts";
 import { CompactRange } from "../verify/tree.ts";
+import { forksBelow } from "./forks.ts";
 
 export interface PrunePlan {
   /** Leaves that go: the first leaf of the oldest segment that stays. */
@@ -54,6 +55,7 @@ export async function planPruning(
   const signed = openCheckpoint(note, ring);
   if (!signed.ok || !signed.value.root.equals(root))
     throw new Error('the leaf hashes do not give the signed root: run "postern audit verify"');
+  const forks = await forksBelow(dir, segments, size);
   const rotations = ring.length > 1 ? findRotations(dir, size) : [];
   const checkpoint = note.toString("utf8");
   return {
@@ -64,7 +66,7 @@ export async function planPruning(
     manifest(nextFrame) {
       const frame = firstFrame(dir, firsts, size) ?? nextFrame;
       const kept = rotations.filter((rotation: Rotation) => rotation.index < size);
-      return `${JSON.stringify({ v: 1, size, checkpoint, nodes, frame, rotations: kept })}\n`;
+      return `${JSON.stringify({ v: 1, size, checkpoint, nodes, frame, rotations: kept, ...(forks.length > 0 ? { forks } : {}) })}\n`;
     },
   };
 }

@@ -131,7 +131,8 @@ function sameChange(a: string, b: string): boolean {
 }
 
 /** Runs `use` over the leaf hashes in a file of at least `size` of them; null when it is shorter. */
-function readHashes<T>(
+/** Gives `use` the first `size` leaf hashes of a `leaves` file. null: it has fewer. Throws what the file system throws. */
+export function readHashes<T>(
   path: string,
   size: number,
   use: (hashes: (index: number) => Uint8Array) => T,

@@ -7,7 +7,7 @@ import { Expectations } from "./expect.ts";
 import { KeyChain } from "./keychain.ts";
 import { readLogLeaf } from "./leaftype.ts";
 import { type Checkpoint, openCheckpoint, parseVerifierKey, strictBase64, type VerifierKey } from "./note.ts";
-import { readPruned } from "./pruned.ts";
+import { forksOf, readPruned } from "./pruned.ts";
 import { Bad, type BadPlace, type ForkReport, type VerifyOptions, type VerifyReport } from "./report.ts";
 import { followRotations } from "./rotations.ts";
 import { chainStart, readSegment, type SegmentVisitor, segmentFirst } from "./segment.ts";
@@ -172,6 +172,9 @@ class Run implements SegmentVisitor {
     this.hashesOfPruned(size, root, ring.value);
     this.tree.load(size, pruned.nodes);
     if (!this.tree.root().equals(root)) throw bad("its nodes do not give the signed root");
+    const forks = forksOf(pruned, size, root);
+    if (forks === null) throw bad("its forks are not records of what was pruned");
+    this.forks.push(...forks);
     this.chain = new KeyChain(ring.value);
     this.frames = pruned.frame;
     this.last = note.value;
