@@ -49,13 +49,14 @@ export function intent(
   parameters: string,
   decision: DecisionContext = walk.allowed,
 ): number {
-  const { transaction } = walk;
+  const { transaction, fate } = walk;
   return walk.audit.intent(walk.context, {
     request,
     statement,
     protocol,
     index,
     transaction,
+    transactionId: transaction === "I" ? null : fate.block,
     name,
     portal,
     sealed,
