@@ -21,7 +21,6 @@ beforeAll(async () => {
   postern = await startTestPostern({
     server: { host: cluster.host, port: cluster.port, user: cluster.superuser, password: cluster.password },
     dbname,
-    policy: "version: 1\ndefault: allow\n",
   });
 });
 afterAll(async () => {
@@ -198,64 +197,4 @@ it("a server that goes away with a commit under way: nobody saw what became of i
     .poll(async () => (await told()).map(({ type, cause }) => [type, cause]))
     .toEqual([["transaction.unknown", "session_ended"]]);
   client = await rawLogin(postern, await postern.token());
-});
-
-it("names the block of each statement by the message that began it, and the search_path", async () => {
-  const path = `"$user", "Odd ""Name", PUBLIC`;
-  await run(
-    "select 0 from p",
-    "begin",
-    "begin",
-    "select 1 from p",
-    "select nonsense",
-    "select 2",
-    "rollback",
-  );
-  await run("begin; select 3 from p", "select 4 from p", "commit and chain", "select 5 from p", "commit");
-  await run(`set search_path = ${path}`, "select 6 from p");
-  client.send(parse("", "begin"), bind("", ""), execute(""), sync);
-  await client.ready();
-  client.send(parse("", "select 7 from p"), bind("", ""), execute(""), sync);
-  await client.ready();
-  interface Said {
-    readonly sql: string;
-    readonly index: number;
-    readonly transaction: { readonly state: string; readonly id: string | null };
-    readonly search_path: readonly string[] | null;
-  }
-  const found = (await postern.records()).slice(seen).filter(({ type }) => type === "statement.intent");
-  const said = found.map(({ request, statement }) => ({ request, ...(statement as Said) }));
-  const beginners = said.filter(({ sql }) => sql === "begin" || sql === "commit and chain");
-  const [first, second, third, chained, fourth] = beginners.map(({ request }) => request);
-  expect(said.map(({ sql, transaction: { state, id } }) => [sql, state, id])).toEqual([
-    ["select ? from p", "I", null],
-    ["begin", "I", null],
-    ["begin", "T", first],
-    ["select ? from p", "T", first],
-    ["select nonsense", "T", first],
-    ["select ?", "E", first],
-    ["rollback", "E", first],
-    ["begin", "I", null],
-    ["select ? from p", "I", null],
-    ["select ? from p", "T", third],
-    ["commit and chain", "T", third],
-    ["select ? from p", "T", chained],
-    ["commit", "T", chained],
-    [expect.stringContaining("set search_path"), "I", null],
-    ["select ? from p", "I", null],
-    ["begin", "I", null],
-    ["select ? from p", "T", fourth],
-  ]);
-  expect(new Set([first, second, third, chained, fourth]).size).toBe(5);
-  const paths = said.filter(({ sql }) => sql === "select ? from p").map((one) => one.search_path);
-  const own = ["$user", "public"];
-  expect(paths).toEqual([
-    own,
-    own,
-    own,
-    own,
-    own,
-    ["$user", 'Odd "Name', "public"],
-    ["$user", 'Odd "Name', "public"],
-  ]);
 });
