@@ -38,7 +38,7 @@ export class Pending implements Unbuilt {
   /** Takes an intent, gives its index. Throws AuditUnavailable, and TypeError for JSON text with raw newlines. */
   intent(session: SessionContext, intent: IntentFields): number {
     const { commit } = this.to;
-    const { statement, decision, sealed, parameters, request, name, portal } = intent;
+    const { statement, decision, sealed, parameters, request, transactionId, name, portal } = intent;
     if (sealed.includes("\n") || parameters.includes("\n"))
       throw new TypeError("sealed and parameters must be JSON text without raw newlines");
     const index = commit.size;
@@ -48,7 +48,8 @@ export class Pending implements Unbuilt {
       statement.sql.length +
       statement.facts.length +
       decision.text.length;
-    const text = request.length + 2 * (name.length + portal.length) + parameters.length;
+    const text =
+      request.length + (transactionId?.length ?? 0) + 2 * (name.length + portal.length) + parameters.length;
     if (fixed + 3 * text + wordsRoom > maxLeaf || sealed.length > longSealed) {
       this.build();
       buildIntent(this.to, session, intent, micros(), index);

@@ -50,12 +50,18 @@ export function buildIntent(
   const { sealed } = intent;
   const parameters =
     intent.parameters.length > longList ? sealing.store(intent.parameters) : intent.parameters;
-  const { front, back } = intentParts(intent, parameters);
+  const { front, middle, back } = intentParts(intent, parameters);
   const place = sealing.seal(session.sealed === "" ? sealed : addMembers(sealed, session.sealed));
   const salt = batch.lastSalt;
-  const { request } = intent;
+  const { request, transactionId = null } = intent;
   batch.reserve(
-    wordsRoom + session.head.length + session.facts.length + front.length + back.length + 6 * request.length,
+    wordsRoom +
+      session.head.length +
+      session.facts.length +
+      front.length +
+      middle.length +
+      back.length +
+      6 * (request.length + (transactionId?.length ?? 0)),
   );
   const buf = batch.buf;
   const line = batch.pos;
@@ -76,6 +82,14 @@ export function buildIntent(
   buf.set(front, p);
   p += front.length;
   p += sealing.putPlace(place, p);
+  buf.set(middle, p);
+  p += middle.length;
+  if (transactionId === null) p += putText(buf, "null", p);
+  else {
+    buf[p++] = 0x22;
+    p += putToken(buf, transactionId, p);
+    buf[p++] = 0x22;
+  }
   buf.set(back, p);
   p += back.length;
   endLeaf(commit, sealing.store, line, p);
@@ -98,9 +112,8 @@ function intentParts(intent: IntentFields, parameters: string): IntentParts {
   )
     return last;
   const front = Buffer.concat([protocolText[protocol], text(String(index)), statement.sql]);
+  const middle = Buffer.concat([statement.facts, text(transaction), words.transaction]);
   const back = Buffer.concat([
-    statement.facts,
-    text(transaction),
     words.name,
     text(JSON.stringify(name)),
     words.portal,
@@ -109,8 +122,8 @@ function intentParts(intent: IntentFields, parameters: string): IntentParts {
     text(parameters),
     decision.text,
   ]);
-  const parts = { protocol, index, transaction, name, portal, parameters, decision, front, back };
-  if (front.length + back.length <= maxKept) statement.last = parts;
+  const parts = { protocol, index, transaction, name, portal, parameters, decision, front, middle, back };
+  if (front.length + middle.length + back.length <= maxKept) statement.last = parts;
   return parts;
 }
 

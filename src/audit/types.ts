@@ -49,8 +49,9 @@ export interface IntentParts {
   readonly portal: string;
   readonly parameters: string;
   readonly decision: DecisionContext;
-  /** From the end of the session's facts to the sealed part, and from there to the end of the leaf. */
+  /** From the end of the session's facts to the sealed part, from there to the transaction's id, and from there to the end of the leaf. */
   readonly front: Buffer;
+  readonly middle: Buffer;
   readonly back: Buffer;
 }
 
@@ -88,6 +89,8 @@ export interface IntentFields {
   /** The statement's place in its message, from 0. */
   readonly index: number;
   readonly transaction: TransactionState;
+  /** The message that began the transaction block; must need no JSON escape. null or left out: outside of one. */
+  readonly transactionId?: string | null;
   /** Prepared statement and portal names, "" when unnamed. */
   readonly name: string;
   readonly portal: string;

@@ -28,6 +28,8 @@ export interface StatementRecord {
   readonly columns: readonly string[] | null;
   readonly functions: readonly string[] | null;
   readonly labels: readonly string[] | null;
+  /** The session's search_path under which its names were looked up, folded and unquoted; null or left out: not analysed, or not known. */
+  readonly searchPath?: readonly string[] | null;
   /** What it looks like, as far as conditions and masks ask; left out: nobody looked. */
   readonly form?: StatementForm;
 }

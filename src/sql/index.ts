@@ -22,5 +22,6 @@ export {
   settledSettings,
 } from "./settings/judge.ts";
 export { setsRow } from "./settings/row.ts";
+export { identifiers } from "./settings/values.ts";
 export { treeTexts } from "./trees.ts";
 export type { MessageText, NameEffect, StatementShape, StatementText } from "./types.ts";

@@ -93,10 +93,12 @@ export function statementContext(record: StatementRecord, store: StoreBlob): Sta
     facts += `"${name}":${list},`;
   }
   facts += formText(record, store);
+  let path = JSON.stringify(record.searchPath ?? null);
+  if (path.length > longText / 8) path = store(path);
   return {
     kind: "statement",
     sql: Buffer.from(`,"sql":${sql},"sealed":`, "utf8"),
-    facts: Buffer.from(`,${facts}"search_path":null,"transaction":{"state":"`, "utf8"),
+    facts: Buffer.from(`,${facts}"search_path":${path},"transaction":{"state":"`, "utf8"),
     last: null,
   };
 }

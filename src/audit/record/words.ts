@@ -14,7 +14,8 @@ export const wordsRoom = 1024;
 
 /** What stands between the variable parts of a record. */
 export const words = {
-  name: ascii('","id":null},"name":'),
+  transaction: ascii('","id":'),
+  name: ascii('},"name":'),
   portal: ascii(',"portal":'),
   parameters: ascii('},"parameters":'),
   tag: ascii(',"tag":'),

@@ -179,6 +179,12 @@ function* inOrder(parameters: ReadonlyMap<string, string>): Generator<readonly [
   }
 }
 
+/** Whether a claim (`postern.agent` …) may be recorded: known, no longer than allowed, and one line. */
+export function acceptedClaim(name: string, value: string): boolean {
+  const claim = claims.get(name);
+  return claim !== undefined && Buffer.byteLength(value) <= claim.maxBytes && !hasControl(value);
+}
+
 function acceptClaim(name: string, value: string, maxBytes: number): string {
   if (Buffer.byteLength(value) > maxBytes) throw valueRefused(name, `at most ${maxBytes} bytes`);
   if (hasControl(value)) throw valueRefused(name, "one line without control characters");

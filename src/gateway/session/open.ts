@@ -1,5 +1,6 @@
 /** How a session begins: which login, the connection upstream, its first record. */
 import { type SessionContext, uuidv7 } from "../../audit/index.ts";
+import type { SessionRecord } from "../../facts/audit.ts";
 import { grantedTo } from "../granted.ts";
 import { chooseLogin, setBackstop, startupParameters } from "../logins.ts";
 import type { AuthenticatedClient, UpstreamConnection } from "../ports.ts";
@@ -46,27 +47,28 @@ export async function startSession(client: AuthenticatedClient, deps: SessionDep
   if (policy !== null && client.replication === "off") setBackstop(parameters, policy.timeoutCeilingMs);
   const upstream = await openUpstream(client, database, login, parameters, deps);
   const id = uuidv7();
+  const record: SessionRecord = {
+    session: id,
+    principal: client.principal,
+    client: {
+      ip: client.ip,
+      port: client.port,
+      tls: client.tls,
+      application: client.application,
+      user: client.user,
+      via: client.via,
+    },
+    claimed: client.claimed,
+    database: {
+      name: database.name,
+      login: login.user,
+      backend: upstream.pid,
+      server_version: upstream.version,
+    },
+  };
   let context: SessionContext;
   try {
-    context = deps.audit.session({
-      session: id,
-      principal: client.principal,
-      client: {
-        ip: client.ip,
-        port: client.port,
-        tls: client.tls,
-        application: client.application,
-        user: client.user,
-        via: client.via,
-      },
-      claimed: client.claimed,
-      database: {
-        name: database.name,
-        login: login.user,
-        backend: upstream.pid,
-        server_version: upstream.version,
-      },
-    });
+    context = deps.audit.session(record);
     deps.audit.sessionStart(context);
     await new Promise<void>((auditSafe, auditFailed) =>
       deps.audit.whenSafe(deps.auditSettings.durability, { auditSafe, auditFailed }),
@@ -81,7 +83,7 @@ export async function startSession(client: AuthenticatedClient, deps: SessionDep
       "audit log unavailable",
     );
   }
-  return runSession({ id, context, client, database, login, granted, readOnly, upstream }, deps);
+  return runSession({ id, context, record, client, database, login, granted, readOnly, upstream }, deps);
 }
 
 async function openUpstream(

@@ -1,5 +1,6 @@
 /** The state of a session's statements as it is at the beginning. */
 import { ResultDigest, type SessionContext } from "../../audit/index.ts";
+import type { SessionRecord } from "../../facts/audit.ts";
 import { MaskOutput } from "../../masking/index.ts";
 import type { Budget } from "../../policy/index.ts";
 import type { Granted } from "../granted.ts";
@@ -18,6 +19,8 @@ import type { SessionDeps } from "./types.ts";
 export interface SessionParts {
   readonly id: string;
   readonly context: SessionContext;
+  /** What it was made of. */
+  readonly record: SessionRecord;
   readonly client: AuthenticatedClient;
   readonly database: DatabaseSettings;
   readonly login: LoginSettings;
@@ -42,7 +45,7 @@ export interface SessionSteps
 
 /** Gives a session's state before its first message; `to` is called as the walk goes on, never at once. */
 export function createWalk(parts: SessionParts, deps: SessionDeps, to: SessionSteps): Walk {
-  const { id, context, client, database, login, readOnly, upstream } = parts;
+  const { id, context, record, client, database, login, readOnly, upstream } = parts;
   const { audit, settings, auditSettings } = deps;
   return {
     client: client.socket,
@@ -57,6 +60,7 @@ export function createWalk(parts: SessionParts, deps: SessionDeps, to: SessionSt
     digestResults: auditSettings.results.digest,
     functionCall: settings.protocol.functionCall,
     context,
+    claims: { record, last: null },
     allowed: deps.allowed,
     contexts: deps.contexts,
     columnsCache: deps.columnsCache,

@@ -27,10 +27,12 @@ export interface Fate {
   doomed: { readonly cause: TransactionCause; readonly sqlstate: string; readonly request: string } | null;
   /** A statement may have committed by itself what came before it (CALL, VACUUM and their like outside of a block). */
   unsure: boolean;
+  /** The request that began the transaction block under way, which names it on the record; null: none that was seen to begin. */
+  block: string | null;
 }
 
 export function createFate(): Fate {
-  return { first: -1, last: -1, count: 0, marks: [], doomed: null, unsure: false };
+  return { first: -1, last: -1, count: 0, marks: [], doomed: null, unsure: false, block: null };
 }
 
 /** Tags of statements that end transactions or parts of them (PostgreSQL manual, "CommandComplete"). */
@@ -77,6 +79,8 @@ function transaction(walk: Walk, part: Part, request: string, tag: string): void
     case "COMMIT":
     case "PREPARE TRANSACTION":
       clear(fate);
+      // AND CHAIN begins the next one; without it ReadyForQuery forgets the name.
+      fate.block = request;
       return;
     case "SAVEPOINT":
       marks.push({ name: facts?.savepoint ?? null, intent: part.intent, count: fate.count });
@@ -96,10 +100,12 @@ function transaction(walk: Walk, part: Part, request: string, tag: string): void
         const cause = doomed?.cause ?? (action === "rollback" ? "rollback" : "commit_failed");
         tell(walk, fate.first, fate.count, cause, doomed?.request ?? request, doomed?.sqlstate ?? null, true);
         clear(fate);
+        fate.block = request;
       }
       return;
     default:
-      // BEGIN: what was done before it in the same message belongs to the block.
+      // BEGIN: what was done before it in the same message belongs to the block; inside of a block it is a warning.
+      fate.block ??= request;
       return;
   }
 }
@@ -144,6 +150,7 @@ export function noteReady(walk: Walk): void {
     return;
   }
   const { doomed } = fate;
+  fate.block = null;
   if (doomed !== null)
     tell(walk, fate.first, fate.count, doomed.cause, doomed.request, doomed.sqlstate, true);
   clear(fate);

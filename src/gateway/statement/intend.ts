@@ -15,6 +15,7 @@ import {
   opaqueFacts,
   type StatementShape,
 } from "../../sql/index.ts";
+import { claimedBy } from "./claims.ts";
 import { getPortal, maxLevels, type PreparedStatement, type Shape, undecided } from "./names.ts";
 import type { Expected, Part, Run } from "./queue.ts";
 import { settled, unsettling } from "./settings.ts";
@@ -36,7 +37,7 @@ export function run(
   return { request, since: performance.now(), parts, changes, unread, strict, approval, at: 0 };
 }
 
-/** Appends one intent. Throws AuditUnavailable. */
+/** Appends one intent. `comment`: the statement's, which may claim something of its caller. Throws AuditUnavailable. */
 export function intent(
   walk: Walk,
   request: string,
@@ -48,14 +49,16 @@ export function intent(
   sealed: string,
   parameters: string,
   decision: DecisionContext = walk.allowed,
+  comment: string | null = null,
 ): number {
-  const { transaction } = walk;
-  return walk.audit.intent(walk.context, {
+  const { transaction, fate } = walk;
+  return walk.audit.intent(claimedBy(walk, comment), {
     request,
     statement,
     protocol,
     index,
     transaction,
+    transactionId: transaction === "I" ? null : fate.block,
     name,
     portal,
     sealed,

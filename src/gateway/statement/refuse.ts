@@ -146,7 +146,8 @@ export function recordRefusal(
   const decision = judgement?.decisionRecord ?? denial(walk, reason.code, reason.rule);
   const context = judgement?.statementRecord ?? contextOf(walk, statement?.shape ?? opaqueShape);
   const sealed = statement === null ? "{}" : `${sealedOf(walk, statement)}}`;
-  const index = intent(walk, request, context, protocol, 0, "", "", sealed, "[]", decision);
+  const comment = statement?.comment ?? null;
+  const index = intent(walk, request, context, protocol, 0, "", "", sealed, "[]", decision, comment);
   recordDenied(walk, request, index, reason.sqlstate);
   return { ...toldAs(walk, reason, statement), request };
 }
@@ -202,6 +203,7 @@ export function recordMessage(
       `${sealedOf(walk, statement)}}`,
       "[]",
       decision,
+      statement.comment,
     );
     recordDenied(walk, request, leaf, judgement?.refusal?.sqlstate ?? reason.sqlstate);
   }

@@ -212,6 +212,7 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
           `${sealed}}`,
           "[]",
           judgement?.decisionRecord,
+          statement.comment,
         ),
         statement:
           names.length > 0 || shape.copy !== null || shape.facts.transaction !== null || statement.hides

@@ -14,6 +14,7 @@ import type { MaskKeys, MaskOutput, SourceDigest } from "../../masking/index.ts"
 import type { SqlReader } from "../../sql/index.ts";
 import type { Watch, WireSocket } from "../ports.ts";
 import type { Limits } from "../settings.ts";
+import type { Claims } from "./claims.ts";
 import type { Fate } from "./fate.ts";
 import type { Gate } from "./forward.ts";
 import type { Collecting, LargeMessages } from "./gather.ts";
@@ -59,6 +60,7 @@ export interface Walk {
   readonly digestResults: boolean;
   readonly functionCall: boolean;
   readonly context: SessionContext;
+  readonly claims: Claims;
   readonly allowed: DecisionContext;
   /** The records' pre-serialised part for each shape of statement. */
   readonly contexts: WeakMap<Shape, StatementContext>;

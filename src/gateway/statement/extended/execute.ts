@@ -94,6 +94,7 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
       sealed,
       portal?.typesJson ?? "[]",
       pass === null || judgement === null ? judgement?.decisionRecord : agreedRecord(walk, judgement, pass),
+      statement.comment,
     );
   } catch (error) {
     return refuseUnrecorded(walk, error, false);

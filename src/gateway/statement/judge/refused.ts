@@ -2,6 +2,7 @@
 import type { StatementForm } from "../../../facts/audit.ts";
 import type { StatementFacts } from "../../../facts/effects.ts";
 import type { PolicyDecision } from "../../../policy/index.ts";
+import { identifiers } from "../../../sql/index.ts";
 import type { View } from "../../analyst/index.ts";
 import { decisionOf } from "../decided.ts";
 import { factsOf, notUnderstood, tooLargeToRead } from "../facts.ts";
@@ -64,6 +65,7 @@ export function records(
   masked: readonly string[],
   analysed: boolean,
   form: StatementForm,
+  searchPath: string | null = null,
 ): Pick<Judgement, "statementRecord" | "decisionRecord"> {
   const known = <T>(list: T): T | null => (analysed ? list : null);
   const verdict =
@@ -80,6 +82,7 @@ export function records(
       columns: known(facts.columns),
       functions: known(facts.functions),
       labels: known(facts.labels),
+      searchPath: searchPath === null ? null : known(identifiers(searchPath)),
       form,
     }),
     decisionRecord: decisionOf(walk, decision, verdict, reason?.code ?? null, masked),

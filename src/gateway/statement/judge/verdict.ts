@@ -103,6 +103,7 @@ export function decided(
       masks.masked,
       touched.length > 0,
       formOf(facts, used, touched, view),
+      guard.uncertain ? null : guard.searchPath,
     ),
     patterns: kept !== null && "patterns" in kept ? kept.patterns : [],
     ...rowsOf(view, statement, touched, masks.plan, names),
