@@ -45,7 +45,7 @@ beforeAll(async () => {
      create table people(id int primary key, name text, email text);
      insert into people values (1, 'ann', 'canary@example.com');
      create table plain(id int, note text, code text); insert into plain values (1, 'canary-note', 'canary-code');
-     create table apart(id int)`,
+     create table apart(id int); create table heir() inherits (apart); insert into heir values (1)`,
   );
   postern = await startTestPostern({
     server: { host: cluster.host, port: cluster.port, user: cluster.superuser, password: cluster.password },
@@ -180,11 +180,13 @@ it("changes that cannot come into force, or are of one other table, cut nobody's
     expect(await read()).toBe("TDCZ");
     await say(maker, "rollback");
     expect(await read()).toBe("TDCZ");
-    await owner.query("begin; lock table apart");
+    await owner.query("begin; lock table only apart");
     maker.send(query("alter table apart add column x int"));
     const altered = maker.ready();
     await new Promise((resolve) => setTimeout(resolve, 200));
     expect(await read()).toBe("TDCZ");
+    // It is said of what inherits from it, too.
+    expect(types(await say(reader, "select id from heir"))).toBe("TEZ");
     await owner.query("rollback");
     expect(types(await altered)).toBe("CZ");
     expect(await read()).toBe("TDCZ");

@@ -76,10 +76,18 @@ export function reachOf({ command, facts: { relations, definition } }: Shape): R
 }
 
 /** Whether what a change is confined to is touched by a statement. */
-function reaches(reach: Reach | undefined, { effects, reads, writes }: Judgement["facts"]): boolean {
-  if (reach == null || effects.includes("execute")) return true;
-  const named = (text: string) => !plainName.test(text) || reach.has(text.slice(text.indexOf(".") + 1));
-  return reads.some(named) || writes.some(named);
+function reaches(reach: Reach | undefined, { facts, view }: Judgement): boolean {
+  if (reach == null || view === null || facts.effects.includes("execute")) return true;
+  const named = (text: string) => {
+    if (!plainName.test(text)) return true;
+    const dot = text.indexOf(".");
+    const name = text.slice(dot + 1);
+    if (reach.has(name)) return true;
+    // What is said of a table is said of those that inherit from it.
+    const relation = view.catalog.relationNamed(text.slice(0, dot), name);
+    return relation === undefined || relation.parents.length > 0;
+  };
+  return facts.reads.some(named) || facts.writes.some(named);
 }
 
 const plainName = /^[^."]+\.[^."]+$/;
@@ -104,11 +112,11 @@ export function changesNow(own: OwnChanges): number {
 }
 
 /** Whether others' changes may have come into force since then that a statement depends on. */
-export function changedSince(own: OwnChanges, then: number, { facts }: Judgement): boolean {
+export function changedSince(own: OwnChanges, then: number, judgement: Judgement): boolean {
   if (changesNow(own) !== then) return true;
   const { open, ending } = own.shared;
   if (ending.size > 0)
-    for (const other of ending) if (other !== own && reaches(open.get(other), facts)) return true;
+    for (const other of ending) if (other !== own && reaches(open.get(other), judgement)) return true;
   return false;
 }
 
