@@ -22,11 +22,12 @@ import type {
 import { boolOf, intOf, readServerTree, type ServerNode, textOf } from "../sql/servertree/index.ts";
 import { type Collected, collect, isSetConfig } from "./lineage/collect.ts";
 import { factsOf } from "./lineage/facts.ts";
+import { sourcesOf } from "./lineage/flow.ts";
 import { exprOf, NotUnderstood, type Scope } from "./lineage/scope.ts";
 import { isSettingRow } from "./lineage/settingrow.ts";
 import type { Tracer } from "./lineage/trace.ts";
 import { shownType, typeOf } from "./lineage/types.ts";
-import { findUses, sourcesOf } from "./lineage/uses.ts";
+import { findUses } from "./lineage/uses.ts";
 
 /**
  * What the text that was analysed came out of. Its rows go to the client (`statement`, `declare`, `copy`, `prepare`), into a

@@ -81,3 +81,12 @@ export function sameFlow(a: Flow, b: Flow): boolean {
   for (const [key, whole] of a.keys) if (b.keys.get(key) !== whole) return false;
   return true;
 }
+
+/** The columns of a flow, in order. */
+export function sourcesOf({ keys }: Flow): readonly Attribute[] {
+  if (keys.size === 0) return [];
+  if (keys.size > 1) return [...keys.keys()].sort((a, b) => a - b).map(attributeOf);
+  const sources: Attribute[] = [];
+  for (const key of keys.keys()) sources.push(attributeOf(key));
+  return sources;
+}

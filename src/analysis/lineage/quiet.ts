@@ -76,6 +76,8 @@ const texts: ReadonlySet<number> = new Set([18, 19, 25, 1042, 1043, 2275]);
 const patterns = /^(?:regexp_|text(?:ic)?regex)/;
 /** They compare values of any type part by part. */
 const inParts = /^(?:(?:array|record)_(?:eq|ne|lt|le|gt|ge)|arraycontain(?:s|ed)|arrayoverlap)$/;
+/** They go as deep into the one as the other's first parts are found in it: too deep, where the statement has put that together. */
+const descending = /^(?:jsonb_contain(?:s|ed)|ts_match_(?:vq|qv))$/;
 /** They look for one text in another, which fails by the length of it under some collations (PostgreSQL 14 to 17, varlena.c). */
 const searching = /^(?:strpos|position|textpos|starts_with|string_to_array|split_part)$/;
 /** By pg_type oid: smallint, integer, bigint. */
@@ -189,6 +191,7 @@ function ofFunction(oid: number, node: ServerNode, facts: CatalogFacts, isStored
   const { name } = func;
   const args = nodesOf(node, "args");
   if (failsByParts(name, node, args, facts)) return none;
+  if (descending.test(name) && !args.every((arg) => isSimple(arg, isStored))) return none;
   if (comparison.test(name)) return "all";
   if (total.has(name) && (arity.get(name) ?? args.length) === args.length)
     return cutsShort(name, args) ? "all" : none;

@@ -3,9 +3,9 @@ import type { CatalogSnapshot, Relation } from "../../catalog/index.ts";
 import type { Attribute } from "../../facts/effects.ts";
 import { intOf, readServerTree } from "../../sql/servertree/index.ts";
 import { collect } from "./collect.ts";
+import { sourcesOf } from "./flow.ts";
 import { createScopes } from "./scope.ts";
 import { createTracer } from "./trace.ts";
-import { sourcesOf } from "./uses.ts";
 
 type Lineage = ReadonlyMap<number, readonly Attribute[]>;
 

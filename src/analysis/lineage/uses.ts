@@ -16,11 +16,12 @@ import {
 import { emptiedOf } from "../emptied.ts";
 import { comparesAsStored } from "./comparing.ts";
 import type { CatalogFacts } from "./facts.ts";
-import { attributeOf, type Flow, isRowKey, keyOf } from "./flow.ts";
+import { attributeOf, type Flow, isRowKey, keyOf, sourcesOf } from "./flow.ts";
 import { boundedGrowth, createGrowth } from "./growth.ts";
 import { createInspector } from "./inspect.ts";
 import { childrenOf, collectNodes, tagOf } from "./nodes.ts";
 import { callerReaches, isSingleEquality } from "./owner.ts";
+import { demoted, positions } from "./positions.ts";
 import { quietChildren } from "./quiet.ts";
 import {
   createScopes,
@@ -62,17 +63,6 @@ export interface Uses {
 }
 
 const nesting = 400;
-
-/** Fewer than eight. */
-const positions: Readonly<Record<Position, number>> = {
-  output: 0,
-  equality: 1,
-  derived: 2,
-  assigned: 3,
-  owner: 4,
-  predicate: 5,
-  arbiter: 6,
-};
 
 /**
  * Reads all queries that one statement became. `target`: the rows of the statement make a new table; `inspect`: it reads relations
@@ -122,21 +112,6 @@ export function findUses(
   /** Records a Var (or what stands for one) at a place. Values that are not a column as it stands have no plain place. */
   function use(flow: Flow, position: Position): void {
     for (const [key, whole] of flow.keys) add(key, whole && !isRowKey(key) ? position : demoted(position));
-  }
-
-  function demoted(position: Position): Position {
-    switch (position) {
-      case "output":
-        return "derived";
-      case "equality":
-      case "assigned":
-      case "arbiter":
-        return "predicate";
-      case "derived":
-      case "owner":
-      case "predicate":
-        return position;
-    }
   }
 
   /** The expression of an output or assignment: bare columns keep the position, others lose it. */
@@ -508,13 +483,4 @@ export function findUses(
  */
 function isTriggersRow(entry: ServerNode): boolean {
   return boolOf(entry, "resjunk") && textOf(entry, "resname") === "wholerow" && isWholeRow(exprOf(entry));
-}
-
-/** The columns of a flow, in order. */
-export function sourcesOf({ keys }: Flow): readonly { relation: number; attribute: number }[] {
-  if (keys.size === 0) return [];
-  if (keys.size > 1) return [...keys.keys()].sort((a, b) => a - b).map(attributeOf);
-  const sources: Attribute[] = [];
-  for (const key of keys.keys()) sources.push(attributeOf(key));
-  return sources;
 }
