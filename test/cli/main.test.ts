@@ -132,7 +132,10 @@ describe("a provider's setting that only the identity room can judge", () => {
       "audience: postern",
       "audience: postern\n      kinds: [{ kind: agent, when: claim.x }]",
     );
-    dir.write("cel.yaml", `${text}listen: { postgres: 127.0.0.1:0 }\naudit: { dir: cel-audit }\nstore: sqlite:cel.db\n`);
+    dir.write(
+      "cel.yaml",
+      `${text}listen: { postgres: 127.0.0.1:0 }\naudit: { dir: cel-audit }\nstore: sqlite:cel.db\n`,
+    );
     const { code, stderr } = await postern([verb, "-c", "cel.yaml"], { cwd: dir.path, env: { PW: "x" } });
     expect([code, stderr]).toEqual([
       2,
