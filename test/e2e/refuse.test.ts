@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type Database, sharedCluster } from "../support/cluster.ts";
 import { startTestPostern, type TestPostern } from "../support/postern.ts";
-import { type RawClient, rawLogin } from "../support/raw.ts";
+import { type RawClient, type RawMessage, rawLogin } from "../support/raw.ts";
 import {
   bind,
   copyData,
@@ -244,6 +244,26 @@ describe("texts over the limit", () => {
         (r) => r.type === "statement.outcome" && r.status === "denied",
       );
       expect(denied.length).toBe(2);
+      // Exactly at the limit, whatever else the message holds.
+      const code = (ms: RawMessage[]) =>
+        field(
+          ms.find(({ type }) => type === "E"),
+          "C",
+        ) ?? "ok";
+      for (const [bytes, expected] of [
+        [999, "ok"],
+        [1000, "ok"],
+        [1001, "54000"],
+        [1004, "54000"],
+      ] as const) {
+        const sql = `select $1::text || '${"x".repeat(bytes - 21)}'`;
+        expect(sql.length).toBe(bytes);
+        c.send(query(sql.replace("$1", "''")));
+        expect(code(await c.ready())).toBe(expected);
+        const named = `a_statement_with_a_name_of_some_length_${bytes}`;
+        c.send(parse(named, sql, [25]), bind("", named, ["y"]), execute(""), sync);
+        expect(code(await c.ready())).toBe(expected);
+      }
       await c.end();
     } finally {
       await small.stop();

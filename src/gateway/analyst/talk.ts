@@ -82,8 +82,8 @@ export function createTalk(socket: Socket, limits: TalkLimits, onNotification: (
     }
   });
   socket.on("error", () => end("the connection broke", true));
-  // The other side of a socket may stay open when the server has ended its own: no answer comes on such a one.
-  socket.on("end", () => end("the connection was closed", true));
+  // Sockets to servers stay half open: this one has nothing more to say.
+  socket.on("end", () => end("the server closed the connection", true));
   socket.on("close", () => end("the connection was closed", true));
   if (socket.destroyed || socket.readableEnded) end("the connection was closed", true);
   socket.resume();

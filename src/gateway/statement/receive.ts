@@ -132,7 +132,11 @@ function scan(walk: Walk, first: Buffer): void {
       } else walk.frontendStream = 1 + length;
       continue;
     }
-    if (!walk.skipping && length > walk.limits.statementBytes && (type === 0x51 || type === 0x50)) {
+    if (
+      !walk.skipping &&
+      length > walk.limits.statementBytes &&
+      textBytes(type, length) > walk.limits.statementBytes
+    ) {
       // Too large to be read: the message is swallowed as it comes and refused in its place.
       if (run < pos) out.buffers.push(chunk.subarray(run, pos));
       out.buffers.push(...(type === 0x51 ? refuseLargeQuery(walk) : refuseLargeParse(walk)));
@@ -261,4 +265,13 @@ function dispatch(walk: Walk, type: number, body: Buffer, chunk: Buffer, at: num
     default:
       throw new ProtocolError(`unexpected frontend message type ${type}`);
   }
+}
+
+/** What the name and the types of a Parse take at most, beside a text that is as long as it may be. */
+const parseRoom = 2048;
+
+/** What a message of `length` holds of SQL at least; 0: none. Of a Parse it may be more: onParse() counts. */
+function textBytes(type: number, length: number): number {
+  if (type === 0x51 /* Query */) return length - 5;
+  return type === 0x50 /* Parse */ ? length - parseRoom : 0;
 }

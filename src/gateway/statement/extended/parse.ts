@@ -30,6 +30,7 @@ export function onParse(walk: Walk, body: Buffer): Verdict {
   const fields = decodeParse(body);
   const { bytes, parameterTypes } = fields;
   const { names } = walk;
+  if (bytes.length > walk.limits.statementBytes) return refuseLargeParse(walk);
   const name = keyOf(walk, fields.name);
   if (name === null) return refuseExtended(walk, badName);
   if (walk.guard !== null && name.startsWith(ownNames)) return refuseExtended(walk, ownName);
