@@ -10,7 +10,7 @@ export type Fault =
   | { readonly kind: "half"; readonly on: "up" | "down"; readonly after: number }
   /** The stream in that direction stands still; the connection is cut once `cutAll` is called. */
   | { readonly kind: "stall"; readonly on: "up" | "down"; readonly after: number }
-  /** Everything comes in small pieces. */
+  /** What comes first comes in small pieces: some of the catalog is among it, the rest of it would take its time. */
   | { readonly kind: "dribble"; readonly bytes: number }
   /** One bit of the server's answers is another. */
   | { readonly kind: "garble"; readonly after: number; readonly bit: number };
@@ -68,6 +68,9 @@ export async function startProxy(target: number): Promise<FaultyProxy> {
   return proxy;
 }
 
+/** Bytes that come in small pieces. */
+const dribbled = 20_000;
+
 function pipe(from: Socket, to: Socket, way: "up" | "down", fault: Fault, cut: () => void): void {
   let seen = 0;
   let over = false;
@@ -85,7 +88,7 @@ function pipe(from: Socket, to: Socket, way: "up" | "down", fault: Fault, cut: (
       const at = fault.after - before;
       bytes[at] = (bytes[at] ?? 0) ^ (1 << fault.bit);
     }
-    if (fault.kind === "dribble")
+    if (fault.kind === "dribble" && before < dribbled)
       for (let at = 0; at < bytes.length; at += fault.bytes) to.write(bytes.subarray(at, at + fault.bytes));
     else if (bytes.length > 0 && !to.write(bytes)) {
       from.pause();

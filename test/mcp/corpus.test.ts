@@ -49,9 +49,11 @@ describe.each(statements.filter((one) => one.expected !== "LIMIT"))("$id $expect
   });
 });
 
+// The wire has all of them (corpus/second.test.ts); here it is one in three, unless POSTERN_CORPUS_WAYS=all.
 test("the second set of the same classes", async () => {
   const { major } = await binaries();
-  for (const one of secondCases()) {
+  const step = process.env.POSTERN_CORPUS_WAYS === "all" ? 1 : 3;
+  for (const one of secondCases().filter((_, nth) => nth % step === 0)) {
     if (one.kind !== "sql" || one.expected === "LIMIT" || (one.from ?? 0) > major) continue;
     const got = await call(client, "query", { database: "lab", sql: one.sql, max_rows: 1000 });
     const where = `${one.id} ${one.sql} ${got.text.slice(0, 300)}`;

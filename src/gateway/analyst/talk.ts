@@ -76,6 +76,8 @@ export function createTalk(socket: Socket, limits: TalkLimits, onNotification: (
     }
   });
   socket.on("error", () => end("the connection broke"));
+  // Sockets to servers stay half open: this one has nothing more to say.
+  socket.on("end", () => end("the server closed the connection"));
   socket.on("close", () => end("the connection was closed"));
   socket.resume();
   // Questions must not keep a process alive that has nothing else to do.
