@@ -89,3 +89,30 @@ test("after any number of prunings", async () => {
     at.remove();
   }
 });
+
+test("of pruned records whose hashes are gone only a later checkpoint can stand for an earlier one", async () => {
+  const at = place();
+  try {
+    await run(at, 5);
+    const early = kept(at);
+    expect(early.length).toBeGreaterThan(0);
+    await run(at, 8);
+    const all = kept(at);
+    await run(at, 5);
+    await prune(at);
+    expect(verifyLog(at.dir, { anchors: early })).toMatchObject({
+      ok: true,
+      anchors: { checked: early.length },
+    });
+    rmSync(join(at.dir, "leaves"));
+    expect(verifyLog(at.dir, { anchors: all }).ok).toBe(false);
+    expect(verifyLog(at.dir, { anchors: early })).toMatchObject({
+      ok: false,
+      firstBadPlace: { problem: expect.stringContaining("their hashes are gone") },
+    });
+    const beside = { name: "newest", note: readFileSync(join(at.dir, "checkpoint")) };
+    expect(verifyLog(at.dir, { anchors: [...early, beside] }).ok).toBe(true);
+  } finally {
+    at.remove();
+  }
+});

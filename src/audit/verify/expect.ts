@@ -57,6 +57,8 @@ export class Expectations {
 
   /** The tree is whole: `size` leaves under its last checkpoint, `leaves` in all. Throws Bad for what does not fit. */
   judge(size: number, ring: readonly VerifierKey[], forks: readonly ForkReport[]): void {
+    // Of pruned records whose hashes are gone, too, a later checkpoint from elsewhere that was met stands for the earlier ones.
+    const newest = this.all.findLast((e) => e.kind !== "beside" && e.state === "met")?.size ?? -1;
     for (const e of this.all) {
       if (e.checkpoint === null) this.read(e, ring);
       const { checkpoint } = e;
@@ -81,7 +83,10 @@ export class Expectations {
           checkpoint.size,
           `${of(e)}the first ${checkpoint.size} leaves are not those the checkpoint of ${time} was signed for${given}`,
         );
-      else if (e.state === "open" && e.kind === "given")
+      else if (
+        e.state === "open" &&
+        (e.kind === "given" || (e.kind === "anchor" && newest < e.size && fork === undefined))
+      )
         throw new Bad(
           e.file,
           0,
