@@ -14,6 +14,7 @@ import {
   dropCursors,
   dropStatements,
   forget,
+  getPortal,
   maxLevels,
   type PreparedStatement,
   type Shape,
@@ -49,7 +50,20 @@ export function conclude(
   if (part.statement === null) return;
   if (part.statement.hides) forget(walk.names, () => prepare(walk, "", opaqueShape, null));
   else if (status !== "ok") applyFailed(walk, part.statement, 0);
-  else if (tag !== null) applyNames(walk, entry, part.statement, part.statement.judged, 0);
+  else if (tag !== null) {
+    applyNames(walk, entry, part.statement, part.statement.judged, 0);
+    if (part.guard !== null) countFetched(walk, part.statement, part.guard);
+  }
+}
+
+/** A FETCH behind its DECLARE, in one message, counted for itself: the cursor had no portal yet. */
+function countFetched(walk: Walk, { shape }: PreparedStatement, { delivered }: Guard): void {
+  for (const { kind, name } of shape.names) {
+    const portal = kind === "fetch" && name !== null ? getPortal(walk.names, name) : undefined;
+    if (portal === undefined || portal.delivered === delivered) continue;
+    portal.delivered.rows += delivered.rows;
+    portal.delivered.bytes += delivered.bytes;
+  }
 }
 
 function concludeGuard(

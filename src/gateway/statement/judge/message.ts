@@ -1,11 +1,13 @@
 /** How the statements of a message are judged together: none runs unless all may. */
 import { changesSettings, sendAlone } from "../facts.ts";
+import { innerStatement } from "../intend.ts";
 import type { Guarding, Judgement, Question } from "../judgement.ts";
 import type { PreparedStatement } from "../names.ts";
 import { changesNames, endsTransaction, inBlock, inBlockBehind } from "../place.ts";
 import type { Reason, Walk } from "../state.ts";
 import { done, judge, overtaken, stopped, unasked, withoutEffects } from "./one.ts";
 import { refusedBefore } from "./refused.ts";
+import { noneOpened, type Opened } from "./used.ts";
 
 const noMessage: Reason = {
   sqlstate: "42501",
@@ -49,18 +51,21 @@ export function judgeMessage(
   let open = false;
   let changed = false;
   let named = false;
+  let opened = noneOpened;
   let inTransaction = inBlock(walk, guard);
   for (const [index, statement] of statements.entries()) {
     const { facts, names } = statement.shape;
     const place = { statements: statements.length, inTransaction };
     let judgement: Judgement | null;
     const uses = names.some(({ kind }) => kind === "execute" || kind === "fetch");
-    if ((changed && (facts.tree.length > 0 || uses)) || (named && uses))
+    const reads = uses && names.every(({ kind, name }) => kind === "fetch" && opened.has(name ?? ""));
+    if ((changed && (facts.tree.length > 0 || uses)) || (named && uses && !reads))
       // Behind a statement that is still to be looked at, the policy's view may not have been loaded yet.
       judgement =
         unasked(walk, guard, statement, place) ??
         (open ? null : refusedBefore(walk, statement, sendAlone, place));
-    else judgement = judge(walk, guard, statement, place, questions);
+    else judgement = judge(walk, guard, statement, place, questions, opened);
+    opened = changed || named ? noneOpened : openedBy(walk, statement, judgement);
     judgements.push(judgement);
     if (judgement === null) open = true;
     else if (judgement.awaits && guard.desk !== null) {
@@ -110,6 +115,17 @@ export function judgeBatch(
   }
   done(guard);
   return judgements;
+}
+
+/**
+ * The cursor that a message's only DECLARE opens: a FETCH right behind it (psqlODBC sends both at once) reads what that says, as
+ * DECLARE fails where the name is taken. What people are to be asked about is left out.
+ */
+function openedBy(walk: Walk, { shape }: PreparedStatement, judgement: Judgement | null): Opened {
+  const [effect, ...others] = shape.names;
+  if (effect?.kind !== "declare" || effect.name === null || others.length > 0) return noneOpened;
+  if (judgement !== null && (judgement.awaits || judgement.refusal !== null)) return noneOpened;
+  return new Map([[effect.name, innerStatement(walk, effect, shape.secret)]]);
 }
 
 /** Statements behind it in the same message cannot be understood before it has run. */

@@ -29,7 +29,7 @@ import type { Place } from "../place.ts";
 import { circuitOpen } from "../refusals.ts";
 import type { Reason, Walk } from "../state.ts";
 import { hasFailed, refusedBefore, serverRefusal } from "./refused.ts";
-import { usedBy } from "./used.ts";
+import { noneOpened, type Opened, usedBy } from "./used.ts";
 import { decided } from "./verdict.ts";
 
 const maxJudged = 4096;
@@ -81,13 +81,14 @@ function lastView(guard: Guarding, policy: CompiledPolicy): View | null {
   return guard.view;
 }
 
-/** Judges one statement; null: as judgeMessage. */
+/** Judges one statement; null: as judgeMessage. `opened`: cursors that the message itself has opened. */
 export function judge(
   walk: Walk,
   guard: Guarding,
   statement: PreparedStatement,
   place: Place,
   questions: Question[],
+  opened: Opened = noneOpened,
 ): Judgement | null {
   const policy = guard.policies.current;
   const view = currentView(guard, policy);
@@ -114,7 +115,7 @@ export function judge(
       return same;
     }
   }
-  const judgement = judgeAnew(walk, guard, view, policy, statement, place, questions);
+  const judgement = judgeAnew(walk, guard, view, policy, statement, place, questions, opened);
   if (judgement === null) return null;
   statement.judged = judgement;
   if (kept && judgement.reusable) {
@@ -132,6 +133,7 @@ function judgeAnew(
   statement: PreparedStatement,
   place: Place,
   questions: Question[],
+  opened: Opened,
 ): Judgement | null {
   const { shape } = statement;
   const refuse = (reason: Reason) => refusedBefore(walk, statement, reason, place);
@@ -140,7 +142,7 @@ function judgeAnew(
   if (early !== null && !statement.syntaxError) return refuse(early);
   if (guard.readOnly && shape.facts.readOnly === false) return refuse(staysReadOnly);
   const unknown = guard.unavailable ?? (guard.attempts > maxAttempts ? unavailable : null);
-  if (unknown !== null) return unasked(walk, guard, statement, place) ?? refuse(unknown);
+  if (unknown !== null) return unasked(walk, guard, statement, place, opened) ?? refuse(unknown);
   const asks =
     shape.facts.tree.length > 0 ||
     shape.names.length > 0 ||
@@ -164,10 +166,10 @@ function judgeAnew(
     questions.push({ key, text: statement.text, types: [], kind: "statement", settledSettings: 0 });
     return null;
   }
-  const used = usedBy(walk, statement, leewayIn(policy, guard));
+  const used = usedBy(walk, statement, leewayIn(policy, guard), opened);
   if ("refusal" in used)
     return (
-      (policy.permissive ? unasked(walk, guard, statement, place) : null) ??
+      (policy.permissive ? unasked(walk, guard, statement, place, opened) : null) ??
       refuse(hasFailed(walk) ? aborted : used.refusal)
     );
   const checked = !policy.permissive && used.statements.some(({ shape: { facts } }) => setsRow(facts));
@@ -204,7 +206,7 @@ function judgeAnew(
       } else if (answer.kind === "refused")
         // The server says it again, and better, when it is sent what it refused.
         return (
-          unasked(walk, guard, statement, place) ??
+          unasked(walk, guard, statement, place, opened) ??
           refuse(
             hasFailed(walk) ? aborted : serverRefusal(answer.error, inner === null && one === statement, by),
           )
@@ -235,12 +237,13 @@ export function unasked(
   guard: Guarding,
   statement: PreparedStatement,
   place: Place,
+  opened: Opened = noneOpened,
 ): Judgement | null {
   const policy = guard.policies.current;
   const view = guard.view?.policy === policy ? guard.view : guard.analyst.view(policy);
   if (view === null || guard.hardened || !(policy.permissive || needsNoAnalysis(view))) return null;
   if (!policy.permissive && setsRow(statement.shape.facts)) return null;
-  const used = usedBy(walk, statement, leewayIn(policy, guard));
+  const used = usedBy(walk, statement, leewayIn(policy, guard), opened);
   if ("refusal" in used && !policy.permissive) return null;
   const judged = decided(
     walk,

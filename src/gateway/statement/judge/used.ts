@@ -17,8 +17,17 @@ type Used =
     }
   | { readonly refusal: Reason };
 
+/** Cursors that a statement of the same message opens, by name, and what they read; they count before those of the session. */
+export type Opened = ReadonlyMap<string, PreparedStatement>;
+export const noneOpened: Opened = new Map();
+
 /** The statement and those that EXECUTE and FETCH name; their effects are its own. */
-export function usedBy(walk: Walk, statement: PreparedStatement, leeway: Leeway): Used {
+export function usedBy(
+  walk: Walk,
+  statement: PreparedStatement,
+  leeway: Leeway,
+  opened: Opened = noneOpened,
+): Used {
   const all = [statement];
   const bound: (Judgement | null)[] = [null];
   let wrapped: "create-table" | "explain" | null = null;
@@ -27,8 +36,9 @@ export function usedBy(walk: Walk, statement: PreparedStatement, leeway: Leeway)
       return { refusal: notUnderstood("NOT_UNDERSTOOD", "the statement is nested too deep", null) };
     for (const { kind, name } of all[at]?.shape.names ?? []) {
       if (name === null || (kind !== "execute" && kind !== "fetch")) continue;
-      const portal = kind === "execute" ? undefined : getPortal(walk.names, name);
-      const inner = kind === "execute" ? walk.names.statements.get(name) : portal?.statement;
+      const fresh = kind === "fetch" ? opened.get(name) : undefined;
+      const portal = kind === "execute" || fresh !== undefined ? undefined : getPortal(walk.names, name);
+      const inner = kind === "execute" ? walk.names.statements.get(name) : (fresh ?? portal?.statement);
       if (inner === undefined)
         return {
           refusal: {
