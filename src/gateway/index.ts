@@ -24,16 +24,13 @@ import type { Gateway, GatewayRooms } from "./types.ts";
 import { createUpstreamPool, type UpstreamPool } from "./upstream/pool.ts";
 
 export { type AccessTable, typeText } from "./access.ts";
-export type { InnerClient } from "./client/inner.ts";
 export type { SessionDescription } from "./describe.ts";
-export type { AccessDesk, Asker, DatabaseAccess, TableDetail } from "./desk.ts";
-export type { Lifecycle } from "./lifecycle.ts";
+export type { Asker, DatabaseAccess, TableDetail } from "./desk.ts";
 export type { Unopened } from "./ports.ts";
 export { PreviewRefused } from "./preview/index.ts";
-export type { Session } from "./session/types.ts";
 export type { Judgement } from "./statement/judgement.ts";
 export type { Refusal } from "./statement/refuse.ts";
-export type { Gateway, GatewayRooms, GatewayStats, PolicyRooms } from "./types.ts";
+export type { Gateway, GatewayRooms, PolicyRooms } from "./types.ts";
 
 /** So many of the largest messages may be on their way at a time: they are held until they are whole. */
 const largeMessages = 8;
