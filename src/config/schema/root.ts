@@ -163,7 +163,7 @@ export const audit = z
       }),
     analysis: z.enum(["always", "lazy"]).default("always").meta({
       description:
-        "`always`: every statement, so that the trail says what it touched; `lazy`: only where the policy has labels or speaks of what statements touch or do.",
+        "`always`: every statement, so that the trail says what it touched; `lazy`: only where the policy has labels or speaks of what statements touch or do. Without a policy nothing is analysed: records then have the statement, not what it touched.",
     }),
   })
   .prefault({})

@@ -78,12 +78,13 @@ function deniedHint(rule: CompiledRule): string {
   return "The same statement will be denied again. Change it, or ask the policy's owner.";
 }
 
-/** "it would write public.orders" */
+/** "it would write (public.orders)" */
 function describe(input: DecideInput): string {
   const { statement } = input;
-  if (statement.effects.length === 0) return `${statement.command || "the statement"} for this caller`;
-  const what = statement.effects.join(" and ");
   const touched = [...new Set([...statement.writes, ...statement.reads])];
+  const what = statement.effects.join(" and ");
+  if (what === "" || (what === "read" && touched.length === 0))
+    return `${statement.command || "the statement"} for this caller`;
   const names = touched.slice(0, 3).join(", ") + (touched.length > 3 ? ", …" : "");
   return `it would ${what}${names === "" ? "" : ` (${names})`}`;
 }
