@@ -659,7 +659,8 @@ describe("expressions that tell of a value by more than their own", () => {
     "starts_with(nullif(email, 'a') collate own_order, 'b')",
     "to_char(length(email), '9V99999999')",
     ...(major >= 16 ? ["('[' || translate(left(email, 1), 'ab', '1x') || ',[[[') is json"] : []),
-    ...(major >= 16 ? ["json_array(email returning varchar(5))"] : []),
+    // PostgreSQL 16 cuts it short.
+    ...(major >= 17 ? ["json_array(email returning varchar(5))"] : []),
     ...(major >= 17 ? ["json_value(to_jsonb(email), '$')", "json_exists(to_jsonb(email), '$.a')"] : []),
   ])("%s does", async (expression) => {
     const touched = await by.touched(`select ${expression} from users u`);

@@ -5,7 +5,7 @@ import { readRequest, showRequest } from "../../src/audit/read/show.ts";
 import { type Database, sharedCluster } from "../support/cluster.ts";
 import { type Leaf, startTestPostern, type TestPostern } from "../support/postern.ts";
 import { type RawClient, type RawMessage, rawLogin } from "../support/raw.ts";
-import { bind, execute, parse, query, sync } from "./messages.ts";
+import { bind, execute, flush, parse, query, sync, types } from "./messages.ts";
 
 const policy = `
 version: 1
@@ -196,6 +196,22 @@ it("a rule is named where it decided: not the one that allowed what masking refu
   expect(await lastIntent()).toMatchObject({
     decision: { verdict: "deny", code: "RATE_LIMITED", rule: "seldom" },
   });
+});
+
+it("a result in pieces is one statement to a rate", async () => {
+  const token = await postern.token({ sub: "pieces", groups: ["testers", "seldom"] });
+  const seldom = await rawLogin(postern, token);
+  seldom.send(parse("", "select id from people"), bind("p", ""));
+  let got = "";
+  for (let pieces = 0; pieces < 4; pieces++) {
+    seldom.send(execute("p", 1), flush);
+    got += types(await seldom.until(({ type }) => "sCE".includes(type)));
+  }
+  expect(got).toBe("12DsDsDsC");
+  seldom.send(sync, query("select id from people"));
+  await seldom.ready();
+  expect(types(await seldom.ready())).toBe("EZ");
+  await seldom.end();
 });
 
 async function lastIntent(): Promise<Leaf | undefined> {

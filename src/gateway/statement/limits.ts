@@ -24,11 +24,15 @@ export function uncountable(
   return null;
 }
 
-/** Charges the rates that the statements count against; a reason when one is used up. */
-export function charge(walk: Walk, judgements: readonly Judgement[]): Reason | null {
+/**
+ * Charges the rates that the statements count against; a reason when one is used up. `goesOn`: more of a result that was begun before is
+ * asked for, which is no other statement.
+ */
+export function charge(walk: Walk, judgements: readonly Judgement[], goesOn = false): Reason | null {
   const { guard } = walk;
   if (guard === null) return null;
-  for (const { budgets } of judgements) {
+  for (const { budgets: all } of judgements) {
+    const budgets = goesOn ? all.filter(({ unit }) => unit === "rows") : all;
     if (budgets.length === 0) continue;
     const charged = guard.budgets.charge(guard.principal, budgets, performance.now());
     if (charged.ok) continue;
