@@ -1,6 +1,7 @@
 /** `postern serve` as a process of its own in front of a PostgreSQL that logs every statement, and its trail with the seals open. */
 import { randomBytes } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import type { Socket } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
@@ -361,5 +362,21 @@ export async function connect(port: number, token: string): Promise<pg.Client> {
     if (!broken.has(client)) broken.set(client, error);
   });
   await client.connect();
+  hangUpOnNonsense(client);
   return client;
+}
+
+/** node-postgres throws from its socket's handler at a row that it cannot read, which would end the whole run. */
+function hangUpOnNonsense(client: pg.Client): void {
+  const { stream } = (client as pg.Client & { readonly connection: { readonly stream: Socket } }).connection;
+  const emit = stream.emit.bind(stream);
+  stream.emit = (event: string, ...args: unknown[]): boolean => {
+    try {
+      return emit(event, ...args);
+    } catch (error) {
+      if (event !== "data") throw error;
+      stream.destroy(error instanceof Error ? error : new Error(String(error)));
+      return true;
+    }
+  };
 }
