@@ -1,6 +1,7 @@
 /** One client's session: both streams wired to the statement's walk, and its end. */
 import type { Principal } from "../../facts/principal.ts";
 import { encodeError, encodeNotice, terminate } from "../../protocol/index.ts";
+import { readShared } from "../client/reads.ts";
 import { describeSession } from "../describe.ts";
 import { followGrants } from "../granted.ts";
 import { destroyAfter } from "../linger.ts";
@@ -374,8 +375,12 @@ export function runSession(parts: SessionParts, deps: SessionDeps): Session {
   else {
     if (upstream.readInto === null) server.on("data", onServerData);
     else upstream.readInto(onServerChunk);
-    socket.on("data", onClientData);
+    const shared = readShared(socket, onClientData);
+    if (!shared) socket.on("data", onClientData);
     if (client.rest.length > 0) onClientData(client.rest);
+    // What the socket had read before it was set to share.
+    const early: Buffer | null = shared ? socket.read() : null;
+    if (early !== null) onClientData(early);
   }
   grants?.idle();
   server.resume();
