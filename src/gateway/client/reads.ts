@@ -18,7 +18,8 @@ interface Inner {
 }
 
 /**
- * Hands what `socket` reads to `take` from now on, in place of its 'data' event. The chunks are the taker's own. The socket must be paused; what it
+ * Hands what `socket` reads to `take` from now on, in place of its 'data' event. The chunks are the taker's own,
+ * but small ones are parts of one piece of memory, which lives as long as any of them. The socket must be paused; what it
  * has read already is to be had by read(). Gives false, and has changed nothing, where Node or the socket (TLS) does not do that.
  */
 export function readShared(socket: object, take: (chunk: Buffer) => void): boolean {

@@ -44,7 +44,7 @@ export function receive(walk: Walk, chunk: Buffer): void {
   if (walk.cancelling > 0 && walk.stall === null && queueLength(walk.queue) === 0)
     walk.stall = { until: "cancelled" };
   if (walk.stall !== null) {
-    walk.stalled.push(chunk);
+    walk.stalled.push(apart(chunk));
     walk.stalledBytes += chunk.length + holdCost;
     if (walk.stall.until === "approval") lookBehind(walk);
     else if (walk.stall.until === "gathered") gatherOn(walk);
@@ -53,6 +53,14 @@ export function receive(walk: Walk, chunk: Buffer): void {
   }
   scan(walk, chunk);
   slowDown(walk);
+}
+
+/** The same bytes without the memory around them: what waits long must not keep more than it is counted as. */
+function apart(chunk: Buffer): Buffer {
+  if (chunk.buffer.byteLength <= chunk.length + holdCost) return chunk;
+  const copy = Buffer.allocUnsafeSlow(chunk.length);
+  chunk.copy(copy);
+  return copy;
 }
 
 function slowDown(walk: Walk): void {
