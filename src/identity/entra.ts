@@ -1,4 +1,5 @@
 /** Microsoft Entra Agent ID: who acts in a token (learn.microsoft.com/entra/agent-id/agent-token-claims). */
+import { IdentityError } from "./errors.ts";
 import type { JsonObject } from "./json.ts";
 
 /** Facets of an identity: 11 an agent identity, 13 an agent's user account. */
@@ -20,4 +21,18 @@ export function entraAgent(claims: JsonObject): boolean {
         .some((facet) => agentFacets.has(facet)),
     )
   );
+}
+
+/**
+ * An access token names the application that it was issued to: `azp` in version 2, `appid` in version 1
+ * (learn.microsoft.com/entra/identity-platform/access-token-claims-reference). An ID token, which Entra signs with the same keys for the same
+ * audience and need not give a nonce, names none. Throws IdentityError TOKEN_TYPE.
+ */
+export function refuseEntraIdToken({ azp, appid }: JsonObject): void {
+  const named = [azp, appid].some((one) => typeof one === "string" && one !== "");
+  if (!named)
+    throw new IdentityError(
+      "TOKEN_TYPE",
+      "an ID token is no login (it names no application in azp or appid)",
+    );
 }

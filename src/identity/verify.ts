@@ -10,8 +10,9 @@ import {
   readTime,
   readTokenId,
 } from "./claims.ts";
+import { clockTolerance } from "./clock.ts";
 import { type CompactToken, readCompact, sha256 } from "./compact.ts";
-import { entraAgent } from "./entra.ts";
+import { entraAgent, refuseEntraIdToken } from "./entra.ts";
 import { IdentityError, quote } from "./errors.ts";
 import { deepFreeze } from "./json.ts";
 import type { Candidate } from "./keyset.ts";
@@ -19,8 +20,6 @@ import type { Provider } from "./provider.ts";
 import { spiffeId } from "./spiffe.ts";
 import { checkTokenType } from "./tokentype.ts";
 
-/** Seconds by which the clocks of issuer and gateway may differ. */
-const clockTolerance = 30;
 /** A grant is handed over at once; one that lives longer is no ID-JAG as the draft means it. */
 const maxGrantSeconds = 3600;
 
@@ -49,6 +48,7 @@ export async function verifyToken(
   const provider = choose(providers, compact);
   checkAlgorithm(provider, compact);
   checkTokenType(compact.type, compact.claims, provider.types);
+  if (provider.settings.dialect === "entra") refuseEntraIdToken(compact.claims);
   const { key, stale } = await verifySignature(provider, token, compact, rules.now);
   return {
     principal: toPrincipal(provider, compact, tokenSha256, rules),

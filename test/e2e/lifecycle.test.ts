@@ -7,7 +7,7 @@ import { encodeCancelRequest } from "../../src/protocol/index.ts";
 import { type Database, sharedCluster } from "../support/cluster.ts";
 import { type Leaf, startTestPostern, type TestOptions, type TestPostern } from "../support/postern.ts";
 import { rawLogin } from "../support/raw.ts";
-import { bind, execute, field, parse, query, sync, types } from "./messages.ts";
+import { bind, execute, field, flush, parse, query, sync, types } from "./messages.ts";
 
 let cluster: Database;
 let dbname: string;
@@ -422,6 +422,18 @@ describe("ends", () => {
     await ended(postern, /token expired/);
   });
 
+  it("a token that ended within the tolerance for clocks gives a session that lasts", async () => {
+    const iat = Math.floor(Date.now() / 1000) - 100;
+    const claims = { sub: "slow clock", groups: ["testers"], iat };
+    const token = await postern.idp.mint(claims, { expiresIn: -20 });
+    const client = await rawLogin(postern, token);
+    client.send(query("select pg_sleep(2.2)"));
+    expect(types(await client.ready())).toBe("TDCZ");
+    client.send(query("select 1"));
+    expect(types(await client.ready())).toBe("TDCZ");
+    await client.end();
+  });
+
   it("drain: idle sessions end at once, running ones after their transaction, new ones are refused", async () => {
     const leaving = await startTestPostern(options);
     const idle = await rawLogin(leaving, await leaving.token());
@@ -438,6 +450,34 @@ describe("ends", () => {
     await drained;
     await expect(connect(leaving)).rejects.toThrow();
     await leaving.stop();
+  });
+});
+
+describe("a batch that was flushed and not ended", () => {
+  it("is waited for by a drain", async () => {
+    const leaving = await startTestPostern(options);
+    const client = await rawLogin(leaving, await leaving.token());
+    client.send(parse("", "select 1"), bind("", ""), execute(""), flush);
+    await client.until((m) => m.type === "C");
+    const drained = leaving.gateway.drain(10_000);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    client.send(sync);
+    expect(types(await client.ready())).toBe("Z");
+    expect(field((await client.until((m) => m.type === "E")).at(-1), "C")).toBe("57P01");
+    await drained;
+    await leaving.stop();
+  });
+
+  it("is no idle session", async () => {
+    const strict = await startTestPostern({ ...options, limits: { idleSeconds: 1 } });
+    const client = await rawLogin(strict, await strict.token());
+    client.send(parse("", "select 1"), bind("", ""), execute(""), flush);
+    await client.until((m) => m.type === "C");
+    await new Promise((resolve) => setTimeout(resolve, 2_500));
+    client.send(sync);
+    expect(types(await client.ready())).toBe("Z");
+    expect(field((await client.until((m) => m.type === "E")).at(-1), "C")).toBe("57P05");
+    await strict.stop();
   });
 });
 

@@ -473,6 +473,15 @@ describe("Microsoft Entra", () => {
     });
   });
 
+  test("an ID token, which has the same issuer, audience and type, is no login", async () => {
+    const { azp: _, azpacr: __, scp: ___, ...idToken } = v2() as Record<string, unknown>;
+    await refused(principalOf(provider, idToken), "TOKEN_TYPE");
+    await refused(principalOf(provider, { ...idToken, azp: "" }), "TOKEN_TYPE");
+    await refused(principalOf(provider, { ...idToken, azp: ["a"], appid: null }), "TOKEN_TYPE");
+    const { appid: ____, ...agentId } = agentToken() as Record<string, unknown>;
+    await refused(principalOf(`preset: entra, ${v1}`, agentId), "TOKEN_TYPE");
+  });
+
   test("entra-agent takes nobody else", async () => {
     const {
       xms_act_fct: _,

@@ -42,8 +42,8 @@ export function runSession(parts: SessionParts, deps: SessionDeps): Session {
   let endWhenIdle: EndReason | null = null;
   let forced: EndReason | null = null;
   const principals: Principal[] = [client.principal];
-  const beganAt = Date.now() / 1000;
-  let deadline = deadlineOf(client.principal, client, settings.limits, beganAt);
+  const began = Date.now() / 1000;
+  let deadline = deadlineOf(client.principal, client, settings.limits, { began, accepted: began });
   let reason = "client closed the connection";
   let linger: NodeJS.Timeout | null = null;
   const { promise: closed, resolve: resolveClosed } = Promise.withResolvers<void>();
@@ -355,7 +355,8 @@ export function runSession(parts: SessionParts, deps: SessionDeps): Session {
       finished ||
       endWhenIdle === null ||
       queueLength(walk.queue) > 0 ||
-      (walk.transaction !== "I" && !walk.closing) ||
+      // What was flushed without a Sync is open until that comes, too.
+      ((walk.transaction !== "I" || walk.unsynced) && !walk.closing) ||
       walk.toServer.held > 0
     )
       return;
@@ -398,7 +399,9 @@ export function runSession(parts: SessionParts, deps: SessionDeps): Session {
       return lastActive;
     },
     get idle() {
-      return queueLength(walk.queue) === 0 && walk.transaction === "I" && walk.hold === null;
+      return (
+        queueLength(walk.queue) === 0 && walk.transaction === "I" && !walk.unsynced && walk.hold === null
+      );
     },
     end(why, now) {
       endWhenIdle = why;
@@ -427,7 +430,7 @@ export function runSession(parts: SessionParts, deps: SessionDeps): Session {
     notice,
     renew(principal) {
       principals.push(principal);
-      deadline = deadlineOf(principal, client, settings.limits, beganAt);
+      deadline = deadlineOf(principal, client, settings.limits, { began, accepted: Date.now() / 1000 });
     },
     closed,
   };
