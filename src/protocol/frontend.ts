@@ -180,6 +180,11 @@ export function encodeQuery(text: string): Buffer {
     .finish();
 }
 
+/** Parse of this text, without types of parameters. Throws ProtocolError when a text holds a NUL. */
+export function encodeParse(name: string, text: string): Buffer {
+  return encodeFrontend({ type: "parse", name, text, bytes: Buffer.from(text), parameterTypes: [] });
+}
+
 /** Describe. */
 export function encodeDescribe(target: "statement" | "portal", name: string): Buffer {
   return encodeTarget("D", { target, name });

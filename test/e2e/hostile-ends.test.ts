@@ -3,7 +3,12 @@ import { createHash } from "node:crypto";
 import type net from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type AuditLog, AuditUnavailable } from "../../src/audit/index.ts";
-import { encodeStartup } from "../../src/protocol/index.ts";
+import {
+  encodeAuthenticationOk,
+  encodeBackendKeyData,
+  encodeReadyForQuery,
+  encodeStartup,
+} from "../../src/protocol/index.ts";
 import { type Database, sharedCluster } from "../support/cluster.ts";
 import { startTestPostern, type TestOptions, type TestPostern } from "../support/postern.ts";
 import { rawLogin } from "../support/raw.ts";
@@ -449,6 +454,42 @@ describe("a log that gives out", () => {
 });
 
 describe("a hostile server", () => {
+  it("rows of impossible length end the session at once", async () => {
+    const row = (type: string, length: number) => {
+      const header = Buffer.from([type.charCodeAt(0), 0, 0, 0, 0, 0]);
+      header.writeInt32BE(length, 1);
+      return header;
+    };
+    for (const bad of [row("D", 0x7fffffff), row("d", 0x7fffffff), row("D", 0x3fffffff), row("D", 5)]) {
+      const server = await fakeServer((socket) => {
+        socket.once("data", () => {
+          socket.write(
+            Buffer.concat([
+              encodeAuthenticationOk(),
+              encodeBackendKeyData(1, Buffer.from([0, 0, 0, 2])),
+              encodeReadyForQuery("I"),
+            ]),
+          );
+          socket.on("data", () => socket.write(bad));
+        });
+      });
+      const p = await startTestPostern({
+        server: { host: "127.0.0.1", port: server.port, user: "login", password: "password" },
+        dbname: "db",
+      });
+      try {
+        const client = await rawLogin(p, await p.token());
+        client.send(query("select 1"));
+        const error = (await client.until((m) => m.type === "E")).at(-1);
+        expect(field(error, "C")).toBe("08P01");
+        expect((await lastSession(p)).map((o) => o.status)).toEqual(["unknown"]);
+      } finally {
+        await p.stop();
+        await server.close();
+      }
+    }
+  });
+
   it("rows and results that nobody asked for end the session, and name no address", {
     timeout: 60_000,
   }, async () => {

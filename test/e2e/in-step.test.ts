@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { type Database, sharedCluster } from "../support/cluster.ts";
 import { startTestPostern, type TestPostern } from "../support/postern.ts";
 import { type RawClient, type RawMessage, rawLogin } from "../support/raw.ts";
-import { bind, execute, field, functionCall, parse, query, sync, types } from "./messages.ts";
+import { bind, close, execute, field, functionCall, parse, query, sync, types } from "./messages.ts";
 
 const policy = `
 version: 1
@@ -200,6 +200,38 @@ it("changes that cannot come into force, or are of one other table, cut nobody's
   } finally {
     await Promise.all([maker.end(), reader.end(), owner.end()]);
   }
+});
+
+it("a refused Parse without a name takes the statement before it along, as any Parse does", async () => {
+  const client = await login("few");
+  try {
+    const bad = "delete from plain";
+    const large = `select '${"x".repeat(5 * 1024 * 1024)}'`;
+    for (const refused of [bad, large]) {
+      expect(types(await say(client, parse("", "select 1"), parse("kept", "select 2"), sync))).toBe("11Z");
+      const answer = await say(client, parse("", refused), sync);
+      expect([types(answer), code(answer)]).toEqual(["EZ", refused === bad ? "42501" : "54000"]);
+      const old = await say(client, bind("", ""), execute(""), sync);
+      expect([types(old), code(old)]).toEqual(["EZ", "26000"]);
+      // One with a name leaves all others as they were.
+      await say(client, parse("", "select 3"), sync);
+      expect(types(await say(client, parse("other", refused), sync))).toBe("EZ");
+      expect(types(await say(client, bind("", ""), execute(""), sync))).toBe("2DCZ");
+      expect(types(await say(client, bind("", "kept"), execute(""), sync))).toBe("2DCZ");
+      await say(client, close("statement", "kept"), sync);
+    }
+    // In a block that has failed, too.
+    await say(client, "begin");
+    await say(client, parse("", "select 4"), sync);
+    expect(types(await say(client, parse("", bad), sync))).toBe("EZ");
+    const again = await say(client, parse("", bad), sync);
+    expect([types(again), again.at(-1)?.body.toString()]).toEqual(["EZ", "E"]);
+    await say(client, "rollback");
+    expect(types(await say(client, "select 5"))).toBe("TDCZ");
+  } finally {
+    await client.end();
+  }
+  expect(await cluster.query(dbname, "select count(*)::int as n from plain")).toEqual([{ n: 1 }]);
 });
 
 it("a time limit holds for a function that is called by FunctionCall", async () => {

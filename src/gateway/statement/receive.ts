@@ -147,7 +147,9 @@ function scan(walk: Walk, first: Buffer): void {
     ) {
       // Too large to be read: the message is swallowed as it comes and refused in its place.
       if (run < pos) out.buffers.push(chunk.subarray(run, pos));
-      out.buffers.push(...(type === 0x51 ? refuseLargeQuery(walk) : refuseLargeParse(walk)));
+      out.buffers.push(
+        ...(type === 0x51 ? refuseLargeQuery(walk) : refuseLargeParse(walk, nameIn(chunk, pos + 5))),
+      );
       out.level = walk.durability;
       run = pos;
       walk.frontendSwallow = 1 + length;
@@ -277,6 +279,11 @@ function dispatch(walk: Walk, type: number, body: Buffer, chunk: Buffer, at: num
 
 /** What the name and the types of a Parse take at most, beside a text that is as long as it may be. */
 const parseRoom = 2048;
+
+/** Of a Parse that is not read: "" where it gives no name, null where it gives one. */
+function nameIn(chunk: Buffer, at: number): "" | null {
+  return chunk[at] === 0 ? "" : null;
+}
 
 /** What a message of `length` holds of SQL at least; 0: none. Of a Parse it may be more: onParse() counts. */
 function textBytes(type: number, length: number): number {

@@ -12,6 +12,7 @@ import {
   encodeCopyFail,
   encodeDescribe,
   encodeError,
+  encodeParse,
   encodeQuery,
 } from "../../protocol/index.ts";
 import { allowedInstead } from "./advice.ts";
@@ -84,6 +85,14 @@ export function poisonQuery(request: string): Buffer {
 /** Instead of a message of the extended protocol: describes a statement that does not exist. */
 export function poisonExtended(name: string): Buffer {
   return encodeDescribe("statement", name);
+}
+
+/**
+ * Instead of a Parse without a name, which takes the place of the one before it whether it succeeds or not (PostgreSQL manual, "Extended
+ * Query"): a syntax error, too. Otherwise the old statement could be bound where the new one was meant.
+ */
+function poisonParse(request: string): Buffer {
+  return encodeParse("", `"postern refused ${request}"`);
 }
 
 /** In copy-in only CopyFail is possible. */
@@ -241,13 +250,13 @@ export function poisonMessage(walk: Walk, refusal: Refusal): readonly Buffer[] {
   return [poisonQuery(refusal.request)];
 }
 
-/** The same in the place of a message of an extended batch. */
-export function poisonBatch(walk: Walk, refusal: Refusal): readonly Buffer[] {
+/** The same in the place of a message of an extended batch; `unnamed`: of a Parse without a name. */
+export function poisonBatch(walk: Walk, refusal: Refusal, unnamed = false): readonly Buffer[] {
   const entry = expected(Kind.describeStatement, walk.batch, null, null, null);
   entry.refusal = refusal;
   push(walk.queue, entry);
   walk.skipping = true;
-  return [poisonExtended(walk.poison)];
+  return [unnamed ? poisonParse(refusal.request) : poisonExtended(walk.poison)];
 }
 
 /** Refuses a Query or FunctionCall: the reply has the shape ErrorResponse, ReadyForQuery. */
@@ -286,6 +295,17 @@ export function refuseExtended(
   judgement: Judgement | null = null,
 ): readonly Buffer[] {
   return poisonBatch(walk, tryRecord(walk, reason, "extended", statement, judgement));
+}
+
+/** Refuses a Parse of the statement `name`, "" for the one without a name. */
+export function refuseParse(
+  walk: Walk,
+  name: string,
+  reason: Reason,
+  statement: PreparedStatement | null = null,
+  judgement: Judgement | null = null,
+): readonly Buffer[] {
+  return poisonBatch(walk, tryRecord(walk, reason, "extended", statement, judgement), name === "");
 }
 
 function tryRecord(

@@ -21,6 +21,10 @@ const FUNCTION_RESPONSE = 0x56;
 const NOTIFICATION = 0x41;
 const PARAMETER_STATUS = 0x53;
 
+/** Bounds on the length field of a row, the lower one with the count of its values. */
+const minRow = 6;
+const maxRow = backendLimits[DATA_ROW] ?? 0;
+
 /** The server's tree of a statement, and rows of its catalog, are small messages beside this. */
 const maxOwnMessage = 64 * 1024 * 1024;
 
@@ -111,7 +115,8 @@ export function relay(walk: Walk, first: Buffer): void {
       continue;
     }
     if (type === DATA_ROW || type === COPY_DATA) {
-      if (length < 4) throw new ProtocolError("the server sent a row of impossible length");
+      if (length < (type === DATA_ROW ? minRow : 4) || length > maxRow)
+        throw new ProtocolError("the server sent a row of impossible length");
       const next = pos + 1 + length;
       if (rows < 0 && masked < 0) {
         const head = queueHead(walk.queue);

@@ -17,27 +17,29 @@ import {
 } from "../names.ts";
 import { expected, Kind, push } from "../queue.ts";
 import type { Verdict } from "../receive.ts";
-import { badName, refuseExtended, tooLarge, tooManyNames } from "../refuse.ts";
+import { badName, refuseExtended, refuseParse, tooLarge, tooManyNames } from "../refuse.ts";
 import { aside, forwardLarge, inlineBytes } from "../simple.ts";
 import type { Walk } from "../state.ts";
 import { awaitAnswer, keyOf, waitFor } from "./waits.ts";
 
-export function refuseLargeParse(walk: Walk): readonly Buffer[] {
-  return refuseExtended(walk, tooLarge(walk.limits.statementBytes));
+/** A Parse whose text is larger than is read; `name`: "" where the statement has none. */
+export function refuseLargeParse(walk: Walk, name: string | null): readonly Buffer[] {
+  const reason = tooLarge(walk.limits.statementBytes);
+  return name === null ? refuseExtended(walk, reason) : refuseParse(walk, name, reason);
 }
 
 export function onParse(walk: Walk, body: Buffer): Verdict {
   const fields = decodeParse(body);
   const { bytes, parameterTypes } = fields;
   const { names } = walk;
-  if (bytes.length > walk.limits.statementBytes) return refuseLargeParse(walk);
   const name = keyOf(walk, fields.name);
+  if (bytes.length > walk.limits.statementBytes) return refuseLargeParse(walk, name);
   if (name === null) return refuseExtended(walk, badName);
   if (walk.guard !== null && name.startsWith(ownNames)) return refuseExtended(walk, ownName);
   const open = name === "" ? null : undecided(names, "statement", name, walk.batch);
   if (open !== null) return waitFor(walk, open);
   if ((name !== "" && names.statements.size >= maxStatements) || names.bytes > maxStatementBytes)
-    return refuseExtended(walk, tooManyNames);
+    return refuseParse(walk, name, tooManyNames);
   const text = readable(walk, bytes);
   if (text !== null && bytes.length > inlineBytes) {
     // The message waits here, and everything behind it; its copy must outlive the chunk.
@@ -90,10 +92,10 @@ function parse(
     if (judgement !== undefined) walk.watch?.judged(judgement);
     // What people must agree to may be prepared; it is held where it is bound.
     if (judgement?.refusal != null && !judgement.awaits) {
-      if (parts === null) return refuseExtended(walk, judgement.refusal, statement, judgement);
+      if (parts === null) return refuseParse(walk, name, judgement.refusal, statement, judgement);
       // PostgreSQL takes none of them. What the policy says comes first, as in a Query.
       const denied = parts.judgements[parts.refused]?.refusal;
-      return refuseExtended(walk, denied ?? severalStatements, statement);
+      return refuseParse(walk, name, denied ?? severalStatements, statement);
     }
   }
   // The server refuses a name that it has already, and keeps the old statement: only its answer tells which one it is.
