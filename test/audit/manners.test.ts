@@ -19,8 +19,9 @@ test("the indexer steps back while others of its process work, and not for its o
   expect(step(20)).toBe(40);
   expect(step(90)).toBe(40 * 29);
   // The further behind, the less it waits: searches read what the index lacks.
-  expect(step(90, 100_000)).toBe(40 * 7);
-  expect(step(90, 1_000_000)).toBe(40);
+  expect(step(90, 500_000)).toBe(40 * 29);
+  expect(step(90, 1_000_000)).toBe(40 * 7);
+  expect(step(90, 1_000_001)).toBe(40);
   expect(step(5)).toBe(40);
   now += 100;
   used.whole += 100_000;

@@ -1,9 +1,10 @@
 /** Searches with any filters together, against what a reader of the docs would do with the segments by hand. */
-import { readdirSync, readFileSync } from "node:fs";
+import { cpSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { IndexWriter } from "../../src/audit/index/writer.ts";
+import { QuickFilter, quickOutcome } from "../../src/audit/read/quick.ts";
 import { type SearchFilters, searchLog } from "../../src/audit/read/search.ts";
 import { moment } from "../../src/cli/audit/filters.ts";
 import { type Place, place } from "./helpers.ts";
@@ -13,9 +14,16 @@ import { placeOf, writeVaried } from "./index-helpers.ts";
 type Any = any;
 let at: Place;
 let records: Any[];
+/** The same log with an index of its first half. */
+let half: Place;
 beforeAll(async () => {
   at = place();
   await writeVaried(at, 4);
+  half = place();
+  cpSync(at.dir, half.dir, { recursive: true });
+  const begun = new IndexWriter(placeOf(half), { keys: at.settings.keys });
+  while (begun.size < 100) begun.step(1);
+  begun.close();
   const writer = new IndexWriter(placeOf(at), { keys: at.settings.keys });
   for (let n = writer.step(1000); n > 0; n = writer.step(1000));
   writer.close();
@@ -26,7 +34,10 @@ beforeAll(async () => {
     .filter((line) => line.startsWith("L "))
     .map((line) => withBlobs(JSON.parse(line.slice(2))));
 });
-afterAll(() => at.remove());
+afterAll(() => {
+  at.remove();
+  half.remove();
+});
 
 function withBlobs(value: Any): Any {
   if (Array.isArray(value)) return value.map(withBlobs);
@@ -165,8 +176,12 @@ test("any filters together, through the index and without it", { timeout: 90_000
       };
       const expected = oracle(filters).slice(-limit);
       found += expected.length;
-      for (const scan of [false, true]) {
-        const result = searchLog(placeOf(at), filters, limit, { scan });
+      for (const [where, scan] of [
+        [at, false],
+        [half, false],
+        [at, true],
+      ] as const) {
+        const result = searchLog(placeOf(where), filters, limit, { scan });
         expect(result.from).toBe(scan ? "segments" : "index");
         expect(
           result.hits.map(({ index }) => index),
@@ -179,6 +194,31 @@ test("any filters together, through the index and without it", { timeout: 90_000
     },
   );
   expect(found).toBeGreaterThan(60);
+});
+
+test("leaves are only passed over where their bytes can be taken at their word", () => {
+  const may = (filters: SearchFilters, leaf: string) =>
+    new QuickFilter(filters).mayFit(Buffer.from(`L ${leaf}\n`), 2, 2 + Buffer.byteLength(leaf));
+  expect(may({ subject: "mary" }, '{"principal":{"subject":"mary"}}')).toBe(true);
+  expect(may({ subject: "mary" }, '{"principal":{"subject":"mary ann"}}')).toBe(false);
+  // The bytes of other lines are not looked at.
+  expect(may({ subject: "L" }, '{"principal":{}}')).toBe(false);
+  expect(may({ subject: "mary" }, '{"principal":{"subject":"m\\u0061ry"}}')).toBe(true);
+  expect(may({ subject: "mary" }, '{"principal":{"blob":"ab","bytes":9}}')).toBe(true);
+  expect(may({ subject: 'm"ary' }, '{"principal":{"subject":"m\\"ary"}}')).toBe(true);
+  expect(may({ subject: "märy" }, '{"principal":{"subject":"märy"}}')).toBe(true);
+  expect(may({ column: "email" }, '{"statement":{"columns":["public.people.email"]}}')).toBe(true);
+  expect(may({ run: "ab12" }, '{"claimed":{"traceparent":"00-ab12-cd-01"}}')).toBe(true);
+  expect(may({ text: "word", table: "t" }, "{}")).toBe(true);
+  const id = "0198a000-0000-7000-8000-000000000001";
+  const outcome = (rest: string) => {
+    const leaf = Buffer.from(`{"v":1,"id":"${id}","type":"statement.outcome",${rest}`);
+    return quickOutcome(leaf, 0, leaf.length);
+  };
+  expect(outcome('"request":"r","intent":{"log":"a/b","index":17},"status":"ok"}')).toBe(17);
+  expect(outcome('"node":"\\"intent\\":{\\"log\\":\\"a\\",\\"index\\":1}","status":"ok"}')).toBe(null);
+  const intent = Buffer.from(`{"v":1,"id":"${id}","type":"statement.intent","intent":{"log":"a","index":1}}`);
+  expect(quickOutcome(intent, 0, intent.length)).toBe(null);
 });
 
 test("a day as a bound is the whole day", () => {

@@ -14,6 +14,7 @@ import {
   readBatches,
   withBlobs,
 } from "./leaves.ts";
+import { QuickFilter, quickOutcome } from "./quick.ts";
 import { Opener } from "./unseal.ts";
 
 export type { SearchFilters } from "./filters.ts";
@@ -162,6 +163,7 @@ class Scan {
   readonly orphans = new Map<number, Json>();
   private readonly log: LogPlace;
   private readonly filter: RecordFilter;
+  private readonly quick: QuickFilter;
   private readonly limit: number;
   /** Statements that fit so far and wait for their outcome. */
   private readonly waiting = new Map<number, Entry>();
@@ -171,6 +173,7 @@ class Scan {
   constructor(log: LogPlace, filter: RecordFilter, limit: number) {
     this.log = log;
     this.filter = filter;
+    this.quick = new QuickFilter(filter.filters);
     this.limit = limit;
   }
 
@@ -179,6 +182,8 @@ class Scan {
     readBatches(this.log, from, {
       leaf: (buf, start, end, index, first, offset) => {
         this.count++;
+        const intent = quickOutcome(buf, start, end);
+        if (intent === null ? !this.quick.mayFit(buf, start, end) : !this.wants(intent, begin)) return;
         const leaf = parseLeaf(buf, start, end);
         if (leaf === null) return;
         if (leaf.type === "statement.outcome") this.outcome(leaf, begin);
@@ -199,10 +204,17 @@ class Scan {
     });
   }
 
+  /** Whether the outcome of this intent says anything to this search. */
+  private wants(intent: number, begin: number): boolean {
+    return intent < begin ? !this.orphans.has(intent) : this.waiting.has(intent);
+  }
+
   /** Reads for outcomes of earlier statements alone. */
   outcomesOnly(from: LogPosition): void {
     readBatches(this.log, from, {
       leaf: (buf, start, end) => {
+        const intent = quickOutcome(buf, start, end);
+        if (intent !== null && !this.wants(intent, from.index)) return;
         const leaf = parseLeaf(buf, start, end);
         if (leaf !== null) this.outcome(leaf, from.index);
       },
