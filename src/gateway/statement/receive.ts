@@ -11,7 +11,7 @@ import { onBind, onClose, onDescribe } from "./extended/portal.ts";
 import { endSegment, onSync } from "./extended/sync.ts";
 import { awaitNames } from "./extended/waits.ts";
 import { holdCost, maxHeld } from "./forward.ts";
-import { collect, gather } from "./gather.ts";
+import { collect, gather, piece } from "./gather.ts";
 import { gatherOn } from "./heldbatch.ts";
 import { lookBehind } from "./holdend.ts";
 import { stronger } from "./judgement.ts";
@@ -195,7 +195,7 @@ function scan(walk: Walk, first: Buffer): void {
       break;
     }
   }
-  if (run < pos) out.buffers.push(chunk.subarray(run, pos));
+  if (run < pos) out.buffers.push(piece(chunk, run, pos));
   send(walk, out.buffers, out.level);
   // What waits before it is sent need not be waited for a second time.
   if (out.beside !== null && out.level === "process") walk.toClient.hold(out.beside);

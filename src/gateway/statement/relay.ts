@@ -9,7 +9,7 @@ import type { Durability } from "../../facts/audit.ts";
 import { backendLimits, ProtocolError } from "../../protocol/index.ts";
 import { answer } from "./answer/index.ts";
 import { changedMeanwhile, changedSince } from "./changes.ts";
-import { collect, gather } from "./gather.ts";
+import { collect, gather, piece } from "./gather.ts";
 import { copyMaskerOf, type Guard, limitReached, maskerOf } from "./guard.ts";
 import { cutOff } from "./limits.ts";
 import { Kind, maxQueued, queueHead, queueLength, runningGuard, shift } from "./queue.ts";
@@ -198,7 +198,7 @@ export function relay(walk: Walk, first: Buffer): void {
     pos = next;
   }
   endRows(pos);
-  if (run < pos) out.push(chunk.subarray(run, pos));
+  if (run < pos) out.push(piece(chunk, run, pos));
   // Strict: nobody learns of an outcome that is not on the record.
   const unsaid = walk.auditLost && (walk.durability === "strict" || walk.unsaid);
   if (out.length > 0 && !unsaid) deliver(walk, out, before);
