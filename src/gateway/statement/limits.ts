@@ -1,8 +1,7 @@
-/** Limits of a decision that are looked at before a statement runs, and the clock of one that does. */
-import { type Guard, limitReached, notCountable } from "./guard.ts";
+/** Limits of a decision that are looked at before a statement runs. */
+import { notCountable } from "./guard.ts";
 import type { Judgement } from "./judgement.ts";
 import type { Shape } from "./names.ts";
-import { type Expected, firstRun, runningGuard } from "./queue.ts";
 import type { Reason, Walk } from "./state.ts";
 
 /**
@@ -47,37 +46,4 @@ export function charge(walk: Walk, judgements: readonly Judgement[], goesOn = fa
     };
   }
   return null;
-}
-
-/** How often a statement that is not running yet is looked at again. */
-const againMs = 100;
-
-/** The statements of `entry` are on their way: those with a time limit are cancelled when it has passed. */
-export function startClocks(walk: Walk, entry: Expected): void {
-  for (const part of entry.run?.parts ?? []) {
-    const { guard } = part;
-    const limit = guard?.judgement.decision?.limits.timeoutMs ?? null;
-    if (guard === null || limit === null) continue;
-    const fire = () => {
-      const running = firstRun(walk.queue);
-      if (running === null || running.run === null) return;
-      // What is before it may be what takes so long: its own time begins when that is answered.
-      const mine = runningGuard(running) === guard;
-      const since = Math.max(running.run.since, walk.concluded);
-      const left = mine ? Math.ceil(limit - (performance.now() - since)) : againMs;
-      if (left > 0) guard.timer = setTimeout(fire, left).unref();
-      else cutOff(walk, guard, limitReached("time", guard));
-    };
-    guard.timer = setTimeout(fire, limit).unref();
-  }
-}
-
-/**
- * Nothing more of the running statement is delivered. `cancel`: the server is told to end it; a needless request might hit
- * the statement behind it.
- */
-export function cutOff(walk: Walk, guard: Guard, reason: Reason, cancel = true): void {
-  if (guard.cut !== null) return;
-  guard.cut = { ...reason, request: firstRun(walk.queue)?.run?.request ?? "" };
-  if (cancel) walk.cancel();
 }

@@ -9,9 +9,9 @@ import type { Durability } from "../../facts/audit.ts";
 import { backendLimits, ProtocolError } from "../../protocol/index.ts";
 import { answer } from "./answer/index.ts";
 import { changedMeanwhile, changedSince } from "./changes.ts";
+import { cutOff } from "./clock.ts";
 import { collect, gather } from "./gather.ts";
 import { copyMaskerOf, type Guard, limitReached, maskerOf } from "./guard.ts";
-import { cutOff } from "./limits.ts";
 import { Kind, maxQueued, queueHead, queueLength, runningGuard, shift } from "./queue.ts";
 import type { Walk } from "./state.ts";
 
@@ -254,7 +254,7 @@ function admit(walk: Walk, guard: Guard, bytes: number): boolean {
   if (walk.result.rows === 0 && outdatedBy(walk, guard)) {
     guard.swallowed = true;
     walk.guard?.analyst.bump();
-    cutOff(walk, guard, changedMeanwhile);
+    cutOff(walk, guard, changedMeanwhile, "soon");
     return false;
   }
   delivered.rows++;
@@ -268,7 +268,7 @@ function admit(walk: Walk, guard: Guard, bytes: number): boolean {
         : null;
   if (over === null) return true;
   guard.swallowed = true;
-  cutOff(walk, guard, limitReached(over, guard), over !== "rows" || !guard.bounded);
+  cutOff(walk, guard, limitReached(over, guard), over === "rows" && guard.bounded ? "never" : "soon");
   return false;
 }
 
@@ -289,7 +289,7 @@ function withinBytes(walk: Walk, guard: Guard, masked: Buffer): Buffer {
     else walk.result.rows--;
   }
   guard.swallowed = true;
-  if (guard.cut === null) cutOff(walk, guard, limitReached("bytes", guard));
+  if (guard.cut === null) cutOff(walk, guard, limitReached("bytes", guard), "soon");
   return masked.subarray(0, fits);
 }
 
