@@ -27,7 +27,7 @@ import {
 } from "./intend.ts";
 import { judgeMessage } from "./judge/message.ts";
 import { askDurability, harmless, type Judgement, type Question } from "./judgement.ts";
-import { charge, uncountable } from "./limits.ts";
+import { charge, refund, uncountable } from "./limits.ts";
 import { cursorIn, type PreparedStatement, roomForNames } from "./names.ts";
 import { expected, Kind, type Part, push, queueHead } from "./queue.ts";
 import type { Verdict } from "./receive.ts";
@@ -173,7 +173,7 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
       pass = held;
     }
     if (before !== null) withdraw(walk);
-    const reason = before ?? charge(walk, judgements);
+    const reason = before ?? (pass === null ? charge(walk, judgements) : null);
     if (reason !== null) {
       const at = Math.max(refused, 0);
       return refuseStatements(walk, prepared, judgements, at, placed(reason, bytes, statements[at]));
@@ -250,6 +250,7 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
   } catch (error) {
     // Those that the log did take are never run.
     concludeSkipped(walk, expected(Kind.query, walk.batch, run(request, parts), null, null), "58030");
+    if (judgements !== null) refund(walk, judgements);
     return refuseUnrecorded(walk, error, true);
   }
   walk.counters.statements += parts.length;

@@ -25,7 +25,7 @@ import {
 } from "../intend.ts";
 import { judgeMessage } from "../judge/message.ts";
 import { askDurability, type Guarding, harmless, type Judgement, type Question } from "../judgement.ts";
-import { charge } from "../limits.ts";
+import { charge, refund } from "../limits.ts";
 import { outdatedPortal } from "../meaning.ts";
 import {
   cursorIn,
@@ -99,6 +99,7 @@ export function onExecute(walk: Walk, body: Buffer, chunk: Buffer, at: number): 
       statement.comment,
     );
   } catch (error) {
+    if (judgement !== null && !goesOn(portal)) refund(walk, [judgement]);
     return refuseUnrecorded(walk, error, false);
   }
   walk.counters.statements++;
@@ -148,6 +149,11 @@ function stop(verdict: Verdict): Checked {
   return { verdict, judgement: null, pass: null };
 }
 
+/** More of a result is asked for, that was begun before. */
+function goesOn(portal: Portal | undefined): boolean {
+  return portal !== undefined && portal.delivered.rows > 0;
+}
+
 /** Judges what a portal runs. It may mean something else than when it was bound. */
 function check(
   walk: Walk,
@@ -177,7 +183,7 @@ function check(
       ? null
       : (outdatedPortal(portal?.bound ?? null, judgement) ??
         timeUsedUp(judgement, (cursorIn(walk.names, statement.shape) ?? portal)?.delivered))) ??
-    charge(walk, verdicts.judgements, (portal?.delivered.rows ?? 0) > 0);
+    (pass === null ? charge(walk, verdicts.judgements, goesOn(portal)) : null);
   if (reason === null) return { verdict: null, judgement, pass };
   return stop(refuseExtended(walk, reason, statement, judgement?.refusal == null ? null : judgement));
 }

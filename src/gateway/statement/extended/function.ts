@@ -8,7 +8,7 @@ import { guardOf, judgedAt } from "../guard.ts";
 import { contextOf, intent, opaqueShape, prepare, run, typesJson, valuesJson } from "../intend.ts";
 import { judgeFunction } from "../judge/function.ts";
 import type { Judgement } from "../judgement.ts";
-import { charge } from "../limits.ts";
+import { charge, refund } from "../limits.ts";
 import { type Expected, expected, Kind, push, pushCopyEnd, queueHead, type ReplyQueue } from "../queue.ts";
 import type { Verdict } from "../receive.ts";
 import {
@@ -61,6 +61,7 @@ export function onFunctionCall(walk: Walk, body: Buffer): Verdict {
       judgement?.decisionRecord,
     );
   } catch (error) {
+    if (judgement !== null) refund(walk, [judgement]);
     return refuseUnrecorded(walk, error, true);
   }
   walk.counters.statements++;
