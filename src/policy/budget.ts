@@ -12,7 +12,7 @@ export type Charge =
 
 export interface BudgetKeeper {
   /**
-   * Takes one statement from every `statements` rate, or nothing from any; a `rows` rate must have something left. Rates of several
+   * Takes one statement from every `statements` rate, or nothing from any; a `rows` rate must have one left. Rates of several
    * statements together: a rate that is named more than once is asked for as many. `now`: milliseconds of a clock that never goes back
    * (performance.now()).
    */
@@ -72,8 +72,7 @@ export function createBudgets(most = defaultMost): BudgetKeeper {
       for (const budget of budgets) {
         const bucket = bucketOf(principal, budget, now);
         // Sums of fractions may end a hair below what they mean.
-        const least = budget.unit === "statements" ? 1 - 1e-9 : 1e-9;
-        if (bucket.left < least) {
+        if (bucket.left < 1 - 1e-9) {
           for (const other of taken) other.left += 1;
           return { ok: false, budget, retryMs: waitOf(bucket, budget, budgets, principal) };
         }
@@ -106,9 +105,7 @@ export function createBudgets(most = defaultMost): BudgetKeeper {
 function waitOf(bucket: Bucket, budget: Budget, budgets: readonly Budget[], principal: Principal): number {
   const key = keyOf(principal, budget);
   const wanted =
-    budget.unit === "statements"
-      ? budgets.filter((other) => keyOf(principal, other) === key).length
-      : Math.min(1, bucket.amount);
+    budget.unit === "statements" ? budgets.filter((other) => keyOf(principal, other) === key).length : 1;
   if (wanted > bucket.amount) return Number.POSITIVE_INFINITY;
   return Math.ceil((wanted - bucket.left) / bucket.perMs);
 }

@@ -102,6 +102,7 @@ test("rows: a result may overdraw, the next statement waits", () => {
   expect(keeper.charge(me, budgets, 0).ok).toBe(true);
   keeper.spend(me, budgets, 150, 0);
   expect(keeper.charge(me, budgets, 0)).toMatchObject({ ok: false, retryMs: 1_836_000 });
+  expect(keeper.charge(me, budgets, 1_835_990).ok).toBe(false);
   expect(keeper.charge(me, budgets, 1_836_000).ok).toBe(true);
 });
 

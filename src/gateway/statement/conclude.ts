@@ -43,7 +43,7 @@ export function conclude(
   const more = status === "ok" || run.unread;
   const part = run.parts[run.at] ?? (more ? run.parts[run.parts.length - 1] : undefined);
   if (part === undefined) return;
-  const { rows } = walk.result;
+  const rows = Math.max(0, walk.result.rows);
   // The moment it began is written over with its record.
   if (part.guard !== null) part.guard.delivered.ms += performance.now() - begunAt(walk, run);
   record(walk, entry, part, status, sqlstate, tag, complete, false);
@@ -145,7 +145,8 @@ function record(
       result.columns ??
       (result.rows > 0 ? (entry.statement?.columns ?? null) : null),
     formats: part.formats ?? result.columns?.formats ?? null,
-    rows: result.rows,
+    // Below zero: a copy failed in front of its header.
+    rows: Math.max(0, result.rows),
     bytes: result.bytes,
     // What was written to a connection that is gone was not delivered.
     complete: complete && !walk.client.destroyed,

@@ -10,6 +10,7 @@ import { backendLimits, ProtocolError } from "../../protocol/index.ts";
 import { answer } from "./answer/index.ts";
 import { changedMeanwhile, changedSince } from "./changes.ts";
 import { cutOff } from "./clock.ts";
+import { endsCopy, mayEndCopy, uncount } from "./copied.ts";
 import { collect, gather } from "./gather.ts";
 import { copyMaskerOf, type Guard, limitReached, maskerOf } from "./guard.ts";
 import { Kind, maxQueued, queueHead, queueLength, runningGuard, shift } from "./queue.ts";
@@ -124,6 +125,16 @@ export function relay(walk: Walk, first: Buffer): void {
           throw new ProtocolError("the server sent a row where none was expected");
         guard = runningGuard(head);
         if (result.firstRow === 0) result.firstRow = performance.now();
+      }
+      if (type === COPY_DATA && mayEndCopy(length)) {
+        if (next > end) {
+          endRows(pos);
+          if (run < pos) out.push(chunk.subarray(run, pos));
+          run = end;
+          walk.backend = collect(chunk, pos, next - end);
+          break;
+        }
+        if (guard?.cut == null && endsCopy(chunk, pos, length)) uncount(walk, guard);
       }
       if (guard !== null) {
         const hides = guard.judgement.plan !== null;
@@ -251,7 +262,7 @@ function admit(walk: Walk, guard: Guard, bytes: number): boolean {
   }
   const { delivered } = guard;
   const limits = guard.judgement.decision?.limits;
-  if (walk.result.rows === 0 && outdatedBy(walk, guard)) {
+  if (walk.result.rows <= 0 && outdatedBy(walk, guard)) {
     guard.swallowed = true;
     walk.guard?.analyst.bump();
     cutOff(walk, guard, changedMeanwhile, "soon");
