@@ -1,5 +1,6 @@
 /** Rates: a message is charged for whole or not at all, and only what runs. */
 import { afterAll, beforeEach, expect, test } from "vitest";
+import { startProxy } from "../faults/proxy.ts";
 import { type Database, sharedCluster } from "../support/cluster.ts";
 import { startTestPostern, type TestPostern } from "../support/postern.ts";
 import { type RawClient, type RawMessage, rawLogin } from "../support/raw.ts";
@@ -12,6 +13,7 @@ default: allow
 rules:
   - { name: a, when: '"public.a" in statement.reads', then: limit, limits: { per_day: 3 } }
   - { name: b, when: '"public.b" in statement.reads', then: limit, limits: { per_day: 1 } }
+  - { name: d, when: '"public.d" in statement.reads', then: limit, limits: { rows_per_day: 3 } }
   - name: c
     when: '"public.c" in statement.writes'
     then: approve
@@ -23,7 +25,7 @@ const cluster: Database = await sharedCluster();
 const dbname = await cluster.createDatabase();
 await cluster.query(
   dbname,
-  "create table a as select 1 as id; create table b as select 1 as id; create table c(id int)",
+  "create table a as select 1 as id; create table b as select 1 as id; create table c(id int); create table d as select 1 as id",
 );
 let postern: TestPostern | undefined;
 let client: RawClient;
@@ -113,4 +115,32 @@ test.each(ways)("what people deny, or its owner gives up, is not counted, %s", a
     expect(codes(await client.ready())).toEqual([]);
   }
   expect(await rows()).toEqual([1, 2]);
+});
+
+test("rows that were delivered count, also when the connection to the database is lost in the middle", async () => {
+  const proxy = await startProxy(cluster.port);
+  const { host, superuser: user, password } = cluster;
+  const other = await startTestPostern({
+    server: { host, port: proxy.port, user, password },
+    dbname,
+    policy,
+  });
+  try {
+    const first = await rawLogin(other, await other.token());
+    // Most of the rows leave the server's buffer before it sleeps.
+    first.send(
+      query(
+        "select d.id, repeat('x', 3000), pg_sleep(case n when 20 then 20 else 0 end) from d, generate_series(1, 20) n",
+      ),
+    );
+    for (let i = 0; i < 4; i++) await first.until(({ type }) => type === "D");
+    proxy.cutAll();
+    await first.until(() => false);
+    const second = await rawLogin(other, await other.token());
+    second.send(query("select from d"));
+    expect(codes(await second.ready())).toEqual(["RATE_LIMITED"]);
+  } finally {
+    await other.stop();
+    await proxy.close();
+  }
 });

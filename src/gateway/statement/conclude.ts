@@ -115,7 +115,11 @@ export function concludeUnknown(walk: Walk, entry: Expected): void {
   const { run } = entry;
   if (run === null) return;
   for (; run.at < run.parts.length; run.at++) {
-    record(walk, entry, run.parts[run.at] as Part, "unknown", null, null, false, false);
+    const part = run.parts[run.at] as Part;
+    const rows = Math.max(0, walk.result.rows);
+    record(walk, entry, part, "unknown", null, null, false, false);
+    // The client has what came until then.
+    if (part.guard !== null) concludeGuard(walk, part.guard, run.request, rows);
   }
   stopClock(run);
 }
