@@ -230,7 +230,8 @@ export async function createApprovals(deps: ApprovalsDeps): Promise<Approvals> {
 
     async decide(id, approver, verdict, options = {}) {
       const reason = cleanReason(options.reason);
-      let recorded: Kept | null = null;
+      /** What the log says that the approval is behind this vote; null: nothing yet. */
+      let recorded: Approval["state"] | null = null;
       for (;;) {
         const kept = await must(id);
         const may = mayDecide(kept.approval, approver, settings, now(), verdict);
@@ -239,14 +240,17 @@ export async function createApprovals(deps: ApprovalsDeps): Promise<Approvals> {
         if (!may.ok) {
           // It was decided between our look and our word: the log says that the word did not count.
           if (recorded !== null)
-            await record(decidedEvent(kept.approval, vote, kept.approval.state, may.code));
+            await record(decidedEvent(kept.approval, vote, kept.approval.state, { void: may.code }));
           throw new ApprovalError(may.code, may.message);
         }
         if (verdict === "deny" && reason === null)
           throw new ApprovalError("REASON_REQUIRED", "say why it must not run");
         const next = withVote(kept, vote, may.demands, now());
-        if (recorded === null) await record(decidedEvent(kept.approval, vote, next.approval.state));
-        recorded = kept;
+        const { state } = next.approval;
+        // Another vote was counted between our look and our word: what ours makes of the approval is on record as it is.
+        if (recorded !== state)
+          await record(decidedEvent(kept.approval, vote, state, recorded === null ? {} : { again: true }));
+        recorded = state;
         const won = await swap(kept, next);
         if (won === null) continue;
         const { approval } = won;

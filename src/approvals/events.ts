@@ -63,12 +63,15 @@ export function requestedEvent(approval: Shown): ApprovalEvent {
   };
 }
 
-/** `state`: what the approval is after this vote. `void`: why a vote that was recorded did not count after all. */
+/**
+ * `state`: what the approval is after this vote. `void`: why a vote that was recorded did not count after all; `again`: a vote that was
+ * recorded makes something else of it, as another was counted before.
+ */
 export function decidedEvent(
   approval: Shown,
   vote: ApprovalVote,
   state: Approval["state"],
-  voided: string | null = null,
+  more: { readonly void?: string; readonly again?: true } = {},
 ): ApprovalEvent {
   const { approver, verdict, reason, scope, authenticated } = vote;
   return {
@@ -81,7 +84,7 @@ export function decidedEvent(
       reason,
       scope,
       state,
-      ...(voided === null ? {} : { void: voided }),
+      ...more,
     },
     sealed: emails({ requester: approval.requester, approver }),
   };

@@ -2,17 +2,23 @@
 import type { Principal } from "../facts/principal.ts";
 import type { Budget } from "./types.ts";
 
-/** Whether a statement may be sent now. `budget`: the rate that is used up; `retryMs`: when one more would pass. */
+/**
+ * Whether statements may be sent now. `budget`: the rate that is used up; `retryMs`: when they would pass; Infinity: never, as they are
+ * more at once than the rate ever has.
+ */
 export type Charge =
   | { readonly ok: true }
   | { readonly ok: false; readonly budget: Budget; readonly retryMs: number };
 
 export interface BudgetKeeper {
   /**
-   * Takes one statement from every `statements` rate, or nothing from any; a `rows` rate must have something left. `now`:
-   * milliseconds of a clock that never goes back (performance.now()).
+   * Takes one statement from every `statements` rate, or nothing from any; a `rows` rate must have one left. Rates of several
+   * statements together: a rate that is named more than once is asked for as many. `now`: milliseconds of a clock that never goes back
+   * (performance.now()).
    */
   charge(principal: Principal, budgets: readonly Budget[], now: number): Charge;
+  /** Gives back what `charge` took for statements that did not run after all. */
+  refund(principal: Principal, budgets: readonly Budget[], now: number): void;
   /** Counts rows that were delivered against every `rows` rate. A result may overdraw it: the next statement then waits. */
   spend(principal: Principal, budgets: readonly Budget[], rows: number, now: number): void;
   /** What is left of each rate; nothing is taken. */
@@ -66,15 +72,22 @@ export function createBudgets(most = defaultMost): BudgetKeeper {
       for (const budget of budgets) {
         const bucket = bucketOf(principal, budget, now);
         // Sums of fractions may end a hair below what they mean.
-        const least = budget.unit === "statements" ? 1 - 1e-9 : 1e-9;
-        if (bucket.left < least) {
-          const wanted = budget.unit === "statements" ? 1 : Math.min(1, bucket.amount);
-          return { ok: false, budget, retryMs: Math.ceil((wanted - bucket.left) / bucket.perMs) };
+        if (bucket.left < 1 - 1e-9) {
+          for (const other of taken) other.left += 1;
+          return { ok: false, budget, retryMs: waitOf(bucket, budget, budgets, principal) };
         }
-        if (budget.unit === "statements") taken.push(bucket);
+        if (budget.unit !== "statements") continue;
+        bucket.left -= 1;
+        taken.push(bucket);
       }
-      for (const bucket of taken) bucket.left -= 1;
       return { ok: true };
+    },
+    refund(principal, budgets, now) {
+      for (const budget of budgets) {
+        if (budget.unit !== "statements") continue;
+        const bucket = bucketOf(principal, budget, now);
+        bucket.left = Math.min(bucket.amount, bucket.left + 1);
+      }
     },
     spend(principal, budgets, rows, now) {
       for (const budget of budgets)
@@ -86,6 +99,15 @@ export function createBudgets(most = defaultMost): BudgetKeeper {
       return buckets.size;
     },
   };
+}
+
+/** How long until all that is asked of `bucket` would be there; nothing of it is taken. */
+function waitOf(bucket: Bucket, budget: Budget, budgets: readonly Budget[], principal: Principal): number {
+  const key = keyOf(principal, budget);
+  const wanted =
+    budget.unit === "statements" ? budgets.filter((other) => keyOf(principal, other) === key).length : 1;
+  if (wanted > bucket.amount) return Number.POSITIVE_INFINITY;
+  return Math.ceil((wanted - bucket.left) / bucket.perMs);
 }
 
 /** Both live as long as a session and a decision do, and are charged with every statement. */

@@ -132,6 +132,14 @@ describe.each(drivers)("$name", ({ place }) => {
     const found = await two.approvals.get(id);
     expect(found?.state).toBe("approved");
     expect(found?.votes.map(({ approver }) => approver.subject).sort()).toEqual(["ann", "bob"]);
+    // The log shows of each vote what the approval was behind it, though both were put on it before either counted.
+    const decided = [...one.events, ...two.events].filter(({ type }) => type === "approval.decided");
+    const last = new Map(
+      decided
+        .filter(({ fields }) => fields.void === undefined)
+        .map(({ fields }) => [JSON.stringify(fields.approver), fields.state]),
+    );
+    expect([...last.values()]).toContain("approved");
   });
 
   test("an approval and a denial at once: one of them stands, and the log says which", async () => {

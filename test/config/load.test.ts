@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { nodeName } from "../../src/config/build/audit.ts";
 import { ConfigError, loadConfig, parseConfig } from "../../src/config/index.ts";
 import { SecretFault } from "../../src/config/secrets.ts";
-import { selfSigned } from "../support/certificates.ts";
+import { createAuthority, selfSigned } from "../support/certificates.ts";
 import { minimal, settingsOf } from "./support.ts";
 
 let dir: string;
@@ -281,6 +281,29 @@ describe("files", () => {
       "tls.key: holds no readable private key",
     );
     expect(await load("tls: { cert: a.crt, key: . }\n")).toContain("tls.key: the file is not a regular file");
+  });
+
+  test("a certificate that TLS would not use is told with its place, before anything starts", async () => {
+    const weak = selfSigned({ key: "rsa", bits: 1024 });
+    const authority = createAuthority({ key: "rsa", bits: 1024 });
+    const behind = authority.issue();
+    write("weak.crt", weak.cert);
+    write("weak.key", weak.key);
+    write("chain.crt", behind.cert + authority.cert);
+    write("chain.key", behind.key);
+    const expected = "expected a certificate with an RSA key of 2048 bits or more, or an EC key of 256";
+    expect(await load("tls: { cert: weak.crt, key: weak.key }\n")).toMatch(
+      new RegExp(
+        `f\\.yaml:\\d+:\\d+ tls\\.cert: TLS cannot use the certificate: its key is too short; ${expected}`,
+      ),
+    );
+    expect(await load("tls: { cert: chain.crt, key: chain.key }\n")).toContain(
+      `tls.cert: TLS cannot use the certificate: the key of an authority in the file is too short; ${expected}`,
+    );
+    const client = "tls: { mode: verify-full, cert: weak.crt, key: weak.key }";
+    expect(
+      await refusal(write("g.yaml", minimal().replace(/(server: \{[^}]*)\}/, `$1, ${client} }`))),
+    ).toContain("databases[0].server.tls.cert: TLS cannot use the certificate: its key is too short");
   });
 
   test("a key set must hold public keys only", async () => {

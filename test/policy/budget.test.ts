@@ -41,6 +41,35 @@ describe("statements", () => {
     expect(keeper.charge(me, [perMinute(5, "a")], 0).ok).toBe(false);
   });
 
+  test("several statements at once are charged for together, or not at all", () => {
+    const keeper = createBudgets();
+    const [a, b] = [perMinute(6, "a"), perMinute(2, "b")];
+    expect(keeper.charge(me, [a, b, a, b, a], 0)).toEqual({ ok: true });
+    expect(keeper.left(me, [a, b], 0)).toEqual([3, 0]);
+    expect(keeper.charge(me, [a, a, b], 0)).toEqual({ ok: false, budget: b, retryMs: 30_000 });
+    expect(keeper.charge(me, [a, a, a, a], 0)).toEqual({ ok: false, budget: a, retryMs: 10_000 });
+    expect(keeper.left(me, [a, b], 0)).toEqual([3, 0]);
+    expect(
+      keeper.charge(
+        me,
+        Array.from({ length: 7 }, () => a),
+        1e9,
+      ),
+    ).toMatchObject({
+      ok: false,
+      retryMs: Number.POSITIVE_INFINITY,
+    });
+  });
+
+  test("what did not run is given back, and never more than there ever was", () => {
+    const keeper = createBudgets();
+    const [rate, rows] = [perMinute(2), rowsPerHour(10)];
+    expect(keeper.charge(me, [rate, rows], 0).ok).toBe(true);
+    keeper.refund(me, [rate, rows], 0);
+    keeper.refund(me, [rate, rows], 0);
+    expect(keeper.left(me, [rate, rows], 0)).toEqual([2, 10]);
+  });
+
   test("a clock that goes back gives nothing", () => {
     const keeper = createBudgets();
     expect(keeper.charge(me, [perMinute(1)], 1000).ok).toBe(true);
@@ -73,6 +102,7 @@ test("rows: a result may overdraw, the next statement waits", () => {
   expect(keeper.charge(me, budgets, 0).ok).toBe(true);
   keeper.spend(me, budgets, 150, 0);
   expect(keeper.charge(me, budgets, 0)).toMatchObject({ ok: false, retryMs: 1_836_000 });
+  expect(keeper.charge(me, budgets, 1_835_990).ok).toBe(false);
   expect(keeper.charge(me, budgets, 1_836_000).ok).toBe(true);
 });
 

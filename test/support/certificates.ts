@@ -23,6 +23,8 @@ export interface CertificateOptions {
   /** DNS names, IP addresses, URIs and mail addresses; default localhost, 127.0.0.1 and ::1. */
   readonly hosts?: readonly string[];
   readonly key?: "rsa" | "ec" | "ed25519";
+  /** Of an RSA key; default 2048. */
+  readonly bits?: number;
   /** Hash of the issuer's signature; ignored for Ed25519 issuers. */
   readonly hash?: "sha1" | "sha256" | "sha384" | "sha512";
   /** Whole days from now; default -1 and 30. */
@@ -39,16 +41,19 @@ interface Issuer {
 /** A new root authority. */
 export function createAuthority(options: CertificateOptions = {}): Authority {
   const kind = options.key ?? "ec";
-  const pair = newKey(kind);
+  const pair = newKey(kind, options.bits);
   const issuer = { name: options.name ?? "Postern test authority", kind, secret: pair.privateKey };
   const self = certify(issuer, pair, { ...options, name: issuer.name }, true);
-  return { ...self, issue: (wanted = {}) => certify(issuer, newKey(wanted.key ?? "ec"), wanted, false) };
+  return {
+    ...self,
+    issue: (wanted = {}) => certify(issuer, newKey(wanted.key ?? "ec", wanted.bits), wanted, false),
+  };
 }
 
 /** A server certificate that only vouches for itself. */
 export function selfSigned(options: CertificateOptions = {}): Certificate {
   const kind = options.key ?? "ec";
-  const pair = newKey(kind);
+  const pair = newKey(kind, options.bits);
   return certify({ name: options.name ?? "localhost", kind, secret: pair.privateKey }, pair, options, false);
 }
 
@@ -57,10 +62,10 @@ interface KeyPair {
   readonly privateKey: KeyObject;
 }
 
-function newKey(kind: NonNullable<CertificateOptions["key"]>): KeyPair {
+function newKey(kind: NonNullable<CertificateOptions["key"]>, bits = 2048): KeyPair {
   switch (kind) {
     case "rsa":
-      return generateKeyPairSync("rsa", { modulusLength: 2048 });
+      return generateKeyPairSync("rsa", { modulusLength: bits });
     case "ec":
       return generateKeyPairSync("ec", { namedCurve: "prime256v1" });
     case "ed25519":

@@ -61,7 +61,8 @@ export function createDelivery(
     if (hook.secret !== null)
       headers["postern-signature"] = sign(await hook.secret.read(), Math.floor(Date.now() / 1000), body);
     const signal = AbortSignal.any([AbortSignal.timeout(timeoutMs), stop.signal]);
-    const answer = await fetch(url, { method: "POST", headers, body, signal, redirect: "error" });
+    // Where it leads instead is nowhere that the operator has named: a redirect is an answer like any other that is no success.
+    const answer = await fetch(url, { method: "POST", headers, body, signal, redirect: "manual" });
     // Nothing that it says is of interest, however long it is.
     await answer.body?.cancel();
     if (answer.ok) return;

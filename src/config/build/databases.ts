@@ -18,7 +18,7 @@ import { fileSecret, secretSource } from "../secrets.ts";
 import { isHostName, isLoopback } from "../units.ts";
 import { type Context, readNamed, take, takeItems } from "./context.ts";
 import { checkGroups } from "./groups.ts";
-import { checkCertificates, checkPrivateKey } from "./pem.ts";
+import { checkCertificates, checkForTls, checkPrivateKey } from "./pem.ts";
 import { checkSecret } from "./secret.ts";
 import { buildVault, type PasswordMeans, passwordSource } from "./vault.ts";
 
@@ -159,8 +159,9 @@ async function buildServerTls(
     typeof input.key === "string"
       ? fileSecret(input.key, context.folder)
       : secretSource(input.key, context.folder, context.env);
-  checkSecret(context, [...path, "key"], key, (pem) =>
-    checkPrivateKey(context, [...path, "key"], pem, certificate),
-  );
+  checkSecret(context, [...path, "key"], key, (pem) => {
+    if (checkPrivateKey(context, [...path, "key"], pem, certificate) && cert !== null && certificate !== null)
+      checkForTls(context, [...path, "cert"], cert, pem);
+  });
   return { mode, ca, cert, key, files };
 }

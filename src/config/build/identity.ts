@@ -277,9 +277,9 @@ async function buildSigning(
     typeof input.key === "string"
       ? fileSecret(input.key, context.folder)
       : secretSource(input.key, context.folder, context.env);
-  checkSecret(context, [...path, "key"], key, (pem) =>
-    checkPrivateKey(context, [...path, "key"], pem, certificate),
-  );
+  checkSecret(context, [...path, "key"], key, (pem) => {
+    checkPrivateKey(context, [...path, "key"], pem, certificate);
+  });
   return { cert, key };
 }
 

@@ -12,7 +12,7 @@ import {
 import { tcpAddress } from "../schema/scalars.ts";
 import { type Address, isLoopback, isSafeUrl, parseAddress } from "../units.ts";
 import { type Context, isGiven, readNamed, take, takeItems } from "./context.ts";
-import { checkCertificates, checkPrivateKey, warnOfDates } from "./pem.ts";
+import { checkCertificates, checkForTls, checkPrivateKey, warnOfDates } from "./pem.ts";
 
 export interface Listening {
   readonly listeners: readonly ListenerSettings[];
@@ -141,7 +141,8 @@ export async function buildTls(context: Context): Promise<TlsSettings | null> {
   const key = await readNamed(context, ["tls", "key"], input.key, "a readable PEM file");
   const certificate = cert === "" ? null : checkCertificates(context, ["tls", "cert"], cert);
   if (certificate !== null) warnOfDates(context, ["tls", "cert"], certificate);
-  if (key !== "") checkPrivateKey(context, ["tls", "key"], key, certificate);
+  if (key !== "" && checkPrivateKey(context, ["tls", "key"], key, certificate) && certificate !== null)
+    checkForTls(context, ["tls", "cert"], cert, key);
   let clientCa: string | null = null;
   if (input.client_ca !== undefined) {
     clientCa = await readNamed(context, ["tls", "client_ca"], input.client_ca, "a readable PEM file");

@@ -1,5 +1,6 @@
 /** PEM texts: seen to be what they are said to be before anything starts. */
 import { createPrivateKey, X509Certificate } from "node:crypto";
+import { createSecureContext } from "node:tls";
 import type { Path } from "../problem.ts";
 import type { Context } from "./context.ts";
 
@@ -40,16 +41,16 @@ export function warnOfDates(context: Context, path: Path, certificate: X509Certi
     );
 }
 
-/** A problem when `key` is no readable private key, or not the one of `certificate`. */
+/** A problem when `key` is no readable private key, or not the one of `certificate`; gives false then. */
 export function checkPrivateKey(
   context: Context,
   path: Path,
   key: string,
   certificate: X509Certificate | null,
-): void {
+): boolean {
   try {
     const parsed = createPrivateKey(key);
-    if (certificate === null || certificate.checkPrivateKey(parsed)) return;
+    if (certificate === null || certificate.checkPrivateKey(parsed)) return true;
     context.problem(
       path,
       "this private key does not belong to the certificate",
@@ -57,6 +58,33 @@ export function checkPrivateKey(
     );
   } catch {
     context.problem(path, "holds no readable private key", "a PEM private key without a passphrase");
+  }
+  return false;
+}
+
+/** A problem when OpenSSL would not use a certificate, with what stands behind it in its file, and its key for TLS. */
+export function checkForTls(context: Context, path: Path, cert: string, key: string): void {
+  try {
+    createSecureContext({ cert, key });
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : null;
+    const [what, expected] = refused(code);
+    context.problem(path, `TLS cannot use the certificate: ${what}`, expected);
+  }
+}
+
+/** OpenSSL's reasons (SSL_CTX_set_security_level(3)), as Node names them. */
+function refused(code: unknown): readonly [what: string, expected: string] {
+  const strong = "a certificate with an RSA key of 2048 bits or more, or an EC key of 256";
+  switch (code) {
+    case "ERR_SSL_EE_KEY_TOO_SMALL":
+      return ["its key is too short", strong];
+    case "ERR_SSL_CA_KEY_TOO_SMALL":
+      return ["the key of an authority in the file is too short", strong];
+    case "ERR_SSL_CA_MD_TOO_WEAK":
+      return ["it is signed with a hash that is too weak", "a signature with SHA-256"];
+    default:
+      return ["OpenSSL refuses it", "a certificate and key for TLS"];
   }
 }
 

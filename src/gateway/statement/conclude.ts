@@ -6,8 +6,9 @@ import { columnText } from "../../catalog/index.ts";
 import type { OutcomeStatus } from "../../facts/audit.ts";
 import type { ContentGuard } from "../../masking/index.ts";
 import { typeName } from "../../protocol/index.ts";
+import { begunAt, stopClock } from "./clock.ts";
 import { noteDone } from "./fate.ts";
-import type { Guard } from "./guard.ts";
+import { type Guard, noneDelivered } from "./guard.ts";
 import { innerStatement, opaqueShape, prepare } from "./intend.ts";
 import type { Judgement } from "./judgement.ts";
 import {
@@ -42,11 +43,14 @@ export function conclude(
   const more = status === "ok" || run.unread;
   const part = run.parts[run.at] ?? (more ? run.parts[run.parts.length - 1] : undefined);
   if (part === undefined) return;
-  const { rows } = walk.result;
+  const rows = Math.max(0, walk.result.rows);
+  // The moment it began is written over with its record.
+  if (part.guard !== null) part.guard.delivered.ms += performance.now() - begunAt(walk, run);
   record(walk, entry, part, status, sqlstate, tag, complete, false);
   if (status === "ok") noteDone(walk, part, run.request, tag);
   if (part.guard !== null) concludeGuard(walk, part.guard, run.request, rows);
   run.at++;
+  stopClock(run);
   if (part.statement === null) return;
   if (part.statement.hides) forget(walk.names, () => prepare(walk, "", opaqueShape, null));
   else if (status !== "ok") applyFailed(walk, part.statement, 0);
@@ -63,16 +67,11 @@ function countFetched(walk: Walk, { shape }: PreparedStatement, { delivered }: G
     if (portal === undefined || portal.delivered === delivered) continue;
     portal.delivered.rows += delivered.rows;
     portal.delivered.bytes += delivered.bytes;
+    portal.delivered.ms += delivered.ms;
   }
 }
 
-function concludeGuard(
-  walk: Walk,
-  { timer, judgement, content }: Guard,
-  request: string,
-  rows: number,
-): void {
-  if (timer !== null) clearTimeout(timer);
+function concludeGuard(walk: Walk, { judgement, content }: Guard, request: string, rows: number): void {
   if (content !== null) recordFindings(walk, request, content);
   if (rows > 0 && judgement.budgets.length > 0)
     walk.guard?.budgets.spend(walk.guard.principal, judgement.budgets, rows, performance.now());
@@ -108,6 +107,7 @@ export function concludeSkipped(walk: Walk, entry: Expected, sqlstate: string): 
   for (; run.at < run.parts.length; run.at++) {
     record(walk, entry, run.parts[run.at] as Part, "error", sqlstate, null, false, true);
   }
+  stopClock(run);
 }
 
 /** What became of the rest of `entry` could not be seen: the connection to the server is gone. */
@@ -115,8 +115,13 @@ export function concludeUnknown(walk: Walk, entry: Expected): void {
   const { run } = entry;
   if (run === null) return;
   for (; run.at < run.parts.length; run.at++) {
-    record(walk, entry, run.parts[run.at] as Part, "unknown", null, null, false, false);
+    const part = run.parts[run.at] as Part;
+    const rows = Math.max(0, walk.result.rows);
+    record(walk, entry, part, "unknown", null, null, false, false);
+    // The client has what came until then.
+    if (part.guard !== null) concludeGuard(walk, part.guard, run.request, rows);
   }
+  stopClock(run);
 }
 
 function record(
@@ -144,7 +149,8 @@ function record(
       result.columns ??
       (result.rows > 0 ? (entry.statement?.columns ?? null) : null),
     formats: part.formats ?? result.columns?.formats ?? null,
-    rows: result.rows,
+    // Below zero: a copy failed in front of its header.
+    rows: Math.max(0, result.rows),
     bytes: result.bytes,
     // What was written to a connection that is gone was not delivered.
     complete: complete && !walk.client.destroyed,
@@ -289,7 +295,7 @@ function applyNames(
             batch: entry.batch,
             cursor: true,
             hold: / with hold\b/i.test(shape.stripped),
-            delivered: { rows: 0, bytes: 0 },
+            delivered: noneDelivered(),
             bound: judged,
             described: false,
             agreed: null,

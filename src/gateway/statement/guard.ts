@@ -17,10 +17,16 @@ import type { Portal } from "./names.ts";
 import type { Refusal } from "./refuse.ts";
 import type { Reason, Walk } from "./state.ts";
 
-/** Counts what a portal has given over all its Executes and FETCHes. */
+/** Counts what a portal has given, and taken, over all its Executes and FETCHes. */
 export interface Delivered {
   rows: number;
   bytes: number;
+  /** How long the server worked on it, milliseconds. */
+  ms: number;
+}
+
+export function noneDelivered(): Delivered {
+  return { rows: 0, bytes: 0, ms: 0 };
 }
 
 export interface Guard {
@@ -39,7 +45,6 @@ export interface Guard {
   content: ContentGuard | null;
   /** A limit was reached: nothing more of it is delivered, and this is what the client is told. */
   cut: Refusal | null;
-  timer: NodeJS.Timeout | null;
   /** Others' changes of the database when it was judged (changes.ts). */
   readonly since: number;
   /** The server was asked for one row more than the limit at most, and stops by itself. */
@@ -67,7 +72,7 @@ export function guardOf(
   return {
     judgement,
     copy,
-    delivered: delivered ?? { rows: 0, bytes: 0 },
+    delivered: delivered ?? noneDelivered(),
     portal: null,
     swallowed: false,
     fields: null,
@@ -75,7 +80,6 @@ export function guardOf(
     copyMasker: null,
     content: null,
     cut: null,
-    timer: null,
     bounded: false,
     since,
   };
@@ -189,7 +193,7 @@ export function copyMaskerOf(walk: Walk, guard: Guard): CopyMasker {
 }
 
 /** What a limit that was reached says. */
-export function limitReached(what: "rows" | "bytes" | "time", guard: Guard): Reason {
+export function limitReached(what: "rows" | "bytes" | "time", guard: Pick<Guard, "judgement">): Reason {
   const limits = guard.judgement.decision?.limits;
   const rule = guard.judgement.decision?.rule ?? null;
   switch (what) {

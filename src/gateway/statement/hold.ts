@@ -24,6 +24,7 @@ import {
   waitingNotice,
 } from "./holdreasons.ts";
 import type { Guarding, Judgement } from "./judgement.ts";
+import { charge } from "./limits.ts";
 import { endParsing } from "./own.ts";
 import { queueLength } from "./queue.ts";
 import type { Walk } from "./state.ts";
@@ -75,11 +76,17 @@ export function hold(walk: Walk, guard: Guarding, desk: ApprovalDesk, message: H
   return "later";
 }
 
-function begin(walk: Walk, guard: Guarding, desk: ApprovalDesk, message: HeldMessage, key: string): "later" {
+function begin(walk: Walk, guard: Guarding, desk: ApprovalDesk, message: HeldMessage, key: string): Held {
+  const request = uuidv7();
+  // Nobody is asked for what could not run once they have agreed.
+  const charged = chargeable(message);
+  const reason = charge(walk, charged);
+  if (reason !== null) return { refused: { reason, request } };
   const holding: Holding = {
     desk,
     message,
-    request: uuidv7(),
+    request,
+    charged,
     since: performance.now(),
     key,
     binding: "",
@@ -93,6 +100,12 @@ function begin(walk: Walk, guard: Guarding, desk: ApprovalDesk, message: HeldMes
   walk.hold = holding;
   stall(walk, holding, ask(walk, guard, holding, message));
   return "later";
+}
+
+/** A Query is charged for whole, a batch statement by statement at its Execute: those that nobody is asked about, then. */
+function chargeable({ protocol, parts }: HeldMessage): Judgement[] {
+  const all = parts.map(({ judgement }) => judgement);
+  return protocol === "simple" ? all : all.filter(({ awaits }) => awaits);
 }
 
 /** The client's stream stands still until `work` has an answer. */

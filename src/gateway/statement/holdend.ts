@@ -2,6 +2,7 @@
 import { AuditUnavailable } from "../../audit/index.ts";
 import type { HoldAnswer, Holding, HoldRefusal } from "./holding.ts";
 import { cancelledWhileHeld, goneWhileHeld, mention, tokenOver, tooMuchBehind } from "./holdreasons.ts";
+import { refund } from "./limits.ts";
 import { recordHeld } from "./refuseheld.ts";
 import type { Reason, Walk } from "./state.ts";
 import { terminates } from "./watch.ts";
@@ -54,7 +55,9 @@ export function release(walk: Walk, holding: Holding): void {
   walk.hold = null;
   stop(holding);
   // What was claimed is used.
-  if (holding.answer?.kind !== "pass") leave(walk, holding, "cancel");
+  if (holding.answer?.kind === "pass") return;
+  refund(walk, holding.charged);
+  leave(walk, holding, "cancel");
 }
 
 /** Chunks that came while a message is held: a Terminate among them withdraws it, as does too much of them. */
@@ -85,6 +88,7 @@ export function abandon(walk: Walk, why: "disconnect" | "restart"): void {
   walk.hold = null;
   holding.gone.abort();
   stop(holding);
+  refund(walk, holding.charged);
   leave(walk, holding, why);
   try {
     const late = walk.deadline() * 1000 <= Date.now();

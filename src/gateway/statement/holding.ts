@@ -65,6 +65,8 @@ export interface Holding {
   readonly desk: ApprovalDesk;
   readonly message: HeldMessage;
   readonly request: string;
+  /** What its rates were charged for; given back if it does not run. */
+  readonly charged: readonly Judgement[];
   /** performance.now() when it began. */
   readonly since: number;
   /** Of everything that can be told without asking: the same message, judged the same way, has the same. */

@@ -34,7 +34,18 @@ export function run(
   strict = false,
   approval: string | null = null,
 ): Run {
-  return { request, since: performance.now(), parts, changes, unread, strict, approval, at: 0 };
+  return {
+    request,
+    since: performance.now(),
+    parts,
+    changes,
+    unread,
+    strict,
+    approval,
+    at: 0,
+    clock: null,
+    late: null,
+  };
 }
 
 /** Appends one intent. `comment`: the statement's, which may claim something of its caller. Throws AuditUnavailable. */

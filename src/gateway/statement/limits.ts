@@ -1,8 +1,8 @@
-/** Limits of a decision that are looked at before a statement runs, and the clock of one that does. */
-import { type Guard, limitReached, notCountable } from "./guard.ts";
+/** Limits of a decision that are looked at before a statement runs. */
+import type { Budget } from "../../policy/index.ts";
+import { notCountable } from "./guard.ts";
 import type { Judgement } from "./judgement.ts";
 import type { Shape } from "./names.ts";
-import { type Expected, firstRun, runningGuard } from "./queue.ts";
 import type { Reason, Walk } from "./state.ts";
 
 /**
@@ -24,60 +24,42 @@ export function uncountable(
   return null;
 }
 
-/**
- * Charges the rates that the statements count against; a reason when one is used up. `goesOn`: more of a result that was begun before is
- * asked for, which is no other statement.
- */
+/** The rates that statements count against. `goesOn`: more of a result that was begun before is asked for, which is no other statement. */
+function ratesOf(judgements: readonly Judgement[], goesOn: boolean): readonly Budget[] {
+  const [only] = judgements;
+  const all =
+    only !== undefined && judgements.length === 1
+      ? only.budgets
+      : judgements.flatMap(({ budgets }) => budgets);
+  return goesOn ? all.filter(({ unit }) => unit === "rows") : all;
+}
+
+/** Charges the rates that the statements of a message count against, all or none; a reason when one is used up. */
 export function charge(walk: Walk, judgements: readonly Judgement[], goesOn = false): Reason | null {
   const { guard } = walk;
   if (guard === null) return null;
-  for (const { budgets: all } of judgements) {
-    const budgets = goesOn ? all.filter(({ unit }) => unit === "rows") : all;
-    if (budgets.length === 0) continue;
-    const charged = guard.budgets.charge(guard.principal, budgets, performance.now());
-    if (charged.ok) continue;
-    const { amount, unit, perSeconds, rule } = charged.budget;
-    return {
-      sqlstate: "53400",
-      code: "RATE_LIMITED",
-      message: `policy: more than ${amount} ${unit} in ${perSeconds} seconds`,
-      hint: `Wait ${Math.ceil(charged.retryMs / 1000)} s, then go on more slowly.`,
-      rule,
-      retryable: true,
-    };
-  }
-  return null;
+  const budgets = ratesOf(judgements, goesOn);
+  if (budgets.length === 0) return null;
+  const charged = guard.budgets.charge(guard.principal, budgets, performance.now());
+  if (charged.ok) return null;
+  const { amount, unit, perSeconds, rule } = charged.budget;
+  const ever = Number.isFinite(charged.retryMs);
+  return {
+    sqlstate: "53400",
+    code: "RATE_LIMITED",
+    message: `policy: more than ${amount} ${unit} in ${perSeconds} seconds`,
+    hint: ever
+      ? `Wait ${Math.ceil(charged.retryMs / 1000)} s, then go on more slowly.`
+      : `Send at most ${amount} of them in one message.`,
+    rule,
+    retryable: ever,
+  };
 }
 
-/** How often a statement that is not running yet is looked at again. */
-const againMs = 100;
-
-/** The statements of `entry` are on their way: those with a time limit are cancelled when it has passed. */
-export function startClocks(walk: Walk, entry: Expected): void {
-  for (const part of entry.run?.parts ?? []) {
-    const { guard } = part;
-    const limit = guard?.judgement.decision?.limits.timeoutMs ?? null;
-    if (guard === null || limit === null) continue;
-    const fire = () => {
-      const running = firstRun(walk.queue);
-      if (running === null || running.run === null) return;
-      // What is before it may be what takes so long: its own time begins when that is answered.
-      const mine = runningGuard(running) === guard;
-      const since = Math.max(running.run.since, walk.concluded);
-      const left = mine ? Math.ceil(limit - (performance.now() - since)) : againMs;
-      if (left > 0) guard.timer = setTimeout(fire, left).unref();
-      else cutOff(walk, guard, limitReached("time", guard));
-    };
-    guard.timer = setTimeout(fire, limit).unref();
-  }
-}
-
-/**
- * Nothing more of the running statement is delivered. `cancel`: the server is told to end it; a needless request might hit
- * the statement behind it.
- */
-export function cutOff(walk: Walk, guard: Guard, reason: Reason, cancel = true): void {
-  if (guard.cut !== null) return;
-  guard.cut = { ...reason, request: firstRun(walk.queue)?.run?.request ?? "" };
-  if (cancel) walk.cancel();
+/** Statements that were charged for do not run: what they took is there again. */
+export function refund(walk: Walk, judgements: readonly Judgement[]): void {
+  const { guard } = walk;
+  if (guard === null) return;
+  const budgets = ratesOf(judgements, false);
+  if (budgets.length > 0) guard.budgets.refund(guard.principal, budgets, performance.now());
 }

@@ -56,6 +56,10 @@ export interface Run {
   readonly approval: string | null;
   /** Index of the part the server is working on. */
   at: number;
+  /** Fires when its time has passed; null: it is not limited, or over. */
+  clock: NodeJS.Timeout | null;
+  /** Of several statements: their time has passed, and this is what the client is told of the one that fails. */
+  late: Refusal | null;
 }
 
 export interface Expected {
@@ -149,6 +153,13 @@ export function firstRun({ items, head }: ReplyQueue): Expected | null {
     if (entry !== undefined && entry.run !== null) return entry;
   }
   return null;
+}
+
+/** Whether another message that runs something was sent behind the oldest. */
+export function runsBehind({ items, head }: ReplyQueue): boolean {
+  let runs = 0;
+  for (let i = head; i < items.length; i++) if (items[i]?.run != null && ++runs === 2) return true;
+  return false;
 }
 
 /** What watches over the statement that the server is working on. */

@@ -41,8 +41,7 @@ export function receive(walk: Walk, chunk: Buffer): void {
   walk.counters.bytesIn += chunk.length;
   // Nothing counts that comes behind Terminate.
   if (walk.leaving) return;
-  if (walk.cancelling > 0 && walk.stall === null && queueLength(walk.queue) === 0)
-    walk.stall = { until: "cancelled" };
+  awaitCancel(walk);
   if (walk.stall !== null) {
     walk.stalled.push(apart(chunk));
     walk.stalledBytes += chunk.length + holdCost;
@@ -53,6 +52,11 @@ export function receive(walk: Walk, chunk: Buffer): void {
   }
   scan(walk, chunk);
   slowDown(walk);
+}
+
+/** A cancel request is under way: what was sent behind it must not be what it hits. */
+function awaitCancel(walk: Walk): void {
+  if (walk.cancelling > 0 && walk.stall === null) walk.stall = { until: "cancelled" };
 }
 
 /** The same bytes without the memory around them: what waits long must not keep more than it is counted as. */
@@ -80,6 +84,8 @@ export function ready(walk: Walk): boolean {
 /** Goes on after a stall; the caller has set `walk.stall` to null. */
 export function resume(walk: Walk): void {
   while (walk.stall === null && !walk.leaving) {
+    if (walk.stalled.length > 0) awaitCancel(walk);
+    if (walk.stall !== null) break;
     const chunk = walk.stalled.shift();
     if (chunk === undefined) break;
     walk.stalledBytes -= chunk.length + holdCost;
@@ -245,7 +251,7 @@ function dispatch(walk: Walk, type: number, body: Buffer, chunk: Buffer, at: num
     case 0x44: // D
       return onDescribe(walk, body);
     case 0x45: // E
-      return onExecute(walk, body);
+      return onExecute(walk, body, chunk, at);
     case 0x43: // C
       return onClose(walk, body);
     case 0x53: // S

@@ -9,9 +9,10 @@ import type { Durability } from "../../facts/audit.ts";
 import { backendLimits, ProtocolError } from "../../protocol/index.ts";
 import { answer } from "./answer/index.ts";
 import { changedMeanwhile, changedSince } from "./changes.ts";
+import { cutOff } from "./clock.ts";
+import { endsCopy, mayEndCopy, uncount } from "./copied.ts";
 import { collect, gather, piece } from "./gather.ts";
 import { copyMaskerOf, type Guard, limitReached, maskerOf } from "./guard.ts";
-import { cutOff } from "./limits.ts";
 import { Kind, maxQueued, queueHead, queueLength, runningGuard, shift } from "./queue.ts";
 import type { Walk } from "./state.ts";
 
@@ -124,6 +125,16 @@ export function relay(walk: Walk, first: Buffer): void {
           throw new ProtocolError("the server sent a row where none was expected");
         guard = runningGuard(head);
         if (result.firstRow === 0) result.firstRow = performance.now();
+      }
+      if (type === COPY_DATA && mayEndCopy(length)) {
+        if (next > end) {
+          endRows(pos);
+          if (run < pos) out.push(chunk.subarray(run, pos));
+          run = end;
+          walk.backend = collect(chunk, pos, next - end);
+          break;
+        }
+        if (guard?.cut == null && endsCopy(chunk, pos, length)) uncount(walk, guard);
       }
       if (guard !== null) {
         const hides = guard.judgement.plan !== null;
@@ -251,10 +262,10 @@ function admit(walk: Walk, guard: Guard, bytes: number): boolean {
   }
   const { delivered } = guard;
   const limits = guard.judgement.decision?.limits;
-  if (walk.result.rows === 0 && outdatedBy(walk, guard)) {
+  if (walk.result.rows <= 0 && outdatedBy(walk, guard)) {
     guard.swallowed = true;
     walk.guard?.analyst.bump();
-    cutOff(walk, guard, changedMeanwhile);
+    cutOff(walk, guard, changedMeanwhile, "soon");
     return false;
   }
   delivered.rows++;
@@ -268,7 +279,7 @@ function admit(walk: Walk, guard: Guard, bytes: number): boolean {
         : null;
   if (over === null) return true;
   guard.swallowed = true;
-  cutOff(walk, guard, limitReached(over, guard), over !== "rows" || !guard.bounded);
+  cutOff(walk, guard, limitReached(over, guard), over === "rows" && guard.bounded ? "never" : "soon");
   return false;
 }
 
@@ -289,7 +300,7 @@ function withinBytes(walk: Walk, guard: Guard, masked: Buffer): Buffer {
     else walk.result.rows--;
   }
   guard.swallowed = true;
-  if (guard.cut === null) cutOff(walk, guard, limitReached("bytes", guard));
+  if (guard.cut === null) cutOff(walk, guard, limitReached("bytes", guard), "soon");
   return masked.subarray(0, fits);
 }
 

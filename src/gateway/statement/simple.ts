@@ -5,6 +5,7 @@ import { flush } from "../../protocol/index.ts";
 import type { MessageText, StatementText } from "../../sql/index.ts";
 import { noteForwarded } from "./aftermath.ts";
 import { askFirst } from "./ask.ts";
+import { startClock, timeUsedUp } from "./clock.ts";
 import { concludeSkipped } from "./conclude.ts";
 import { holdCost } from "./forward.ts";
 import { guardOf, judgedAt } from "./guard.ts";
@@ -26,7 +27,7 @@ import {
 } from "./intend.ts";
 import { judgeMessage } from "./judge/message.ts";
 import { askDurability, harmless, type Judgement, type Question } from "./judgement.ts";
-import { charge, startClocks, uncountable } from "./limits.ts";
+import { charge, refund, uncountable } from "./limits.ts";
 import { cursorIn, type PreparedStatement, roomForNames } from "./names.ts";
 import { expected, Kind, type Part, push, queueHead } from "./queue.ts";
 import type { Verdict } from "./receive.ts";
@@ -125,6 +126,20 @@ function placed(reason: Reason, bytes: Buffer, statement: StatementText | undefi
   return { ...reason, server: { ...reason.server, fields } };
 }
 
+function fetchedTooLong(
+  walk: Walk,
+  statements: readonly PreparedStatement[],
+  judgements: readonly Judgement[],
+): Reason | null {
+  let reason: Reason | null = null;
+  for (const [index, { shape }] of statements.entries()) {
+    const judgement = judgements[index];
+    if (shape.names.length > 0 && judgement !== undefined)
+      reason ??= timeUsedUp(judgement, cursorIn(walk.names, shape)?.delivered);
+  }
+  return reason;
+}
+
 function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
   const { statements } = message;
   if (message.poisoned) walk.poisoned();
@@ -147,7 +162,10 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
     const { refused, awaiting } = verdicts;
     ({ judgements } = verdicts);
     askDurability(walk, judgements);
-    const before = judgements[refused]?.refusal ?? uncountable(prepared, judgements);
+    const before =
+      judgements[refused]?.refusal ??
+      uncountable(prepared, judgements) ??
+      fetchedTooLong(walk, prepared, judgements);
     if (before === null && (awaiting >= 0 || walk.hold !== null)) {
       const held = holdQuery(walk, walk.guard, prepared, judgements, awaiting);
       if (held === "later") return "later";
@@ -155,7 +173,7 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
       pass = held;
     }
     if (before !== null) withdraw(walk);
-    const reason = before ?? charge(walk, judgements);
+    const reason = before ?? (pass === null ? charge(walk, judgements) : null);
     if (reason !== null) {
       const at = Math.max(refused, 0);
       return refuseStatements(walk, prepared, judgements, at, placed(reason, bytes, statements[at]));
@@ -232,6 +250,7 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
   } catch (error) {
     // Those that the log did take are never run.
     concludeSkipped(walk, expected(Kind.query, walk.batch, run(request, parts), null, null), "58030");
+    if (judgements !== null) refund(walk, judgements);
     return refuseUnrecorded(walk, error, true);
   }
   walk.counters.statements += parts.length;
@@ -248,7 +267,7 @@ function intendQuery(walk: Walk, message: MessageText, bytes: Buffer): Verdict {
   push(walk.queue, entry);
   if (judgements !== null && walk.guard !== null) {
     for (const judgement of judgements) noteForwarded(walk.guard, judgement, entry.batch);
-    startClocks(walk, entry);
+    startClock(walk, entry);
     const [only] = judgements;
     if (only !== undefined && judgements.length === 1 && mustTakeBack(only)) {
       entry.special = { swallow: false, portal: null, reissued: true, alone: true, tag: null };

@@ -49,7 +49,7 @@ export function errorResponse(walk: Walk, body: Buffer): Buffer | null {
   if (reissued && tag === null && head.refusal === null) walk.toServer.write([sync], null);
   // Planning, too, takes its time: then it is the Bind that fails.
   const running = sqlstate === "57014" ? firstRun(queue) : null;
-  const cut = running === null ? null : (runningGuard(running)?.cut ?? null);
+  const cut = running === null ? null : (runningGuard(running)?.cut ?? running.run?.late ?? null);
   const refusal = head.refusal ?? cut;
   const failing = head.run?.parts[head.run.at] ?? null;
   noteFailed(

@@ -7,6 +7,7 @@ import {
   encodeBackend,
 } from "../../../protocol/index.ts";
 import { conclude } from "../conclude.ts";
+import { copyBegins } from "../copied.ts";
 import { checkColumns, copyMaskerOf, describe } from "../guard.ts";
 import { copyEndIsQueued, dropSyncsDuringCopy, Kind, queueHead, runningGuard } from "../queue.ts";
 import { onSetting } from "../settings.ts";
@@ -116,7 +117,7 @@ export function answer(walk: Walk, type: number, chunk: Buffer, start: number, e
       return null;
     }
     case 0x48: // CopyOutResponse
-      copyHead(walk, type);
+      copyBegins(walk, copyHead(walk, type));
       return null;
     case 0x63: {
       // CopyDone

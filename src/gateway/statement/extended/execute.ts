@@ -5,6 +5,7 @@ import { decodeExecute, encodeDescribe, encodeFrontend, flush } from "../../../p
 import { opaqueFacts } from "../../../sql/index.ts";
 import { noteForwarded } from "../aftermath.ts";
 import { askFirst } from "../ask.ts";
+import { startClock, timeLimitOf, timeUsedUp } from "../clock.ts";
 import { unknownPortal } from "../facts.ts";
 import { type Guard, guardOf, judgedAt } from "../guard.ts";
 import { stillAgreed } from "../heldbatch.ts";
@@ -24,7 +25,7 @@ import {
 } from "../intend.ts";
 import { judgeMessage } from "../judge/message.ts";
 import { askDurability, type Guarding, harmless, type Judgement, type Question } from "../judgement.ts";
-import { charge, startClocks } from "../limits.ts";
+import { charge, refund } from "../limits.ts";
 import { outdatedPortal } from "../meaning.ts";
 import {
   cursorIn,
@@ -42,7 +43,8 @@ import { settled } from "../settings.ts";
 import type { Walk } from "../state.ts";
 import { awaitAnswer, keyOf, waitFor } from "./waits.ts";
 
-export function onExecute(walk: Walk, body: Buffer): Verdict {
+/** `chunk` holds the message from `at` on. */
+export function onExecute(walk: Walk, body: Buffer, chunk: Buffer, at: number): Verdict {
   const { portal: name, maxRows } = decodeExecute(body);
   const { names } = walk;
   const key = keyOf(walk, name);
@@ -97,6 +99,7 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
       statement.comment,
     );
   } catch (error) {
+    if (judgement !== null && !goesOn(portal)) refund(walk, [judgement]);
     return refuseUnrecorded(walk, error, false);
   }
   walk.counters.statements++;
@@ -126,7 +129,8 @@ export function onExecute(walk: Walk, body: Buffer): Verdict {
     push(walk.queue, entry);
     return changes ? awaitAnswer(walk, entry) : "forward";
   }
-  const sent = { statement, judgement, guard, entry, portal, name, maxRows, changes };
+  const told = timeLimitOf(guard) === null || isFlushed(chunk, at);
+  const sent = { statement, judgement, guard, entry, portal, name, maxRows, changes, told };
   return forwardGuarded(walk, walk.guard, sent, body);
 }
 
@@ -143,6 +147,11 @@ const unguarded: Checked = { verdict: null, judgement: null, pass: null };
 
 function stop(verdict: Verdict): Checked {
   return { verdict, judgement: null, pass: null };
+}
+
+/** More of a result is asked for, that was begun before. */
+function goesOn(portal: Portal | undefined): boolean {
+  return portal !== undefined && portal.delivered.rows > 0;
 }
 
 /** Judges what a portal runs. It may mean something else than when it was bound. */
@@ -170,8 +179,11 @@ function check(
   }
   const reason =
     (pass === null ? judgement?.refusal : null) ??
-    (judgement === null ? null : outdatedPortal(portal?.bound ?? null, judgement)) ??
-    charge(walk, verdicts.judgements, (portal?.delivered.rows ?? 0) > 0);
+    (judgement === null
+      ? null
+      : (outdatedPortal(portal?.bound ?? null, judgement) ??
+        timeUsedUp(judgement, (cursorIn(walk.names, statement.shape) ?? portal)?.delivered))) ??
+    (pass === null ? charge(walk, verdicts.judgements, goesOn(portal)) : null);
   if (reason === null) return { verdict: null, judgement, pass };
   return stop(refuseExtended(walk, reason, statement, judgement?.refusal == null ? null : judgement));
 }
@@ -208,15 +220,26 @@ interface Sent {
   readonly maxRows: number;
   /** It may change names. */
   readonly changes: boolean;
+  /** Its answer is wanted no sooner than the server sends it. */
+  readonly told: boolean;
+}
+
+/** Whether the message behind the one at `at` makes the server send its answers: a Flush or Sync. */
+function isFlushed(chunk: Buffer, at: number): boolean {
+  const next = chunk[at + 1 + chunk.readInt32BE(at + 1)];
+  return next === 0x48 || next === 0x53;
 }
 
 /** Forwards an Execute with what its limits and masks need before and behind it. */
 function forwardGuarded(walk: Walk, guarding: Guarding, sent: Sent, body: Buffer): Verdict {
-  const { statement, judgement, guard, entry, portal, name, maxRows, changes } = sent;
+  const { statement, judgement, guard, entry, portal, name, maxRows, changes, told } = sent;
   noteForwarded(guarding, judgement, entry.batch);
   const block = inBlockBehind(statement.shape);
   if (block !== null) guarding.block = { batch: entry.batch, open: block };
   const before: Buffer[] = [];
+  // The clock runs from the answer to what is before it, which the server would keep until its buffer is full.
+  if (timeLimitOf(guard) !== null && walk.lastRun === walk.batch && firstRun(walk.queue) !== null)
+    before.push(flush);
   if (guard !== null && portal !== undefined) {
     guard.portal = portal;
     if (judgement.plan !== null && !portal.described) {
@@ -232,7 +255,7 @@ function forwardGuarded(walk: Walk, guarding: Guarding, sent: Sent, body: Buffer
   entry.special = { swallow: false, portal: null, reissued: false, alone, tag: null };
   walk.lastRun = walk.batch;
   push(walk.queue, entry);
-  startClocks(walk, entry);
+  startClock(walk, entry);
   if (alone || changes) walk.stall = { until: "answered", entry };
   const limit = judgement.decision?.limits.rows ?? null;
   const left = limit === null || guard === null ? 0 : Math.max(1, limit - guard.delivered.rows + 1);
@@ -244,11 +267,11 @@ function forwardGuarded(walk: Walk, guarding: Guarding, sent: Sent, body: Buffer
   if (before.length === 0) {
     // The message ends with its number of rows; its bytes are ours, and go on with those around them in one piece.
     if (bounded) body.writeInt32BE(left, body.length - 4);
-    return alone || changes ? "forward-flush" : "forward";
+    return alone || changes || !told ? "forward-flush" : "forward";
   }
   return [
     ...before,
     encodeFrontend({ type: "execute", portal: name, maxRows: bounded ? left : maxRows }),
-    ...(alone || changes ? [flush] : []),
+    ...(alone || changes || !told ? [flush] : []),
   ];
 }

@@ -3,11 +3,12 @@ import { AuditUnavailable, uuidv7 } from "../../../audit/index.ts";
 import { decodeFunctionCall } from "../../../protocol/index.ts";
 import { noteForwarded } from "../aftermath.ts";
 import { askFirst } from "../ask.ts";
+import { startClock } from "../clock.ts";
 import { guardOf, judgedAt } from "../guard.ts";
 import { contextOf, intent, opaqueShape, prepare, run, typesJson, valuesJson } from "../intend.ts";
 import { judgeFunction } from "../judge/function.ts";
 import type { Judgement } from "../judgement.ts";
-import { charge, startClocks } from "../limits.ts";
+import { charge, refund } from "../limits.ts";
 import { type Expected, expected, Kind, push, pushCopyEnd, queueHead, type ReplyQueue } from "../queue.ts";
 import type { Verdict } from "../receive.ts";
 import {
@@ -60,6 +61,7 @@ export function onFunctionCall(walk: Walk, body: Buffer): Verdict {
       judgement?.decisionRecord,
     );
   } catch (error) {
+    if (judgement !== null) refund(walk, [judgement]);
     return refuseUnrecorded(walk, error, true);
   }
   walk.counters.statements++;
@@ -68,7 +70,7 @@ export function onFunctionCall(walk: Walk, body: Buffer): Verdict {
   const part = { intent: index, statement, sql: null, guard, harmless: false, formats: null };
   const entry = expected(Kind.functionCall, walk.batch++, run(request, [part], true), null, null);
   push(walk.queue, entry);
-  startClocks(walk, entry);
+  startClock(walk, entry);
   // Nothing says what the function does.
   walk.stall = { until: "answered", entry };
   return "forward";

@@ -2,6 +2,7 @@
 import { decodeBind, decodeClose, decodeDescribe } from "../../../protocol/index.ts";
 import { askFirst } from "../ask.ts";
 import { ownName, ownNames } from "../facts.ts";
+import { noneDelivered } from "../guard.ts";
 import { agreedBind, holdBatch } from "../heldbatch.ts";
 import { patternRefused } from "../hidden.ts";
 import { withdraw } from "../holdend.ts";
@@ -65,7 +66,7 @@ export function onBind(walk: Walk, body: Buffer, chunk: Buffer, at: number): Ver
     batch: walk.batch,
     cursor: false,
     hold: false,
-    delivered: { rows: 0, bytes: 0 },
+    delivered: noneDelivered(),
     bound,
     described: false,
     agreed: walk.pass === null ? null : agreedBind(walk, statement, bind, bound),
