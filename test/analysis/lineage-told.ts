@@ -69,6 +69,11 @@ const outside: readonly string[] = [
   "% is not null",
   "% < 'm'",
   "% || name",
+  `'{"a": "\\u0000"}'::json -> %`,
+  `json_extract_path('{"a": "\\u0000"}'::json, 'a', %)`,
+  `to_jsonb('{"k": 1e200000, "m": 1e200000}'::json -> %)`,
+  `jsonb_build_object('k', 1) ->> %`,
+  "to_jsonb(string_to_array(%, 'a'))",
 ];
 /** What makes of the hidden text something that is NULL, empty or short for some values only. */
 const inside: readonly string[] = [

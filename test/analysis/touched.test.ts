@@ -574,6 +574,11 @@ describe("expressions that tell of a value by more than their own", () => {
     ...(major >= 16 ? ["email is json", "to_jsonb(email) is json object"] : []),
     "(select array[x, name]::text from (select upper(u.email) as x) s)",
     "array(select email from users)",
+    "to_jsonb(email) -> 'a' ->> name",
+    "xmlelement(name e, email, created)",
+    "to_char(length(email), 'FM999G990D00')",
+    "concat(email, $1::text, $2::text, $3::inet, '{\"a\": [1, 2]}'::jsonb)",
+    "coalesce(to_jsonb(u), '{}'::jsonb)::text || email",
   ])("%s does not", async (expression) => {
     const touched = await by.touched(`select ${expression} from users u`);
     expect(touched.problems).toEqual([]);
@@ -658,6 +663,17 @@ describe("expressions that tell of a value by more than their own", () => {
     "strpos(email collate own_order, 'aaaaaaaaaaaaaaaaaaaa')",
     "starts_with(nullif(email, 'a') collate own_order, 'b')",
     "to_char(length(email), '9V99999999')",
+    // Numbers that become too large to print, or too long.
+    "greatest(to_jsonb(email), '[1e131071]'::jsonb)::text",
+    "greatest(array[length(email)::numeric], '{1e131071}'::numeric[])::text",
+    `'[${Array(9000).fill("1e131071").join()}]'::jsonb::text || nullif(email, 'a')`,
+    "$1::jsonb::text || nullif(email, 'a')",
+    // What is picked by a value may fail, or be too long.
+    "'{\"a\": \"\\u0000\"}'::json -> nullif(email, 'a')",
+    "json_extract_path('{\"a\": \"\\u0000\"}'::json, 'a', nullif(email, 'a'))",
+    "to_jsonb('{\"a\": 1e200000}'::json -> email)",
+    "('{\"a\": [1e131071, 1e131071]}'::jsonb ->> email)",
+    "jsonb_extract_path_text('{\"a\": [1e131071, 1e131071]}'::jsonb, email)",
     ...(major >= 16 ? ["('[' || translate(left(email, 1), 'ab', '1x') || ',[[[') is json"] : []),
     // PostgreSQL 16 cuts it short.
     ...(major >= 17 ? ["json_array(email returning varchar(5))"] : []),
@@ -669,6 +685,21 @@ describe("expressions that tell of a value by more than their own", () => {
   });
 });
 
+test("no date in XML is infinite, numbers may become too large for a format, what picks a value counts as a condition", async () => {
+  expect(usesOf(await by.touched("select to_char(total, '9V999'), total::text from orders"), by)).toEqual([
+    "derived public.orders.total",
+    "predicate public.orders.total",
+  ]);
+  const dates = await by.touched(
+    "select xmlelement(name e, created), xmlforest(array[created] as d) from users",
+  );
+  expect(usesOf(dates, by)).toEqual(["predicate public.users.created"]);
+  const picked = await by.touched(
+    "select ('[2:2]={1e200000}'::json[])[age], ('{}'::jsonb[])[age:age] from users",
+  );
+  expect(usesOf(picked, by)).toEqual(["predicate public.users.age"]);
+});
+
 test("what is worked out in a sub-select counts as written where its columns are named", async () => {
   const doubled = (levels: number, from: string): string =>
     levels === 0 ? from : `select x || x as x from (${doubled(levels - 1, from)}) s`;
@@ -676,6 +707,7 @@ test("what is worked out in a sub-select counts as written where its columns are
   const told = [
     `select coalesce(x, (1 / (id - 1))::text) from (${cut}) s`,
     `select substr(x, 1, -1) from (${cut}) s`,
+    `select ${"x || ".repeat(16)} x from (select $1 || nullif(email, 'a') as x from users) s`,
     "select row(x, y) < row('a', 1) from (select email as x, 1 / (id - 1) as y from users) s",
     "with recursive r(x, n) as (select email, 0 from users union all select x || x, n + 1 from r where n < 30) select x from r",
     doubled(12, "select upper(email) as x from users"),

@@ -11,7 +11,7 @@ import {
   nodesOf,
   type ServerNode,
 } from "../../sql/servertree/index.ts";
-import { integerConstant } from "./constants.ts";
+import { bytesOf, integerConstant } from "./constants.ts";
 import type { CatalogFacts } from "./facts.ts";
 import { childrenOf, collectNodes, tagOf } from "./nodes.ts";
 import { bare, keepsSize } from "./quiet.ts";
@@ -29,23 +29,39 @@ import {
 /** More than this many times is not bounded. */
 export const boundedGrowth = 256;
 
-/** By pg_type oid, of a few bytes whatever they hold: bool, "char", name, numbers, oids, dates and times, uuid. */
+/** By pg_type oid, of a few bytes whatever they hold: bool, "char", name, numbers, oids, dates and times, uuid, addresses. */
 const small: ReadonlySet<number> = new Set([
   16, 18, 19, 20, 21, 23, 26, 27, 28, 29, 700, 701, 790, 1700, 1082, 1083, 1114, 1184, 1186, 1266, 2205, 2206,
-  2950, 4089, 4096,
+  2950, 4089, 4096, 650, 774, 829, 869,
 ]);
-const typeFields = ["vartype", "funcresulttype", "opresulttype", "resulttype", "aggtype", "wintype", "type"];
+const typeFields = [
+  "vartype",
+  "consttype",
+  "paramtype",
+  "funcresulttype",
+  "opresulttype",
+  "resulttype",
+  "aggtype",
+  "wintype",
+  "type",
+];
 
 /** What puts quotes, escapes or tags around its argument: each time the ones inside are doubled. */
 const wrapping = /^(?:quote_|to_json|row_to_json|array_to_json|jsonb?_build_|jsonb_pretty|encode$)/;
 const wrap = 4;
+/** Constants are as long as a statement at most, parameters as a message: so many times that (limits.statement_bytes and message_bytes). */
+const parameter = 16;
+/** By pg_type oid, as long as they were written: bytea, text, xml, bpchar, varchar, and arrays of texts. */
+const written: ReadonlySet<number> = new Set([17, 25, 142, 705, 1042, 1043, 2275, 1009, 1014, 1015]);
+/** Of other constants twelve bytes, a number in jsonb, print as 131,072 digits: so many bytes as long as a whole statement. */
+const printing = 384;
 
 const takesApart =
   /^(?:unnest|generate_(?:series|subscripts)|jsonb?_(?:each|array_elements)(?:_text)?|jsonb?_object_keys|(?:regexp_split|string)_to_table)$/;
 
 /** Nodes that compare, or tell something of a value. */
 const telling: ReadonlySet<string> = new Set(
-  "CONST PARAM BOOLEXPR NULLTEST BOOLEANTEST ROWCOMPAREEXPR DISTINCTEXPR SCALARARRAYOPEXPR JSONISPREDICATE SQLVALUEFUNCTION".split(
+  "BOOLEXPR NULLTEST BOOLEANTEST ROWCOMPAREEXPR DISTINCTEXPR SCALARARRAYOPEXPR JSONISPREDICATE SQLVALUEFUNCTION".split(
     " ",
   ),
 );
@@ -69,6 +85,12 @@ export function createGrowth(
     const tag = tagOf(expr);
     if (telling.has(tag) || isSmall(expr)) return 1;
     switch (tag) {
+      case "CONST":
+        return written.has(intOf(expr, "consttype"))
+          ? 1
+          : Math.max(1, (bytesOf(expr)?.length ?? 0) / printing);
+      case "PARAM":
+        return ofParameter(intOf(expr, "paramtype"));
       case "VAR":
         return isStored(expr, scope) ? 1 : column(outer(scope, intOf(expr, "varlevelsup", -1)), expr);
       case "FIELDSELECT":
@@ -105,6 +127,11 @@ export function createGrowth(
       default:
         return Number.POSITIVE_INFINITY;
     }
+  }
+
+  function ofParameter(type: number): number {
+    if (written.has(type)) return parameter;
+    return facts.catalog.type(type)?.kind === "e" ? 1 : Number.POSITIVE_INFINITY;
   }
 
   function sum(nodes: readonly ServerNode[], scope: Scope): number {

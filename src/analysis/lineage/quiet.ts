@@ -8,7 +8,7 @@ import { comparesColumns, isCollated, isComparable, isOwnCollation } from "./com
 import { isTrue, textConstant } from "./constants.ts";
 import type { CatalogFacts } from "./facts.ts";
 import { childrenOf, tagOf } from "./nodes.ts";
-import { typeOf } from "./types.ts";
+import { shownType, typeOf } from "./types.ts";
 
 /** Nodes that hand on, or put together, what stands in them. */
 const plain: ReadonlySet<string> = new Set(
@@ -80,8 +80,17 @@ const inParts = /^(?:(?:array|record)_(?:eq|ne|lt|le|gt|ge)|arraycontain(?:s|ed)
 const descending = /^(?:jsonb_contain(?:s|ed)|ts_match_(?:vq|qv))$/;
 /** They look for one text in another, which fails by the length of it under some collations (PostgreSQL 14 to 17, varlena.c). */
 const searching = /^(?:strpos|position|textpos|starts_with|string_to_array|split_part)$/;
-/** By pg_type oid: smallint, integer, bigint. */
-const integers: ReadonlySet<number> = new Set([20, 21, 23]);
+/**
+ * They pick a part of what they are given: of constants, of which one fails, or prints long, in whatever is done with it, the key
+ * would pick that one. And JSON that is never converted may hold what is no text, which they then fail by unless the key is NULL.
+ */
+const picking = /^jsonb?_(?:object_field|array_element|extract_path)(?:_text)?$/;
+/** By pg_type oid, jsonb and what is made of numeric: a few bytes may print as a hundred thousand digits. */
+const printsLong: ReadonlySet<number> = new Set([3802, 1231, 3906, 3907, 4532, 6151]);
+/** By pg_type oid: smallint, integer, bigint, numeric. */
+const scaled: ReadonlySet<number> = new Set([20, 21, 23, 1700]);
+/** By pg_type oid: date, timestamp, timestamptz, and arrays of them. XML has no infinite ones (xml.c, map_sql_value_to_xml_value). */
+const infinite: ReadonlySet<number> = new Set([1082, 1114, 1184, 1182, 1115, 1185]);
 /** By pg_type oid: json, jsonb. */
 const jsons: ReadonlySet<number> = new Set([114, 3802]);
 /** How long a match with these takes depends on the value (PostgreSQL manual, section 9.7.3). */
@@ -130,7 +139,7 @@ export function quietChildren(node: ServerNode, facts: CatalogFacts, isStored: I
       const type = intOf(node, "minmaxtype");
       const alike =
         isComparable(type, facts.catalog) && isCollated(node, nodesOf(node, "args"), facts.catalog);
-      return type <= lastSystemOid && alike ? "all" : none;
+      return type <= lastSystemOid && !printsLong.has(type) && alike ? "all" : none;
     }
     case "JSONISPREDICATE": {
       // Of a text that is put together, a part may decide how deep the rest is read.
@@ -146,15 +155,17 @@ export function quietChildren(node: ServerNode, facts: CatalogFacts, isStored: I
       return element !== null && isQuietCoercion(element, facts) ? "all" : none;
     }
     case "SUBSCRIPTINGREF": {
-      // Nobody subscripts NULL: the subscripts are then not worked out.
+      // Nobody subscripts NULL: the subscripts are then not worked out. They pick, as keys do.
       const subscripts = [...nodesOf(node, "refupperindexpr"), ...nodesOf(node, "reflowerindexpr")];
       return nodeOf(node, "refassgnexpr") === null && subscripts.every((one) => isSimple(one, isStored))
-        ? "all"
+        ? only(nodeOf(node, "refexpr"))
         : none;
     }
     case "XMLEXPR":
       // primnodes.h, XmlExprOp: IS_XMLELEMENT and IS_XMLFOREST. The others read XML.
-      return [1, 2].includes(intOf(node, "op")) ? "all" : none;
+      return [1, 2].includes(intOf(node, "op"))
+        ? only(...childrenOf(node).filter((child) => !isInfinite(typeOf(child, facts.catalog), facts)))
+        : none;
     case "JSONCONSTRUCTOREXPR":
       // JsonConstructorType: JSCTOR_JSON_ARRAY and JSCTOR_JSON_SCALAR. Keys must not be NULL, texts must be JSON.
       return [2, 6].includes(intOf(node, "type")) && isQuietOrNone(nodeOf(node, "coercion"), facts)
@@ -193,17 +204,18 @@ function ofFunction(oid: number, node: ServerNode, facts: CatalogFacts, isStored
   if (failsByParts(name, node, args, facts)) return none;
   if (descending.test(name) && !args.every((arg) => isSimple(arg, isStored))) return none;
   if (comparison.test(name)) return "all";
+  const [first] = args;
+  if (first !== undefined && picking.test(name)) return only(first);
   if (total.has(name) && (arity.get(name) ?? args.length) === args.length)
     return cutsShort(name, args) ? "all" : none;
-  const [first] = args;
   if (args.length === 1 && widening.get(name)?.includes(func.arguments[0] ?? 0) === true) return "all";
   if (builders.has(name))
     return textOf(node, "funcvariadic") === "true" ? none : only(...args.filter((_, i) => i % 2 === 1));
   const place = inOne.get(name);
   if (place === undefined || first === undefined) return none;
   const value = args[place];
-  // PostgreSQL 14 to 17 multiply integers by what stands behind the V.
-  if (name === "to_char" && integers.has(func.arguments[0] ?? 0)) {
+  // Numbers are multiplied by what stands behind the V; of integers PostgreSQL 14 to 17 do not take what becomes too large.
+  if (name === "to_char" && scaled.has(func.arguments[0] ?? 0)) {
     const format = args[1] === undefined ? null : textConstant(bare(args[1]));
     if (format === null || /v/i.test(format)) return none;
   }
@@ -234,6 +246,11 @@ function cutsShort(name: string, args: readonly ServerNode[]): boolean {
   const [, , explicit] = args;
   if (explicit === undefined || (name !== "varchar" && name !== "bpchar")) return true;
   return isTrue(explicit);
+}
+
+/** A date that may be infinite, also under a domain. */
+function isInfinite(type: number, { catalog }: CatalogFacts): boolean {
+  return infinite.has(shownType(type, catalog));
 }
 
 /** NULL for the rows in which a stored column is, whatever the values of the others are. */
