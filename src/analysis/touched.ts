@@ -189,6 +189,7 @@ function readQueries(
     parameterTypes: collected.parameterTypes,
     valueTypes: [...collected.valueTypes],
     ...(found.beside.length === 0 ? {} : { beside: found.beside }),
+    ...(queries.some(isUncounted) ? { uncounted: true as const } : {}),
     ...(queries.length === 1 &&
     collected.settingCalls === 1 &&
     top !== undefined &&
@@ -197,6 +198,15 @@ function readQueries(
       : {}),
     problems: [],
   };
+}
+
+/**
+ * Whether a query changes rows that the statement's command tag leaves out: one that a rule adds, or puts in its place with another
+ * command (PostgreSQL manual, "Rules and Command Status"), or one in a WITH.
+ */
+function isUncounted(query: ServerNode): boolean {
+  const changes = intOf(query, "resultRelation") > 0;
+  return (changes && !boolOf(query, "canSetTag")) || boolOf(query, "hasModifyingCTE");
 }
 
 /** Objects that the server knows and the snapshot does not, or knows as something else: it is out of date. */

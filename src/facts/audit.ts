@@ -35,7 +35,7 @@ export interface StatementRecord {
 }
 
 export interface StatementForm {
-  /** Sorted. `several_writes`: more than one part of it changes rows. */
+  /** Sorted. `several_writes`: more than one part of it changes rows, or a rule does. */
   readonly clauses: readonly ("limit" | "several_writes" | "unbounded_write" | "where")[];
   /** How many statements its message holds. */
   readonly statements: number;

@@ -99,6 +99,8 @@ export interface Touched {
   readonly valueTypes?: readonly number[];
   /** It calls set_config() once, for the setting that a condition on PostgreSQL's own pg_settings names. */
   readonly settingRow?: true;
+  /** A rule changes rows besides what the statement's command tag counts, or in its place. */
+  readonly uncounted?: true;
   /** Not empty: not understood. It may only run where the policy asks for no analysis and nothing is protected. */
   readonly problems: readonly AnalysisProblem[];
 }

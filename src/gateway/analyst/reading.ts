@@ -124,6 +124,7 @@ export class Reading {
             statement: read.statement,
             facts,
             decision: at === index ? decision : null,
+            touched: read.touched,
           })),
           index,
         ),

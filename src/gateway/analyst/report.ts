@@ -30,6 +30,7 @@ export interface Decided {
   readonly statement: StatementText;
   readonly facts: StatementFacts;
   readonly decision: PolicyDecision | null;
+  readonly touched: readonly Touched[];
 }
 
 /** Why the gateway refuses `read` by itself though the rules would not, and the masks of each of its parts. */

@@ -6,12 +6,12 @@ import type { Shape } from "./names.ts";
 import type { Reason, Walk } from "./state.ts";
 
 /**
- * Changed rows are limited, and a statement is of a form whose rows cannot be counted, or stands in a message with others; null:
- * none does. Part of each statement's judgement; a Query asks once more for all of its statements.
+ * Changed rows are limited, and a statement is of a form whose rows cannot be counted, is rewritten by rules into such a one, or stands
+ * in a message with others; null: none does. Part of each statement's judgement; a Query asks once more for all of its statements.
  */
 export function uncountable(
   statements: readonly { readonly shape: Shape }[],
-  judgements: readonly Pick<Judgement, "decision" | "facts">[],
+  judgements: readonly Pick<Judgement, "decision" | "facts" | "touched">[],
 ): Reason | null {
   for (const [index, judgement] of judgements.entries()) {
     const limit = judgement.decision?.limits.affectedRows ?? null;
@@ -19,7 +19,8 @@ export function uncountable(
     if (limit === null || shape === undefined || !judgement.facts.effects.includes("write")) continue;
     const counted =
       shape.kind === "insert" || shape.kind === "update" || shape.kind === "delete" || shape.kind === "merge";
-    if (!counted || shape.facts.modifications > 1 || judgements.length > 1) return notCountable;
+    const ruled = judgement.touched.some(({ uncounted }) => uncounted === true);
+    if (!counted || ruled || shape.facts.modifications > 1 || judgements.length > 1) return notCountable;
   }
   return null;
 }

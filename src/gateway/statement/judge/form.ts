@@ -14,7 +14,8 @@ export function formOf(
 ): StatementForm {
   const clauses: StatementForm["clauses"][number][] = [];
   if (hasLimit) clauses.push("limit");
-  if (used.some(({ shape }) => shape.facts.modifications > 1)) clauses.push("several_writes");
+  const ruled = touched.some(({ uncounted }) => uncounted === true);
+  if (ruled || used.some(({ shape }) => shape.facts.modifications > 1)) clauses.push("several_writes");
   if (unboundedWrite) clauses.push("unbounded_write");
   if (hasWhere) clauses.push("where");
   return { clauses, statements, uses: view === null ? {} : usesOf(touched, view) };

@@ -72,7 +72,7 @@ export function decided(
   const { texts, masks, kept, names, ...hidden } = hide(view, statement, used, touched, outcomes, unmask);
   let { reason } = hidden;
   // Before people are asked: it could not run even then.
-  if (decision.verdict !== "deny") reason ??= uncountable([statement], [{ decision, facts }]);
+  if (decision.verdict !== "deny") reason ??= uncountable([statement], [{ decision, facts, touched }]);
   // People cannot agree to what nobody understands, or what cannot be masked.
   const agreeable = decision.verdict === "approve" && reason === null;
   // PREPARE runs nothing, as Parse does not: people are asked at its EXECUTE.

@@ -77,7 +77,7 @@ function enforcing(
     mayWrite: (name: string) => mayWrite(view, name),
   };
   const outcomes = touched.map((one) => planMasks(one, view.protectedSet, options));
-  const own = { decision, facts: input.statement };
+  const own = { decision, facts: input.statement, touched };
   // Another one stands for all that its message holds besides.
   const message = input.statement.statements > 1 ? [own, { ...own, decision: null }] : [own];
   const reason =
