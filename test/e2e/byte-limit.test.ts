@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Database, sharedCluster } from "../support/cluster.ts";
 import { startTestPostern, type TestPostern } from "../support/postern.ts";
-import { rawLogin } from "../support/raw.ts";
-import { bind, execute, field, parse, query, sync } from "./messages.ts";
+import { type RawMessage, rawLogin } from "../support/raw.ts";
+import { bind, execute, field, functionCall, parse, query, sync } from "./messages.ts";
 
 const policy = `
 version: 1
@@ -12,6 +12,7 @@ labels:
   - { label: pii, columns: ["shop.public.*.hidden"], mask: redact, use: derived }
 rules:
   - { name: reads, when: 'statement.effects == ["read"]', then: allow, limits: { bytes: 4096 } }
+  - { name: control, when: 'statement.effects == []', then: allow }
 `;
 
 let cluster: Database;
@@ -23,10 +24,16 @@ beforeAll(async () => {
   await cluster.query(
     dbname,
     `create table short as select g as id, 'x' || g as hidden from generate_series(1, 500) g;
+     create function text_of(int) returns text language sql immutable as $$ select repeat('x', $1) $$;
      create table long as select g as id, repeat('x' || g, 900) as hidden from generate_series(1, 500) g;`,
   );
   const { host, port, superuser: user, password } = cluster;
-  postern = await startTestPostern({ server: { host, port, user, password }, dbname, policy });
+  postern = await startTestPostern({
+    server: { host, port, user, password },
+    dbname,
+    policy,
+    functionCall: true,
+  });
 });
 afterAll(async () => {
   await postern?.stop();
@@ -68,3 +75,28 @@ test.each(ways.flatMap(([way, send]) => [true, false].map((whole) => [way, whole
     }
   },
 );
+
+test("FunctionCall: a result that is too large is withheld, and the block fails with it", async () => {
+  const oid = Number(
+    (await cluster.query(dbname, "select 'text_of(int)'::regprocedure::oid::int as oid"))[0]?.oid,
+  );
+  const client = await rawLogin(postern, await postern.token());
+  const call = async (length: number) => {
+    client.send(functionCall(oid, [String(length)]));
+    return client.ready();
+  };
+  const codes = (messages: readonly RawMessage[]) =>
+    messages.map((one) => (one.type === "E" ? JSON.parse(field(one, "D") ?? "{}").code : one.type));
+  expect(codes(await call(4000))).toEqual(["V", "Z"]);
+  const large = await call(200_000);
+  expect(codes(large)).toEqual(["BYTE_LIMIT", "Z"]);
+  const outcome = (await postern.records()).findLast(({ type }) => type === "statement.outcome");
+  expect(outcome).toMatchObject({ status: "cut", sqlstate: "57014" });
+  client.send(query("begin"));
+  await client.ready();
+  expect((await call(5000)).at(-1)?.body.toString()).toBe("E");
+  client.send(query("rollback"));
+  await client.ready();
+  expect(codes(await call(4000))).toEqual(["V", "Z"]);
+  await client.end();
+});

@@ -7,6 +7,7 @@
 import { AuditUnavailable } from "../../audit/index.ts";
 import type { Durability } from "../../facts/audit.ts";
 import { backendLimits, ProtocolError } from "../../protocol/index.ts";
+import { cutFunction } from "./answer/back.ts";
 import { answer } from "./answer/index.ts";
 import { changedMeanwhile, changedSince } from "./changes.ts";
 import { cutOff } from "./clock.ts";
@@ -178,8 +179,17 @@ export function relay(walk: Walk, first: Buffer): void {
     endRows(pos);
     checkLength(type, length);
     if (type === FUNCTION_RESPONSE) {
-      if (queueHead(walk.queue)?.kind !== Kind.functionCall)
+      const head = queueHead(walk.queue);
+      if (head?.kind !== Kind.functionCall)
         throw new ProtocolError("the server sent a function's result where none was expected");
+      const cut = cutFunction(walk, head, 1 + length);
+      if (cut !== null) {
+        if (run < pos) out.push(chunk.subarray(run, pos));
+        out.push(cut);
+        run = pos;
+        walk.backendSwallow = 1 + length;
+        continue;
+      }
       result.bytes += 1 + length;
       walk.backendStream = 1 + length;
       walk.backendStreamType = type;

@@ -1,7 +1,7 @@
 /** Statements that are made to fail although the server has run them: cut off, or taken back with what they changed. */
 import { flush, sync } from "../../../protocol/index.ts";
 import { conclude } from "../conclude.ts";
-import { notCountable, tooManyAffected } from "../guard.ts";
+import { limitReached, notCountable, tooManyAffected } from "../guard.ts";
 import { settleChange } from "../names.ts";
 import { type Expected, Kind, queueHead, runningGuard, shift } from "../queue.ts";
 import { poisonExtended } from "../refuse.ts";
@@ -91,6 +91,22 @@ export function cutAtEnd(walk: Walk): Buffer | undefined {
     done(walk, head);
     if (behind === undefined) walk.skipping = true;
   }
+  return tell(walk, cut);
+}
+
+/**
+ * The result of a FunctionCall comes, of so many bytes: when it is larger than it may be, the error that the client gets in its place; else
+ * null. The server commits by itself what the function did outside of a block.
+ */
+export function cutFunction(walk: Walk, head: Expected, bytes: number): Buffer | null {
+  const guard = runningGuard(head);
+  const limit = guard?.judgement.decision?.limits.bytes ?? null;
+  if (guard === null || limit === null || bytes <= limit) return null;
+  const cut = { ...limitReached("bytes", guard), request: head.run?.request ?? "" };
+  conclude(walk, head, "cut", cut.sqlstate, null, false);
+  walk.counters.errors++;
+  walk.mustAbort = cut;
+  head.errored = true;
   return tell(walk, cut);
 }
 
