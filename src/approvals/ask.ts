@@ -22,6 +22,7 @@ export interface ApprovalAsk {
   readonly ip: string;
   readonly statements: readonly HeldStatement[];
   readonly searchPath: string | null;
+  readonly role?: string;
   readonly transaction: Approval["transaction"];
   readonly demands: readonly ApproverDemand[];
   readonly policy: string;

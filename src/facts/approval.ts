@@ -158,6 +158,8 @@ export interface Approval {
   readonly statements: readonly HeldStatement[];
   /** search_path under which names were looked up; null: the login's own. */
   readonly searchPath: string | null;
+  /** The role that it would run as, taken on by SET ROLE; left out: the login. */
+  readonly role?: string;
   readonly transaction: {
     readonly open: boolean;
     readonly ageMs: number;

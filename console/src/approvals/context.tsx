@@ -71,6 +71,11 @@ export function Context({ approval }: { readonly approval: Approval }) {
             </>
           )}
         </Fact>
+        {approval.role === undefined ? null : (
+          <Fact name="Role">
+            <Text value={approval.role} />
+          </Fact>
+        )}
         {approval.searchPath === null ? null : (
           <Fact name="search_path">
             <span className="mono">

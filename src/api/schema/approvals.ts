@@ -119,6 +119,7 @@ export const approval = z
     ip: z.string(),
     statements: z.array(heldStatement),
     searchPath: z.string().nullable(),
+    role: z.string().exactOptional(),
     transaction: z.object({ open: z.boolean(), ageMs: z.number(), locks: z.array(z.string()) }).nullable(),
     access: z.object({ group: z.string(), seconds: z.number(), reason: z.string() }).nullable(),
     demands: z.array(approverDemand),

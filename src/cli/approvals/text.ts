@@ -58,6 +58,7 @@ export function showText(one: Approval, now: number): string {
   say("from", [one.ip, one.application].filter((word) => word !== null && word !== "").join(", "));
   for (const [name, value] of Object.entries(one.claimed)) if (value !== undefined) say(`${name} *`, value);
   say("database", one.login === "" ? one.database : `${one.database} as ${one.login}`);
+  if (typeof one.role === "string") say("role", one.role);
   say("rules", one.rules.join(", "));
   say("message", one.message);
   if (one.access !== null) {

@@ -136,7 +136,7 @@ async function rolledBack(
   other: () => Promise<Talk>,
 ): Promise<Found> {
   const notes: string[] = [];
-  for (const text of beginText(approval.searchPath)) await must(talk, text);
+  for (const text of beginText(approval)) await must(talk, text);
   if (approval.transaction?.open === true)
     notes.push(
       "What its own transaction has done so far is not seen here, and may hold locks that it waits for.",
@@ -212,12 +212,12 @@ async function byReturning(
   columns: readonly SampleColumn[],
 ): Promise<Versions | null> {
   await must(talk, "ROLLBACK");
-  for (const text of beginText(approval.searchPath)) await must(talk, text);
+  for (const text of beginText(approval)) await must(talk, text);
   const ran = await runOne(talk, `${sql.replace(/;\s*$/, "")}${returning(columns)}`, parameters, maxRows + 1);
   if (ran.error !== null) {
     // It returns something of its own, or the login may not read what it writes: the other way is tried, from the beginning.
     await must(talk, "ROLLBACK");
-    for (const text of beginText(approval.searchPath)) await must(talk, text);
+    for (const text of beginText(approval)) await must(talk, text);
     return (await runOne(talk, sql, parameters)).error === null ? null : noRows(ran.fields);
   }
   const width = columns.length + 1;
@@ -265,7 +265,7 @@ async function byVersion(
   if (after.error !== null) return null;
   const aside = await other();
   try {
-    for (const text of beginText(approval.searchPath)) await must(aside, text);
+    for (const text of beginText(approval)) await must(aside, text);
     const before = await runOne(aside, select("xmax"), [], maxRows + 1);
     if (before.error !== null) return null;
     return {

@@ -1,4 +1,5 @@
 /** The transaction of a preview: its limits, and what its answers mean. */
+import type { Approval } from "../../facts/approval.ts";
 import type { Talk } from "../analyst/talk.ts";
 import { literal } from "../hold/sqltext.ts";
 import { type Ran, runOne } from "./run.ts";
@@ -8,14 +9,15 @@ const statementMs = 5_000;
 /** For everything: connecting, running, looking, rolling back. */
 export const wholeMs = 20_000;
 
-/** Opens the transaction. Every setting is gone with it. */
-export function beginText(searchPath: string | null): string[] {
+/** Opens the transaction, in which names and rights are as in the session that asked. Every setting is gone with it. */
+export function beginText({ searchPath, role }: Pick<Approval, "searchPath" | "role">): string[] {
   const settings: [string, string][] = [
     ["lock_timeout", String(lockMs)],
     ["statement_timeout", String(statementMs)],
     ["idle_in_transaction_session_timeout", String(wholeMs)],
   ];
   if (searchPath !== null) settings.push(["search_path", searchPath]);
+  if (role !== undefined) settings.push(["role", role]);
   return [
     "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
     ...settings.map(([name, value]) => `SELECT pg_catalog.set_config('${name}', ${literal(value)}, true)`),

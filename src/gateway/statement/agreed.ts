@@ -58,10 +58,10 @@ export function judgedKey(judgement: Judgement): string {
     .digest("hex");
 }
 
-/** Of a whole message under the policy and search_path of the moment. */
+/** Of a whole message under the policy, search_path and role of the moment. */
 export function messageKey(guard: Guarding, message: HeldMessage): string {
   const hash = createHash("sha256");
-  add(hash, JSON.stringify([message.protocol, guard.policies.current.digest, guard.searchPath]));
+  add(hash, JSON.stringify([message.protocol, guard.policies.current.digest, guard.searchPath, guard.role]));
   for (const part of message.parts) {
     add(hash, partKey(part.texts, part.statement, part.bound));
     add(hash, judgedKey(part.judgement));
@@ -100,11 +100,12 @@ function partsOf(
   { parts }: HeldMessage,
   objects: (part: HeldPart) => unknown,
 ): BindingParts {
-  const { session, principal, policies, searchPath } = guard;
+  const { session, principal, policies, searchPath, role } = guard;
   return {
     database: session.database,
     login: session.role,
     searchPath,
+    role,
     policy: policies.current.digest,
     limits: noLimits,
     requester: requesterOf(principal),

@@ -261,6 +261,7 @@ async function readSettings(walk: Walk, guard: Guarding): Promise<void> {
   if (row === undefined) throw new CannotAsk(unavailable);
   const [path, role] = row;
   guard.searchPath = path ?? null;
+  guard.role = role == null || role === guard.session.role ? null : role;
   if (role !== guard.session.role) guard.local = "session";
   guard.uncertain = false;
   guard.localView = null;

@@ -106,6 +106,7 @@ export async function gatherAsk(
       ip: session.clientIp,
       statements,
       searchPath: guard.searchPath,
+      ...(guard.role === null ? {} : { role: guard.role }),
       transaction,
       demands: distinct(demands),
       policy: guard.policies.current.digest,

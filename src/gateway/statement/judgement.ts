@@ -174,6 +174,8 @@ export interface Guarding {
   view: View | null;
   /** search_path, when it is not the login's own. */
   searchPath: string | null;
+  /** The role that SET ROLE took on; null: the login itself. */
+  role: string | null;
   /** A setting that decides what names mean may have changed: the server tells before the next analysis. */
   uncertain: boolean;
   /** Objects or locks that only this session sees, until its transaction or the session itself ends. */
@@ -268,6 +270,7 @@ export function createGuarding(
     // The login's own may have changed since the gateway's own connection was made: the server tells (since PostgreSQL 18
     // unasked), lest names are looked up in two ways.
     searchPath: reported.get("search_path") ?? null,
+    role: null,
     uncertain: !reported.has("search_path"),
     local: "none",
     localView: null,
