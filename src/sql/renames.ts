@@ -16,7 +16,8 @@ export function meansOthers(definition: Definition | null, renames: Renames): bo
   const { moved, columns, references, partitioned, retyped, attributes } = definition;
   return (
     renames === "others" ||
-    moved !== null ||
+    // What bears a label by its own name is never renamed.
+    moved?.what === "parent" ||
     [columns, references, partitioned, retyped, attributes].some(({ length }) => length > 0)
   );
 }
