@@ -6,6 +6,7 @@ import {
   type Active,
   protectedAt,
   refusedCarrier,
+  refusedMeasure,
   refusedUse,
   refusedWhole,
   refusedWrite,
@@ -31,6 +32,7 @@ export function planMasks(touched: Touched, set: ProtectedSet, options: MaskOpti
   }
   const refusal =
     refusedWhole(touched, set) ??
+    refusedMeasure(touched, set, options, stillHolds) ??
     refusedUse(touched, set, options, stillHolds) ??
     refusedCarrier(touched, set) ??
     refusedWrite(touched, set);

@@ -18,6 +18,20 @@ const definitions: ReadonlySet<string> = new Set(
   ),
 );
 
+/** Functions that tell how much an update wrote, or whether it left the indexes alone: by guesses that are rolled back, what a row holds. */
+const measures: ReadonlySet<string> = new Set(
+  [
+    "pg_current_wal_insert_lsn",
+    "pg_current_wal_lsn",
+    "pg_current_wal_flush_lsn",
+    "pg_stat_get_wal",
+    "pg_stat_get_tuples_hot_updated",
+    "pg_stat_get_tuples_newpage_updated",
+    "pg_stat_get_xact_tuples_hot_updated",
+    "pg_stat_get_xact_tuples_newpage_updated",
+  ].map((name) => `pg_catalog.${name}`),
+);
+
 /** Effects of functions that may read or pass on anything. */
 export const opaque: ReadonlySet<string> = new Set(["execute", "file", "network", "admin"]);
 /**
@@ -114,6 +128,29 @@ export function refusedWhole(touched: Touched, set: ProtectedSet): Refused | nul
     };
   }
   return null;
+}
+
+/** Who may write a protected column may not measure what the writing takes. */
+export function refusedMeasure(
+  touched: Touched,
+  set: ProtectedSet,
+  options: MaskOptions,
+  active: Active,
+): Refused | null {
+  const measure = touched.functions.find((name) => measures.has(name));
+  if (measure === undefined) return null;
+  const column = set.columns.find(
+    (one) => active(one).length > 0 && options.mayWrite?.(one.relationName) !== false,
+  );
+  if (column === undefined) return null;
+  return {
+    code: "PROTECTED_CATALOG",
+    column: measure,
+    label: "",
+    where: "predicate",
+    message: `function ${measure} is not allowed where protected columns may be written: what an update writes tells what the row held`,
+    hint: "Leave it out, or ask it under a login that writes nothing.",
+  };
 }
 
 /** The strict rule: each use of a protected column must be one that its labels allow. */

@@ -109,7 +109,7 @@ export function emptiedColumns(catalog: CatalogSnapshot): ReadonlyMap<number, re
         name: columnText(catalog, relation.oid, attnum),
         relationName,
         labels: [emptiedLabel],
-        why: [samples],
+        why: ["it holds values of other tables' rows, or tells of them"],
       })),
     );
   }

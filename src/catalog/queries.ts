@@ -115,16 +115,24 @@ select c.oid, n.nspname, c.relname, c.relkind, c.relowner, c.relpersistence, c.r
 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where c.relkind in ${relationKinds} and ${ofRelation(part)} limit ${limit + 1}`;
 
-/** What a generated column is computed from stands in its expression's tree: the numbers of its variables. */
+const pgClass = "'pg_catalog.pg_class'::pg_catalog.regclass";
+
+/**
+ * What a generated column is computed from stands in its expression's tree: the numbers of its variables. Columns of a partition key, also
+ * of its expressions, depend on their own table (heap.c, StorePartitionKey).
+ */
 export const columnsQuery = (limit: number, part: Part) => `
 select a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull,
   coalesce(a.attnum = any (k.indkey::int2[]), false),
+  t.partrelid is not null and exists (select from pg_catalog.pg_depend d where d.classid = ${pgClass} and d.refclassid = ${pgClass}
+    and d.objid = a.attrelid and d.objsubid = a.attnum and d.refobjid = a.attrelid and d.refobjsubid = 0 and d.deptype = 'i'),
   case when a.attgenerated <> '' then coalesce((
     select pg_catalog.string_agg(m[1], ' ') from pg_catalog.pg_attrdef d,
       pg_catalog.regexp_matches(d.adbin::text, ':varattno (-?[0-9]+)', 'g') m
     where d.adrelid = a.attrelid and d.adnum = a.attnum), '') end
 from pg_catalog.pg_attribute a join pg_catalog.pg_class c on c.oid = a.attrelid
   left join pg_catalog.pg_index k on k.indrelid = a.attrelid and k.indisprimary
+  left join pg_catalog.pg_partitioned_table t on t.partrelid = a.attrelid and t.partdefid <> 0
 where a.attnum > 0 and not a.attisdropped and c.relkind in ${relationKinds} and ${ofRelation(part)}
 order by a.attrelid, a.attnum limit ${limit + 1}`;
 

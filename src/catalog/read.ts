@@ -51,6 +51,7 @@ function readColumns(rows: readonly TextRow[]): Map<number, Column[]> {
       typmod: r.int(),
       notNull: r.flag(),
       inPrimaryKey: r.flag(),
+      inDefaultKey: r.flag(),
       generatedFrom: sortedUnique(r.ints()),
     });
   }

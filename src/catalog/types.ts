@@ -18,6 +18,8 @@ export interface Column {
   readonly typmod: number;
   readonly notNull: boolean;
   readonly inPrimaryKey: boolean;
+  /** In the partition key of a table that has a default partition. */
+  readonly inDefaultKey: boolean;
   /** Attribute numbers it is computed from, sorted; [] for an ordinary column. */
   readonly generatedFrom: readonly number[];
 }

@@ -62,6 +62,8 @@ const watched: readonly Watched[] = [
     "stxrelid",
     `stxexprs is not null and ${ofHeld("stxrelid")}`,
   ),
+  // Whether there is a default partition.
+  watch("relations", "partitioned", "pg_partitioned_table", "partrelid", ofHeld("partrelid")),
   watch("relations", "policy", "pg_policy", "polrelid", ofHeld("polrelid")),
   watch("relations", "inherits", "pg_inherits", "inhrelid", ofHeld("inhrelid")),
   watch("functions", "proc", "pg_proc", "oid"),

@@ -28,10 +28,32 @@ const inJson = new RegExp(`"(${keys})": (?:"[^"]*"|\\[[^\\]]*\\]|\\{[^{}]*\\}|[\
 const inYaml = new RegExp(`^([ -]*(?:${keys})): (?:"[^"]*"|[\\d.]+)$`, "gm");
 const inXml = new RegExp(`<(${keys.replaceAll(" ", "-")})>[^<]*</`, "g");
 
-/** Hides them in the rows of a plan, in any of its formats; `names`: what else must not be told. */
-export function createPlanMask(names: NameMask | null): NameMask {
+/**
+ * Of a write: bytes of the write-ahead log are fewer the more of the old row the new one repeats, and indexes are left alone where their
+ * columns stay what they were (PostgreSQL source, heapam.c, log_heap_update and heap_update).
+ */
+const written = [
+  "WAL (?:Records|FPI|Bytes|Buffers Full)",
+  "(?:Shared|Local) (?:Hit|Read|Dirtied|Written) Blocks",
+  "(?:Shared |Local )?I/O (?:Read|Write) Time",
+].join("|");
+const writtenInLine = /\b(WAL|Buffers|I\/O Timings): (?!null$).*$/gm;
+const writtenInJson = new RegExp(`"(${written})": [\\d.]+`, "g");
+const writtenInYaml = new RegExp(`^([ -]*(?:${written})): [\\d.]+$`, "gm");
+const writtenInXml = new RegExp(`<(${written.replaceAll(" ", "-")})>[^<]*</`, "g");
+
+function hideWritten(text: string): string {
+  return text
+    .replace(writtenInJson, '"$1": null')
+    .replace(writtenInXml, "<$1></")
+    .replace(writtenInYaml, "$1: null")
+    .replace(writtenInLine, "$1: ***");
+}
+
+/** Hides them in the rows of a plan, in any of its formats; `names`: what else must not be told; `writes`: it is one of a write. */
+export function createPlanMask(names: NameMask | null, writes = false): NameMask {
   function hide(text: string): string {
-    return text
+    return (writes ? hideWritten(text) : text)
       .replace(inJson, '"$1": null')
       .replace(inXml, "<$1></")
       .replace(inYaml, "$1: null")

@@ -1,12 +1,12 @@
 /**
- * What a definition compares or converts of values that are there, by names of columns alone: keys of foreign keys and exclusion
- * constraints, columns and attributes that get another type, domains that get a check.
+ * What a definition compares or converts of values that are there, by names alone: keys of foreign keys and exclusion constraints,
+ * rows of a default partition, columns and attributes that get another type, domains that get a check.
  */
-import type { Definition } from "./facts.ts";
+import type { Definition, NamedRelation } from "./facts.ts";
 import { named } from "./relations.ts";
 import { flagAt, isObject, type JsonObject, objectAt, stringAt, wordsOf } from "./tree.ts";
 
-type Checked = Pick<Definition, "references" | "retyped" | "attributes" | "domain"> & {
+type Checked = Pick<Definition, "references" | "partitioned" | "retyped" | "attributes" | "domain"> & {
   /** Columns of its own subject. */
   readonly columns: readonly string[];
 };
@@ -34,7 +34,18 @@ export function checkedBy(name: string, node: JsonObject): Checked {
     for (const value of Object.values(at)) if (typeof value === "object" && value !== null) open.push(value);
   }
   columns.push(...seenByTrigger(name, node), ...foldedByIndex(name, node));
-  return { references, columns, ...ofTypes(name, node) };
+  return { references, columns, partitioned: partitionedBy(name, node), ...ofTypes(name, node) };
+}
+
+/** CREATE TABLE and CREATE FOREIGN TABLE … PARTITION OF … FOR VALUES; what becomes the default is held against nothing. */
+function partitionedBy(name: string, node: JsonObject): NamedRelation[] {
+  const table = name === "CreateForeignTableStmt" ? objectAt({ base: node.base }, "base") : node;
+  const { partbound, inhRelations } = table ?? {};
+  if (!isObject(partbound) || flagAt(partbound, "is_default") || !Array.isArray(inhRelations)) return [];
+  return inhRelations.flatMap((item) => {
+    const parent = objectAt(item, "RangeVar");
+    return parent === undefined ? [] : [named(parent)];
+  });
 }
 
 /** Columns of a unique index that are compared by another collation than their own: it may take many texts for one. */

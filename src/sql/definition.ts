@@ -27,8 +27,8 @@ export function definitionOf(name: string, node: JsonObject): Definition | null 
   const { functions, operators, types } = found;
   const { columns: compared, ...checked } = checkedBy(name, node);
   const columns = [...found.columns, ...compared];
-  const { references, retyped, attributes, domain } = checked;
-  const all = [functions, operators, types, columns, references, retyped, attributes];
+  const { references, partitioned, retyped, attributes, domain } = checked;
+  const all = [functions, operators, types, columns, references, partitioned, retyped, attributes];
   if (made === null && moved === null && domain === null && all.every(({ length }) => length === 0))
     return null;
   return { made, moved, functions, operators, types, columns, subjects, ...checked };

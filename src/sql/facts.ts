@@ -69,6 +69,8 @@ export interface CopyFacts {
   readonly encoding: string | null;
 }
 
+export type Renames = "relations" | "others" | null;
+
 /** What a definition (DDL) runs, keeps or moves by itself; names as they are written, not resolved. */
 export interface Definition {
   /** Code or conditions that nobody reads: a function's body, a policy with a query in it, a view made as a rule, a schema's elements. */
@@ -91,6 +93,8 @@ export interface Definition {
   readonly subjects: readonly NamedRelation[];
   /** What its foreign keys look up; no columns: the primary key. */
   readonly references: readonly { readonly relation: NamedRelation; readonly columns: readonly string[] }[];
+  /** Whose partitions it makes: what lies in the default partition is held against their bounds. */
+  readonly partitioned: readonly NamedRelation[];
   /** Columns of the subjects that get another type; `to`: null where that has a length, a precision or dimensions. */
   readonly retyped: readonly { readonly column: string; readonly to: QualifiedName | null }[];
   /** Attributes of a composite type that get another type: tables of that type have them as columns. */
@@ -161,6 +165,11 @@ export interface StaticFacts {
   readonly relations: readonly NamedRelation[];
   /** DDL only; null: nothing that its other facts do not say. */
   readonly definition: Definition | null;
+  /**
+   * What it gives another name or schema, so that definitions behind it speak of something else: relations (their columns, too), or
+   * others, that is functions, types, whole schemas.
+   */
+  readonly renames: Renames;
   /** It makes temporary objects, or names their schema: only the session itself can see them. */
   readonly temporary: boolean;
   /**
@@ -190,6 +199,7 @@ const nothing = {
   procedure: null,
   relations: [],
   definition: null,
+  renames: null,
   temporary: false,
   literalSensitive: false,
 } as const satisfies StaticFacts;

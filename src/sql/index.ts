@@ -9,11 +9,13 @@ export {
   type NamedRelation,
   opaqueFacts,
   type QualifiedName,
+  type Renames,
   type StaticFacts,
   type TreeText,
 } from "./facts.ts";
 export { parseSql } from "./parse.ts";
 export { createSqlReader, type SqlReader } from "./reader.ts";
+export { gravest, meansOthers } from "./renames.ts";
 export { looksSecret } from "./secrets.ts";
 export {
   judgeReset,

@@ -5,6 +5,7 @@ import { definitionOf } from "./definition.ts";
 import { explainFacts } from "./explain.ts";
 import type { QualifiedName, StaticFacts, StaticRefusal, TransactionAction } from "./facts.ts";
 import { Disagreement, type ParseOne, peel } from "./peel.ts";
+import { renamesBy } from "./renames.ts";
 import { flagAt, isObject, type JsonObject, nodeOf, numberAt, objectAt, stringAt } from "./tree.ts";
 import type { Walk } from "./walk.ts";
 
@@ -64,6 +65,7 @@ export function staticFacts(
       procedure: name === "CallStmt" ? calledName(node) : null,
       relations: unique(walk),
       definition: walk.effects.has("ddl") || walk.effects.has("admin") ? definitionOf(name, node) : null,
+      renames: renamesBy(name, node),
       temporary: walk.temporary,
     },
   };

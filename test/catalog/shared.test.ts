@@ -66,7 +66,16 @@ describe("facts of several catalogs", () => {
   test("columns of a system's relations", () => {
     const system = make();
     const columns = (name: string) => [
-      { attnum: 1, name, type: 26, typmod: -1, notNull: true, inPrimaryKey: false, generatedFrom: [] },
+      {
+        attnum: 1,
+        name,
+        type: 26,
+        typmod: -1,
+        notNull: true,
+        inPrimaryKey: false,
+        inDefaultKey: false,
+        generatedFrom: [],
+      },
     ];
     const first = system.columns(1259, columns("oid"));
     expect(system.columns(1259, columns("oid"))).toBe(first);

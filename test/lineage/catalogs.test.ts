@@ -63,6 +63,28 @@ test.each([
   expect(JSON.parse(field(error, "D") ?? "{}")).toMatchObject({ code });
 });
 
+test("what an update wrote is not told to who may write", async () => {
+  for (const measure of [
+    "pg_current_wal_insert_lsn()",
+    "pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')",
+    "pg_stat_get_xact_tuples_hot_updated('users'::regclass)",
+    "(select wal_bytes from pg_stat_get_wal())",
+  ]) {
+    const error = (await run([query(`select ${measure}`)])).find(({ type }) => type === "E");
+    expect(JSON.parse(field(error, "D") ?? "{}"), measure).toMatchObject({ code: "PROTECTED_CATALOG" });
+  }
+  for (const text of [
+    "select n_tup_upd, n_tup_hot_upd from pg_stat_xact_user_tables where relname = 'users'",
+    "select seq_scan is not null, n_tup_hot_upd from pg_stat_user_tables where relname = 'users'",
+    "select stats_reset is null, wal_bytes from pg_stat_wal",
+  ]) {
+    const [row] = (await run([query(text)])).filter(({ type }) => type === "D");
+    // Two columns, of which the second is NULL: its length is -1.
+    expect(row?.body.subarray(0, 2), text).toEqual(Buffer.from([0, 2]));
+    expect(row?.body.subarray(-4), text).toEqual(Buffer.from([255, 255, 255, 255]));
+  }
+});
+
 test("whoever looks at other columns notices nothing", async () => {
   const columns = await run([
     query("select column_name, numeric_precision from information_schema.columns where table_name = 'grown'"),

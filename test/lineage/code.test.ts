@@ -54,6 +54,14 @@ beforeAll(async () => {
      create type typed_c as (id int, secret text);
      create table domained (id int, secret secret_d); create table typed of typed_c;
      create table spans (id int4range, secret daterange); create table keyed (secret text primary key, id int unique);
+     ${["secret", "upper(secret)", "id"]
+       .map(
+         (key, i) => `create table cut${i} (id int, secret text) partition by list ((${key}));
+         create table rest${i} partition of cut${i} default; insert into cut${i} values (1, '${lab.tokens.text()}');
+         alter table cut${i} owner to ${lab.role}; alter table rest${i} owner to ${lab.role};`,
+       )
+       .join("")}
+     create table cut3 (id int, secret text) partition by range (secret); alter table cut3 owner to ${lab.role};
      grant create on schema public to ${lab.role};
      alter domain base_d owner to ${lab.role}; alter domain secret_d owner to ${lab.role};
      alter domain fine_d owner to ${lab.role}; alter type fine_c owner to ${lab.role}; alter type typed_c owner to ${lab.role};
@@ -360,6 +368,82 @@ describe("definitions", () => {
       "create table made (x text references keyed)",
     ];
     for (const text of refused) expect(await run(text), text).toEqual(["PROTECTED_PREDICATE"]);
+  });
+
+  test("bounds of a partition that what lies in the default one is held against", async () => {
+    const refused = [
+      "create table made partition of cut0 for values in ('a')",
+      "create table made partition of public.cut1 for values in ('A') partition by list (id)",
+      "create foreign table made partition of cut0 for values in ('a') server none",
+    ];
+    for (const text of refused) expect(await run(text), text).toEqual(["PROTECTED_PREDICATE"]);
+    const fine = [
+      "create table made partition of cut2 for values in (7)",
+      "create table made partition of cut3 for values from ('a') to ('b')",
+      "create table made partition of cut3 default",
+    ];
+    for (const text of fine) expect(await run("begin", text, "rollback"), text).toEqual(["", "", ""]);
+  });
+
+  test("of objects that the transaction has just made or renamed", async () => {
+    const codes = await run(
+      "begin",
+      "create table made () inherits (users)",
+      "insert into made select * from users",
+      "alter table made rename to more",
+      "alter table more no inherit users",
+      "select email from more",
+      "rollback",
+    );
+    expect(codes).toEqual(["", "", "", "", "PROTECTED_WRITE", "TRANSACTION_ABORTED", ""]);
+    const tried = await run(
+      "begin",
+      "create table made () inherits (users)",
+      "insert into made select * from users",
+      "alter table made rename to more",
+      "alter table more add check (email like 'a%')",
+      "rollback",
+    );
+    expect(tried).toEqual(["", "", "", "", "PROTECTED_PREDICATE", ""]);
+    const back = await run(
+      "begin",
+      "create table made () inherits (users)",
+      "insert into made select * from users",
+      "savepoint s",
+      "alter table made rename to more",
+      "select 1 from more",
+      "rollback to s",
+      "alter table made no inherit users",
+      "rollback",
+    );
+    expect(back).toEqual(["", "", "", "", "", "", "", "PROTECTED_WRITE", ""]);
+    const together = await run(
+      "begin",
+      "create table made () inherits (users)",
+      "insert into made select * from users",
+      "alter table made rename to more; alter table more no inherit users",
+      "rollback",
+    );
+    expect(together).toEqual(["", "", "", "SEND_ALONE", ""]);
+    const apart = await run(
+      "create table made () inherits (users)",
+      "insert into made select * from users",
+      "alter table made rename to more",
+      "alter table more no inherit users",
+      "select name from more limit 0",
+      "drop table more",
+    );
+    expect(apart).toEqual(["", "", "", "PROTECTED_WRITE", "", ""]);
+    const fine = await run(
+      "begin",
+      "create table made (id int default 1 + 1)",
+      "alter table made rename to more; alter table more rename id to nr; alter table more add column number int",
+      "alter table more add check (number > 0)",
+      "create index on more ((number + 1))",
+      "alter table more rename to made; alter table made add column x int default 1",
+      "rollback",
+    );
+    expect(fine).toEqual(["", "", "", "", "", "", ""]);
   });
 
   test("values that an update of a key writes elsewhere", async () => {

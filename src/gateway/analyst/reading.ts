@@ -4,7 +4,10 @@ import type { StatementFacts, Touched } from "../../facts/effects.ts";
 import type { CompiledPolicy, DecideInput, Estimate, PolicyDecision } from "../../policy/index.ts";
 import type { AnalysedStatement } from "../../policy/lab/analyser.ts";
 import {
+  gravest,
   type MessageText,
+  meansOthers,
+  type Renames,
   type SqlReader,
   type StatementText,
   setsRow,
@@ -91,15 +94,17 @@ export class Reading {
     const { statements } = message;
     const reads: Read[] = [];
     let changed = false;
+    let renamed: Renames = null;
     let inTransaction = false;
     for (const statement of statements) {
-      const known = await this.#known(statement, message.reason === "syntax", changed);
+      const known = await this.#known(statement, message.reason === "syntax", changed, renamed);
       const read: Read =
         "refusal" in known
           ? { statement, inTransaction, used: [statement], touched: [], analysed: false, ...known }
           : { statement, inTransaction, refusal: null, ...known };
       reads.push(read);
       changed ||= changesMeaning(read, statements.length);
+      renamed = gravest(renamed, statement.shape.facts.renames);
       inTransaction = inBlockBehind(statement.shape) ?? inTransaction;
       this.#remember(statement);
     }
@@ -141,17 +146,25 @@ export class Reading {
   }
 
   /** In the order in which the data path finds it out (statement/judge/). */
-  async #known(statement: StatementText, syntax: boolean, changed: boolean): Promise<Known> {
+  async #known(
+    statement: StatementText,
+    syntax: boolean,
+    changed: boolean,
+    renamed: Renames,
+  ): Promise<Known> {
     const { facts, names } = statement.shape;
     const { permissive } = this.#policy;
     const uses = names.some(({ kind }) => kind === "execute" || kind === "fetch");
+    const defines =
+      meansOthers(facts.definition, renamed) &&
+      this.#policy.labelsFor(this.#view.protectedSet.database).length > 0;
     const unasked = (): Known | null => {
       if (!this.#free || (!permissive && setsRow(facts))) return null;
       const named = this.#usedBy(statement);
       if ("refusal" in named && !permissive) return null;
       return { used: "refusal" in named ? [statement] : named.used, touched: [], analysed: false };
     };
-    if (changed && (facts.tree.length > 0 || uses)) return unasked() ?? { refusal: sendAlone };
+    if (defines || (changed && (facts.tree.length > 0 || uses))) return unasked() ?? { refusal: sendAlone };
     const early = refusedStatically(statement.shape, this.#leeway);
     if (early !== null && !syntax) return { refusal: early };
     if (this.#session.readOnly && facts.readOnly === false) return { refusal: staysReadOnly };

@@ -1,4 +1,5 @@
 /** What may be different behind a statement: settings, objects, what errors may tell; until the server says how it ended. */
+import { gravest } from "../../sql/index.ts";
 import { noteChange, noteSettled } from "./changes.ts";
 import { type Guarding, type Judgement, unsettle } from "./judgement.ts";
 
@@ -15,6 +16,8 @@ export function noteForwarded(guard: Guarding, judgement: Judgement, batch: numb
   if (after.objects || (after.ends && guard.ddl >= 0)) {
     guard.ddl = batch;
     guard.localView = null;
+    // A roll-back gives names back.
+    guard.renamed = after.ends ? "others" : gravest(guard.renamed, after.renames);
     if (guard.local === "none") guard.local = "transaction";
     unsettle(guard);
   }

@@ -12,7 +12,7 @@ import type {
   PolicyDecision,
   SessionFacts,
 } from "../../policy/index.ts";
-import type { TreeText } from "../../sql/index.ts";
+import type { Renames, TreeText } from "../../sql/index.ts";
 import { mustBeHardened } from "../analyst/exposure.ts";
 import type { Analyst, View } from "../analyst/index.ts";
 import type { AnswerCache, Judging } from "../analyst/registry.ts";
@@ -111,6 +111,8 @@ export interface Aftermath {
   readonly settings: boolean;
   /** Objects of the database, or locks on them. */
   readonly objects: boolean;
+  /** What bears another name, or may. */
+  readonly renames: Renames;
   /** Objects that only this session will ever see. */
   readonly temporary: boolean;
   /** The end of a transaction, or a return to a savepoint: settings and objects may be what they were before. */
@@ -207,6 +209,8 @@ export interface Guarding {
   cancelled: boolean;
   /** Number of the last batch that touches something protected: until it is over, what the server says is scrubbed. -1: none. */
   scrub: number;
+  /** Names may stand for something else since the catalog was loaded that the session was judged by last. */
+  renamed: Renames;
   /** Number of the last batch that changed or locked objects in a transaction that is under way; -1: none. */
   ddl: number;
   /** The same for settings, which the transaction's end may change back. */
@@ -285,6 +289,7 @@ export function createGuarding(
     unavailable: null,
     cancelled: false,
     scrub: -1,
+    renamed: null,
     ddl: -1,
     settings: -1,
     loosened: false,

@@ -153,7 +153,7 @@ function lookedInto(column: ProtectedColumn, why: string): Reason {
  * conversions that may fail, checks of domains.
  */
 function tries(
-  { references, retyped, subjects, attributes, domain }: Definition,
+  { references, partitioned, retyped, subjects, attributes, domain }: Definition,
   view: View,
   held: readonly ProtectedColumn[],
 ): Reason | null {
@@ -166,7 +166,7 @@ function tries(
   for (const column of held) {
     const known = catalog.column(column.relation, column.attribute);
     if (known === undefined) continue;
-    const { name, type, inPrimaryKey } = known;
+    const { name, type, inPrimaryKey, inDefaultKey } = known;
     if (
       references.some(
         ({ relation, columns }) =>
@@ -174,6 +174,11 @@ function tries(
       )
     )
       return lookedInto(column, "may not be referenced by a new foreign key");
+    if (inDefaultKey && partitioned.some((relation) => isNamed(column, view, relation)))
+      return lookedInto(
+        column,
+        "is the key of a table with a default partition, whose values the bounds of a new partition would be held against",
+      );
     const narrowed = retyped.some(({ column: of, to }) => of === name && !takesAll(to, type, view));
     if (narrowed && subjects.some((subject) => isNamed(column, view, subject)))
       return lookedInto(
@@ -227,8 +232,11 @@ function takesAway(
       case "attribute":
         return names.includes(view.catalog.column(column.relation, column.attribute)?.name ?? "");
       case "column":
+        // A view's column is what it reads, whatever it is called.
         return (
-          isSubject && names.includes(view.catalog.column(column.relation, column.attribute)?.name ?? "")
+          isSubject &&
+          (labelled || (relation?.kind !== "v" && relation?.kind !== "m")) &&
+          names.includes(view.catalog.column(column.relation, column.attribute)?.name ?? "")
         );
       case "schema":
         return labelled && relation !== undefined && names.includes(relation.schema);

@@ -50,7 +50,8 @@ export function hide(
   const kept = keepNames(view, touched, shape.facts.explain !== null, bound, texts);
   const named = kept !== null && "mask" in kept ? kept.mask : null;
   const hides = outcomes.some((outcome) => outcome.ok && outcome.plan !== null);
-  const names = hides && shape.facts.explain?.analyze === true ? createPlanMask(named) : named;
+  const writes = touched.some((one) => one.writes.length > 0);
+  const names = hides && shape.facts.explain?.analyze === true ? createPlanMask(named, writes) : named;
   let reason = notReadable(view, touched) ?? masks.reason;
   for (const one of used) reason ??= unreadCode(one.shape, view, unmask);
   if (kept !== null && "refusal" in kept) reason ??= kept.refusal;

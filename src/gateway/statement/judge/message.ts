@@ -1,4 +1,5 @@
 /** How the statements of a message are judged together: none runs unless all may. */
+import { gravest, meansOthers, type Renames } from "../../../sql/index.ts";
 import { changesSettings, sendAlone } from "../facts.ts";
 import { innerStatement } from "../intend.ts";
 import type { Guarding, Judgement, Question } from "../judgement.ts";
@@ -51,6 +52,7 @@ export function judgeMessage(
   let open = false;
   let changed = false;
   let named = false;
+  let renamed: Renames = null;
   let opened = noneOpened;
   let inTransaction = inBlock(walk, guard);
   for (const [index, statement] of statements.entries()) {
@@ -59,7 +61,8 @@ export function judgeMessage(
     let judgement: Judgement | null;
     const uses = names.some(({ kind }) => kind === "execute" || kind === "fetch");
     const reads = uses && names.every(({ kind, name }) => kind === "fetch" && opened.has(name ?? ""));
-    if ((changed && (facts.tree.length > 0 || uses)) || (named && uses && !reads))
+    const defines = meansOthers(facts.definition, renamed) && isLabelled(guard);
+    if (defines || (changed && (facts.tree.length > 0 || uses)) || (named && uses && !reads))
       // Behind a statement that is still to be looked at, the policy's view may not have been loaded yet.
       judgement =
         unasked(walk, guard, statement, place) ??
@@ -72,6 +75,7 @@ export function judgeMessage(
       if (awaiting < 0) awaiting = index;
     } else if (judgement.refusal !== null && refused < 0) refused = index;
     changed ||= changesMeaning(guard, statement, judgement);
+    renamed = endsTransaction(statement.shape) && guard.ddl >= 0 ? "others" : gravest(renamed, facts.renames);
     named ||= statements.length > 1 && changesNames(walk, statement);
     inTransaction = inBlockBehind(statement.shape) ?? inTransaction;
   }
@@ -86,6 +90,10 @@ export function judgeMessage(
   );
   done(guard);
   return { judgements: all, refused, awaiting };
+}
+
+function isLabelled({ policies, session }: Guarding): boolean {
+  return policies.current.labelsFor(session.database).length > 0;
 }
 
 /**

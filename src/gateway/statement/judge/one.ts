@@ -6,7 +6,7 @@
 import { hash } from "node:crypto";
 import type { Touched } from "../../../facts/effects.ts";
 import type { CompiledPolicy } from "../../../policy/index.ts";
-import { setsRow, settledSettings } from "../../../sql/index.ts";
+import { meansOthers, setsRow, settledSettings } from "../../../sql/index.ts";
 import { type View, viewOf } from "../../analyst/index.ts";
 import { changesNow, othersChange } from "../changes.ts";
 import {
@@ -81,6 +81,18 @@ function lastView(guard: Guarding, policy: CompiledPolicy): View | null {
   return guard.view;
 }
 
+/**
+ * A definition is held against the catalog by the names it has (sideways.ts). What the session itself has made or dropped since that was
+ * loaded has no values yet, or none any more; but what was renamed, here or by others, may have.
+ */
+function namesAnew(guard: Guarding, policy: CompiledPolicy, { shape }: PreparedStatement): boolean {
+  const { definition } = shape.facts;
+  if (definition === null || policy.labelsFor(guard.session.database).length === 0) return false;
+  if (guard.local === "none" || meansOthers(definition, guard.renamed)) return true;
+  const shared = guard.analyst.view(policy);
+  return shared === null || (shared !== guard.localBase && shared !== guard.view);
+}
+
 /** Judges one statement; null: as judgeMessage. `opened`: cursors that the message itself has opened. */
 export function judge(
   walk: Walk,
@@ -150,10 +162,12 @@ function judgeAnew(
     // Behind BEGIN, in the same batch, the server cannot be asked any more.
     (guard.uncertain && shape.facts.transaction === "begin" && walk.transaction === "I" && !walk.unsynced);
   // What touches nothing needs no catalog: COMMIT and ROLLBACK must pass where nothing can be asked.
-  const by = view ?? (asks ? null : (guard.analyst.view(policy) ?? lastView(guard, policy)));
+  const anew = asks || (view === null && namesAnew(guard, policy, statement));
+  if (view !== null) guard.renamed = null;
+  const by = view ?? (anew ? null : (guard.analyst.view(policy) ?? lastView(guard, policy)));
   if (asks && guard.hardened && by !== null && guard.analyst.exposed !== 0) return refuse(hardeningLost);
   if (by === null || (guard.uncertain && asks)) {
-    guard.alone = asks;
+    guard.alone = anew;
     return null;
   }
   if (early !== null) {

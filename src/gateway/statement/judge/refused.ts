@@ -49,6 +49,7 @@ export function refusedBefore(
 const nothingAfter: Judgement["after"] = {
   settings: false,
   objects: false,
+  renames: null,
   temporary: false,
   ends: false,
   commits: false,

@@ -2,7 +2,7 @@
 import { type MaskOutcome, planMasks } from "../../../analysis/plan.ts";
 import type { Effect, StatementFacts, Touched } from "../../../facts/effects.ts";
 import type { PolicyDecision } from "../../../policy/index.ts";
-import { setsRow } from "../../../sql/index.ts";
+import { gravest, type Renames, setsRow } from "../../../sql/index.ts";
 import type { View } from "../../analyst/index.ts";
 import { reachOf } from "../changes.ts";
 import { changesSettings, factsOf, givesRows, loosens, mayWrite } from "../facts.ts";
@@ -190,6 +190,7 @@ function aftermath(
       effects.includes("admin") ||
       // Others, the gateway's own connection among them, wait for its lock.
       used.some(({ shape }) => shape.kind === "lock" || shape.kind === "truncate"),
+    renames: opaque ? "others" : used.map(({ shape }) => shape.facts.renames).reduce<Renames>(gravest, null),
     temporary: opaque || used.some(({ shape }) => shape.facts.temporary),
     ends: used.some(({ shape }) => endsTransaction(shape)),
     commits: used.some(({ shape }) => mayCommit(shape)),
