@@ -44,9 +44,17 @@ export function createApp(
   app.use(async (context, next) => {
     await next();
     secureAnswer(context.res.headers, tls);
+    // HEAD is answered as GET would be, without its body (RFC 9110 section 9.3.2): nobody will read that, and a stream would wait for ever.
+    if (context.req.method === "HEAD") await context.res.body?.cancel();
   });
   app.use(async (context, next) => {
-    const { host } = context.env?.incoming?.headers ?? {};
+    const { incoming } = context.env ?? {};
+    const { host } = incoming?.headers ?? {};
+    // Two readers could take different ones (RFC 9112 section 3.2); Node's takes the first.
+    if ((incoming?.headersDistinct.host?.length ?? 0) > 1)
+      return failure(
+        new ApiError("BAD_REQUEST", "a request has one Host header", {}, { connection: "close" }),
+      );
     if (host !== undefined && !isOurs(host))
       return failure(
         new ApiError("MISDIRECTED", "this listener has another name: see listen.public_url in postern.yaml"),

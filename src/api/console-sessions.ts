@@ -36,6 +36,10 @@ export interface ConsoleSessions {
   open(session: NewSession): Promise<string>;
   /** The session of a Cookie header; null: none, or it is over. Rejects with StoreUnavailable. */
   find(cookies: string | undefined): Promise<ConsoleSession | null>;
+  /** What the store calls the session of a Cookie header, whether or not it is there; nobody can be somebody with it. null: the header has none. */
+  nameOf(cookies: string | undefined): string | null;
+  /** Ends a session by what the store calls it. */
+  end(name: string): Promise<void>;
   /** Ends the session of a Cookie header, and gives the Set-Cookie header that removes the cookie. */
   close(cookies: string | undefined): Promise<string>;
   /** Ends every session of a person at a provider, or only those of one `sid`. Gives how many. */
@@ -93,6 +97,13 @@ export function createConsoleSessions(store: Store, options: ConsoleSessionOptio
       }
       await touch(found, until);
       return { principal, authTime, until, csrf: csrfOf(secret) };
+    },
+    nameOf(cookies) {
+      const secret = readCookie(cookies, cookie, options.secure());
+      return secret === null ? null : keyOf(secret);
+    },
+    async end(name) {
+      await store.remove(collection, name);
     },
     async close(cookies) {
       const secret = readCookie(cookies, cookie, options.secure());

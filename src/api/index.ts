@@ -5,6 +5,7 @@ import { getRequestListener } from "@hono/node-server";
 import type { TlsSettings } from "../gateway/settings.ts";
 import { type ApiDeps, createApp } from "./app.ts";
 import { hostCheck } from "./host.ts";
+import { hangUpOnStalled } from "./stalled.ts";
 
 export type { ApiDeps } from "./app.ts";
 export { builtConsole } from "./console.ts";
@@ -37,13 +38,19 @@ const serverOptions: ServerOptions = {
   noDelay: true,
 };
 const maxConnections = 1_000;
+/** How long a client may take nothing of an answer. */
+const stalledMs = 60_000;
 const closeGraceMs = 2_000;
 
-/** Starts to listen; with `tls` it speaks HTTPS only. Rejects with what listen() says (EADDRINUSE, EACCES …) or a bad certificate. */
+/**
+ * Starts to listen; with `tls` it speaks HTTPS only. `limits.stalledMs`: how long a client may take nothing of an answer that is there; left
+ * out: a minute. Rejects with what listen() says (EADDRINUSE, EACCES …) or a bad certificate.
+ */
 export async function startHttp(
   address: { readonly host: string; readonly port: number },
   deps: ApiDeps,
   tls: TlsSettings | null,
+  limits: { readonly stalledMs?: number } = {},
 ): Promise<HttpListener> {
   const isOurs = hostCheck(address.host, () => deps.publicUrl?.() ?? null);
   const listener = getRequestListener(createApp(deps, tls !== null, isOurs).fetch, {
@@ -53,6 +60,9 @@ export async function startHttp(
     tls === null ? null : createHttpsServer({ ...serverOptions, ...secureContext(tls) }, listener);
   const server = secure ?? createHttpServer(serverOptions, listener);
   server.maxConnections = maxConnections;
+  server.prependListener("request", (_request, answer) =>
+    hangUpOnStalled(answer, limits.stalledMs ?? stalledMs),
+  );
   const port = await listen(server, address);
   // accept() may fail for want of file descriptors; the server goes on.
   server.on("error", deps.onError);

@@ -106,6 +106,8 @@ export interface RestDeps extends RestParts {
   /** Other nodes' sessions; null: there are no other nodes. */
   readonly peers: Peers | null;
   readonly login: { providers(): readonly LoginChoice[] };
+  /** A session is over: live views whose caller may no longer read end now, not with the next heartbeat. */
+  judgeLive(): void;
   /** Puts a failed login on the record. */
   loginFailed(context: Context<ApiEnv>, code: string, cause: string): void;
 }
@@ -130,9 +132,16 @@ export function createRest(parts: RestParts): Rest {
           node,
           own: () => gateway.describe().map((one) => tellSession(one, node)),
         });
+  const hub = createHub({
+    node: parts.node,
+    audit,
+    range: rangeOf(parts),
+    sessionOf: (id) => gateway.sessions.get(id)?.describe() ?? null,
+  });
   const deps: RestDeps = {
     ...parts,
     peers,
+    judgeLive: hub.judge,
     login: { providers: () => loginChoices(parts.providers()) },
     loginFailed(context, code, cause) {
       audit.authFailed({
@@ -157,12 +166,6 @@ export function createRest(parts: RestParts): Rest {
     publicUrl: parts.publicUrl,
     protection: parts.protection,
     ...(revoked === undefined ? {} : { revoked }),
-  });
-  const hub = createHub({
-    node: parts.node,
-    audit,
-    range: rangeOf(parts),
-    sessionOf: (id) => gateway.sessions.get(id)?.describe() ?? null,
   });
   const stopApprovals = parts.approvals?.changed((approval) =>
     hub.tell("approval", (caller) =>

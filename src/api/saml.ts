@@ -17,8 +17,14 @@ export interface SamlRouteDeps<E extends Env> {
   readonly store: Store;
   /** Whether browsers reach us by https. */
   secure(): boolean;
+  /** What names the session that a browser has as it begins, until it is back: from the provider's site it does not show its cookie. null: none. */
+  sessionOf(context: Context<E>): string | null;
   /** The login is complete: sets a cookie, or hands over to a command. `returnTo`: what /saml/login was given, unchecked. */
-  onLogin(principal: Principal, returnTo: string | null, context: Context<E>): Response | Promise<Response>;
+  onLogin(
+    principal: Principal,
+    begun: { readonly returnTo: string | null; readonly before: string | null },
+    context: Context<E>,
+  ): Response | Promise<Response>;
   /** For the audit log. */
   onFailure(failure: { readonly code: string; readonly cause: string }, context: Context<E>): void;
   /** Counts failures here and nowhere else: any page can make its visitors' browsers fail at /saml/acs. */
@@ -44,12 +50,14 @@ const begun = z.object({
   request: z.string(),
   browser: z.string(),
   returnTo: z.string().nullable(),
+  before: z.string().nullable(),
 });
 const actor = z.object({ subject: z.string(), issuer: z.string().nullable() });
 const done = z.object({
   stage: z.literal("done"),
   browser: z.string(),
   returnTo: z.string().nullable(),
+  before: z.string().nullable(),
   principal: z.object({
     subject: z.string(),
     issuer: z.string(),
@@ -119,6 +127,7 @@ export function samlRoutes<E extends Env>(deps: SamlRouteDeps<E>): (app: Hono<E>
       request: request.id,
       browser: hash(browser),
       returnTo,
+      before: deps.sessionOf(context),
     } as const;
     if (!(await deps.store.insert(collection, state, value, { expires: now() + loginMs })))
       throw new IdentityError("IDENTITY_INTERNAL", "a state was drawn twice");
@@ -141,12 +150,12 @@ export function samlRoutes<E extends Env>(deps: SamlRouteDeps<E>): (app: Hono<E>
     const read = begun.safeParse(kept?.value);
     if (kept === null || !read.success)
       throw new IdentityError("TOKEN_REQUEST", "SAML: an answer to no login that is under way");
-    const { provider: name, request, browser, returnTo } = read.data;
+    const { provider: name, request, browser, returnTo, before } = read.data;
     const provider = deps.providers().find((one) => one.name === name);
     if (provider === undefined)
       throw new IdentityError("TOKEN_ISSUER", "the provider is no longer configured");
     const principal = await provider.finish(response, request);
-    const value = { stage: "done", browser, returnTo, principal: asJson(principal) };
+    const value = { stage: "done", browser, returnTo, before, principal: asJson(principal) };
     if (!(await deps.store.update(collection, state, kept.version, value, { expires: now() + handOverMs })))
       throw new IdentityError("TOKEN_REPLAYED", "SAML: the login was completed before");
     return new Response(null, { status: 303, headers: { location: `/saml/done?state=${state}` } });
@@ -164,7 +173,7 @@ export function samlRoutes<E extends Env>(deps: SamlRouteDeps<E>): (app: Hono<E>
       throw new IdentityError("TOKEN_REQUEST", "SAML: the login was begun in another browser");
     if (!(await deps.store.remove(collection, state, kept.version)))
       throw new IdentityError("TOKEN_REPLAYED", "SAML: the login was completed before");
-    const answer = await deps.onLogin(read.data.principal, read.data.returnTo, context);
+    const answer = await deps.onLogin(read.data.principal, read.data, context);
     const headers = new Headers(answer.headers);
     headers.append("set-cookie", setCookie(cookie, "", { ...marks(), seconds: 0 }));
     return new Response(answer.body, { status: answer.status, headers });

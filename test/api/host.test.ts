@@ -1,5 +1,6 @@
 /** Under which names a listener answers: pages of strangers that have their own name lead to 127.0.0.1 get nothing (DNS rebinding). */
 import { request } from "node:http";
+import { connect } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { hostCheck } from "../../src/api/host.ts";
 import { type HttpListener, startHttp } from "../../src/api/index.ts";
@@ -88,6 +89,31 @@ describe("a listener on loopback", () => {
     expect((await ask(port, "evil.example", claims)).status).toBe(421);
     expect((await ask(port, "localhost", { "x-forwarded-host": "evil.example" })).status).toBe(200);
   });
+});
+
+/** Sends exactly these bytes, and gives what comes back. */
+function send(port: number, text: string): Promise<string> {
+  return new Promise((done, fail) => {
+    const socket = connect(port, "127.0.0.1", () => socket.end(text));
+    let answer = "";
+    socket.on("data", (chunk) => {
+      answer += chunk;
+    });
+    socket.on("close", () => done(answer));
+    socket.on("error", fail);
+  });
+}
+
+test.each([
+  ["two names", "Host: localhost\r\nHost: evil.example\r\n"],
+  ["the same name twice", "Host: localhost\r\nhost: localhost\r\n"],
+  ["a stranger's first", "Host: evil.example\r\nHost: localhost\r\n"],
+  ["none", ""],
+])("a request with %s is a 400 (RFC 9112 section 3.2)", async (_what, hosts) => {
+  const port = await start();
+  const answer = await send(port, `GET /metrics HTTP/1.1\r\n${hosts}Connection: close\r\n\r\n`);
+  expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+  expect(answer).not.toContain("postern_build_info");
 });
 
 test("a listener that others reach has names that nobody told it", () => {

@@ -356,4 +356,19 @@ describe("live views", () => {
       )
       .toBe(200);
   });
+
+  test("asked for by HEAD open nothing: there is no body that anybody would read", async () => {
+    const headers = { authorization: `Bearer ${await api.token("user", { sub: "header" })}` };
+    for (let i = 0; i < 12; i++) {
+      const answer = await fetch(`${api.url}/api/events?recent=5`, { method: "HEAD", headers });
+      expect([answer.status, answer.headers.get("content-type"), await answer.text()]).toEqual([
+        200,
+        "text/event-stream; charset=utf-8",
+        "",
+      ]);
+    }
+    const stop = new AbortController();
+    expect((await fetch(`${api.url}/api/events`, { headers, signal: stop.signal })).status).toBe(200);
+    stop.abort();
+  });
 });

@@ -1,6 +1,7 @@
 import { request } from "node:http";
 import { get as httpsGet } from "node:https";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
+import { connect as tlsConnect } from "node:tls";
 import { afterEach, describe, expect, test } from "vitest";
 import { type ApiDeps, type HttpListener, startHttp } from "../../src/api/index.ts";
 import { selfSigned } from "../support/certificates.ts";
@@ -20,6 +21,7 @@ interface Running {
 async function start(
   deps: Partial<ApiDeps> = {},
   tls: { cert: string; key: string } | null = null,
+  limits: { stalledMs?: number } = {},
 ): Promise<Running> {
   const errors: Error[] = [];
   const all: ApiDeps = {
@@ -33,6 +35,7 @@ async function start(
     { host: "127.0.0.1", port: 0 },
     all,
     tls === null ? null : { ...tls, clientCa: null },
+    limits,
   );
   open.push(listener);
   return { url: `${tls === null ? "http" : "https"}://127.0.0.1:${listener.address.port}`, listener, errors };
@@ -229,6 +232,73 @@ describe("closing", () => {
     socket.write("GET /healthz HTTP/1.1\r\nhost: x\r\n");
     await listener.close();
     await gone;
+  });
+});
+
+describe("a client that reads nothing of an answer", () => {
+  /** More than the sockets' buffers take, of a known length or as a stream that never ends. */
+  const mounts: NonNullable<ApiDeps["mounts"]> = [
+    (app) => {
+      app.use(async ({ env }, next) => {
+        if (env.incoming !== undefined) sockets.push(env.incoming.socket);
+        await next();
+      });
+      app.get("/large", () => new Response(new Uint8Array(64 * 1024 * 1024)));
+      app.get("/stream", () => {
+        const piece = new Uint8Array(1024 * 1024);
+        return new Response(new ReadableStream({ pull: (stream) => stream.enqueue(piece) }));
+      });
+      app.get("/late", async () => {
+        await new Promise((done) => setTimeout(done, 1_500));
+        return new Response("at last");
+      });
+    },
+  ];
+  /** The gateway's side of each. */
+  let sockets: Socket[] = [];
+  afterEach(() => {
+    sockets = [];
+  });
+
+  /** Asks, and does not read. */
+  function ask({ listener }: Running, path: string, tls: boolean) {
+    const { port } = listener.address;
+    const socket = tls
+      ? tlsConnect({ port, host: "127.0.0.1", rejectUnauthorized: false })
+      : connect(port, "127.0.0.1");
+    socket.on("error", () => {});
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+    return socket.pause();
+  }
+
+  test.each([
+    ["/large", false],
+    ["/stream", false],
+    ["/large", true],
+    ["/stream", true],
+  ])("is hung up on: %s, TLS %s", async (path, tls) => {
+    const running = await start({ mounts }, tls ? selfSigned() : null, { stalledMs: 300 });
+    const socket = ask(running, path, tls);
+    await expect.poll(() => sockets.map(({ destroyed }) => destroyed), { timeout: 20_000 }).toEqual([true]);
+    socket.destroy();
+  });
+
+  test("slowly is not hung up on, and waits for a late answer as long as that takes", async () => {
+    const running = await start({ mounts }, null, { stalledMs: 400 });
+    const late = await fetch(`${running.url}/late`);
+    expect(await late.text()).toBe("at last");
+    const socket = ask(running, "/large", false);
+    let read = 0;
+    socket.on("data", (chunk: Buffer) => {
+      read += chunk.length;
+      if (read < 32 * 1024 * 1024) {
+        socket.pause();
+        setTimeout(() => socket.resume(), 2);
+      }
+    });
+    socket.resume();
+    await expect.poll(() => read, { timeout: 30_000 }).toBeGreaterThan(64 * 1024 * 1024);
+    socket.destroy();
   });
 });
 

@@ -138,6 +138,57 @@ describe("login", () => {
     expect(replay.status).toBe(401);
   });
 
+  /** A live view with this cookie; `over` resolves when the gateway ends it. */
+  async function watch(cookie: string) {
+    const headers = { cookie: `postern_session=${cookie}` };
+    const stop = new AbortController();
+    const answer = await fetch(`${url}/api/events`, { headers, signal: stop.signal });
+    expect(answer.status).toBe(200);
+    // Sooner than the next heartbeat, which looks at all views.
+    const late = setTimeout(() => stop.abort(), 12_000);
+    return { over: answer.text().finally(() => clearTimeout(late)) };
+  }
+
+  test("logout ends the session's live views at once, and nobody else's", async () => {
+    const [browser, other] = [new Browser(), new Browser()];
+    await Promise.all([logIn(browser, engineer.subject), logIn(other, approver.subject)]);
+    const { csrf } = await me(browser);
+    const mine = await watch(browser.cookie("postern_session")?.value ?? "");
+    const theirs = await watch(other.cookie("postern_session")?.value ?? "");
+    let cut = false;
+    const cutOff = theirs.over.then(
+      () => {
+        cut = true;
+      },
+      () => {},
+    );
+    const headers = { "x-postern-csrf": String(csrf) };
+    expect((await browser.request(`${url}/api/logout`, { method: "POST", headers })).status).toBe(204);
+    expect(await mine.over).not.toContain("event:");
+    expect(cut).toBe(false);
+    const end = String((await me(other)).csrf);
+    await other.request(`${url}/api/logout`, { method: "POST", headers: { "x-postern-csrf": end } });
+    await cutOff;
+    expect(cut).toBe(true);
+  });
+
+  test("a new login ends the session before it, whose cookie the browser keeps to itself on the way back", async () => {
+    const browser = new Browser();
+    await logIn(browser, engineer.subject);
+    const before = browser.cookie("postern_session")?.value ?? "";
+    const view = await watch(before);
+    const asked = await browser.open(`${url}/login?step_up=1&return=/live`);
+    // SameSite=Strict: what the provider's page leads to comes without it.
+    for (const [key, { name }] of browser.cookies)
+      if (name === "postern_session") browser.cookies.delete(key);
+    const back = await browser.submit(asked, { subject: engineer.subject });
+    expect(back.url).toBe(`${url}/live`);
+    expect((await me(browser)).subject).toBe(engineer.subject);
+    const replay = await fetch(`${url}/api/me`, { headers: { cookie: `postern_session=${before}` } });
+    expect(replay.status).toBe(401);
+    await view.over;
+  });
+
   test.each([
     "https://evil.example/x",
     "//evil.example/x",

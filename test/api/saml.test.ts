@@ -22,7 +22,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 let identity: Identity;
 let app: Hono;
 let failures: { code: string; cause: string }[];
-let logins: { subject: string; returnTo: string | null }[];
+let logins: { subject: string; returnTo: string | null; before: string | null }[];
 let store: ReturnType<typeof memoryStoreForTests>;
 let time = 0;
 beforeEach(async () => {
@@ -52,8 +52,9 @@ beforeEach(async () => {
     providers: () => identity.saml,
     store,
     secure: () => true,
-    onLogin: (principal, returnTo) => {
-      logins.push({ subject: principal.subject, returnTo });
+    sessionOf: (context) => context.req.header("x-session") ?? null,
+    onLogin: (principal, { returnTo, before }) => {
+      logins.push({ subject: principal.subject, returnTo, before });
       return new Response(null, { status: 302, headers: { location: "/", "set-cookie": "session=1" } });
     },
     onFailure: (failure) => failures.push(failure),
@@ -75,8 +76,8 @@ interface Begun {
   readonly state: string;
 }
 
-async function begin(query = ""): Promise<Begun> {
-  const response = await app.request(`/saml/login${query}`);
+async function begin(query = "", headers: Record<string, string> = {}): Promise<Begun> {
+  const response = await app.request(`/saml/login${query}`, { headers });
   expect(response.status).toBe(302);
   const set = response.headers.get("set-cookie") ?? "";
   expect(set).toMatch(/^__Host-postern_saml=[\w-]+; Max-Age=600; Path=\/; HttpOnly; SameSite=Lax; Secure$/);
@@ -111,7 +112,7 @@ async function deliver(login: Begun): Promise<string> {
 }
 
 test("from the login to the end", async () => {
-  const login = await begin("?provider=adfs&return=%2Ftrail%3Fx%3D1");
+  const login = await begin("?provider=adfs&return=%2Ftrail%3Fx%3D1", { "x-session": "the one before" });
   const location = await deliver(login);
   expect(location).toBe(`/saml/done?state=${login.state}`);
   const done = await app.request(location, { headers: { cookie: login.cookie } });
@@ -120,7 +121,8 @@ test("from the login to the end", async () => {
     "session=1",
     "__Host-postern_saml=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax; Secure",
   ]);
-  expect(logins).toEqual([{ subject: "alice", returnTo: "/trail?x=1" }]);
+  // The session is named where it was shown: on the way back from another site the browser keeps its cookie to itself.
+  expect(logins).toEqual([{ subject: "alice", returnTo: "/trail?x=1", before: "the one before" }]);
   expect(failures).toEqual([]);
 });
 

@@ -26,6 +26,8 @@ const mostTold = 20;
 interface Flow extends OidcFlow {
   readonly browser: string;
   readonly returnTo: string;
+  /** What the store calls the session that the browser had. */
+  readonly before: string | null;
 }
 
 export interface LoginChoice {
@@ -79,6 +81,7 @@ export function loginRoutes(deps: RestDeps): (app: Hono<ApiEnv>) => void {
       ...flow,
       browser: sha256(browser),
       returnTo: localPath(context.req.query("return"), origin),
+      before: deps.consoleSessions.nameOf(context.req.header("cookie")),
     };
     await store.insert(collection, sha256(state), kept as unknown as Json, { expires: Date.now() + flowMs });
     return new Response(null, {
@@ -109,7 +112,7 @@ export function loginRoutes(deps: RestDeps): (app: Hono<ApiEnv>) => void {
       parameters: searchParams,
       state,
     });
-    return completeLogin(deps, context, person, flow.returnTo);
+    return completeLogin(deps, context, person, flow.returnTo, flow.before);
   }
 
   function fail(context: Context<ApiEnv>, error: unknown): Response {
@@ -198,7 +201,10 @@ async function takeFlow(store: Store, state: string): Promise<Flow | null> {
     flow?.browser,
     flow?.returnTo,
   ];
-  const whole = texts.every((text) => typeof text === "string") && typeof flow?.started === "number";
+  const whole =
+    texts.every((text) => typeof text === "string") &&
+    typeof flow?.started === "number" &&
+    (flow.before === null || typeof flow.before === "string");
   return whole ? (flow as Flow) : null;
 }
 

@@ -23,10 +23,12 @@ export function samlLogin(
     secure: () => deps.publicUrl().startsWith("https:"),
     ip: (context) => context.get("ip"),
     onFailure: ({ code, cause }, context) => deps.loginFailed(context, code, cause),
-    async onLogin(principal, returnTo, context) {
+    sessionOf: (context) => deps.consoleSessions.nameOf(context.req.header("cookie")),
+    async onLogin(principal, { returnTo, before }, context) {
       const person = { principal, authTime: authTime(principal), sid: sid(principal) };
       try {
-        return await completeLogin(deps, context, person, localPath(returnTo ?? undefined, deps.publicUrl()));
+        const path = localPath(returnTo ?? undefined, deps.publicUrl());
+        return await completeLogin(deps, context, person, path, before);
       } catch (error) {
         if (!(error instanceof LoginError)) throw error;
         deps.loginFailed(context, error.code, error.cause);

@@ -43,6 +43,7 @@ export function meRoutes(deps: RestDeps): Route[] {
       if (caller.via !== "cookie")
         throw new ApiError("BAD_REQUEST", "only a console session can be logged out");
       const cookie = await deps.consoleSessions.close(context.req.header("cookie"));
+      deps.judgeLive();
       deps.audit.event("admin.action", {
         action: "console.logout",
         principal: actingAs(caller),
