@@ -133,6 +133,33 @@ describe("query", () => {
       "select 9007199254740993::int8, 9007199254740991::int8, 'NaN'::float8, 0.1::float8, 1.10::numeric",
     );
     expect(got.rows).toEqual([["9007199254740993", 9007199254740991, "NaN", 0.1, "1.10"]]);
+    const zero = await run("select '-0'::float8, '-0'::float4, 'null'::jsonb, null::jsonb");
+    expect(zero.rows).toEqual([["-0", "-0", null, null]]);
+  });
+
+  it.each([
+    ['{"a": [1.5, 100, 1e2, 0.10, -0.5, 1e-7, 1.7976931348623157e308]}', true],
+    ['{"a": {"b": 123456789.123456789}}', false],
+    ["[9007199254740993]", false],
+    ['{"a": 1e400}', false],
+    ['{"a": -0}', false],
+    ['{"a": 1, "b": {"a": 2}, "c": [{"a": 3}]}', true],
+    ['{"a": 1, "a": 2}', false],
+    ['{"": 1, "__proto__": {"x": 1}, "b:\\"": "1:2"}', true],
+    ['"12345678901234567890"', true],
+  ])("JSON %s: as it is, or as text", async (text, exact) => {
+    const got = await run("select $1::json", { params: [text] });
+    expect((got.rows as unknown[][])[0]?.[0]).toEqual(exact ? JSON.parse(text) : text);
+  });
+
+  it("refuses numbers that have lost digits before they came", async () => {
+    for (const params of [[2 ** 53], [[1, 2 ** 60]], [{ id: 1e30 }]]) {
+      const got = await run("select $1::text", { params });
+      expect(got.error).toBe(true);
+      expect(got.text).toContain("2^53 as strings");
+    }
+    const text = await run("select $1::int8, $2::text", { params: ["9007199254740993", "a\\u0000b"] });
+    expect(text.rows).toEqual([["9007199254740993", "a\\u0000b"]]);
   });
 
   it("takes one statement a call", async () => {

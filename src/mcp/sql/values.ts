@@ -65,17 +65,80 @@ function typed(text: string, type: number): Json {
   if (integers.has(type) || floats.has(type)) {
     const number = Number(text);
     const exact = integers.has(type) ? Number.isSafeInteger(number) : Number.isFinite(number);
-    return exact && text !== "" ? number : text;
+    return exact && text !== "" && !Object.is(number, -0) ? number : text;
   }
-  // A long number in it would lose digits.
-  if (jsons.has(type) && text.length <= maxJson && !/\d{16}/.test(text)) {
-    try {
-      return JSON.parse(text) as Json;
-    } catch {
-      return text;
+  const read = jsons.has(type) && text.length <= maxJson ? document(text) : undefined;
+  return read === undefined ? text : read;
+}
+
+/** What `text` says as JSON; undefined where that would not say all of it again: digits, a sign of zero, a name that is there twice. */
+function document(text: string): Json | undefined {
+  let members = 0;
+  let exact = true;
+  // ECMAScript, "JSON.parse": a reviver is told the source text of what is no object or list.
+  const look: Reviver = function (name, value, { source }) {
+    if (name !== "" && !Array.isArray(this)) members++;
+    if (typeof value === "number" && (source === undefined || !sameNumber(source, value))) exact = false;
+    return value;
+  };
+  try {
+    const value = JSON.parse(text, look as (this: unknown, name: string, value: unknown) => unknown) as Json;
+    return exact && members === membersIn(text) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+type Reviver = (
+  this: unknown,
+  name: string,
+  value: unknown,
+  context: { readonly source?: string },
+) => unknown;
+
+/** Names of members in a JSON text, "" aside, each time that they stand there. */
+function membersIn(text: string): number {
+  return text.match(/"(?:[^"\\]|\\.)*"(?=\s*:)/g)?.filter((name) => name !== '""').length ?? 0;
+}
+
+/** Whether a number as JSON writes it is exactly what `value` is written as. */
+function sameNumber(source: string, value: number): boolean {
+  return Number.isFinite(value) && !Object.is(value, -0) && digitsOf(source) === digitsOf(String(value));
+}
+
+/** A decimal number as its digits without zeros at the ends, and the power of ten that the last of them stands for. */
+function digitsOf(text: string): string {
+  const [, sign = "", whole = "", part = "", power = "0"] =
+    /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(text) ?? [];
+  const digits = `${whole}${part}`.replace(/^0+/, "");
+  const kept = digits.replace(/0+$/, "");
+  return kept === "" ? "0" : `${sign}${kept}e${Number(power) - part.length + digits.length - kept.length}`;
+}
+
+/**
+ * Why a parameter cannot be meant as it came, in words of what is expected; null: it can. JSON as JavaScript reads it has rounded integers beyond
+ * 2^53 already: another row's key would be looked for.
+ */
+export function parameterProblem(value: Json): string | null {
+  switch (typeof value) {
+    case "string":
+      return value.includes("\0") ? "values without NUL bytes" : null;
+    case "number":
+      return Number.isInteger(value) && !Number.isSafeInteger(value)
+        ? "integers beyond 2^53 as strings: as numbers they lose digits"
+        : null;
+    case "object": {
+      if (value === null) return null;
+      const parts: readonly Json[] = isList(value) ? value : Object.entries(value).flat();
+      for (const part of parts) {
+        const problem = parameterProblem(part);
+        if (problem !== null) return problem;
+      }
+      return null;
     }
+    case "boolean":
+      return null;
   }
-  return text;
 }
 
 /** About how many characters a cell takes as JSON. */

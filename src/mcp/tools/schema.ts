@@ -1,7 +1,7 @@
 /** Arguments that several tools take. Tool definitions cost tokens in every conversation: they are kept short. */
 import type { StandardSchemaWithJSON } from "@modelcontextprotocol/server";
 import { z } from "zod";
-import type { Json } from "../sql/values.ts";
+import { type Json, parameterProblem } from "../sql/values.ts";
 
 const maxParameters = 1000;
 const noNul = (text: string) => !text.includes("\0");
@@ -14,11 +14,10 @@ export const sql = z
   .refine(noNul, { error: "a text without NUL bytes" })
   .describe("One statement");
 
-const json: z.ZodType<Json> = z
-  .json()
-  .refine((value) => noNul(JSON.stringify(value).replaceAll("\\u0000", "\0")), {
-    error: "values without NUL bytes",
-  });
+const json: z.ZodType<Json> = z.json().superRefine((value, context) => {
+  const message = parameterProblem(value);
+  if (message !== null) context.addIssue({ code: "custom", message });
+});
 
 export const parameters = z
   .array(json)
