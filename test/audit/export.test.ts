@@ -8,6 +8,7 @@ import {
   type ServerResponse,
 } from "node:http";
 import { type AddressInfo, createServer as createTcp, type Socket, type Server as TcpServer } from "node:net";
+import { networkInterfaces } from "node:os";
 import { join, resolve } from "node:path";
 import { createServer as createTls } from "node:tls";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
@@ -26,6 +27,7 @@ import { leaves, lines, open, type Place, place, segments, sessionRecord } from 
 import { people, placeOf, say, writeVaried } from "./index-helpers.ts";
 
 const product = { version: "9.9.9" };
+const ipv6 = (networkInterfaces().lo ?? []).some(({ family }) => family === "IPv6");
 let at: Place;
 beforeAll(async () => {
   at = place();
@@ -674,6 +676,30 @@ describe("streaming", () => {
     expect(seen[0]).toMatch(
       /^<109>1 \S+ gw-1 postern - log\.opened \[meta sequenceId="1"\] CEF:0\|Postern\|/,
     );
+  });
+
+  test.skipIf(!ipv6)("syslog over UDP to an IPv6 address", { timeout: 60_000 }, async () => {
+    const udp = createSocket("udp6");
+    const seen: string[] = [];
+    udp.on("message", (m) => seen.push(m.toString("utf8")));
+    await new Promise<void>((done) => udp.bind(0, "::1", done));
+    closers.push(() => new Promise<void>((done) => udp.close(done)));
+    const stream = start(target({ kind: "syslog", url: `udp://[::1]:${udp.address().port}` }));
+    await until(() => stream.state.caughtUpMs !== null && seen.length > 0);
+    expect(seen[0]).toMatch(/^<109>1 \S+ gw-1 postern /);
+  });
+
+  test("half of a surrogate pair is U+FFFD to those that parse, and as it is stored in the log's own form", () => {
+    const name = "a\ud800b\\ud800c\\\udfff😀";
+    const leaf = { id: "x", type: "session.start", principal: { subject: name }, client: { user: name } };
+    const record = { log: "l", index: 1, hash: "", stored: JSON.stringify(leaf), leaf, intent: null };
+    for (const format of ["ocsf", "ecs", "otlp"] as const) {
+      const line = encodeOne(record, format, product);
+      expect(line).not.toMatch(/(?<!\\)(?:\\\\)*\\ud/);
+      expect(line).toContain("a\ufffdb\\\\ud800c\\\\\ufffd😀");
+      JSON.parse(line);
+    }
+    expect(JSON.parse(encodeOne(record, "jsonl", product)).principal.subject).toBe(name);
   });
 
   test("a syslog header holds what its grammar allows, whatever the record says", () => {

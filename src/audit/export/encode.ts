@@ -14,14 +14,27 @@ export function encodeOne(record: ExportRecord, format: ExportFormat, product: P
     case "jsonl":
       return `{${logOf(record)}"index":${record.index},${record.stored.slice(1)}`;
     case "ocsf":
-      return JSON.stringify(toOcsf(record, product));
+      return jsonText(toOcsf(record, product));
     case "ecs":
-      return JSON.stringify(toEcs(record, product));
+      return jsonText(toEcs(record, product));
     case "cef":
       return toCef(record, product);
     case "otlp":
-      return JSON.stringify(toOtlpRequest([record], product));
+      return jsonText(toOtlpRequest([record], product));
   }
+}
+
+/**
+ * JSON text that every receiver takes. JSON.stringify writes half of a surrogate pair, which names of a SQL_ASCII database and claims may have, as an
+ * escape; many parsers refuse the whole text for it (RFC 8259 section 8.2). They get U+FFFD in its place.
+ */
+function jsonText(value: unknown): string {
+  const json = JSON.stringify(value);
+  if (!json.includes("\\ud")) return json;
+  // A pair is never escaped. An escaped backslash is passed over with what it escapes.
+  return json.replace(/\\(?:ud[89a-f][0-9a-f]{2}|.)/g, (written) =>
+    written.startsWith("\\ud") ? "\ufffd" : written,
+  );
 }
 
 /** log.opened says itself which log it is of, and receivers refuse an object that has a name twice. */
@@ -35,8 +48,7 @@ export function encodeMany(
   format: ExportFormat,
   product: Product,
 ): { readonly type: string; readonly body: string } {
-  if (format === "otlp")
-    return { type: "application/json", body: JSON.stringify(toOtlpRequest(records, product)) };
+  if (format === "otlp") return { type: "application/json", body: jsonText(toOtlpRequest(records, product)) };
   const body = records.map((r) => `${encodeOne(r, format, product)}\n`).join("");
   return { type: format === "cef" ? "text/plain; charset=utf-8" : "application/x-ndjson", body };
 }

@@ -3,6 +3,7 @@
  * acknowledgement: over TLS and TCP, records count as taken when they were handed to the connection and it then stayed up for a while.
  */
 import { createSocket, type Socket as UdpSocket } from "node:dgram";
+import { lookup } from "node:dns/promises";
 import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect as connectTls } from "node:tls";
@@ -146,14 +147,20 @@ export class SyslogSink implements Sink {
   }
 
   private async datagrams(messages: readonly Buffer[], records: readonly ExportRecord[]): Promise<void> {
-    const udp = this.udp ?? createSocket(isIP(this.host) === 6 ? "udp6" : "udp4");
+    const udp = this.udp ?? createSocket((await lookup(this.host)).family === 6 ? "udp6" : "udp4");
     this.udp = udp;
     for (const [i, message] of messages.entries()) {
       const record = records[i];
       if (record === undefined) continue;
       const fits = message.length <= maxDatagram ? message : Buffer.from(this.stub(record), "utf8");
       await new Promise<void>((resolve, reject) => {
-        udp.send(fits, this.port, this.host, (error) => (error ? reject(error) : resolve()));
+        // Where the socket cannot be bound, the message has no answer of its own.
+        udp.once("error", reject);
+        udp.send(fits, this.port, this.host, (error) => {
+          udp.off("error", reject);
+          if (error) reject(error);
+          else resolve();
+        });
       });
     }
   }
