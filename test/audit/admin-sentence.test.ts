@@ -53,3 +53,39 @@ test("it says what was looked for, and moves no cursor", () => {
   const unknown = { type: "admin.action", action: "something.new", principal: sam };
   expect(told(unknown)).toContain("something.new");
 });
+
+test("every record that a gateway writes of itself has its sentence", () => {
+  const types = new Set<string>();
+  for (const name of readdirSync(src, { recursive: true, encoding: "utf8" }))
+    if (name.endsWith(".ts"))
+      for (const [, type = ""] of readFileSync(join(src, name), "utf8").matchAll(/\bevent\(\s*"([a-z_.]+)"/g))
+        types.add(type);
+  expect([...types]).toEqual(expect.arrayContaining(["key.rotated", "log.pruned", "circuit.opened"]));
+  for (const type of types) {
+    if (type === "admin.action") continue;
+    const one = told({ type });
+    expect(one, type).not.toMatch(/undefined|\{|\[object/);
+    expect(one.startsWith(`${type} `), type).toBe(false);
+  }
+  expect(
+    told({
+      type: "log.forked",
+      reason: "restored\u001b[2J",
+      at: { size: 41, root: "r" },
+      given_up: [{ size: 90 }],
+      foreign: [],
+    }),
+  ).toBe("the log goes on from 41 records, against 1 kept checkpoint: restored\\u001b[2J");
+  expect(told({ type: "key.rotated", previous: "a/b/0+0102aabb+AAAA", next: "a/b/0+ccdd0011+BBBB" })).toBe(
+    "the log's signing key changed from 0102aabb to ccdd0011",
+  );
+  expect(
+    told({
+      type: "masking.detected",
+      findings: [
+        { column: "note", kind: "email", action: "masked" },
+        { column: "c", kind: "iban", action: "recorded" },
+      ],
+    }),
+  ).toBe("personal data was found in a result: email in note (masked), iban in c (recorded)");
+});

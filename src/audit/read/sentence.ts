@@ -2,6 +2,7 @@
 import { adminSentence } from "./adminsentence.ts";
 import { approvalSentence } from "./approvalsentence.ts";
 import { at, type Json, list, number, text } from "./leaves.ts";
+import { logSentence } from "./logsentence.ts";
 import type { Undone } from "./undone.ts";
 
 /** Text of a record on a terminal: control characters could move the cursor or recolour what is shown. */
@@ -174,8 +175,10 @@ function say(leaf: Json, intent: Json | null, outcome: Json | null): string {
     case "config.changed":
     case "policy.changed":
       return printable(adminSentence(leaf, person(leaf)) ?? other(leaf));
-    default:
-      return other(leaf);
+    default: {
+      const one = logSentence(leaf, person(leaf));
+      return one === null ? other(leaf) : short(one, 400);
+    }
   }
 }
 
