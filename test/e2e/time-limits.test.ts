@@ -7,7 +7,18 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Database, sharedCluster } from "../support/cluster.ts";
 import { startTestPostern, type TestPostern } from "../support/postern.ts";
 import { type RawClient, type RawMessage, rawLogin } from "../support/raw.ts";
-import { bind, copyData, copyDone, execute, field, parse, query, sync, types } from "./messages.ts";
+import {
+  bind,
+  copyData,
+  copyDone,
+  describe_,
+  execute,
+  field,
+  parse,
+  query,
+  sync,
+  types,
+} from "./messages.ts";
 
 const policy = `
 version: 1
@@ -180,6 +191,26 @@ test("a statement that does not heed the first cancel request is told again", as
     );
     const got = await client.until(({ type }) => type === "Z", 10_000);
     expect(codes(got)).toEqual(["TIME_LIMIT"]);
+  });
+});
+
+// What is constant is worked out when the statement is planned: at its Bind.
+const planned = "select id from timed where 1 < factorial(30000) * factorial(30000)";
+test.each([
+  ["bound and not run", [bind("", "s"), sync]],
+  ["bound and described", [bind("p", "s"), describe_("portal", "p"), sync]],
+  ["bound, with something else run behind it", [bind("p", "s"), ...piped("select id from free")]],
+  ["bound behind something else", [bind("", "f"), execute(""), bind("p", "s"), sync]],
+  ["bound and run", [bind("", "s"), execute(""), sync]],
+  ["bound and run behind something else", [bind("", "f"), execute(""), bind("", "s"), execute(""), sync]],
+])("a statement whose planning takes too long, %s", async (_, messages) => {
+  await session(async (client) => {
+    client.send(parse("s", planned), parse("f", "select id from free"), sync);
+    await client.ready();
+    for (let i = 0; i < 2; i++) {
+      client.send(...messages);
+      expect(codes(await client.ready())).toEqual(["TIME_LIMIT"]);
+    }
   });
 });
 

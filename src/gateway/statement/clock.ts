@@ -107,16 +107,29 @@ export function cutOff(walk: Walk, guard: Guard, reason: Reason, cancel: "at onc
     end(walk, entry, run, cancel === "soon" && runsBehind(walk.queue) ? -1 : 0);
 }
 
+/** Tells the server to end what it is doing, and again while it `goesOn`. `told`: how often it was. */
+export function endAgain(walk: Walk, goesOn: () => boolean, told = 0): void {
+  if (!goesOn()) return;
+  if (told >= maxTold) {
+    giveUp(walk);
+    return;
+  }
+  walk.server.resume();
+  if (walk.cancelling === 0) walk.cancel();
+  setTimeout(() => walk.guarded(() => endAgain(walk, goesOn, told + 1)), retryMs).unref();
+}
+
+function giveUp(walk: Walk): void {
+  walk.fail(
+    { sqlstate: "57014", message: "policy: a limit was reached, and the server goes on with the statement" },
+    "a limit was reached",
+  );
+}
+
 /** Tells the server to end the message at hand, and again until it has. `told`: how often it was; -1: it is given a moment. */
 function end(walk: Walk, entry: Expected, run: Run, told: number): void {
   if (told >= maxTold) {
-    walk.fail(
-      {
-        sqlstate: "57014",
-        message: "policy: a limit was reached, and the server goes on with the statement",
-      },
-      "a limit was reached",
-    );
+    giveUp(walk);
     return;
   }
   // A server whose answers nobody takes would not notice the request, however slow the client is.

@@ -67,7 +67,7 @@ export interface Expected {
   /** Number of the batch (messages up to a Sync or Query) it belongs to. */
   readonly batch: number;
   readonly run: Run | null;
-  /** Set when this entry is our poison: its ErrorResponse is replaced by the refusal. */
+  /** Set when this entry is our poison: its ErrorResponse is replaced by the refusal. Of a Bind: it is cancelled, and may be over before. */
   refusal: Refusal | null;
   /** Query and FunctionCall: the ErrorResponse has come, only ReadyForQuery is missing. */
   errored: boolean;
@@ -165,6 +165,11 @@ export function runsBehind({ items, head }: ReplyQueue): boolean {
 /** What watches over the statement that the server is working on. */
 export function runningGuard({ run }: Expected): Guard | null {
   return run === null ? null : (run.parts[run.at]?.guard ?? null);
+}
+
+/** Whether the message has no answer yet. */
+export function isQueued({ items, head }: ReplyQueue, entry: Expected): boolean {
+  return items.indexOf(entry, head) >= 0;
 }
 
 /** Marks a CopyDone or CopyFail. Those in a row share an entry, so that they cost nothing where no copy is. */

@@ -31,6 +31,7 @@ export function answer(walk: Walk, type: number, chunk: Buffer, start: number, e
       return done(walk, take(walk, Kind.parse, type));
     case 0x32: // BindComplete
       if (isReissued(walk)) return nothing;
+      planned(walk);
       return done(walk, take(walk, Kind.bind, type));
     case 0x33: // CloseComplete
       if (isReissued(walk)) return nothing;
@@ -138,4 +139,10 @@ export function answer(walk: Walk, type: number, chunk: Buffer, start: number, e
 function isReissued(walk: Walk): boolean {
   const head = queueHead(walk.queue);
   return head?.special?.reissued === true && !head.errored;
+}
+
+/** A Bind was done before it could be cancelled. */
+function planned({ queue }: Walk): void {
+  const head = queueHead(queue);
+  if (head?.kind === Kind.bind) head.refusal = null;
 }

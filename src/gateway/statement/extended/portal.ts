@@ -1,5 +1,5 @@
 /** Bind, Describe and Close: portals come, are asked about, and go (PostgreSQL manual, "Extended Query"). */
-import { decodeBind, decodeClose, decodeDescribe } from "../../../protocol/index.ts";
+import { decodeBind, decodeClose, decodeDescribe, flush } from "../../../protocol/index.ts";
 import { askFirst } from "../ask.ts";
 import { ownName, ownNames } from "../facts.ts";
 import { noneDelivered } from "../guard.ts";
@@ -18,6 +18,7 @@ import {
   setStatement,
   undecided,
 } from "../names.ts";
+import { isExecuted, mustFlush, startPlanning } from "../planning.ts";
 import { expected, Kind, push } from "../queue.ts";
 import type { Verdict } from "../receive.ts";
 import { badName, refuseExtended, tooManyNames } from "../refuse.ts";
@@ -74,7 +75,12 @@ export function onBind(walk: Walk, body: Buffer, chunk: Buffer, at: number): Ver
   });
   const entry = expected(Kind.bind, walk.batch, null, change, null);
   push(walk.queue, entry);
+  if (bound !== null && !isExecuted(chunk, at, bind.portal)) startPlanning(walk, entry, statement, bound);
   awaitChange(names, entry);
+  if (bound !== null && mustFlush(walk, bound)) {
+    if (uncertain) awaitAnswer(walk, entry);
+    return [flush, chunk.subarray(at, at + 1 + chunk.readInt32BE(at + 1)), ...(uncertain ? [flush] : [])];
+  }
   return uncertain ? awaitAnswer(walk, entry) : "forward";
 }
 
