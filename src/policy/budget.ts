@@ -9,7 +9,7 @@ export type Charge =
 
 export interface BudgetKeeper {
   /**
-   * Takes one statement from every `statements` rate, or nothing from any; a `rows` rate must have something left. `now`:
+   * Takes a statement's weight from every `statements` rate, or nothing from any (`retryMs` is infinite where it takes more than there ever is); a `rows` rate must have something left. `now`:
    * milliseconds of a clock that never goes back (performance.now()).
    */
   charge(principal: Principal, budgets: readonly Budget[], now: number): Charge;
@@ -62,18 +62,21 @@ export function createBudgets(most = defaultMost): BudgetKeeper {
 
   return {
     charge(principal, budgets, now) {
-      const taken: Bucket[] = [];
+      const taken: [Bucket, number][] = [];
       for (const budget of budgets) {
         const bucket = bucketOf(principal, budget, now);
         // Sums of fractions may end a hair below what they mean.
-        const least = budget.unit === "statements" ? 1 - 1e-9 : 1e-9;
+        const weight = budget.weight ?? 1;
+        const least = budget.unit === "statements" ? weight - 1e-9 : 1e-9;
         if (bucket.left < least) {
-          const wanted = budget.unit === "statements" ? 1 : Math.min(1, bucket.amount);
+          const wanted = budget.unit === "statements" ? weight : Math.min(1, bucket.amount);
+          if (wanted > bucket.amount && weight > 1)
+            return { ok: false, budget, retryMs: Number.POSITIVE_INFINITY };
           return { ok: false, budget, retryMs: Math.ceil((wanted - bucket.left) / bucket.perMs) };
         }
-        if (budget.unit === "statements") taken.push(bucket);
+        if (budget.unit === "statements") taken.push([bucket, weight]);
       }
-      for (const bucket of taken) bucket.left -= 1;
+      for (const [bucket, weight] of taken) bucket.left -= weight;
       return { ok: true };
     },
     spend(principal, budgets, rows, now) {
@@ -106,15 +109,24 @@ function keyOf(principal: Principal, budget: Budget): string {
   return key;
 }
 
-/** The budget of comparisons with one label under `use: equality`, for `charge` once a comparison. */
-export function equalityBudget(label: {
-  readonly label: string;
-  readonly equalityPerMinute: number;
-}): Budget {
+const ofLabels = "label:";
+
+/** The budget of comparisons with one label under `use: equality`, for `charge` with so many of them. */
+export function equalityBudget(
+  label: { readonly label: string; readonly equalityPerMinute: number },
+  weight = 1,
+): Budget {
   return {
-    rule: `label:${label.label}`,
+    rule: `${ofLabels}${label.label}`,
     unit: "statements",
     amount: label.equalityPerMinute,
     perSeconds: 60,
+    ...(weight > 1 ? { weight } : {}),
   };
+}
+
+/** The budget when so many more values are compared than its judgement says; null: nobody knows how many, so all that there may be. */
+export function withComparisons(budget: Budget, more: number | null): Budget {
+  if (more === 0 || !budget.rule.startsWith(ofLabels) || budget.unit !== "statements") return budget;
+  return { ...budget, weight: more === null ? budget.amount : (budget.weight ?? 0) + more };
 }

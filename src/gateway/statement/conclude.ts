@@ -291,6 +291,7 @@ function applyNames(
             hold: / with hold\b/i.test(shape.stripped),
             delivered: { rows: 0, bytes: 0 },
             bound: judged,
+            compared: null,
             described: false,
             agreed: null,
             fields: null,

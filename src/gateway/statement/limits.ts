@@ -1,4 +1,5 @@
 /** Limits of a decision that are looked at before a statement runs, and the clock of one that does. */
+import { withComparisons } from "../../policy/index.ts";
 import { type Guard, limitReached, notCountable } from "./guard.ts";
 import type { Judgement } from "./judgement.ts";
 import type { Shape } from "./names.ts";
@@ -26,24 +27,33 @@ export function uncountable(
 
 /**
  * Charges the rates that the statements count against; a reason when one is used up. `goesOn`: more of a result that was begun before is
- * asked for, which is no other statement.
+ * asked for, which is no other statement. `compared`: values in parameters that are lists; null: not known.
  */
-export function charge(walk: Walk, judgements: readonly Judgement[], goesOn = false): Reason | null {
+export function charge(
+  walk: Walk,
+  judgements: readonly Judgement[],
+  goesOn = false,
+  compared: number | null = null,
+): Reason | null {
   const { guard } = walk;
   if (guard === null) return null;
-  for (const { budgets: all } of judgements) {
-    const budgets = goesOn ? all.filter(({ unit }) => unit === "rows") : all;
+  for (const { budgets: all, lists } of judgements) {
+    const begun = goesOn ? all.filter(({ unit }) => unit === "rows") : all;
+    const budgets = lists.length === 0 ? begun : begun.map((budget) => withComparisons(budget, compared));
     if (budgets.length === 0) continue;
     const charged = guard.budgets.charge(guard.principal, budgets, performance.now());
     if (charged.ok) continue;
     const { amount, unit, perSeconds, rule } = charged.budget;
+    const never = charged.retryMs === Number.POSITIVE_INFINITY;
     return {
       sqlstate: "53400",
       code: "RATE_LIMITED",
-      message: `policy: more than ${amount} ${unit} in ${perSeconds} seconds`,
-      hint: `Wait ${Math.ceil(charged.retryMs / 1000)} s, then go on more slowly.`,
+      message: `policy: more than ${amount} ${never ? "comparisons" : unit} in ${perSeconds} seconds`,
+      hint: never
+        ? `Compare with ${amount} values at most.`
+        : `Wait ${Math.ceil(charged.retryMs / 1000)} s, then go on more slowly.`,
       rule,
-      retryable: true,
+      retryable: !never,
     };
   }
   return null;

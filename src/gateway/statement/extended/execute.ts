@@ -171,7 +171,7 @@ function check(
   const reason =
     (pass === null ? judgement?.refusal : null) ??
     (judgement === null ? null : outdatedPortal(portal?.bound ?? null, judgement)) ??
-    charge(walk, verdicts.judgements, (portal?.delivered.rows ?? 0) > 0);
+    charge(walk, verdicts.judgements, (portal?.delivered.rows ?? 0) > 0, portal?.compared ?? null);
   if (reason === null) return { verdict: null, judgement, pass };
   return stop(refuseExtended(walk, reason, statement, judgement?.refusal == null ? null : judgement));
 }
