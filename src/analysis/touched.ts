@@ -184,6 +184,7 @@ function readQueries(
     uses: found.uses,
     outputs,
     assignments: found.assignments,
+    comparisons: found.comparisons,
     inspected: found.inspected,
     unsafe,
     parameterTypes: collected.parameterTypes,

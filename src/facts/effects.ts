@@ -27,6 +27,14 @@ export interface ColumnUse extends Attribute {
   readonly position: Position;
 }
 
+/** A plain equality of a column with parameters or literals. */
+export interface Comparison extends Attribute {
+  /** How many values it is compared with, but for those of a list that is a parameter. */
+  readonly values: number;
+  /** The parameter that holds such a list; null: none does. */
+  readonly list: number | null;
+}
+
 /** One column of the result. */
 export interface OutputColumn {
   readonly name: string;
@@ -88,6 +96,8 @@ export interface Touched {
   /** null: it gives no rows. */
   readonly outputs: readonly OutputColumn[] | null;
   readonly assignments: readonly Assignment[];
+  /** Each "equality" among the uses, as often as it stands there; absent: once each. */
+  readonly comparisons?: readonly Comparison[];
   /** Of columns of the system's relations only. */
   readonly inspected: readonly Inspection[];
   readonly unsafe: readonly UnsafeFunction[];

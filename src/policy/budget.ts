@@ -12,7 +12,7 @@ export type Charge =
 
 export interface BudgetKeeper {
   /**
-   * Takes one statement from every `statements` rate, or nothing from any; a `rows` rate must have one left. Rates of several
+   * Takes a statement's weight from every `statements` rate, or nothing from any; a `rows` rate must have one left. Rates of several
    * statements together: a rate that is named more than once is asked for as many. `now`: milliseconds of a clock that never goes back
    * (performance.now()).
    */
@@ -68,17 +68,18 @@ export function createBudgets(most = defaultMost): BudgetKeeper {
 
   return {
     charge(principal, budgets, now) {
-      const taken: Bucket[] = [];
+      const taken: [Bucket, number][] = [];
       for (const budget of budgets) {
         const bucket = bucketOf(principal, budget, now);
         // Sums of fractions may end a hair below what they mean.
-        if (bucket.left < 1 - 1e-9) {
-          for (const other of taken) other.left += 1;
+        const weight = weightOf(budget);
+        if (bucket.left < weight - 1e-9) {
+          for (const [other, its] of taken) other.left += its;
           return { ok: false, budget, retryMs: waitOf(bucket, budget, budgets, principal) };
         }
         if (budget.unit !== "statements") continue;
-        bucket.left -= 1;
-        taken.push(bucket);
+        bucket.left -= weight;
+        taken.push([bucket, weight]);
       }
       return { ok: true };
     },
@@ -86,7 +87,7 @@ export function createBudgets(most = defaultMost): BudgetKeeper {
       for (const budget of budgets) {
         if (budget.unit !== "statements") continue;
         const bucket = bucketOf(principal, budget, now);
-        bucket.left = Math.min(bucket.amount, bucket.left + 1);
+        bucket.left = Math.min(bucket.amount, bucket.left + weightOf(budget));
       }
     },
     spend(principal, budgets, rows, now) {
@@ -101,11 +102,19 @@ export function createBudgets(most = defaultMost): BudgetKeeper {
   };
 }
 
+/** What one statement takes of a rate; of a rate of rows, what must be left of it. */
+function weightOf({ unit, weight = 1 }: Budget): number {
+  return unit === "statements" ? weight : 1;
+}
+
 /** How long until all that is asked of `bucket` would be there; nothing of it is taken. */
 function waitOf(bucket: Bucket, budget: Budget, budgets: readonly Budget[], principal: Principal): number {
   const key = keyOf(principal, budget);
-  const wanted =
-    budget.unit === "statements" ? budgets.filter((other) => keyOf(principal, other) === key).length : 1;
+  const same = budget.unit === "statements" ? budgets.filter((other) => keyOf(principal, other) === key) : [];
+  const wanted = Math.max(
+    1,
+    same.reduce((sum, other) => sum + weightOf(other), 0),
+  );
   if (wanted > bucket.amount) return Number.POSITIVE_INFINITY;
   return Math.ceil((wanted - bucket.left) / bucket.perMs);
 }
@@ -128,15 +137,24 @@ function keyOf(principal: Principal, budget: Budget): string {
   return key;
 }
 
-/** The budget of comparisons with one label under `use: equality`, for `charge` once a comparison. */
-export function equalityBudget(label: {
-  readonly label: string;
-  readonly equalityPerMinute: number;
-}): Budget {
+const ofLabels = "label:";
+
+/** The budget of comparisons with one label under `use: equality`, for `charge` with so many of them. */
+export function equalityBudget(
+  label: { readonly label: string; readonly equalityPerMinute: number },
+  weight = 1,
+): Budget {
   return {
-    rule: `label:${label.label}`,
+    rule: `${ofLabels}${label.label}`,
     unit: "statements",
     amount: label.equalityPerMinute,
     perSeconds: 60,
+    ...(weight > 1 ? { weight } : {}),
   };
+}
+
+/** The budget when so many more values are compared than its judgement says; null: nobody knows how many, so all that there may be. */
+export function withComparisons(budget: Budget, more: number | null): Budget {
+  if (more === 0 || !budget.rule.startsWith(ofLabels) || budget.unit !== "statements") return budget;
+  return { ...budget, weight: more === null ? budget.amount : (budget.weight ?? 0) + more };
 }

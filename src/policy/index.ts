@@ -1,5 +1,5 @@
 /** The policy room: files → compiled rules → decisions. */
-export { type BudgetKeeper, createBudgets, equalityBudget } from "./budget.ts";
+export { type BudgetKeeper, createBudgets, equalityBudget, withComparisons } from "./budget.ts";
 export { builtinNames, builtinPolicy } from "./builtin.ts";
 export { loadPolicy } from "./compile.ts";
 export { policyFiles, policyTestFiles } from "./files.ts";

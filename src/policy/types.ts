@@ -111,6 +111,8 @@ export interface Budget {
   readonly unit: "statements" | "rows";
   readonly amount: number;
   readonly perSeconds: number;
+  /** What a statement takes of a rate of statements. Default 1. */
+  readonly weight?: number;
 }
 
 /** A Decision with what the policy says beyond it. */

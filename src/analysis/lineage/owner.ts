@@ -52,8 +52,41 @@ export function isSingleEquality(qual: ServerNode, facts: CatalogFacts): ServerN
   if (left === undefined || right === undefined || more !== undefined) return null;
   // Whether two rows fail to compare tells which of their first columns are equal.
   if (![left, right].every((side) => isComparable(typeOf(side, facts.catalog), facts.catalog))) return null;
-  if (isConstant(right)) return isConstant(left) ? null : left;
+  // A list that is one literal is one to the cache of shapes, however long it is.
+  const list = tag === "SCALARARRAYOPEXPR";
+  if (list ? isList(right) : isConstant(right)) return isConstant(left) ? null : left;
   return tag === "OPEXPR" && isConstant(left) ? right : null;
+}
+
+/** How many values it compares the operand with: it is one that isSingleEquality() gave. */
+export function comparedWith(
+  qual: ServerNode,
+  operand: ServerNode,
+): { readonly values: number; readonly list: number | null } {
+  let other = nodesOf(qual, "args").find((arg) => arg !== operand);
+  if (tagOf(qual) !== "SCALARARRAYOPEXPR" || other === undefined) return { values: 1, list: null };
+  for (let arg = other; tagOf(arg) === "RELABELTYPE"; ) {
+    const [inner] = childrenOf(arg);
+    if (inner === undefined) break;
+    other = arg = inner;
+  }
+  return tagOf(other) === "PARAM"
+    ? { values: 0, list: intOf(other, "paramid") }
+    : { values: nodesOf(other, "elements").length, list: null };
+}
+
+/** A parameter, or written out value by value. */
+function isList(node: ServerNode): boolean {
+  switch (tagOf(node)) {
+    case "PARAM":
+      return isConstant(node);
+    case "RELABELTYPE":
+      return childrenOf(node).every(isList);
+    case "ARRAYEXPR":
+      return textOf(node, "multidims") !== "true" && isConstant(node);
+    default:
+      return false;
+  }
 }
 
 function isConstant(node: ServerNode): boolean {

@@ -2,7 +2,14 @@
  * Where columns stand in a statement. An allow-list: a column counts as output, equality, derived, assigned or owner's only
  * at the places named here; everywhere else it is in a predicate (MASKING.md section 3.2, "strict").
  */
-import type { Assignment, Attribute, ColumnUse, Inspection, Position } from "../../facts/effects.ts";
+import type {
+  Assignment,
+  Attribute,
+  ColumnUse,
+  Comparison,
+  Inspection,
+  Position,
+} from "../../facts/effects.ts";
 import {
   boolOf,
   intOf,
@@ -20,7 +27,7 @@ import { attributeOf, type Flow, isRowKey, keyOf, sourcesOf } from "./flow.ts";
 import { boundedGrowth, createGrowth } from "./growth.ts";
 import { createInspector } from "./inspect.ts";
 import { childrenOf, collectNodes, tagOf } from "./nodes.ts";
-import { callerReaches, isSingleEquality } from "./owner.ts";
+import { callerReaches, comparedWith, isSingleEquality } from "./owner.ts";
 import { demoted, positions } from "./positions.ts";
 import { quietChildren } from "./quiet.ts";
 import {
@@ -56,6 +63,7 @@ export interface Uses {
   readonly uses: readonly ColumnUse[];
   readonly inspected: readonly Inspection[];
   readonly assignments: readonly Assignment[];
+  readonly comparisons: readonly Comparison[];
   /** What rows hold that a rule adds. */
   readonly beside: readonly Attribute[];
   readonly tracer: Tracer;
@@ -77,6 +85,7 @@ export function findUses(
   /** By column and place: the place's number is the key's last digit. */
   const found = new Map<number, ColumnUse>();
   const assignments: Assignment[] = [];
+  const comparisons: Comparison[] = [];
   const beside: Attribute[] = [];
   const scopes = createScopes();
   /** Entries of views that wait until somebody reads them. */
@@ -445,7 +454,12 @@ export function findUses(
     const operand = plainWhere ? isSingleEquality(quals, facts) : null;
     if (operand === null || !comparesAsStored(quals, operand, scope, scopes))
       expression(quals, scope, condition);
-    else bare(operand, scope, "equality");
+    else {
+      bare(operand, scope, "equality");
+      const { values, list } = comparedWith(quals, operand);
+      for (const attribute of sourcesOf(tracer.flow(operand, scope)))
+        comparisons.push({ ...attribute, values, list });
+    }
   }
 
   const tops = queries.map((node) => scopes.of(node, null));
@@ -471,6 +485,7 @@ export function findUses(
     uses: [...found.values()],
     inspected: inspector?.found() ?? [],
     assignments,
+    comparisons,
     beside,
     tracer,
     scopes: tops,

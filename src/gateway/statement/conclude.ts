@@ -297,6 +297,7 @@ function applyNames(
             hold: / with hold\b/i.test(shape.stripped),
             delivered: noneDelivered(),
             bound: judged,
+            compared: null,
             described: false,
             agreed: null,
             fields: null,

@@ -50,6 +50,8 @@ export interface Judgement {
   readonly decision: PolicyDecision | null;
   /** Rates that it counts against. */
   readonly budgets: readonly Budget[];
+  /** Parameters whose values are lists: each of what they hold counts against the budgets of `use: equality`. */
+  readonly lists: readonly number[];
   readonly durability: Durability;
   /** It may run once people have agreed, and then only; `refusal` says so. */
   readonly awaits: boolean;

@@ -66,6 +66,8 @@ export interface Portal {
   readonly delivered: Delivered;
   /** What was decided of it when its names were looked up: at its Bind or DECLARE. null: nothing. */
   readonly bound: Judgement | null;
+  /** Values in the lists that its judgement counts. null: not known, as its parameters are SQL's. */
+  readonly compared: number | null;
   /** A Describe of it has been sent; its answer comes before any row. */
   described: boolean;
   /** People have agreed to it; null: nobody was asked. */

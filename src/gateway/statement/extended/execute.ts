@@ -99,7 +99,7 @@ export function onExecute(walk: Walk, body: Buffer, chunk: Buffer, at: number): 
       statement.comment,
     );
   } catch (error) {
-    if (judgement !== null && !goesOn(portal)) refund(walk, [judgement]);
+    if (judgement !== null && !goesOn(portal)) refund(walk, [judgement], portal?.compared ?? null);
     return refuseUnrecorded(walk, error, false);
   }
   walk.counters.statements++;
@@ -183,7 +183,7 @@ function check(
       ? null
       : (outdatedPortal(portal?.bound ?? null, judgement) ??
         timeUsedUp(judgement, (cursorIn(walk.names, statement.shape) ?? portal)?.delivered))) ??
-    (pass === null ? charge(walk, verdicts.judgements, goesOn(portal)) : null);
+    (pass === null ? charge(walk, verdicts.judgements, goesOn(portal), portal?.compared ?? null) : null);
   if (reason === null) return { verdict: null, judgement, pass };
   return stop(refuseExtended(walk, reason, statement, judgement?.refusal == null ? null : judgement));
 }

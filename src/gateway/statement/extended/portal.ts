@@ -23,6 +23,7 @@ import { expected, Kind, push } from "../queue.ts";
 import type { Verdict } from "../receive.ts";
 import { badName, refuseExtended, tooManyNames } from "../refuse.ts";
 import type { Walk } from "../state.ts";
+import { listed } from "./lists.ts";
 import { awaitAnswer, keyOf, waitFor } from "./waits.ts";
 
 /** `at`: where the message begins in `chunk`. */
@@ -69,6 +70,7 @@ export function onBind(walk: Walk, body: Buffer, chunk: Buffer, at: number): Ver
     hold: false,
     delivered: noneDelivered(),
     bound,
+    compared: bound === null ? 0 : listed(bound.lists, bind.parameters, bind.parameterFormats),
     described: false,
     agreed: walk.pass === null ? null : agreedBind(walk, statement, bind, bound),
     fields: null,

@@ -49,13 +49,34 @@ export function plannable(
   return planned.has(kind) ? { only } : null;
 }
 
-/** Comparisons with protected columns that the policy counts (`use: equality`). */
-export function equalityBudgets(view: View, columns: readonly string[]): Budget[] {
+/**
+ * Comparisons with protected columns that the policy counts (`use: equality`): of each label as many as there are values that columns
+ * with it are compared with.
+ */
+export function equalityBudgets(view: View, columns: readonly string[], touched: Touched): Budget[] {
   if (columns.length === 0) return [];
-  const labels = new Set(
-    view.protectedSet.columns
-      .filter((column) => columns.includes(column.name))
-      .flatMap((column) => column.labels.map(({ label }) => label)),
-  );
-  return view.policy.labels.filter(({ label }) => labels.has(label)).map((label) => equalityBudget(label));
+  const labels = new Map<string, number>();
+  for (const { name, labels: own } of view.protectedSet.columns)
+    if (columns.includes(name)) for (const { label } of own) labels.set(label, 0);
+  for (const { labels: own, values } of compared(view, columns, touched))
+    for (const { label } of own) labels.set(label, (labels.get(label) ?? 0) + values);
+  return view.policy.labels.flatMap((label) => {
+    const values = labels.get(label.label);
+    return values === undefined ? [] : [equalityBudget(label, values)];
+  });
+}
+
+/** The parameters that hold lists of values which such columns are compared with. */
+export function comparedLists(view: View, columns: readonly string[], touched: Touched): number[] {
+  return compared(view, columns, touched).flatMap(({ list }) => (list === null ? [] : [list]));
+}
+
+/** A view's column stands beside what it reads: it counts where it alone is protected. */
+function compared({ protectedSet }: View, columns: readonly string[], { comparisons = [] }: Touched) {
+  const found = comparisons.flatMap((one) => {
+    const column = protectedSet.column(one.relation, one.attribute);
+    return column === undefined || !columns.includes(column.name) ? [] : [{ ...one, labels: column.labels }];
+  });
+  const stored = found.filter(({ relation }) => !protectedSet.isView(relation));
+  return stored.length > 0 ? stored : found;
 }

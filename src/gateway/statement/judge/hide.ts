@@ -13,7 +13,7 @@ import type { Judgement } from "../judgement.ts";
 import type { Shape } from "../names.ts";
 import { unreadCode } from "../sideways.ts";
 import type { Reason } from "../state.ts";
-import { equalityBudgets } from "./cost.ts";
+import { comparedLists, equalityBudgets } from "./cost.ts";
 
 /** A statement's text as it was read. */
 export interface ReadStatement {
@@ -44,7 +44,7 @@ export function hide(
   outcomes: readonly MaskOutcome[],
   unmask: readonly string[],
 ): Hidden {
-  const masks = masksOf(view, outcomes);
+  const masks = masksOf(view, outcomes, touched);
   const texts = used.map(({ text }) => text);
   const bound = used.length === 1 && shape.kind !== "prepare" && shape.kind !== "declare";
   const kept = keepNames(view, touched, shape.facts.explain !== null, bound, texts);
@@ -71,18 +71,25 @@ interface Masks {
   readonly plan: Judgement["plan"];
   readonly masked: readonly string[];
   readonly budgets: readonly Budget[];
+  /** Parameters that hold lists of values which protected columns are compared with. */
+  readonly lists: readonly number[];
   readonly reason: Reason | null;
 }
 
 /** The masks of all parts: one plan, the columns' names, what they cost, and why they cannot be. */
-function masksOf(view: View, outcomes: readonly MaskOutcome[]): Masks {
+function masksOf(view: View, outcomes: readonly MaskOutcome[], touched: readonly Touched[]): Masks {
   const masked = new Set<string>();
   const budgets: Budget[] = [];
   let plan: Judgement["plan"] = null;
   let reason: Reason | null = null;
-  for (const outcome of outcomes) {
+  const lists: number[] = [];
+  for (const [i, outcome] of outcomes.entries()) {
+    const one = touched[i];
     if (outcome.ok) {
-      budgets.push(...equalityBudgets(view, outcome.equalities));
+      if (one !== undefined && outcome.equalities.length > 0) {
+        budgets.push(...equalityBudgets(view, outcome.equalities, one));
+        lists.push(...comparedLists(view, outcome.equalities, one));
+      }
       for (const column of outcome.masked) masked.add(column);
       if (outcome.plan?.columns.some((column) => column !== null) === true) plan ??= outcome.plan;
     } else
@@ -94,5 +101,5 @@ function masksOf(view: View, outcomes: readonly MaskOutcome[]): Masks {
         object: outcome.column,
       };
   }
-  return { plan, masked: [...masked].sort(), budgets, reason };
+  return { plan, masked: [...masked].sort(), budgets, lists, reason };
 }

@@ -29,6 +29,7 @@ export function refusedBefore(
     reusable: false,
     decision: null,
     budgets: [],
+    lists: [],
     durability: walk.durability,
     awaits: false,
     refusal: reason,

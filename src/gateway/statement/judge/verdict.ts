@@ -90,7 +90,9 @@ export function decided(
       shape.names.length === 0 &&
       view.policy.cacheKey(guard.principal, guard.session) !== null,
     decision,
-    budgets: [...decision.budgets, ...masks.budgets],
+    // PREPARE compares nothing yet, and the list that a cursor compares with was counted at its DECLARE.
+    budgets: shape.kind === "prepare" ? decision.budgets : [...decision.budgets, ...masks.budgets],
+    lists: shape.kind === "prepare" || shape.kind === "fetch" ? [] : masks.lists,
     durability: decision.durability ?? walk.durability,
     awaits,
     refusal: refusalWithoutNames(view, reason, texts),
