@@ -1,4 +1,4 @@
-/** Cursors of lists that are in memory: where the last page ended. Opaque to callers, and hostile when they come back. */
+/** Cursors of lists: where the last page ended. Opaque to callers, and hostile when they come back. */
 import { ApiError } from "./failure.ts";
 
 export function cursorOf(key: string): string {
@@ -11,6 +11,23 @@ export function readCursor(cursor: string, shape: RegExp): string {
   if (!/^[\w-]+$/.test(cursor) || cursorOf(key) !== cursor || !shape.test(key))
     throw new ApiError("BAD_REQUEST", "`after` is not what the page before gave as `next`");
   return key;
+}
+
+/**
+ * The cursor of one list of the store: another list, or the same by another filter, has another order, and does not take it.
+ *
+ * @param list what is listed, in letters and colons.
+ */
+export function storeCursor(list: string): {
+  /** What the store goes on behind; throws ApiError BAD_REQUEST for what this list did not give out. */
+  read(after: string | undefined): string | null;
+  tell(next: string | null): string | null;
+} {
+  const shape = new RegExp(`^${list} \\d{1,15}$`);
+  return {
+    read: (after) => (after === undefined ? null : readCursor(after, shape).slice(list.length + 1)),
+    tell: (next) => (next === null ? null : cursorOf(`${list} ${next}`)),
+  };
 }
 
 /** One page of `items`, which are sorted by `keyOf`. */

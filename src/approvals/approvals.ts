@@ -213,10 +213,11 @@ export async function createApprovals(deps: ApprovalsDeps): Promise<Approvals> {
       return kept === null ? null : shown(kept);
     },
 
-    async list({ state, kind, requester, after = null, limit }) {
+    async list({ state, kind, requester, live, after = null, limit }) {
       const tags: string[] = [state];
       if (kind !== undefined) tags.push(`kind:${kind}`);
       if (requester !== undefined) tags.push(`who:${subjectKey(requester)}`);
+      if (live === true) tags.push("live");
       const page = await store.list(collection, { tags, after, limit, newestFirst: state === "decided" });
       const items: Approval[] = [];
       for (const document of page.items) {

@@ -65,6 +65,8 @@ export interface Approvals {
     readonly state: "pending" | "decided";
     readonly kind?: ApprovalKind;
     readonly requester?: { readonly subject: string; readonly issuer: string };
+    /** Only those of which something may still come. */
+    readonly live?: true;
     readonly after?: string | null;
     readonly limit: number;
   }): Promise<{ readonly items: readonly Approval[]; readonly next: string | null }>;

@@ -134,13 +134,19 @@ describe("addresses", () => {
     expect([status, body.error.code]).toEqual([400, "BAD_REQUEST"]);
   });
 
-  test.each(["/api/sessions", "/api/revocations", "/api/audit/runs"])(
-    "%s takes no cursor but its own",
-    async (path) => {
-      for (const after of ["x", "eyJ4IjotMX0", Buffer.from("0 x' OR 1=1").toString("base64url"), "%00"])
-        expect((await api.ask("auditor", `${path}?after=${after}`)).status).toBe(400);
-    },
-  );
+  test.each([
+    "/api/sessions",
+    "/api/revocations",
+    "/api/audit/runs",
+    "/api/approvals",
+    "/api/approvals?state=decided",
+    "/api/grants",
+  ])("%s takes no cursor but its own", async (path) => {
+    for (const after of ["x", "7", "eyJ4IjotMX0", Buffer.from("0 x' OR 1=1").toString("base64url"), "%00"])
+      expect(
+        (await api.ask("auditor", `${path}${path.includes("?") ? "&" : "?"}after=${after}`)).status,
+      ).toBe(400);
+  });
 
   test("searching for anything at all is answered, never an error of ours", async () => {
     for (const text of [

@@ -1,8 +1,10 @@
 /** REST over a real gateway and a real PostgreSQL. */
+
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { segmentOf } from "../../console/src/lib/route.ts";
 import { verifyProof } from "../../src/audit/verify/index.ts";
 import { openStream, startTestApi, type TestApi } from "./support.ts";
 
@@ -317,6 +319,15 @@ describe("the trail", () => {
     expect(story.statements.map((one: { verdict: string }) => one.verdict)).toEqual(["allow", "deny"]);
     expect(story.statements[0].exact).toBe("SELECT name, email FROM people LIMIT 2");
     expect((await api.ask("auditor", "/api/audit/runs/no-such-run")).status).toBe(404);
+    // Names that a path cannot hold: agents claim what they like, and must not have a story that nobody can ask for.
+    for (const run of [".", "..", "~.", "a/..", "..%2f"]) {
+      const odd = await api.connect("agent", { sub: "odd" }, `-c postern.run=${run}`);
+      await odd.query("SELECT 1");
+      await odd.end();
+      await api.gateway.audit.settle();
+      const told = await api.ask("auditor", `/api/audit/runs/${segmentOf(run)}`);
+      expect([told.status, told.body.run, told.body.statements?.length]).toEqual([200, run, 1]);
+    }
     for (const bucket of ["minute", "hour"]) {
       const { body: stats } = await api.ask("auditor", `/api/audit/stats?since=2h&bucket=${bucket}`);
       const total = (name: string) =>

@@ -2,11 +2,12 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { cutAtPlaces, fill } from "../../console/src/connect/fill.ts";
 import { formatSql } from "../../console/src/lib/format-sql.ts";
-import { matchPath } from "../../console/src/lib/route.ts";
+import { matchPath, nameOfSegment, segmentOf } from "../../console/src/lib/route.ts";
 import { displayLines, sameTokens, tokens } from "../../console/src/lib/sql.ts";
 import { createSseParser, type SseMessage } from "../../console/src/lib/sse.ts";
 import { bytes, clip, hasHidden, oneLine, segments, visible } from "../../console/src/lib/text.ts";
 import { clock, duration, relative, span } from "../../console/src/lib/time.ts";
+import { nameOfSegment as readByApi } from "../../src/api/segment.ts";
 
 const anyText = fc.oneof(
   fc.string({ unit: "binary" }),
@@ -200,6 +201,14 @@ describe("addresses and lines", () => {
   it("match patterns part by part", () => {
     expect(matchPath("/trail/:request", "/trail/a%2Fb")).toEqual({ request: "a/b" });
     expect(matchPath("/", "/")).toEqual({});
+    // Whatever a run is called: its address keeps it apart from every other, and the gateway reads it as the page does.
+    const names = [".", "..", "...", "~", "~.", "~..", "~~.", "~a", "a/b", "%2e", "..%2f", "?#", " ", "é"];
+    const addresses = names.map((name) => new URL(`/runs/${segmentOf(name)}`, "http://x").pathname);
+    expect(new Set(addresses).size).toBe(names.length);
+    for (const [at, name] of names.entries()) {
+      const { run = "" } = matchPath("/runs/:run", addresses[at] ?? "") ?? {};
+      expect([nameOfSegment(run), readByApi(run)]).toEqual([name, name]);
+    }
     expect(matchPath("/live", "/live/")).toEqual({});
     expect(matchPath("/trail/:request", "/trail")).toBeNull();
     expect(matchPath("/trail/:request", "/trail/%zz")).toBeNull();

@@ -18,3 +18,16 @@ export function matchPath(pattern: string, path: string): Readonly<Record<string
   }
   return params;
 }
+
+/**
+ * A name as one part of a path. Browsers take the parts "." and ".." away, also percent-encoded (WHATWG URL, section 4.1), and callers may claim
+ * any name for their run: those get a tilde before them, and so does what could be taken for that (docs/api.md).
+ */
+export function segmentOf(name: string): string {
+  return encodeURIComponent(/^~*\.{1,2}$/.test(name) ? `~${name}` : name);
+}
+
+/** The name that a decoded part stands for. */
+export function nameOfSegment(part: string): string {
+  return /^~+\.{1,2}$/.test(part) ? part.slice(1) : part;
+}

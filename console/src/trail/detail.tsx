@@ -5,6 +5,7 @@ import { useHasRole } from "../app/me.ts";
 import type { PageProps } from "../app/pages.tsx";
 import { api } from "../lib/api.ts";
 import { useKeys } from "../lib/keys.ts";
+import { segmentOf } from "../lib/route.ts";
 import { Link, navigate, useSearchParam } from "../lib/router.tsx";
 import { plural } from "../lib/text.ts";
 import { ProofCard } from "../proof/card.tsx";
@@ -126,7 +127,7 @@ function RunLinks({ record, approval }: RunLinksProps) {
         </ButtonLink>
       )}
       {run === null || !auditor ? null : (
-        <ButtonLink to={`/runs/${encodeURIComponent(run)}`} icon="agent">
+        <ButtonLink to={`/runs/${segmentOf(run)}`} icon="agent">
           Story of the run
         </ButtonLink>
       )}

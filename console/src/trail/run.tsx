@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import type { PageProps } from "../app/pages.tsx";
 import { api } from "../lib/api.ts";
+import { nameOfSegment, segmentOf } from "../lib/route.ts";
 import { Link } from "../lib/router.tsx";
 import { count, plural } from "../lib/text.ts";
 import { duration, at as timeOf } from "../lib/time.ts";
@@ -29,10 +30,10 @@ import "./detail.css";
 import "./run.css";
 
 export default function RunPage({ params }: PageProps) {
-  const run = params.run ?? "";
+  const run = nameOfSegment(params.run ?? "");
   const found = useQuery({
     queryKey: ["audit", "run", run],
-    queryFn: ({ signal }) => api<RunStory>(`/api/audit/runs/${encodeURIComponent(run)}`, { signal }),
+    queryFn: ({ signal }) => api<RunStory>(`/api/audit/runs/${segmentOf(run)}`, { signal }),
     refetchInterval: 15_000,
   });
   if (found.isPending)

@@ -2,6 +2,7 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { api } from "../lib/api.ts";
+import { segmentOf } from "../lib/route.ts";
 import { Link, useSearchParam } from "../lib/router.tsx";
 import { clip, count, plural, visible } from "../lib/text.ts";
 import { at, duration } from "../lib/time.ts";
@@ -147,7 +148,7 @@ const columns: readonly Column<RunSummary>[] = [
     name: "Run",
     cell: ({ run, kind, agent, model }) => (
       <span className="run-cell">
-        <Link to={`/runs/${encodeURIComponent(run)}`} title={visible(run)}>
+        <Link to={`/runs/${segmentOf(run)}`} title={visible(run)}>
           <Text value={clip(run, 60)} />
         </Link>
         <span className="faint">

@@ -11,6 +11,7 @@ import { PreviewRefused } from "../../gateway/index.ts";
 import type { Caller } from "../env.ts";
 import { ApiError, type ApiErrorCode } from "../failure.ts";
 import { isOwn, seesAll } from "../live/hub.ts";
+import { storeCursor } from "../paging.ts";
 import type { RestDeps } from "../rest.ts";
 import { type Route, route } from "../routing.ts";
 import * as specs from "../schema/approvals.ts";
@@ -68,7 +69,8 @@ export function approvalRoutes(deps: RestDeps): Route[] {
     route(specs.listApprovals, async ({ caller, query }) => {
       const { state, kind, limit } = query;
       const items: Approval[] = [];
-      let after = query.after ?? null;
+      const cursor = storeCursor(`approvals:${state}:${kind ?? "all"}`);
+      let after = cursor.read(query.after);
       const own = caller.principal.kind !== "human";
       for (let pages = 0; pages < mostPages; pages++) {
         const page = await all().list({
@@ -82,7 +84,7 @@ export function approvalRoutes(deps: RestDeps): Route[] {
         after = page.next;
         if (after === null || items.length >= limit) break;
       }
-      return { items: items.map((one) => tell(one, caller)), next: after };
+      return { items: items.map((one) => tell(one, caller)), next: cursor.tell(after) };
     }),
     route(specs.getApproval, async ({ caller, params }) => tell(await find(caller, params.id), caller)),
     route(specs.approve, ({ caller, params, body }) =>
@@ -112,11 +114,13 @@ export function approvalRoutes(deps: RestDeps): Route[] {
       return tell(await told(null, () => all().requestAccess(caller.principal, body)), caller);
     }),
     route(specs.listGrants, async ({ caller, query }) => {
+      const cursor = storeCursor("grants");
       const page = await all().list({
         state: "decided",
         kind: "access",
+        live: true,
         ...(seesAll(caller) ? {} : { requester: caller.principal }),
-        after: query.after ?? null,
+        after: cursor.read(query.after),
         limit: query.limit,
       });
       const items = page.items.flatMap(({ id, state, access, requester, database, decided, expires }) => {
@@ -129,7 +133,7 @@ export function approvalRoutes(deps: RestDeps): Route[] {
         };
         return [{ id, principal, group, database, since: decided, until: expires, reason }];
       });
-      return { items, next: page.next };
+      return { items, next: cursor.tell(page.next) };
     }),
   ];
 }

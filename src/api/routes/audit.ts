@@ -10,6 +10,7 @@ import { page } from "../paging.ts";
 import type { RestDeps } from "../rest.ts";
 import { type Route, route } from "../routing.ts";
 import { getAuditRequest, getProof, getRun, listRuns, searchAudit } from "../schema/audit.ts";
+import { nameOfSegment } from "../segment.ts";
 import { readSearchCursor, searchCursor, tellHit } from "./audit-hits.ts";
 import { tellProof } from "./audit-proof.ts";
 import { tellRequest } from "./audit-request.ts";
@@ -119,7 +120,7 @@ export function auditRoutes(deps: RestDeps): Route[] {
       };
     }),
     route(getRun, async ({ caller, params }) => {
-      const run = params.run ?? "";
+      const run = nameOfSegment(params.run ?? "");
       if (run.length > 1024) throw new ApiError("NOT_FOUND", "there is no such run");
       const { story, notices } = await readerOf(deps).ask(asking(caller), { kind: "run", run, open: true });
       if (story.first === null) throw new ApiError("NOT_FOUND", "there is no such run");

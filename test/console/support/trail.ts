@@ -2,12 +2,14 @@
  * The audit and policy routes of the stand-in, over a real log: records are written by src/audit, proofs are the gateway's own,
  * the policy is policies/agent-safe.yaml through the real compiler. Only searching is done by hand, from memory.
  */
+
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { AuditHit, AuditRequest, RunSummary, Stats } from "../../../console/src/generated/api.ts";
 import { claimedOf, kindOf, statusOf, verdictOf } from "../../../console/src/trail/fromRecord.ts";
 import { list, number, objects, text } from "../../../console/src/trail/record.ts";
 import type { Json } from "../../../console/src/trail/types.ts";
+import { nameOfSegment } from "../../../src/api/segment.ts";
 import { ResultDigest, uuidv7 } from "../../../src/audit/index.ts";
 import { withBlobs } from "../../../src/audit/read/leaves.ts";
 import { runStory } from "../../../src/audit/read/run.ts";
@@ -340,7 +342,7 @@ export function serveTrail(double: Double, data: TrailData, hits: readonly Audit
             },
           ],
     );
-    const story = runStory(params.run ?? "", entries);
+    const story = runStory(nameOfSegment(params.run ?? ""), entries);
     return story.statements.length === 0 ? notFound : { body: { ...story, notices: [] } };
   });
   double.on("GET /api/audit/:request", ({ params }) => {
