@@ -1,4 +1,4 @@
-/** Rules of the database make other statements of a statement than its command tag tells of: a limit on changed rows holds all the same. */
+/** What a command tag does not tell of, because a rule or code changes it: a limit on changed rows holds all the same. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Database, sharedCluster } from "../support/cluster.ts";
 import { startTestPostern, type TestPostern } from "../support/postern.ts";
@@ -9,7 +9,7 @@ const policy = `
 version: 1
 default: allow
 rules:
-  - { name: few, when: '"write" in statement.effects', then: limit, limits: { affected_rows: 2 } }
+  - { name: few, when: 'true', then: limit, limits: { affected_rows: 2 } }
 `;
 
 let cluster: Database;
@@ -22,6 +22,7 @@ beforeAll(async () => {
     dbname,
     `create table t(id int primary key, n int);
      insert into t select g, g from generate_series(1, 10) g;
+     create procedure wipe() language sql as $$ delete from t $$;
      create table log(x int);
      create rule also as on insert to log do also delete from t;
      create view other as select * from t;
@@ -79,4 +80,10 @@ test.each(ways)("what it does count goes on being counted, %s", async (_, send) 
     expect(await code(...send(`update ${view} set n = 0 where id <= 3`))).toBe("AFFECTED_ROWS_LIMIT");
   }
   expect(await rows("sum(n)::int")).toBe(55);
+});
+
+test.each(ways)("what code changes is not counted, and refused: %s", async (_, send) => {
+  for (const sql of ["do $$ begin delete from t; end $$", "call wipe()"])
+    expect([sql, await code(...send(sql))]).toEqual([sql, "NOT_COUNTABLE"]);
+  expect(await rows("count(*)::int")).toBe(10);
 });

@@ -16,7 +16,10 @@ export function uncountable(
   for (const [index, judgement] of judgements.entries()) {
     const limit = judgement.decision?.limits.affectedRows ?? null;
     const shape = statements[index]?.shape;
-    if (limit === null || shape === undefined || !judgement.facts.effects.includes("write")) continue;
+    if (limit === null || shape === undefined) continue;
+    // Nobody knows what code changes; a function in a query is not counted, as triggers are not.
+    const runs = shape.kind === "do" || shape.kind === "call";
+    if (!runs && !judgement.facts.effects.includes("write")) continue;
     const counted =
       shape.kind === "insert" || shape.kind === "update" || shape.kind === "delete" || shape.kind === "merge";
     const ruled = judgement.touched.some(({ uncounted }) => uncounted === true);

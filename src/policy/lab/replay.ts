@@ -263,7 +263,8 @@ function uncountable(
   { limits }: PolicyDecision,
   { facts, severalWrites }: RecordedStatement,
 ): Refusal | null {
-  if (limits.affectedRows === null || facts.effects?.includes("write") !== true) return null;
+  const runs = facts.kind === "do" || facts.kind === "call";
+  if (limits.affectedRows === null || (!runs && facts.effects?.includes("write") !== true)) return null;
   const counted = ["insert", "update", "delete", "merge"].includes(facts.kind ?? "");
   if (counted && severalWrites !== true && (facts.statements ?? 1) === 1) return null;
   return { code: "NOT_COUNTABLE", why: "its changed rows are limited and cannot be counted" };
