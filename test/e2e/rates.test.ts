@@ -10,6 +10,8 @@ import { bind, execute, field, parse, query, sync, types } from "./messages.ts";
 const policy = `
 version: 1
 default: allow
+labels:
+  - { label: mail, columns: ["shop.public.e.mail"], use: equality, equality_per_minute: 5 }
 rules:
   - { name: a, when: '"public.a" in statement.reads', then: limit, limits: { per_day: 3 } }
   - { name: b, when: '"public.b" in statement.reads', then: limit, limits: { per_day: 1 } }
@@ -25,7 +27,7 @@ const cluster: Database = await sharedCluster();
 const dbname = await cluster.createDatabase();
 await cluster.query(
   dbname,
-  "create table a as select 1 as id; create table b as select 1 as id; create table c(id int); create table d as select 1 as id",
+  "create table a as select 1 as id; create table b as select 1 as id; create table c(id int); create table d as select 1 as id; create table e as select g as id, 'm' || g as mail from generate_series(1, 20) g",
 );
 let postern: TestPostern | undefined;
 let client: RawClient;
@@ -115,6 +117,24 @@ test.each(ways)("what people deny, or its owner gives up, is not counted, %s", a
     expect(codes(await client.ready())).toEqual([]);
   }
   expect(await rows()).toEqual([1, 2]);
+});
+
+test("values that a held statement compares with are counted as its Bind sends them", async () => {
+  const send = (mails: string) =>
+    client.send(
+      parse("", "insert into c select id from e where mail = any($1)"),
+      bind("", "", [mails]),
+      execute(""),
+      sync,
+    );
+  for (const mails of ["{m1,m2,m3}", "{m4,m5}"]) {
+    send(mails);
+    await approve(running(), (await pending(running())).id);
+    expect(codes(await client.ready())).toEqual([]);
+  }
+  send("{m6}");
+  expect(codes(await client.ready())).toEqual(["RATE_LIMITED"]);
+  expect(await rows()).toEqual([1, 2, 3, 4, 5]);
 });
 
 test("rows that were delivered count, also when the connection to the database is lost in the middle", async () => {

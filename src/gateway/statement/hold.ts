@@ -4,12 +4,22 @@
  */
 import { uuidv7 } from "../../audit/index.ts";
 import type { Approval } from "../../facts/approval.ts";
+import { withComparisons } from "../../policy/index.ts";
 import { encodeParameterStatus } from "../../protocol/index.ts";
 import type { ApprovalDesk } from "../hold/desk.ts";
 import { bindingOf, judgedKey, messageKey, partKey, requesterOf, shapeOf } from "./agreed.ts";
+import { listed } from "./extended/lists.ts";
 import { definitionsOf, type Gathered, gatherAsk, maxTexts } from "./holdask.ts";
 import { leave, lookBehind, refusal, release, settle } from "./holdend.ts";
-import type { ApprovalUse, HeldMessage, HoldAnswer, Holding, HoldRefusal, Pass } from "./holding.ts";
+import type {
+  ApprovalUse,
+  HeldMessage,
+  HeldPart,
+  HoldAnswer,
+  Holding,
+  HoldRefusal,
+  Pass,
+} from "./holding.ts";
 import {
   abortedBlock,
   approvalUnavailable,
@@ -104,8 +114,15 @@ function begin(walk: Walk, guard: Guarding, desk: ApprovalDesk, message: HeldMes
 
 /** A Query is charged for whole, a batch statement by statement at its Execute: those that nobody is asked about, then. */
 function chargeable({ protocol, parts }: HeldMessage): Judgement[] {
-  const all = parts.map(({ judgement }) => judgement);
-  return protocol === "simple" ? all : all.filter(({ awaits }) => awaits);
+  return parts.filter(({ judgement }) => protocol === "simple" || judgement.awaits).map(weighed);
+}
+
+/** With the values that its Bind compares protected columns with. */
+function weighed({ judgement, bound }: HeldPart): Judgement {
+  const { lists, budgets } = judgement;
+  if (bound === null || lists.length === 0) return judgement;
+  const compared = listed(lists, bound.parameters, bound.parameterFormats);
+  return { ...judgement, lists: [], budgets: budgets.map((budget) => withComparisons(budget, compared)) };
 }
 
 /** The client's stream stands still until `work` has an answer. */
