@@ -92,10 +92,62 @@ pageSuite("approvals", (bench) => {
       .toEqual({
         scope: { kind: "shape", uses: 5, seconds: 3600 },
       });
-    // Such an approval can be taken back.
+    // Such an approval can be taken back, with a reason: the gateway takes none without.
     await page.getByRole("button", { name: "Take it back" }).click();
     await page.getByRole("button", { name: "Take back", exact: true }).click();
-    await expect.poll(() => double.asked.some((each) => each.path.endsWith("/revoke"))).toBe(true);
+    await page.getByText("Say why it is taken back.").waitFor();
+    expect(double.asked.some((each) => each.path.endsWith("/revoke"))).toBe(false);
+    await page.getByLabel("Reason").fill("Not needed any more.");
+    await page.getByRole("button", { name: "Take back", exact: true }).click();
+    await expect.poll(() => double.state.decided[0]?.state).toBe("revoked");
+  });
+
+  it("keeps what was written when the session ends in the middle", async () => {
+    const { double, open } = bench();
+    const id = double.state.pending[0]?.id;
+    const { page } = await open(`/approvals/${id}`);
+    await page.getByRole("button", { name: "Deny" }).click();
+    await page.getByLabel("Reason").fill("Not on a Sunday.");
+    const { me } = double.state;
+    double.state.me = null;
+    await page.locator("dialog[open]").getByRole("button", { name: "Deny" }).click();
+    await page.getByRole("heading", { name: "Sign in to Postern" }).waitFor();
+    // Signed in again, the provider's way left out.
+    double.state.me = me;
+    await page.goto(`${double.url}/approvals/${id}`);
+    await page.waitForSelector("dialog[open]");
+    expect(await page.getByLabel("Reason").inputValue()).toBe("Not on a Sunday.");
+    await page.locator("dialog[open]").getByRole("button", { name: "Deny" }).click();
+    await expect.poll(() => double.state.decided[0]?.votes[0]?.reason).toBe("Not on a Sunday.");
+  });
+
+  it("goes on after a login in another tab: once more by hand as the same person, anew as another", async () => {
+    const { double, open } = bench();
+    const id = double.state.pending[0]?.id;
+    const { page } = await open(`/approvals/${id}`);
+    const approve = async () => {
+      await page.getByRole("button", { name: "Approve" }).first().click();
+      await page.locator("dialog[open]").getByRole("button", { name: "Approve" }).click();
+    };
+    const { me } = double.state;
+    if (me === null) throw new Error("nobody");
+    await page.waitForSelector(".decision-bar .button");
+    double.state.me = { ...me, csrf: "csrf-of-the-new-session" };
+    await approve();
+    await page.getByText("You signed in anew in another tab").waitFor();
+    expect(double.state.pending.some((each) => each.id === id)).toBe(true);
+    await page.locator("dialog[open]").getByRole("button", { name: "Approve" }).click();
+    await expect.poll(() => double.state.decided[0]?.id).toBe(id);
+    // Another person: nothing of the first one's page is left.
+    const next = double.state.pending[0]?.id;
+    await page.goto(`${double.url}/approvals/${next}`);
+    await page.waitForSelector(".decision-bar .button");
+    double.state.me = { ...me, subject: "somebody-else", email: "else@example.com", csrf: "another" };
+    const loaded = page.waitForEvent("load");
+    await approve();
+    await loaded;
+    await expect.poll(() => page.locator(".account-name").textContent()).toContain("else@example.com");
+    expect(double.state.pending.some((each) => each.id === next)).toBe(true);
   });
 
   it("asks for a fresh login, comes back to the same page with what was written, and repeats nothing by itself", async () => {

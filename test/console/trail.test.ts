@@ -129,6 +129,36 @@ pageSuite("trail", (bench) => {
     expect(await button.count()).toBe(0);
   });
 
+  it("tells of what happened while the list was on its way, and since it was last looked at", async () => {
+    const { double, open } = bench();
+    serveTrail(double, data);
+    const denied = script.find(({ verdict }) => verdict === "deny");
+    const hit = data.hits.find(({ verdict }) => verdict === "deny");
+    if (denied === undefined || hit === undefined) throw new Error("script");
+    const gate = Promise.withResolvers<void>();
+    double.on("GET /api/audit", async () => {
+      await gate.promise;
+      return { body: { items: [hit], next: null, notices: [] } };
+    });
+    const { page } = await open("/trail?verdict=deny");
+    await soon(() => double.streams).toBe(1);
+    await page.getByText("Searching…").waitFor();
+    await page.waitForTimeout(200);
+    double.emit("statement", statement(denied));
+    await page.waitForTimeout(200);
+    gate.resolve();
+    const button = page.getByRole("button", { name: /new statement/ });
+    await soon(() => button.textContent()).toBe("1 new statement — show");
+    await button.click();
+    await soon(() => button.count()).toBe(0);
+    await walk(page, "/connect");
+    double.emit("statement", statement(denied));
+    double.emit("statement", statement(denied));
+    await page.waitForTimeout(200);
+    await page.goBack();
+    await soon(() => button.textContent()).toMatch(/^[23] new statements — show$/);
+  });
+
   it("says so when the trail cannot be read, and tries again", async () => {
     const { double, open } = bench();
     serveTrail(double, data);

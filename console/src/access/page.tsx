@@ -12,15 +12,16 @@ import { MyRequests } from "./requests.tsx";
 import "./access.css";
 
 export default function Access() {
-  const admin = useHasRole("admin");
+  const all = useHasRole("auditor");
   const grants = useQuery({
     queryKey: ["grants"],
-    queryFn: ({ signal }) => api<Page<Grant>>("/api/grants", { signal }),
+    queryFn: ({ signal }) => api<Page<Grant>>("/api/grants?limit=500", { signal }),
     refetchInterval: 60_000,
   });
   useServerEvent("approval", (approval) => {
     if (approval.kind === "access") void grants.refetch();
   });
+  useServerEvent("resumed", () => void grants.refetch());
   return (
     <PageFrame title="Access" lead="A group for a while, agreed to by a person, gone by itself">
       <div className="access">
@@ -34,7 +35,7 @@ export default function Access() {
           <MyRequests />
           <section className="card" aria-labelledby="grants-title">
             <header className="card-head">
-              <h2 id="grants-title">{admin ? "Open grants" : "Your open grants"}</h2>
+              <h2 id="grants-title">{all ? "Open grants" : "Your open grants"}</h2>
             </header>
             {grants.isPending ? (
               <Loading label="Loading grants" rows={2} />

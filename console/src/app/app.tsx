@@ -4,9 +4,10 @@ import { lazy, Suspense, useEffect } from "react";
 import { ApiError, whenSignedOut } from "../lib/api.ts";
 import { matchPath } from "../lib/route.ts";
 import { navigate, usePath } from "../lib/router.tsx";
+import type { Me } from "../lib/types.ts";
 import { ButtonLink } from "../ui/button.tsx";
 import { Empty, Failure, Loading } from "../ui/states.tsx";
-import { Toasts, toastError } from "../ui/toast.tsx";
+import { Toasts, toast, toastError } from "../ui/toast.tsx";
 import { Boundary } from "./boundary.tsx";
 import { Layout } from "./layout.tsx";
 import { MeContext, useMeQuery } from "./me.ts";
@@ -34,11 +35,25 @@ const client = new QueryClient({
   mutationCache: new MutationCache({
     onError: (error, _variables, _context, mutation) => {
       if (error instanceof ApiError && error.code === "STEP_UP_REQUIRED") askStepUp(error.login);
+      else if (error instanceof ApiError && error.code === "CSRF") void signedInAnew();
       else if (error instanceof ApiError && error.status === 401) return;
       else if (mutation.meta?.quiet !== true) toastError(error);
     },
   }),
 });
+
+/**
+ * Somebody signed in anew in another tab, which gave the browser another session: this page's proof is of the one before. Nothing was done.
+ * The same person may press the button once more; for another one all that is shown is loaded again.
+ */
+async function signedInAnew(): Promise<void> {
+  const before = client.getQueryData<Me>(["me"]);
+  await client.invalidateQueries({ queryKey: ["me"] });
+  const now = client.getQueryData<Me>(["me"]);
+  if (now === undefined || now.subject !== before?.subject || now.issuer !== before.issuer)
+    window.location.reload();
+  else toast("bad", "You signed in anew in another tab. Nothing was done yet: press the button once more.");
+}
 
 export function App() {
   return (

@@ -45,8 +45,8 @@ export function Decide({ approval, verdict, onClose }: DecideProps) {
       onClose();
     },
     onError: (error) => {
-      // The person comes back from the login to what they wrote.
-      if (error instanceof ApiError && error.code === "STEP_UP_REQUIRED")
+      // The person comes back from the login to what they wrote: from a fresh one, and from one anew when the session was over.
+      if (error instanceof ApiError && (error.code === "STEP_UP_REQUIRED" || error.status === 401))
         saveDraft(approval.id, { verdict, reason, scope });
     },
     onSettled: () => void queries.invalidateQueries({ queryKey: ["approvals"] }),

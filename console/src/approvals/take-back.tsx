@@ -12,6 +12,8 @@ import { toast } from "../ui/toast.tsx";
 export function TakeBack({ id, onClose }: { readonly id: string; onClose(): void }) {
   const queries = useQueryClient();
   const [reason, setReason] = useState("");
+  const [asked, setAsked] = useState(false);
+  const missing = reason.trim() === "";
   const revoke = useMutation({
     mutationFn: () =>
       api<Approval>(`/api/approvals/${encodeURIComponent(id)}/revoke`, {
@@ -25,6 +27,10 @@ export function TakeBack({ id, onClose }: { readonly id: string; onClose(): void
       onClose();
     },
   });
+  const submit = () => {
+    setAsked(true);
+    if (!missing && !revoke.isPending) revoke.mutate();
+  };
   return (
     <Dialog
       title="Take it back?"
@@ -34,14 +40,18 @@ export function TakeBack({ id, onClose }: { readonly id: string; onClose(): void
           <Button look="quiet" onClick={onClose}>
             Leave it
           </Button>
-          <Button look="danger" icon="cross" busy={revoke.isPending} onClick={() => revoke.mutate()}>
+          <Button look="danger" icon="cross" busy={revoke.isPending} onClick={submit}>
             Take back
           </Button>
         </>
       }
     >
       <p>From now on it is as if it had never been given. What was done with it stays done.</p>
-      <Field label="Reason (not needed)" hint="It goes on the audit log.">
+      <Field
+        label="Reason"
+        hint="It goes on the audit log."
+        error={asked && missing ? "Say why it is taken back." : null}
+      >
         {(wiring) => (
           <textarea
             {...wiring}

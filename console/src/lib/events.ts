@@ -129,6 +129,11 @@ export function pastEvents(): readonly Told[] {
   return past;
 }
 
+/** The statements among them. */
+export function pastStatements(): readonly StatementEvent[] {
+  return past.flatMap(({ type, data }) => (type === "statement" ? [data as StatementEvent] : []));
+}
+
 /** Calls `handler` for each event of `type` while the component is shown. */
 export function useServerEvent<Wanted extends Type>(
   type: Wanted,

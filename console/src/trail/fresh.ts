@@ -4,7 +4,8 @@ import { moment, type Query } from "./query.ts";
 
 /** true: it may fit. What an event does not tell (words, labels, tokens) is taken to fit; what it tells must. */
 export function mayFit(query: Query, event: StatementEvent, now: number): boolean {
-  if (query.status !== undefined || query.type !== undefined) return query.type === "statement.intent";
+  if (query.status !== undefined) return false;
+  if (query.type !== undefined && query.type !== "statement.intent" && query.type !== "any") return false;
   const until = query.until === undefined ? null : moment(query.until, now);
   if (until !== null && Date.parse(event.time) > until) return false;
   const { principal, claimed } = event;

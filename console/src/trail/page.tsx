@@ -1,7 +1,7 @@
 /** The trail: every statement on the record, latest first, found by the filters of `postern audit search`. */
 import { useMemo, useRef, useState } from "react";
 import { useHasRole } from "../app/me.ts";
-import { useServerEvent } from "../lib/events.ts";
+import { pastStatements, useServerEvent } from "../lib/events.ts";
 import { useKeys } from "../lib/keys.ts";
 import { navigate, useSearch } from "../lib/router.tsx";
 import { count } from "../lib/text.ts";
@@ -33,6 +33,7 @@ const times = [
 const records = [{ value: "any", label: "All records" }];
 /** An event that is older when it comes was told again. */
 const tooOld = 10_000;
+const mostHeard = 5_000;
 const week = 7 * 86_400_000;
 
 export default function TrailPage() {
@@ -49,18 +50,23 @@ function Trail() {
   const input = useRef<HTMLInputElement>(null);
   const { found, rows, more, again } = useHits(query);
   const [current, setCurrent] = useState(-1);
-  const [fresh, setFresh] = useState(0);
+  // A list that was fetched on an earlier visit does not have what happened since then.
+  const [heard, setHeard] = useState<readonly string[]>(() =>
+    rows.length === 0
+      ? []
+      : pastStatements().flatMap((past) => (mayFit(query, past, Date.now()) ? [past.time] : [])),
+  );
   const auditor = useHasRole("auditor");
   const stats = useStats(week, auditor).data?.stats;
   useServerEvent("statement", (event) => {
-    // A page that opens is told of the latest again: the list has them.
-    const newest = rows[0]?.time;
-    if (found.isPending || (newest !== undefined && event.time <= newest)) return;
     if (Date.parse(event.time) < Date.now() - tooOld) return;
-    if (mayFit(query, event, Date.now())) setFresh((n) => n + 1);
+    if (mayFit(query, event, Date.now())) setHeard((times) => [...times.slice(-mostHeard), event.time]);
   });
+  // Counted against what is shown, so that what happens while a list is on its way is neither left out nor told twice.
+  const newest = rows[0]?.time;
+  const fresh = found.isPending ? 0 : heard.filter((time) => newest === undefined || time > newest).length;
   const refresh = () => {
-    setFresh(0);
+    setHeard([]);
     setCurrent(-1);
     again();
   };

@@ -25,6 +25,7 @@ import { RunStrip } from "./strip.tsx";
 import { tellDeed } from "./tell.ts";
 import type { RunPass, RunStatement, RunStory } from "./types.ts";
 import { undoneWords } from "./undone.ts";
+import "../plots/plots.css";
 import "./trail.css";
 import "./detail.css";
 import "./run.css";

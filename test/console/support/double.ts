@@ -251,8 +251,15 @@ export async function startDouble(
     settle(old, { ...old, preview });
     return { body: preview };
   });
-  on("POST /api/approvals/:id/revoke", ({ params }) => {
+  on("POST /api/approvals/:id/revoke", ({ params, body }) => {
     const old = find(params.id);
+    if (typeof body.reason !== "string" || body.reason.trim() === "")
+      return {
+        status: 400,
+        body: {
+          error: { code: "BAD_REQUEST", message: "say why it is taken back", reason: "REASON_REQUIRED" },
+        },
+      };
     return old === undefined ? notFound : { body: settle(old, { ...old, state: "revoked" }) };
   });
   on("POST /api/access", ({ body }) => {
