@@ -21,7 +21,7 @@ import type {
 } from "../facts/effects.ts";
 import { boolOf, intOf, readServerTree, type ServerNode, textOf } from "../sql/servertree/index.ts";
 import { type Collected, collect, isSetConfig } from "./lineage/collect.ts";
-import { factsOf } from "./lineage/facts.ts";
+import { type CatalogFacts, factsOf } from "./lineage/facts.ts";
 import { sourcesOf } from "./lineage/flow.ts";
 import { exprOf, NotUnderstood, type Scope } from "./lineage/scope.ts";
 import { isSettingRow } from "./lineage/settingrow.ts";
@@ -123,7 +123,13 @@ function readQueries(
     return failed(...[...collected.surprises].sort().slice(0, 5).map(notUnderstood));
   const stale = staleIn(collected, catalog);
   if (stale.length > 0) return failed(...stale);
-  const facts = factsOf(catalog);
+  let byValue = false;
+  const facts: CatalogFacts = {
+    ...factsOf(catalog),
+    byValue: () => {
+      byValue = true;
+    },
+  };
   const catalogs = [...collected.relations.keys()].some((oid) => catalog.relation(oid)?.system === true);
   const found = findUses(queries, facts, options.kind === "create-table", catalogs);
   const rows =
@@ -189,6 +195,7 @@ function readQueries(
     unsafe,
     parameterTypes: collected.parameterTypes,
     valueTypes: [...collected.valueTypes],
+    ...(byValue ? { byValue } : {}),
     ...(found.beside.length === 0 ? {} : { beside: found.beside }),
     ...(queries.some(isUncounted) ? { uncounted: true as const } : {}),
     ...(queries.length === 1 &&

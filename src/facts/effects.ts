@@ -111,6 +111,8 @@ export interface Touched {
   readonly settingRow?: true;
   /** A rule changes rows besides what the statement's command tag counts, or in its place. */
   readonly uncounted?: true;
+  /** The value of a literal decided: it holds for this text alone, not for others of its shape. */
+  readonly byValue?: true;
   /** Not empty: not understood. It may only run where the policy asks for no analysis and nothing is protected. */
   readonly problems: readonly AnalysisProblem[];
 }

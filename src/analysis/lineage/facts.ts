@@ -5,6 +5,8 @@ export interface CatalogFacts {
   readonly catalog: CatalogSnapshot;
   /** A column's name; undefined when the snapshot does not hold it. */
   columnName(relation: number, attribute: number): string | undefined;
+  /** The value of a constant decides: what is found out holds for no other text, though it differs in its literals only. */
+  byValue?(): void;
 }
 
 export function factsOf(catalog: CatalogSnapshot): CatalogFacts {

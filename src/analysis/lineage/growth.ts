@@ -86,9 +86,7 @@ export function createGrowth(
     if (telling.has(tag) || isSmall(expr)) return 1;
     switch (tag) {
       case "CONST":
-        return written.has(intOf(expr, "consttype"))
-          ? 1
-          : Math.max(1, (bytesOf(expr)?.length ?? 0) / printing);
+        return constant(expr);
       case "PARAM":
         return ofParameter(intOf(expr, "paramtype"));
       case "VAR":
@@ -129,6 +127,13 @@ export function createGrowth(
     }
   }
 
+  function constant(node: ServerNode): number {
+    if (written.has(intOf(node, "consttype"))) return 1;
+    const length = bytesOf(node)?.length ?? 0;
+    if (length > 0) facts.byValue?.();
+    return Math.max(1, length / printing);
+  }
+
   function ofParameter(type: number): number {
     if (written.has(type)) return parameter;
     return facts.catalog.type(type)?.kind === "e" ? 1 : Number.POSITIVE_INFINITY;
@@ -145,6 +150,7 @@ export function createGrowth(
     if (func === undefined || !func.system || func.schema !== "pg_catalog") return Number.POSITIVE_INFINITY;
     const args = nodesOf(node, "args");
     if (func.name === "lpad" || func.name === "rpad") {
+      facts.byValue?.();
       const width = args[1] === undefined ? null : integerConstant(args[1]);
       return width === null ? Number.POSITIVE_INFINITY : sum(args, scope) + Math.max(width, 0) / 16;
     }

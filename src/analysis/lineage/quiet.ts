@@ -216,6 +216,7 @@ function ofFunction(oid: number, node: ServerNode, facts: CatalogFacts, isStored
   const value = args[place];
   // Numbers are multiplied by what stands behind the V; of integers PostgreSQL 14 to 17 do not take what becomes too large.
   if (name === "to_char" && scaled.has(func.arguments[0] ?? 0)) {
+    facts.byValue?.();
     const format = args[1] === undefined ? null : textConstant(bare(args[1]));
     if (format === null || /v/i.test(format)) return none;
   }

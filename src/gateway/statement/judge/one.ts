@@ -43,8 +43,12 @@ let lastId = 0;
 /** The reader keeps every shape of a text below this, but for secret ones. */
 const keptLength = 16_384;
 
-/** Tells shapes apart. Where each reading of one text gives a shape of its own, its text is told by a digest. */
+/** Shapes of which the values of literals decide something: what is found out of one text holds for that alone. */
+const valued = new WeakSet<Shape>();
+
+/** Tells shapes apart. Where each reading of one text gives a shape of its own, or its literals decide, its text is told by a digest. */
 function idOf({ shape, asked }: PreparedStatement): string {
+  if (valued.has(shape)) return `#${hash("sha256", asked, "base64url")}`;
   let id = ids.get(shape);
   if (id === undefined) {
     const fleeting = shape.secret || asked.length > keptLength;
@@ -217,6 +221,10 @@ function judgeAnew(
           kind,
           settledSettings: settledSettings(one.shape),
         });
+      } else if (answer.kind === "touched" && answer.touched.byValue === true && !valued.has(one.shape)) {
+        // It may be the answer for another text: this one is asked about by itself.
+        valued.add(one.shape);
+        return judgeAnew(walk, guard, view, policy, statement, place, questions, opened);
       } else if (answer.kind === "refused")
         // The server says it again, and better, when it is sent what it refused.
         return (
