@@ -122,8 +122,19 @@ async function run(name: string, args: string[]): Promise<number> {
       for (const problem of error.problems) process.stderr.write(`${formatProblem(problem)}\n`);
       return 2;
     }
+    if (isFileFault(error)) {
+      process.stderr.write(`postern ${name}: ${harmless(error.message)}\n`);
+      return 2;
+    }
     throw error;
   }
+}
+
+/** What the operating system says of a file or folder that the user has named, or of one in their own folder. */
+function isFileFault(error: unknown): error is NodeJS.ErrnoException {
+  if (!(error instanceof Error)) return false;
+  const { code, syscall, path }: NodeJS.ErrnoException = error;
+  return code !== undefined && syscall !== undefined && path !== undefined;
 }
 
 function usage(): string {

@@ -1,6 +1,6 @@
 /** `postern sessions list|end` and `postern revoke`. */
 import { z } from "zod";
-import { ask, clean, expectOk } from "./account/gateway.ts";
+import { ask, clean, expectOk, readOk } from "./account/gateway.ts";
 import { type Account, openAccount } from "./account/tokens.ts";
 import { readArgs, UsageError } from "./lib/args.ts";
 
@@ -79,7 +79,7 @@ async function listSessions(
     if (values.subject !== undefined) query.set("subject", values.subject);
     if (after !== null) query.set("after", after);
     const answer = await ask(account.place, `/api/sessions?${query}`, { token: await account.access() });
-    const page = list.parse(expectOk(answer, "no list"));
+    const page = readOk(answer, "no list", list);
     found.push(...page.items);
     after = page.next;
   } while (after !== null);
@@ -151,7 +151,7 @@ export async function revoke(args: string[]): Promise<number> {
     );
   if (values.list === true) {
     const answer = await ask(account.place, "/api/revocations", { token: await account.access() });
-    const found = z.object({ items: z.array(revocation) }).parse(expectOk(answer, "no list"));
+    const found = readOk(answer, "no list", z.object({ items: z.array(revocation) }));
     if (found.items.length === 0 && values.json !== true) process.stdout.write("none\n");
     for (const one of found.items) show(one);
     return 0;
@@ -184,6 +184,6 @@ export async function revoke(args: string[]): Promise<number> {
     token: await account.access(),
     json: { ...what, issuer, ...(values.before === true ? { mode: "before" } : {}), seconds, reason },
   });
-  show(revocation.parse(expectOk(answer, "not revoked")));
+  show(readOk(answer, "not revoked", revocation));
   return 0;
 }

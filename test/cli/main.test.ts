@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { minimal } from "../config/support.ts";
@@ -141,5 +141,63 @@ describe("a provider's setting that only the identity room can judge", () => {
       2,
       `cel.yaml:8:36 identity.providers[0].kinds[0].when: Unknown variable: claim in "claim.x"; expected a CEL condition over claims and groups, such as '"employees" in claims.groups'\n`,
     ]);
+  });
+});
+
+describe("files of one's own that cannot be used", () => {
+  /** A login that is kept, whose authority's file lies no longer where it lay. */
+  function kept(name: string): string {
+    const home = join(dir.path, name);
+    mkdirSync(join(home, "profiles"), { recursive: true, mode: 0o700 });
+    const profile = {
+      v: 1,
+      url: "https://127.0.0.1:1",
+      ca: join(dir.path, "gone.pem"),
+      provider: "corp",
+      subject: "amy",
+      kind: "gateway",
+      accessToken: "pgt_x",
+      accessExpires: 9_999_999_999,
+    };
+    writeFileSync(join(home, "profiles", "a.json"), JSON.stringify(profile), { mode: 0o600 });
+    writeFileSync(join(home, "current"), "a\n", { mode: 0o600 });
+    return home;
+  }
+
+  test.each([["whoami"], ["token"], ["connect", "shop"], ["psql", "shop"], ["sessions", "list"]])(
+    "%s says which file of an authority is missing, in two lines",
+    async (...args) => {
+      const { code, stdout, stderr } = await postern(args, { env: { POSTERN_HOME: kept(`ca-${args[0]}`) } });
+      expect([code, stdout]).toEqual([2, ""]);
+      expect(stderr).toMatch(
+        /^postern \w+: the authority's certificate \S+gone\.pem cannot be read \(ENOENT\)\n {2}.*--ca.*\n$/,
+      );
+    },
+  );
+
+  test("login with an authority that is not there", async () => {
+    const home = join(dir.path, "none");
+    const { code, stderr } = await postern(["login", "https://127.0.0.1:1", "--ca", "/nowhere.pem"], {
+      env: { POSTERN_HOME: home },
+    });
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^postern login: the authority's certificate \/nowhere\.pem cannot be read/);
+    expect(existsSync(home)).toBe(false);
+  });
+
+  test("logout removes the login all the same", async () => {
+    const home = kept("logout");
+    const { code, stderr } = await postern(["logout"], { env: { POSTERN_HOME: home } });
+    expect(code).toBe(2);
+    expect(stderr).toContain("removed here all the same");
+    expect(existsSync(join(home, "profiles", "a.json"))).toBe(false);
+  });
+
+  test("a home that is no folder", async () => {
+    const file = join(dir.path, "file");
+    writeFileSync(file, "");
+    const { code, stdout, stderr } = await postern(["whoami"], { env: { POSTERN_HOME: file } });
+    expect([code, stdout]).toEqual([2, ""]);
+    expect(stderr).toMatch(/^postern whoami: ENOTDIR: [^\n]+\n$/);
   });
 });

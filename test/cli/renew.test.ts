@@ -1,5 +1,6 @@
 /** Sessions of `postern psql` and `postern connect` are carried on by fresh tokens, in the background. */
-
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { askToken } from "../../src/cli/account/gateway.ts";
@@ -95,6 +96,44 @@ describe("renewal in the background", () => {
       renewing.stop();
       await mine.end();
       await others.end();
+    }
+  });
+
+  test("finds sessions behind those of everybody else that an auditor is told of first", async () => {
+    const renewed: string[] = [];
+    const server = createServer((request, response) => {
+      const { pathname, searchParams } = new URL(request.url ?? "", "http://gateway");
+      request.resume();
+      if (request.method === "POST") renewed.push(pathname);
+      const after = Number(searchParams.get("after") ?? 0);
+      const items = [{ id: `s${after}`, claimed: after === 2 ? { run: "mine" } : {} }];
+      response
+        .writeHead(200, { "content-type": "application/json" })
+        .end(JSON.stringify({ items, next: after === 2 ? null : String(after + 1) }));
+    });
+    await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const expires = new Date(Date.now() + 3_600_000).toISOString();
+    const renewing = keepRenewed({
+      account: {
+        name: "test",
+        place: { url, ca: null },
+        profile: {} as Account["profile"],
+        access: async () => "token",
+        issue: async () => ({ access_token: "pgt_x", expires_in: 3600, id: "x", user: "pgt_x", expires }),
+      },
+      request: {},
+      run: "mine",
+      expires: new Date(Date.now() + 1000).toISOString(),
+      onToken: () => undefined,
+    });
+    try {
+      await eventually(() => renewed.length > 0);
+      expect(renewed).toEqual(["/api/sessions/s2/renew"]);
+    } finally {
+      renewing.stop();
+      server.close();
+      server.closeAllConnections();
     }
   });
 

@@ -36,7 +36,21 @@ export function gatewayUrl(text: string): string {
   return origin;
 }
 
-/** One request. Throws CliError 3 when nobody answers. */
+/** The text of a PEM file that names whose certificates are accepted. Throws CliError 2 when it cannot be read. */
+export function readAuthority(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    const { code = "?" } = error as NodeJS.ErrnoException;
+    throw new CliError(
+      2,
+      `the authority's certificate ${file} cannot be read (${code})`,
+      "Log in again with --ca and the place where it lies now.",
+    );
+  }
+}
+
+/** One request. Throws CliError 3 when nobody answers, 2 when the file with the authority cannot be read. */
 export async function ask(
   place: Place,
   path: string,
@@ -57,6 +71,7 @@ export async function ask(
     headers["content-length"] = String(Buffer.byteLength(text));
   }
   const tls = url.protocol === "https:";
+  const ca = tls && place.ca !== null ? readAuthority(place.ca) : null;
   return new Promise((resolve, reject) => {
     const fail = (error: NodeJS.ErrnoException) =>
       reject(
@@ -74,7 +89,7 @@ export async function ask(
         method: options.method ?? (text === null ? "GET" : "POST"),
         headers,
         timeout: timeoutMs,
-        ...(tls && place.ca !== null ? { ca: readFileSync(place.ca) } : {}),
+        ...(ca === null ? {} : { ca }),
       },
       (response) => {
         const chunks: Buffer[] = [];
@@ -102,6 +117,13 @@ export async function ask(
     request.on("error", fail);
     request.end(text ?? undefined);
   });
+}
+
+/** The body of an answer of success, as `schema` has it. Throws CliError for any other answer. */
+export function readOk<T>(answer: Answer, what: string, schema: z.ZodType<T>): T {
+  const parsed = schema.safeParse(expectOk(answer, what));
+  if (!parsed.success) throw new CliError(3, `${what}: the gateway's answer cannot be read`);
+  return parsed.data;
 }
 
 /** Throws CliError for an answer that is none of success. */

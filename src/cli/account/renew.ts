@@ -1,6 +1,6 @@
 /** Keeps the sessions of a program alive for as long as the login lasts: a fresh token before the old one ends. */
 import { z } from "zod";
-import { ask } from "./gateway.ts";
+import { ask, readOk } from "./gateway.ts";
 import type { Account, TokenRequest } from "./tokens.ts";
 
 /** Left of the token's life when it is renewed. */
@@ -9,6 +9,7 @@ const retryMs = 30_000;
 
 const sessions = z.object({
   items: z.array(z.object({ id: z.string(), claimed: z.object({ run: z.string().optional() }) })),
+  next: z.string().nullable(),
 });
 
 export interface Renewing {
@@ -28,7 +29,7 @@ export function keepRenewed(options: {
   /** A fresh token, for connections to come. */
   readonly onToken: (token: string) => void;
 }): Renewing {
-  const { account, request, run, onToken } = options;
+  const { account, request, onToken } = options;
   let timer: NodeJS.Timeout;
   let stopped = false;
   const plan = (expires: string) => {
@@ -41,13 +42,11 @@ export function keepRenewed(options: {
       const { access_token: token, expires } = await account.issue(request);
       if (stopped) return;
       onToken(token);
-      const listed = await ask(account.place, "/api/sessions", { token: await account.access() });
-      for (const { id, claimed } of sessions.parse(listed.body).items)
-        if (claimed.run === run)
-          await ask(account.place, `/api/sessions/${encodeURIComponent(id)}/renew`, {
-            token: await account.access(),
-            json: { token },
-          });
+      for (const id of await sessionsOf(options))
+        await ask(account.place, `/api/sessions/${encodeURIComponent(id)}/renew`, {
+          token: await account.access(),
+          json: { token },
+        });
       if (!stopped) plan(expires);
     } catch {
       if (stopped) return;
@@ -62,4 +61,25 @@ export function keepRenewed(options: {
       clearTimeout(timer);
     },
   };
+}
+
+/** The ids of a run's sessions: auditors are told of everybody's, page by page. */
+async function sessionsOf({
+  account,
+  run,
+}: {
+  readonly account: Account;
+  readonly run: string;
+}): Promise<string[]> {
+  const found: string[] = [];
+  let after: string | null = null;
+  do {
+    const query = new URLSearchParams({ limit: "500" });
+    if (after !== null) query.set("after", after);
+    const answer = await ask(account.place, `/api/sessions?${query}`, { token: await account.access() });
+    const page: z.output<typeof sessions> = readOk(answer, "no list", sessions);
+    found.push(...page.items.filter(({ claimed }) => claimed.run === run).map(({ id }) => id));
+    after = page.next;
+  } while (after !== null);
+  return found;
 }

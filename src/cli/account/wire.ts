@@ -1,5 +1,4 @@
 /** A connection of a local client, taken to the gateway: TLS is verified and the token put in on the way. */
-import { readFileSync } from "node:fs";
 import { connect, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import {
@@ -13,6 +12,7 @@ import {
   scramClient,
 } from "../../protocol/index.ts";
 import { ByteReader, GoneError } from "./bytereader.ts";
+import { readAuthority } from "./gateway.ts";
 
 export interface WirePlace {
   readonly host: string;
@@ -114,6 +114,7 @@ async function readStartup(local: Socket, client: ByteReader): Promise<Local> {
 
 /** A connection to the gateway; under TLS with its certificate and name verified. Rejects with an Error for the user. */
 export async function dial(place: WirePlace): Promise<Socket> {
+  const ca = place.tls && place.ca !== null ? readAuthority(place.ca) : null;
   const socket = connect({ host: place.host, port: place.port, noDelay: true, timeout: timeoutMs });
   socket.on("timeout", () => socket.destroy(new Error("no answer in time")));
   await once(socket, "connect", `${place.host}:${place.port} cannot be reached`);
@@ -138,7 +139,7 @@ export async function dial(place: WirePlace): Promise<Socket> {
     ALPNProtocols: ["postgresql"],
     // RFC 6066 section 3: no address as a server name; it is checked against the certificate all the same.
     ...(isIP(place.host) === 0 ? { servername: place.host } : { host: place.host }),
-    ...(place.ca === null ? {} : { ca: readFileSync(place.ca) }),
+    ...(ca === null ? {} : { ca }),
   });
   await once(secure, "secureConnect", "the gateway's certificate was not accepted");
   secure.on("error", () => secure.destroy());
