@@ -279,6 +279,24 @@ test("teams: an adaptive card whose untrusted words stand only in text runs", as
   expect(card?.content.actions).toHaveLength(1);
 });
 
+test.each(
+  (["generic", "slack", "teams"] as const).flatMap((shape) =>
+    ["", "x"].map((before) => [shape, before] as const),
+  ),
+)("%s: no character is cut in two, behind %j", async (shape, before) => {
+  const { approvals } = await start([hook(shape)]);
+  const statements = ask().statements.map((one) => ({
+    ...one,
+    stripped: `select '${before}${"😀".repeat(3000)}'`,
+    writes: [`public."${before}${"😀".repeat(600)}"`],
+  }));
+  await approvals.request({ ...ask(), statements });
+  await arrived(1);
+  expect(got[0]?.body).toContain("😀");
+  // JSON.stringify writes a half as an escape, at which many parsers stop.
+  expect(got[0]?.body).not.toMatch(/\\ud[89a-f]/i);
+});
+
 test("a receiver that fails is tried again with the same key and a fresh signature; one that refuses is not", async () => {
   answer = (res, count) => res.writeHead(count < 3 ? 503 : 200).end();
   const { approvals } = await start([hook("generic")]);

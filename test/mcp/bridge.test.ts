@@ -165,6 +165,66 @@ describe("the bridge", () => {
     expect(sent[0]?.get("authorization")).toBe("Bearer t");
   });
 
+  const json =
+    (body: object, status = 200) =>
+    () =>
+      Response.json(body, { status });
+  it.each<[string, () => Response, object]>([
+    [
+      "an error of HTTP",
+      json({ error: { code: "TOO_MANY_REQUESTS", message: "x" } }, 429),
+      { code: -32001, message: expect.stringContaining("wait a while") },
+    ],
+    [
+      "another server",
+      json({ error: { code: "NOT_FOUND", message: "x" } }, 404),
+      { code: -32001, message: expect.stringContaining("no MCP endpoint") },
+    ],
+    [
+      "a page",
+      () => new Response("<p>Log in", { headers: { "content-type": "text/html" } }),
+      { code: -32001, message: expect.stringContaining("without a result") },
+    ],
+    [
+      "half a message",
+      () => new Response('{"jsonrpc":"2.0","id":7,"res', { headers: { "content-type": "application/json" } }),
+      { code: -32001, message: expect.stringContaining("without a result") },
+    ],
+    [
+      "a stream that ends early",
+      () =>
+        new Response('data: {"jsonrpc":"2.0","method":"notifications/progress"}\n\n', {
+          headers: { "content-type": "text/event-stream" },
+        }),
+      { code: -32001, message: expect.stringContaining("without a result") },
+    ],
+    [
+      "an error that names no request",
+      json({ jsonrpc: "2.0", id: null, error: { code: -32600, message: "no" } }, 400),
+      { code: -32600, message: "no" },
+    ],
+  ])(
+    "answers its agent, once, in the protocol when the gateway's answer is %s",
+    async (_what, send, error) => {
+      const input = new PassThrough();
+      const written: string[] = [];
+      const done = bridge({
+        access: async () => ({ endpoint: new URL("https://gateway.test/mcp"), token: "t", ca: null }),
+        input,
+        write: (line) => written.push(line),
+        warn: () => undefined,
+        send: async () => send(),
+      });
+      input.end('{"jsonrpc":"2.0","id":7,"method":"ping"}\n');
+      await done;
+      const messages = written.map((line) => JSON.parse(line) as Record<string, unknown>);
+      expect(messages.every(({ jsonrpc }) => jsonrpc === "2.0")).toBe(true);
+      expect(messages.filter(({ method }) => method === undefined)).toEqual([
+        { jsonrpc: "2.0", id: 7, error },
+      ]);
+    },
+  );
+
   it("ends a request that its agent takes back", async () => {
     const input = new PassThrough();
     let aborted = false;

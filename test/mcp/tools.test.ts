@@ -147,6 +147,9 @@ describe("query", () => {
     ['{"a": 1, "a": 2}', false],
     ['{"": 1, "__proto__": {"x": 1}, "b:\\"": "1:2"}', true],
     ['"12345678901234567890"', true],
+    ['"\\ud83d\\ude00"', true],
+    ['{"a": ["\\ud83d"]}', false],
+    ['{"\\ude00": 1}', false],
   ])("JSON %s: as it is, or as text", async (text, exact) => {
     const got = await run("select $1::json", { params: [text] });
     expect((got.rows as unknown[][])[0]?.[0]).toEqual(exact ? JSON.parse(text) : text);
@@ -183,6 +186,28 @@ describe("query", () => {
     expect(many.text.length).toBeLessThan(110_000);
     expect(many.truncated).toContain("too long");
     expect((many.rows as unknown[]).length).toBeGreaterThan(5);
+  });
+
+  it.each(["", "x"])("cuts no character in two, behind %j", async (before) => {
+    const long = await run("select $1 || repeat('😀', 20000) a", { params: [before] });
+    expect(long.truncated).toContain("cut");
+    expect((long.rows as string[][])[0]?.[0]?.isWellFormed()).toBe(true);
+    const failed = await run("select ($1 || repeat('😀', 800))::int", { params: [before] });
+    expect(failed).toMatchObject({ status: "error", sqlstate: "22P02" });
+    expect(String(failed.message).length).toBeGreaterThan(990);
+    expect(String(failed.message).isWellFormed()).toBe(true);
+  });
+
+  it("refuses texts with half a character, which would be stored as another", async () => {
+    for (const [sql, params] of [
+      ["select $1::text", ["a\ud83d"]],
+      ["select $1::jsonb", [{ "\ude00": 1 }]],
+      ["select 'a\ud83d'", []],
+    ] as const) {
+      const got = await run(sql, { params });
+      expect(got.error).toBe(true);
+      expect(got.text).toContain("halves of surrogate pairs");
+    }
   });
 
   it("leaves nothing behind for the next call", async () => {

@@ -14,12 +14,19 @@ export interface Message {
 export function bodyOf(shape: WebhookSettings["shape"], message: Message, id: string, time: string): string {
   switch (shape) {
     case "generic":
-      return JSON.stringify(generic(message, id, time));
+      return written(generic(message, id, time));
     case "slack":
-      return JSON.stringify(slack(message));
+      return written(slack(message));
     case "teams":
-      return JSON.stringify(teams(message));
+      return written(teams(message));
   }
+}
+
+/** A text that was shortened may end in half a surrogate pair, at which many parsers stop (RFC 8259 section 8.2). */
+function written(body: object): string {
+  return JSON.stringify(body, (_name, value: unknown) =>
+    typeof value === "string" ? value.toWellFormed() : value,
+  );
 }
 
 function generic({ event, approvals, more }: Message, id: string, time: string) {

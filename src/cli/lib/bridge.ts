@@ -76,9 +76,21 @@ export async function bridge(options: BridgeOptions): Promise<void> {
         if (id !== null) answer(id, -32001, why);
         return;
       }
+      let answered = id === null;
       for await (const text of messagesOf(response)) {
-        if (message.method === "initialize") negotiated = versionOf(text) ?? negotiated;
-        options.write(text);
+        const said = parse(text);
+        // What is no message of the protocol is a proxy's, or an error of HTTP: its reader would wait on.
+        if (said?.jsonrpc !== "2.0") continue;
+        if (message.method === "initialize") negotiated = versionOf(said) ?? negotiated;
+        // JSON-RPC 2.0 section 5: null where the server could not tell whose error it is. There is one request here.
+        const nameless = !answered && said.id === null && said.error !== undefined;
+        if (nameless || (said.id === id && said.method === undefined)) answered = true;
+        options.write(nameless ? JSON.stringify({ ...said, id }) : text);
+      }
+      if (!answered && !stop.signal.aborted) {
+        const why = response.ok ? "the gateway's answer ended without a result" : whyNot(response.status);
+        options.warn(why);
+        answer(id, -32001, why);
       }
     } catch (error) {
       if (stop.signal.aborted) return;
@@ -169,6 +181,12 @@ function whyNot(status: number): string {
       return "the token was not accepted: get a fresh one (postern login, or whoever gave you the token)";
     case 403:
       return "the token may not be used here: a scope is missing, or the gateway refuses this client";
+    case 404:
+      return "there is no MCP endpoint at this address: is it the gateway's, and is mcp on there?";
+    case 413:
+      return "the request is too large for the gateway";
+    case 429:
+      return "too many failed logins from this address: wait a while, then get a fresh token";
     default:
       return `the gateway answered with HTTP ${status}`;
   }
@@ -217,9 +235,7 @@ function oneLine(text: string): string | null {
   return text.includes("\n") ? JSON.stringify(JSON.parse(text)) : text;
 }
 
-function versionOf(text: string): string | null {
-  const message = parse(text);
-  const result = message?.result;
+function versionOf({ result }: Message): string | null {
   const version =
     typeof result === "object" && result !== null ? Reflect.get(result, "protocolVersion") : null;
   return typeof version === "string" && isPlain(version) ? version : null;

@@ -56,8 +56,13 @@ export function jsonCell(
   if (value === null) return { value: null, cut: false };
   const text = value.toString("utf8");
   if (text.length > longest)
-    return { value: `${text.slice(0, longest)}… (${text.length} characters)`, cut: true };
+    return { value: `${shortened(text, longest)}… (${text.length} characters)`, cut: true };
   return { value: typed(text, type), cut: false };
+}
+
+/** At most so many UTF-16 units of a text, and no half of a surrogate pair at the end: as JSON many parsers refuse it (RFC 8259 section 8.2). */
+export function shortened(text: string, most: number): string {
+  return text.slice(0, most).replace(/[\ud800-\udbff]$/, "");
 }
 
 function typed(text: string, type: number): Json {
@@ -71,13 +76,17 @@ function typed(text: string, type: number): Json {
   return read === undefined ? text : read;
 }
 
-/** What `text` says as JSON; undefined where that would not say all of it again: digits, a sign of zero, a name that is there twice. */
+/**
+ * What `text` says as JSON; undefined where that would not say all of it again (digits, a sign of zero, a name that is there twice), or where
+ * many parsers would refuse it: json, unlike jsonb, may name halves of surrogate pairs.
+ */
 function document(text: string): Json | undefined {
   let members = 0;
   let exact = true;
   // ECMAScript, "JSON.parse": a reviver is told the source text of what is no object or list.
   const look: Reviver = function (name, value, { source }) {
     if (name !== "" && !Array.isArray(this)) members++;
+    if (!name.isWellFormed() || (typeof value === "string" && !value.isWellFormed())) exact = false;
     if (typeof value === "number" && (source === undefined || !sameNumber(source, value))) exact = false;
     return value;
   };
@@ -122,6 +131,7 @@ function digitsOf(text: string): string {
 export function parameterProblem(value: Json): string | null {
   switch (typeof value) {
     case "string":
+      if (!value.isWellFormed()) return "values without halves of surrogate pairs";
       return value.includes("\0") ? "values without NUL bytes" : null;
     case "number":
       return Number.isInteger(value) && !Number.isSafeInteger(value)

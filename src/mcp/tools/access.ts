@@ -4,6 +4,7 @@ import { z } from "zod";
 import type { AccessTable, Asker, DatabaseAccess, TableDetail } from "../../gateway/index.ts";
 import { provenanceOf } from "../claimed.ts";
 import type { Caller, McpDeps } from "../deps.ts";
+import { shortened } from "../sql/values.ts";
 import { answer, denied } from "./result.ts";
 import { database, fixed, readOnly } from "./schema.ts";
 
@@ -162,7 +163,7 @@ const unknownDatabase = (name: string) =>
   denied({
     code: "UNKNOWN_DATABASE",
     sqlstate: "3D000",
-    message: `there is no database "${name.slice(0, 63)}" for you`,
+    message: `there is no database "${shortened(name, 63).toWellFormed()}" for you`,
     hint: "describe_access without arguments lists those that you may use.",
   });
 
@@ -275,5 +276,5 @@ function tableText({ table, keys, rows, comment, columnComments }: TableDetail):
 
 function short(text: string): string {
   const line = text.replaceAll(/\s+/g, " ");
-  return line.length > maxComment ? `${line.slice(0, maxComment)}…` : line;
+  return line.length > maxComment ? `${shortened(line, maxComment)}…` : line;
 }

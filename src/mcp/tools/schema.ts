@@ -12,6 +12,7 @@ export const sql = z
   .string()
   .min(1)
   .refine(noNul, { error: "a text without NUL bytes" })
+  .refine((text) => text.isWellFormed(), { error: "a text without halves of surrogate pairs" })
   .describe("One statement");
 
 const json: z.ZodType<Json> = z.json().superRefine((value, context) => {
