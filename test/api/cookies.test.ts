@@ -84,6 +84,7 @@ describe("a login by OpenID Connect", () => {
       providers: () => [settings],
       login: { providers: () => [{ name: settings.name, type: "oidc", url: "/login" }] },
       loginFailed: () => {},
+      consoleSessions: createConsoleSessions(store, { secure: () => publicUrl.startsWith("https:") }),
     };
     loginRoutes(deps as unknown as RestDeps)(app);
     const headers: Record<string, string> = cookie === undefined ? {} : { cookie };
