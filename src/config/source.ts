@@ -116,6 +116,9 @@ function syntaxFault(code: string, message: string): { what: string; expected: s
     case "MULTIPLE_DOCS":
       return { what: "the file holds more than one YAML document", expected: "one document" };
     default:
+      // Where the parser's own stack ran out it tells of that as of a fault in the text.
+      if (/call stack|stack overflow/i.test(message))
+        return { what: "the file is nested too deeply", expected: `at most ${maxDepth} levels` };
       return {
         what: `not valid YAML: ${message}`,
         expected: "valid YAML 1.2 (quote values that begin with [, {, *, &, ! or %)",

@@ -80,6 +80,10 @@ describe("the file as a whole", () => {
     expect(await problemsOf(`a: ${"[".repeat(40)}${"]".repeat(40)}`)).toEqual([
       "1:36: the file is nested too deeply; expected at most 32 levels",
     ]);
+    // So deep that the parser's own stack runs out.
+    const deeper = await problemsOf(`a: ${"[".repeat(20_000)}${"]".repeat(20_000)}`);
+    expect(deeper.join()).toContain("nested too deeply; expected at most 32 levels");
+    expect(deeper.join()).not.toMatch(/stack|regular expression/i);
     const flood = await problemsOf("[".repeat(200_000));
     expect(flood.length).toBeGreaterThan(0);
     expect(flood.length).toBeLessThanOrEqual(20);
