@@ -49,9 +49,9 @@ describe.each(eras)("an agent of the %s era that starts a program", (era) => {
     const got = await call(client, "query", {
       database: "shop",
       sql: "select $1::text a",
-      params: ["ünï\ncode"],
+      params: ["ünï\r\ncode\u2028of\u2029lines"],
     });
-    expect(got.rows).toEqual([["ünï\ncode"]]);
+    expect(got.rows).toEqual([["ünï\r\ncode\u2028of\u2029lines"]]);
     const all = await Promise.all(
       Array.from({ length: 5 }, (_, n) => call(client, "query", { database: "shop", sql: `select ${n}` })),
     );
@@ -224,6 +224,43 @@ describe("the bridge", () => {
       ]);
     },
   );
+
+  it("takes lines as JSON has them: whole, in pieces, and too long ones for what they are", async () => {
+    const input = new PassThrough();
+    const written: string[] = [];
+    const bodies: string[] = [];
+    const done = bridge({
+      access: async () => ({ endpoint: new URL("https://gateway.test/mcp"), token: "t", ca: null }),
+      input,
+      write: (line) => written.push(line),
+      warn: () => undefined,
+      send: async (_url, { body }) => {
+        bodies.push(body);
+        const { id } = JSON.parse(body) as { id: number };
+        const data = `data: {"jsonrpc":"2.0","id":${id},"result":{"a":"\u2028😀"}}\r\n\r\n`;
+        const bytes = Buffer.from(data);
+        const stream = new ReadableStream<Uint8Array>({
+          start(controller) {
+            for (const byte of bytes) controller.enqueue(Uint8Array.of(byte));
+            controller.close();
+          },
+        });
+        return new Response(stream, { headers: { "content-type": "text/event-stream" } });
+      },
+    });
+    const line = (id: number) => `{"jsonrpc":"2.0","id":${id},"method":"ping","params":{"a":"\u2029ü"}}`;
+    for (const byte of Buffer.from(`${line(1)}\r\n`)) input.write(Buffer.of(byte));
+    input.write(`{"a":"${"x".repeat(3 * 1024 * 1024)}"}\n`);
+    input.end(line(2));
+    await done;
+    expect(bodies).toEqual([line(1), line(2)]);
+    const told = written.map((one) => JSON.parse(one) as { id: number | null; result?: object });
+    expect(told.map(({ id, result }) => [id, result ?? null]).sort()).toEqual([
+      [null, null],
+      [1, { a: "\u2028😀" }],
+      [2, { a: "\u2028😀" }],
+    ]);
+  });
 
   it("ends a request that its agent takes back", async () => {
     const input = new PassThrough();

@@ -2,9 +2,9 @@
  * MCP's stdio transport on one side, its Streamable HTTP transport on the other (MCP 2026-07-28 and 2025-11-25, "Transports"). The
  * bridge understands no message beyond what the headers need: what is new in the protocol passes through it.
  */
-import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import { CliError } from "../account/error.ts";
+import { linesOf } from "./lines.ts";
 import { send } from "./send.ts";
 
 /** Where requests go, and with what. */
@@ -126,8 +126,7 @@ export async function bridge(options: BridgeOptions): Promise<void> {
     void job.finally(() => work.delete(job));
   }
 
-  for await (const line of createInterface({ input: options.input, crlfDelay: Number.POSITIVE_INFINITY }))
-    take(line);
+  for await (const line of linesOf(options.input, maxLine)) take(line);
   await Promise.all(work);
 }
 
@@ -212,10 +211,7 @@ async function* messagesOf(response: Response): AsyncGenerator<string> {
     return;
   }
   let data: string[] = [];
-  for await (const line of createInterface({
-    input: streamOf(response.body),
-    crlfDelay: Number.POSITIVE_INFINITY,
-  })) {
+  for await (const line of linesOf(streamOf(response.body))) {
     if (line.startsWith("data:")) data.push(line.slice(5).replace(/^ /, ""));
     else if (line === "" && data.length > 0) {
       const text = oneLine(data.join("\n"));
