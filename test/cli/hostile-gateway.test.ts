@@ -302,6 +302,41 @@ describe("an identity provider that a gateway names", () => {
     expect(open).not.toHaveBeenCalled();
   });
 
+  it("may be away for a moment while somebody enters the code (RFC 8628 section 3.5)", async () => {
+    let polls = 0;
+    const idp = await listen((request, url) => {
+      if (request.url === "/device")
+        return {
+          device_code: "d",
+          user_code: "u",
+          verification_uri: `${url}/code`,
+          expires_in: 60,
+          interval: 1,
+        };
+      if (request.url !== "/token") return metadata({})(request, url);
+      polls += 1;
+      if (polls === 1) request.socket.destroy();
+      return { access_token: "at", token_type: "bearer", expires_in: 60 };
+    });
+    await expect(loginByDevice(at(idp.url), () => {})).resolves.toMatchObject({ accessToken: "at" });
+    expect(polls).toBe(2);
+  });
+
+  it("is asked no more for a token where it may not be asked, though somebody enters the code", async () => {
+    const idp = await listen((request, url) =>
+      request.url === "/device"
+        ? {
+            device_code: "d",
+            user_code: "u",
+            verification_uri: `${url}/code`,
+            expires_in: 60,
+            interval: 1,
+          }
+        : metadata({ token_endpoint: "http://idp.example/token" })(request, url),
+    );
+    await expect(loginByDevice(at(idp.url), () => {})).rejects.toThrow("https is required");
+  });
+
   it("shows nobody a page for codes that is no web page", async () => {
     const idp = await listen((request, url) =>
       request.url === "/device"

@@ -173,6 +173,11 @@ export async function loginByDevice(
       if (fresh) checkFresh(answered, started);
       return tokensOf(answered);
     } catch (error) {
+      // Somebody is typing the code: the network may come back. Section 3.5: less often after a time-out.
+      if (isPassing(error)) {
+        interval = Math.min(interval * 2, 60);
+        continue;
+      }
       if (!(error instanceof oauth.ResponseBodyError)) throw asCliError("the device login", error);
       if (error.error === "slow_down") interval += 5;
       else if (error.error !== "authorization_pending") throw asCliError("the device login", error);
@@ -247,6 +252,13 @@ function tokensOf(answer: oauth.TokenEndpointResponse): OidcTokens {
     accessExpires: Math.floor(Date.now() / 1000) + (answer.expires_in ?? defaultLifetime),
     refreshToken: answer.refresh_token ?? null,
   };
+}
+
+/** Nobody answered, or not in time; what we refuse ourselves has no code of the system's behind it. */
+function isPassing(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const cause = error.cause as NodeJS.ErrnoException | undefined;
+  return error.name === "TimeoutError" || (error instanceof TypeError && typeof cause?.code === "string");
 }
 
 async function told<T>(what: string, work: () => Promise<T>): Promise<T> {
