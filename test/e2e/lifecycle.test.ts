@@ -359,7 +359,7 @@ describe("ends", () => {
         (
           await cluster.query(
             dbname,
-            "select 1 from pg_stat_activity where state = 'active' and query = 'select pg_sleep(30)'",
+            "select 1 from pg_stat_activity where state = 'active' and query = 'select pg_sleep(30)' and datname = current_database()",
           )
         ).length > 0,
     );
@@ -373,7 +373,7 @@ describe("ends", () => {
     expect(
       await cluster.query(
         dbname,
-        "select 1 from pg_stat_activity where query = 'select pg_sleep(30)' and state = 'active'",
+        "select 1 from pg_stat_activity where query = 'select pg_sleep(30)' and datname = current_database() and state = 'active'",
       ),
     ).toEqual([]);
   });
@@ -386,7 +386,7 @@ describe("ends", () => {
         (
           await cluster.query(
             dbname,
-            "select pg_terminate_backend(pid) from pg_stat_activity where state = 'active' and query = 'select pg_sleep(30)'",
+            "select pg_terminate_backend(pid) from pg_stat_activity where state = 'active' and query = 'select pg_sleep(30)' and datname = current_database()",
           )
         ).length > 0,
     );
