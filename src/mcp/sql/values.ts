@@ -81,11 +81,12 @@ function typed(text: string, type: number): Json {
  * many parsers would refuse it: json, unlike jsonb, may name halves of surrogate pairs.
  */
 function document(text: string): Json | undefined {
-  let members = 0;
+  // Last of all the reviver is told of the whole, as a member of an object of its own.
+  let members = -1;
   let exact = true;
   // ECMAScript, "JSON.parse": a reviver is told the source text of what is no object or list.
   const look: Reviver = function (name, value, { source }) {
-    if (name !== "" && !Array.isArray(this)) members++;
+    if (!Array.isArray(this)) members++;
     if (!name.isWellFormed() || (typeof value === "string" && !value.isWellFormed())) exact = false;
     if (typeof value === "number" && (source === undefined || !sameNumber(source, value))) exact = false;
     return value;
@@ -105,9 +106,9 @@ type Reviver = (
   context: { readonly source?: string },
 ) => unknown;
 
-/** Names of members in a JSON text, "" aside, each time that they stand there. */
+/** Names of members in a JSON text, each time that they stand there. */
 function membersIn(text: string): number {
-  return text.match(/"(?:[^"\\]|\\.)*"(?=\s*:)/g)?.filter((name) => name !== '""').length ?? 0;
+  return text.match(/"(?:[^"\\]|\\.)*"(?=\s*:)/g)?.length ?? 0;
 }
 
 /** Whether a number as JSON writes it is exactly what `value` is written as. */
