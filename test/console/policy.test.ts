@@ -34,7 +34,7 @@ pageSuite("overview", (bench) => {
     await page.keyboard.press("ArrowLeft");
     await soon(() => page.locator(".plot-readout").first().innerText()).toMatch(/\d\d:00–\d\d:00/);
     await page.locator(".plot-numbers summary").first().click();
-    expect(await page.locator(".plot-table").first().locator("tbody tr").count()).toBeGreaterThan(20);
+    await soon(() => page.locator(".plot-table").first().locator("tbody tr").count()).toBeGreaterThan(20);
     await plot.focus();
     await page.keyboard.press("End");
     await page.keyboard.press("Enter");
